@@ -1,0 +1,25 @@
+"""Two CPU devices, no silent rank promotion, and a compilation cache shared between tests."""
+
+import os
+import pathlib
+import tempfile
+
+import jax
+import pytest
+
+jax.config.update("jax_platforms", "cpu")
+jax.config.update("jax_num_cpu_devices", 2)
+jax.config.update("jax_numpy_rank_promotion", "raise")
+jax.config.update(
+  "jax_compilation_cache_dir", os.path.join(tempfile.gettempdir(), f"gan-tests-xla-{os.getuid()}")
+)
+jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
+
+
+@pytest.fixture(scope="session")
+def data_root() -> pathlib.Path:
+  """The folder that GAN_DATA_DIR names; tests on real data skip where it is absent."""
+  root = os.environ.get("GAN_DATA_DIR")
+  if not root or not pathlib.Path(root).is_dir():
+    pytest.skip("GAN_DATA_DIR names no folder with real data sets")
+  return pathlib.Path(root)
