@@ -1,0 +1,45 @@
+"""Architectures by name: `build(name, spec)` gives a generator and a discriminator."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from gan.models import dcgan, goodfellow, infogan, mlp, points
+from gan.models.spec import NORMS, ModelSpec
+from gan.networks import Gan, Network, latent_sampler
+
+__all__ = ["MODELS", "NORMS", "Model", "ModelSpec", "build"]
+
+
+class Model(NamedTuple):
+  """An architecture: how it is built, and the range of the pixels that its generator makes."""
+
+  build: Callable[[ModelSpec], tuple[Network, Network]]
+  image_range: tuple[float, float] = (-1.0, 1.0)
+
+
+MODELS: dict[str, Model] = {
+  "mlp": Model(mlp.build),
+  "dcgan": Model(dcgan.build),
+  "infogan": Model(infogan.build, (0.0, 1.0)),
+  "goodfellow": Model(goodfellow.build, (0.0, 1.0)),
+  "firstgan_dcgan": Model(dcgan.build_firstgan),
+  "tutorial_dcgan": Model(dcgan.build_tutorial),
+  "points": Model(points.build),
+}
+
+
+def build(name: str, spec: ModelSpec, latent: str = "normal") -> Gan:
+  """Returns the two players of an architecture.
+
+  Args:
+    name: one of MODELS.
+    spec: sizes and choices.
+    latent: one of LATENTS.
+
+  Raises:
+    UserError: the architecture cannot do what the spec asks for.
+  """
+  model = MODELS[name]
+  generator, discriminator = model.build(spec)
+  sample_latent = latent_sampler(latent, spec.latent_dim)
+  return Gan(generator, discriminator, sample_latent, model.image_range)

@@ -1,0 +1,83 @@
+"""The small network on which "Are GANs Created Equal?" compares losses.
+
+See Lucic et al. (https://arxiv.org/abs/1711.10337), who take it from InfoGAN (Chen et al.,
+https://arxiv.org/abs/1606.03657); sizes from https://github.com/google/compare_gan.
+"""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+from jaxtyping import Array, Float, Int
+
+from gan.errors import UserError
+from gan.models.layers import ClassScore, Conv, Dense, LabelledLatents, Norm, leaky_relu
+from gan.models.spec import ModelSpec, refuse, require_images, to_networks
+from gan.networks import Network
+
+INIT = nn.initializers.normal(0.02)
+
+
+class Generator(nn.Module):
+  """Latents -> dense 1024 -> dense 128 x H/4 x W/4 -> 64 channels -> images in (0, 1)."""
+
+  image_shape: tuple[int, ...]
+  num_classes: int = 0
+  dtype: Any = jnp.float32
+  axis_name: Any = ()
+
+  @nn.compact
+  def __call__(
+    self, latents: Float[Array, "b z"], labels: Int[Array, " b"] | None, *, train: bool
+  ) -> Float[Array, "b h w c"]:
+    def norm_lrelu(hidden):
+      norm = Norm("batch", axis_name=self.axis_name, dtype=self.dtype)
+      return leaky_relu(norm(hidden, train=train))
+
+    options = {"kernel_init": INIT, "dtype": self.dtype}
+    height, width, channels = self.image_shape
+    hidden = norm_lrelu(Dense(1024, **options)(LabelledLatents(self.num_classes)(latents, labels)))
+    hidden = norm_lrelu(Dense(128 * (height // 4) * (width // 4), **options)(hidden))
+    hidden = hidden.reshape(-1, height // 4, width // 4, 128)
+    hidden = norm_lrelu(Conv(64, transpose=True, **options)(hidden))
+    images = Conv(channels, transpose=True, **options)(hidden)
+    return jax.nn.sigmoid(images.astype(jnp.float32))
+
+
+class Discriminator(nn.Module):
+  """Images -> 64 channels -> 128 channels -> dense 1024 -> logits [B]; `norm` as in NORMS."""
+
+  norm: str = "batch"
+  num_classes: int = 0
+  dtype: Any = jnp.float32
+  axis_name: Any = ()
+
+  @nn.compact
+  def __call__(
+    self, images: Float[Array, "b h w c"], labels: Int[Array, " b"] | None, *, train: bool
+  ) -> Float[Array, " b"]:
+    def norm_lrelu(hidden):
+      norm = Norm(self.norm, axis_name=self.axis_name, dtype=self.dtype)
+      return leaky_relu(norm(hidden, train=train))
+
+    options = {"kernel_init": INIT, "dtype": self.dtype}
+    hidden = leaky_relu(Conv(64, **options)(images))
+    hidden = norm_lrelu(Conv(128, **options)(hidden))
+    hidden = norm_lrelu(Dense(1024, **options)(hidden.reshape(hidden.shape[0], -1)))
+    logits = Dense(1, **options)(hidden)[:, 0].astype(jnp.float32)
+    return logits + ClassScore(self.num_classes)(hidden, labels) if self.num_classes else logits
+
+
+def build(spec: ModelSpec) -> tuple[Network, Network]:
+  """Returns (generator, discriminator) for images in [0, 1] with sides divisible by 4."""
+  require_images("infogan", spec)
+  refuse("infogan", width=spec.width)
+  if spec.image_shape[0] % 4:
+    raise UserError(
+      f"--model=infogan cannot make images of {spec.image_shape[0]}x{spec.image_shape[0]}: "
+      "the side must be divisible by 4; set --image_size"
+    )
+  shared = {"num_classes": spec.num_classes, "dtype": spec.dtype, "axis_name": spec.axis_name}
+  norm = spec.discriminator_norm or "batch"
+  return to_networks(Generator(spec.image_shape, **shared), Discriminator(norm, **shared), spec)

@@ -1,0 +1,23 @@
+"""Two small ReLU networks for points in the plane (the ring and the grid of Gaussians)."""
+
+import jax
+
+from gan.errors import UserError
+from gan.models.mlp import Discriminator, Generator
+from gan.models.spec import ModelSpec, refuse, to_networks
+from gan.networks import Network
+
+
+def build(spec: ModelSpec) -> tuple[Network, Network]:
+  """Returns (generator, discriminator), each with two hidden layers of `width` units (128)."""
+  refuse("points", discriminator_norm=spec.discriminator_norm)
+  if len(spec.image_shape) != 1:
+    raise UserError("--model=points makes points, not images: use --model=mlp or --model=dcgan")
+  shared = {
+    "features": (spec.width or 128,) * 2,
+    "activation": jax.nn.relu,
+    "num_classes": spec.num_classes,
+    "dtype": spec.dtype,
+  }
+  generator = Generator(spec.image_shape, output=lambda points: points, **shared)
+  return to_networks(generator, Discriminator(dropout=0.0, **shared), spec)

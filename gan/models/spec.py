@@ -1,0 +1,74 @@
+"""What a model is built from."""
+
+from typing import Any, NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+
+from gan import networks
+from gan.errors import UserError
+
+
+class ModelSpec(NamedTuple):
+  """The choices that every architecture understands.
+
+  Attributes:
+    image_shape: (H, W, C) of images, (2,) of points.
+    latent_dim: length Z of a latent.
+    num_classes: labels 0 .. num_classes - 1 are given to both players; 0 for none.
+    width: channels of the first layer of the discriminator; None for the model's own.
+    discriminator_norm: one of NORMS; None for the model's own.
+    pixel_mean: [*image_shape] mean of the data in [0, 1], for models that start from it, or None.
+    dtype: float32 or bfloat16, in which activations are computed; parameters are float32.
+    axis_name: mapped axes over which batch statistics are averaged.
+  """
+
+  image_shape: tuple[int, ...]
+  latent_dim: int = 64
+  num_classes: int = 0
+  width: int | None = None
+  discriminator_norm: str | None = None
+  pixel_mean: np.ndarray | None = None
+  dtype: Any = jnp.float32
+  axis_name: Any = ()
+
+
+NORMS = ("none", "batch", "layer")
+
+
+def to_networks(generator, discriminator, spec: ModelSpec):
+  """Wraps the two Linen modules of a model as a pair of Networks."""
+  labels = jnp.zeros((1,), jnp.int32) if spec.num_classes else None
+  return (
+    networks.from_linen(generator, jnp.zeros((1, spec.latent_dim)), labels),
+    networks.from_linen(discriminator, jnp.zeros((1, *spec.image_shape)), labels),
+  )
+
+
+def require_images(model: str, spec: ModelSpec):
+  """Raises UserError unless the data are images of [H, W, C]."""
+  if len(spec.image_shape) != 3:
+    raise UserError(f"--model={model} makes images, but the data are points: use --model=points")
+
+
+def refuse(model: str, **options):
+  """Raises UserError for an option that was given and that this model does not have."""
+  for name, value in options.items():
+    if value is not None:
+      raise UserError(f"--model={model} has no --{name} (given: {value}): leave the flag out")
+
+
+def halvings(model: str, size: int, *, smallest: int = 4, largest: int = 7) -> int:
+  """Returns how often `size` is halved to reach a side of `smallest` to `largest` pixels.
+
+  28 -> 7 in 2, 32 -> 4 in 3, 64 -> 4 in 4. Raises UserError where no number of halvings does it.
+  """
+  side, count = size, 0
+  while side > largest and side % 2 == 0:
+    side, count = side // 2, count + 1
+  if not (count and smallest <= side <= largest):
+    raise UserError(
+      f"--model={model} cannot make images of {size}x{size}: the side must be 4, 5, 6 or 7 times a "
+      "power of 2 (28, 32, 64, ...); set --image_size"
+    )
+  return count
