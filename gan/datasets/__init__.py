@@ -1,0 +1,48 @@
+"""Data sets, whole in memory: `load(name, split)` gives uint8 images or 2-D points."""
+
+import functools
+
+from gan.datasets import auto, base, digits, grid, named, resize, ring
+from gan.datasets.base import Dataset
+from gan.errors import UserError
+
+__all__ = ["DATASETS", "Dataset", "load"]
+
+DATASETS = {
+  "auto": auto.load,
+  "cifar10": functools.partial(named.load, "cifar10"),
+  "digits": digits.load,
+  "fashion_mnist": functools.partial(named.load, "fashion_mnist"),
+  "grid": grid.load,
+  "mnist": functools.partial(named.load, "mnist"),
+  "ring": ring.load,
+}
+
+
+def load(
+  name: str, split: str = "train", data_dir: str | None = None, image_size: int | None = None
+) -> Dataset:
+  """One split of a data set, or a window of it.
+
+  Args:
+    name: a key of DATASETS, a folder in GAN_DATA_DIR, an image set of tensorflow-datasets, or any
+      name for the files in `data_dir`.
+    split: "train", "test", or a window such as "train[:50000]"; others where the set has them.
+    data_dir: where the files are, see `named.load`; sets that are generated or bundled ignore it.
+    image_size: side length in pixels: each image's centred square, resized; None leaves them.
+
+  Returns:
+    Images [N, H, W, C] uint8 in 0..255, or points [N, 2] float32, with labels where there are any.
+
+  Raises:
+    UserError: one line that says what is wrong, what there is, and what to do.
+  """
+  resize.check_size(image_size)
+  whole, part = base.parse_split(split)
+  loader = DATASETS.get(name) or functools.partial(named.load, name)
+  dataset = base.window(loader(whole, data_dir, image_size), part)
+  if image_size is None:
+    return dataset
+  if dataset.images.ndim == 2:
+    raise UserError(f"image_size is {image_size}, but {name} holds points: leave image_size out")
+  return dataset._replace(images=resize.resize(dataset.images, image_size))

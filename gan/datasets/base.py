@@ -1,0 +1,152 @@
+"""What every source of data returns, and what all of them share: splits, checks, sizes."""
+
+import re
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float32, Int32, UInt8
+
+from gan.errors import UserError
+
+Images = UInt8[np.ndarray, "n h w c"]
+Labels = Int32[np.ndarray, " n"]
+
+_SPLIT = re.compile(r"(?P<name>\w+)(\[(?P<start>\d+)?:(?P<stop>\d+)?\])?")
+
+
+class Dataset(NamedTuple):
+  """One split of a data set, whole in memory.
+
+  Attributes:
+    name: what the arrays really hold ("mnist", "digits"), never "auto".
+    images: [N, H, W, C] uint8 in 0..255 with C = 1 or 3; for points [N, 2] float32.
+    labels: [N] int32 in 0..num_classes - 1, or None.
+    num_classes: 0 without labels.
+    source: one line, the path or the TFDS version the arrays came from.
+    notice: a line the user has to see, such as that another set stands in; "" for none.
+  """
+
+  name: str
+  images: Images | Float32[np.ndarray, "n 2"]
+  labels: Labels | None
+  num_classes: int
+  source: str
+  notice: str = ""
+
+
+class UnavailableError(UserError):
+  """The data set was not supplied and cannot be fetched; nothing that was supplied is broken."""
+
+
+class UnknownError(UserError):
+  """No source has a data set of this name; the message is a hint at the next best name, or ""."""
+
+
+def parse_split(split: str) -> tuple[str, slice]:
+  """Splits "train[:50000]" into its name and its window.
+
+  Args:
+    split: a name, or a name with a window of example numbers, as in tensorflow-datasets.
+
+  Returns:
+    The name, and a slice with bounds >= 0 or None.
+
+  Raises:
+    UserError: if it is neither.
+  """
+  match = _SPLIT.fullmatch(split)
+  if match is None:
+    raise UserError(
+      f"unknown split {split!r}: use train, test, or a window such as train[:50000] or "
+      "train[50000:]"
+    )
+  start, stop = (int(match[side]) if match[side] else None for side in ("start", "stop"))
+  return match["name"], slice(start, stop)
+
+
+def check_split(split: str, choices: tuple[str, ...], where: str) -> None:
+  """Raises UserError, naming the choices, where `split` is not among them."""
+  if split not in choices:
+    raise UserError(
+      f"unknown split {split!r}: {where} has {', '.join(choices)}; windows such as "
+      f"{choices[0]}[:1000] work on each"
+    )
+
+
+def window(dataset: Dataset, part: slice) -> Dataset:
+  """The examples of `dataset` inside `part`.
+
+  Args:
+    dataset: a whole split.
+    part: bounds >= 0 or None; an end beyond the last example is cut there, as in TFDS.
+
+  Returns:
+    The same data set with fewer examples; num_classes stays that of the whole.
+
+  Raises:
+    UserError: if nothing is left.
+  """
+  images = dataset.images[part]
+  if not len(images):
+    raise UserError(
+      f"the window [{part.start or 0}:{'' if part.stop is None else part.stop}] holds no example: "
+      f"this split of {dataset.name} has {len(dataset.images)}"
+    )
+  labels = None if dataset.labels is None else dataset.labels[part]
+  return dataset._replace(images=images, labels=labels)
+
+
+def as_images(array: np.ndarray, where: str) -> Images:
+  """Checks an array of images and gives grey ones their channel axis.
+
+  Args:
+    array: [N, H, W] or [N, H, W, C].
+    where: what to call the array in an error.
+
+  Returns:
+    [N, H, W, C] uint8, C = 1 or 3, N >= 1.
+
+  Raises:
+    UserError: for another dtype or shape, or no image.
+  """
+  if array.dtype != np.uint8:
+    raise UserError(f"{where} is {array.dtype}: images must be uint8 in 0..255")
+  images = array[..., None] if array.ndim == 3 else array
+  if images.ndim != 4 or images.shape[-1] not in (1, 3):
+    raise UserError(
+      f"{where} has shape {list(array.shape)}: images must be [N, H, W] or [N, H, W, C] with C = 1 "
+      "or 3 last"
+    )
+  if not images.size:
+    raise UserError(f"{where} holds no image: its shape is {list(array.shape)}")
+  return images
+
+
+def as_labels(array: np.ndarray, images: Images, where: str) -> Labels:
+  """Checks the labels of `images`.
+
+  Args:
+    array: [N] or [N, 1], integers >= 0.
+    images: [N, H, W, C].
+    where: what to call the labels in an error.
+
+  Returns:
+    [N] int32.
+
+  Raises:
+    UserError: for another dtype, shape, length, or a label below 0.
+  """
+  if not np.issubdtype(array.dtype, np.integer):
+    raise UserError(f"{where} is {array.dtype}: labels must be integers")
+  if array.shape not in ((len(images),), (len(images), 1)):
+    raise UserError(
+      f"{where} has shape {list(array.shape)} beside {len(images)} images: give one label an image"
+    )
+  if array.min() < 0:
+    raise UserError(f"{where} holds {array.min()}: labels count from 0")
+  return array.reshape(-1).astype(np.int32)
+
+
+def count_classes(*labels: np.ndarray | None) -> int:
+  """One more than the highest label of all arrays; 0 where none has labels."""
+  return max((int(array.max()) + 1 for array in labels if array is not None), default=0)

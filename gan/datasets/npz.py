@@ -1,0 +1,66 @@
+"""NumPy archives with images and labels."""
+
+import pathlib
+import zipfile
+import zlib
+from collections.abc import Mapping
+
+import numpy as np
+
+from gan.datasets import base
+from gan.errors import UserError
+
+_KEYS = (("{}_images", "{}_labels"), ("x_{}", "y_{}"))
+_UNSPLIT = ("images", "labels")
+_FORMS = "train_images/test_images (and _labels), x_train/x_test (and y_), or images (and labels)"
+
+
+def load(path: pathlib.Path, split: str) -> tuple[base.Images, base.Labels | None, int]:
+  """One split of an archive.
+
+  Args:
+    path: a .npz file with the keys `train_images`, `train_labels` (and `test_`); or, as Keras
+      names them, `x_train`, `y_train` (and `_test`); or `images` and `labels`, which is one split,
+      "train". Labels may be left out.
+    split: a split the archive has.
+
+  Returns:
+    Images [N, H, W, C] uint8, labels [N] int32 or None, and the number of classes in all splits.
+
+  Raises:
+    UserError: for another split, an unreadable file, other keys, dtypes or shapes.
+  """
+  try:
+    with np.load(path, allow_pickle=False) as archive:
+      return _arrays(archive, path, split)
+  except (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError) as error:
+    raise UserError(f"cannot read {path} as .npz: {_line(error)}") from error
+  except (zipfile.BadZipFile, zlib.error, NotImplementedError) as error:
+    raise UserError(f"{path} is damaged: {_line(error)}; make it again") from error
+
+
+def _arrays(archive: Mapping[str, np.ndarray], path: pathlib.Path, split: str):
+  splits = _splits(archive)
+  if not splits:
+    raise UserError(f"{path} has the keys {', '.join(archive) or '(none)'}: it needs {_FORMS}")
+  base.check_split(split, tuple(splits), str(path))
+  images_key, labels_key = splits[split]
+  images = base.as_images(archive[images_key], f"{images_key} in {path}")
+  if labels_key not in archive:
+    return images, None, 0
+  labels = base.as_labels(archive[labels_key], images, f"{labels_key} in {path}")
+  others = (archive[key] for _, key in splits.values() if key in archive and key != labels_key)
+  return images, labels, base.count_classes(labels, *others)
+
+
+def _splits(archive: Mapping[str, np.ndarray]) -> dict[str, tuple[str, str]]:
+  if _UNSPLIT[0] in archive:
+    return {"train": _UNSPLIT}
+  keys = (
+    (split, i.format(split), k.format(split)) for i, k in _KEYS for split in ("train", "test")
+  )
+  return {split: (images, labels) for split, images, labels in keys if images in archive}
+
+
+def _line(error: Exception) -> str:
+  return str(error).split("\n")[0] or type(error).__name__
