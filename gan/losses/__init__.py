@@ -1,0 +1,72 @@
+"""Every adversarial loss, by the name that a user types."""
+
+import functools
+
+from gan.errors import UserError
+from gan.losses.base import About, Loss
+from gan.losses.bce import MAXIMUM_LIKELIHOOD, NONSATURATING, SATURATING
+from gan.losses.fgan import FGAN_GENERATORS, variational_loss
+from gan.losses.hinge import HINGE
+from gan.losses.lsgan import LEAST_SQUARES
+from gan.losses.relativistic import (
+  RELATIVISTIC,
+  RELATIVISTIC_AVERAGE,
+  RELATIVISTIC_AVERAGE_HINGE,
+  RELATIVISTIC_AVERAGE_LEAST_SQUARES,
+)
+from gan.losses.wgan import WASSERSTEIN
+
+__all__ = ["FGAN_GENERATORS", "LOSSES", "About", "Loss", "make_loss"]
+
+LOSSES: dict[str, Loss] = {
+  "sat": SATURATING,
+  "minimax": SATURATING,
+  "nonsat": NONSATURATING,
+  "ml": MAXIMUM_LIKELIHOOD,
+  "lsgan": LEAST_SQUARES,
+  "hinge": HINGE,
+  "wgan": WASSERSTEIN,
+  "rsgan": RELATIVISTIC,
+  "ragan": RELATIVISTIC_AVERAGE,
+  "ralsgan": RELATIVISTIC_AVERAGE_LEAST_SQUARES,
+  "rahinge": RELATIVISTIC_AVERAGE_HINGE,
+  "fgan_kl": variational_loss("kl", "KL(p, q)"),
+  "fgan_reverse_kl": variational_loss("reverse_kl", "KL(q, p)"),
+  "fgan_pearson": variational_loss("pearson", "Pearson chi2(p, q) = sum (p - q)^2/q"),
+  "fgan_neyman": variational_loss("neyman", "Neyman chi2(p, q) = sum (p - q)^2/p"),
+  "fgan_hellinger": variational_loss("hellinger", "squared Hellinger, sum (sqrt p - sqrt q)^2"),
+  "fgan_jeffrey": variational_loss("jeffrey", "Jeffrey, KL(p, q) + KL(q, p)"),
+  "fgan_js": variational_loss("js", "2 JSD(p, q)"),
+  "fgan_gan": variational_loss("gan", "2 JSD(p, q) - log 4"),
+  "fgan_tv": variational_loss("tv", "TV(p, q)"),
+}
+
+
+def make_loss(name: str, **options) -> Loss:
+  """The loss of that name with its options bound, so that it is called with logits only.
+
+  Options that only other losses take are left aside: the caller can pass all it has.
+
+  Args:
+    name: key of LOSSES.
+    **options: real_label, lsgan_targets, fgan_generator, axis_name; see the functions.
+
+  Returns:
+    The Loss; its functions are called `(real_logits, fake_logits)`.
+
+  Raises:
+    UserError: if no loss has the name.
+    TypeError: if no loss takes an option.
+  """
+  if name not in LOSSES:
+    raise UserError(f"loss {name!r} is unknown: choose from {', '.join(sorted(LOSSES))}")
+  known = {option for loss in LOSSES.values() for option in loss.options}
+  if unknown := sorted(set(options) - known):
+    raise TypeError(f"no loss takes {', '.join(unknown)}; options are {', '.join(sorted(known))}")
+  loss = LOSSES[name]
+  bound = {option: value for option, value in options.items() if option in loss.options}
+  return loss._replace(
+    discriminator=functools.partial(loss.discriminator, **bound),
+    generator=functools.partial(loss.generator, **bound),
+    threshold=functools.partial(loss.threshold, **bound),
+  )

@@ -1,0 +1,88 @@
+"""What a loss is: a pair of pure functions on logits, and what is known about it."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+Logits = Float[Array, "*batch"]
+EXP_CAP = (
+  30.0  # e^30 = 1.07e13: a density ratio no sample shows, and its square is far below 3.4e38
+)
+
+
+class About(NamedTuple):
+  """What the registry page prints of a loss; p is the data, q the generator, s the sigmoid."""
+
+  discriminator: str  # minimised; r = D(x), f = D(G(z)) are logits
+  generator: str  # minimised
+  optimum: str  # the discriminator's optimal logit
+  divergence: str  # what the generator minimises against that optimum
+  source: str
+
+
+class Loss(NamedTuple):
+  """A pair of pure functions, one loss for each player of the game, like optax's (init, update).
+
+  The three functions share one signature, `(real_logits, fake_logits, **options)`; a function that
+  needs only one of the two ignores the other. Losses come back per example and are averaged once,
+  in the training step. An example is judged right if `real_logits > threshold[0]`, respectively
+  `fake_logits < threshold[1]`; losses whose logits have no absolute zero put the threshold at the
+  logits of the other side.
+  """
+
+  discriminator: Callable  # -> [*batch], loss per example, not averaged
+  generator: Callable  # -> [*batch]
+  threshold: Callable  # -> (for real, for fake), [*batch] each
+  about: About
+  options: tuple[str, ...] = ()  # keyword-only options that all three functions take
+
+
+def fixed_threshold(logit: float) -> Callable:
+  """The threshold of a loss whose optimal logit is `logit` wherever p = q.
+
+  Args:
+    logit: f'(1) seen through the output activation for an f-GAN, 0 for a classifier.
+
+  Returns:
+    (real_logits, fake_logits, **options) -> (for real, for fake), [*batch] each.
+  """
+
+  def threshold(real_logits: Logits, fake_logits: Logits, **options) -> tuple[Logits, Logits]:
+    del options
+    return jnp.full_like(real_logits, logit), jnp.full_like(fake_logits, logit)
+
+  return threshold
+
+
+def paired_threshold(real_logits: Logits, fake_logits: Logits) -> tuple[Logits, Logits]:
+  """The threshold of a loss that knows logits up to a constant only: the partner in the batch.
+
+  The share judged right is then an estimate of P(D(x) > D(G(z))), the area under the ROC curve.
+
+  Args:
+    real_logits: [*batch], discriminator outputs on data.
+    fake_logits: [*batch], on generated samples; same shape.
+
+  Returns:
+    (for real, for fake), [*batch] each.
+  """
+  return fake_logits, real_logits
+
+
+def bounded_exp(x: Float[Array, "*shape"], cap: float = EXP_CAP) -> Float[Array, "*shape"]:
+  """exp(x) for x <= cap, and its tangent at the cap beyond: e^cap (1 + x - cap).
+
+  Exact up to the cap; value and slope are continuous and finite, so a runaway logit costs a
+  large gradient instead of the run.
+
+  Args:
+    x: [*shape], exponent, unbounded.
+    cap: largest exponent at which the result is still the exponential.
+
+  Returns:
+    [*shape], in the dtype of x.
+  """
+  inside = jnp.minimum(x, cap)
+  return jnp.exp(inside) * (1.0 + (x - inside))
