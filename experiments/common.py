@@ -1,0 +1,156 @@
+"""What commands share: one absl flag for each field of Config, help by groups, clean errors."""
+
+import collections
+import dataclasses
+import os
+import pathlib
+import sys
+import typing
+from collections.abc import Callable, Sequence
+
+import jax
+from absl import flags, logging
+
+from gan.config import Config, determining, fingerprint
+from gan.errors import UserError
+from gan.presets import PRESETS
+
+OK, BAD_INPUT, DIVERGED, INTERRUPTED = 0, 2, 3, 130
+
+
+class Command:
+  """A command line: flags under headings, and what runs when they are parsed.
+
+  Args:
+    doc: the docstring of the experiment, the head of `--help`.
+  """
+
+  def __init__(self, doc: str):
+    self.values = flags.FlagValues()
+    self._doc = doc
+    self._groups = collections.defaultdict(list)
+
+  def add(self, kind: type, name: str, default, text: str, group: str, choices=None) -> None:
+    """Defines one flag of type int, float, bool or str; `choices` makes it one of a list."""
+    define = {
+      int: flags.DEFINE_integer,
+      float: flags.DEFINE_float,
+      bool: flags.DEFINE_bool,
+      str: flags.DEFINE_string,
+    }[kind]
+    if choices is not None:
+      flags.DEFINE_enum(name, default, sorted(choices), text, flag_values=self.values)
+    else:
+      define(name, default, text, flag_values=self.values)
+    self._groups[group].append(name)
+
+  def add_config(self, defaults: Config) -> None:
+    """Defines a flag for each field of Config, and --preset."""
+    for field in dataclasses.fields(defaults):
+      kind = _flag_type(field.type)
+      default = getattr(defaults, field.name)
+      group, text = field.metadata["group"], field.metadata["help"]
+      self.add(kind, field.name, default, text, group, field.metadata["choices"])
+    self.add(str, "preset", None, "start from a published system's values", "model", PRESETS)
+
+  def config(self, defaults: Config) -> Config:
+    """Returns the defaults, changed by the preset, changed by the flags that were given."""
+    given = {
+      field.name: self.values[field.name].value
+      for field in dataclasses.fields(defaults)
+      if self.values[field.name].present
+    }
+    preset = PRESETS[self.values.preset] if self.values.preset else {}
+    return dataclasses.replace(defaults, **{**preset, **given})
+
+  def run(self, main: Callable[[], int], argv: Sequence[str] | None = None) -> int:
+    """Parses the flags and runs `main`; returns the exit code, and prints errors in one line."""
+    argv = list(sys.argv if argv is None else argv)
+    if {"--help", "-h", "-help", "--helpfull", "--helpshort"} & set(argv[1:]):
+      print(self._help())
+      return OK
+    logging.set_verbosity(logging.ERROR)
+    try:
+      rest = self.values(argv)[1:]
+      if rest:
+        raise UserError(f"{' '.join(rest)}: every argument is a flag, --name=value; see --help")
+      return main()
+    except (UserError, flags.Error) as error:
+      print(f"error: {error}", file=sys.stderr)
+      return BAD_INPUT
+    except KeyboardInterrupt:
+      print("Interrupted; what was saved before is on disk.", file=sys.stderr)
+      return INTERRUPTED
+
+  def _help(self) -> str:
+    lines = [self._doc.strip()]
+    for group, names in self._groups.items():
+      lines += ["", f"{group}:"] + [self._flag_help(name) for name in names]
+    return "\n".join(lines)
+
+  def _flag_help(self, name):
+    flag = self.values[name]
+    choices = getattr(flag.parser, "enum_values", None)
+    listed = f" <{'|'.join(choices)}>" if choices else ""
+    default = "" if flag.default is None else f" (default: {flag.default})"
+    return f"  --{name}: {flag.help}{default}{listed}"
+
+
+def _flag_type(annotation) -> type:
+  """int for `int | None`, and so on."""
+  kinds = [kind for kind in typing.get_args(annotation) if kind is not type(None)]
+  return kinds[0] if kinds else annotation
+
+
+def train(name: str, doc: str, defaults: Config, argv: Sequence[str] | None = None) -> int:
+  """The main function of a training command; returns its exit code.
+
+  Args:
+    name: of the experiment, for the default run folder.
+    doc: its docstring.
+    defaults: its config.
+    argv: the command line, `sys.argv` by default.
+  """
+  command = Command(doc)
+  command.add(str, "workdir", None, "run folder (default: runs/<name>/<choice>)", "records")
+  command.add(str, "data_dir", None, "IDX files, .npz, images, or a root of such folders", "data")
+  command.add_config(defaults)
+
+  def main():
+    # Importing training only now keeps --help and flag errors quick.
+    from gan import train
+
+    use_compilation_cache()
+    config = command.config(defaults)
+    workdir = command.values.workdir or default_workdir(name, config)
+    say(f"Run folder: {workdir}")
+    summary = train.fit(config, workdir, command.values.data_dir, say=say)
+    return _report(summary, pathlib.Path(workdir))
+
+  return command.run(main, argv)
+
+
+def default_workdir(name: str, config: Config) -> str:
+  """Returns runs/<name>/<loss>-<model>-<fingerprint>: another config gets another folder."""
+  return f"runs/{name}/{config.loss}-{config.model}-{fingerprint(determining(config))[:6]}"
+
+
+def say(line: str) -> None:
+  """Prints a line to the user."""
+  print(line, file=sys.stderr, flush=True)
+
+
+def use_compilation_cache() -> None:
+  """Keeps compiled programs in the user's cache folder, so that the second start is quick."""
+  root = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache")
+  if not jax.config.jax_compilation_cache_dir:
+    jax.config.update("jax_compilation_cache_dir", str(root / "gan" / "xla"))
+  jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
+
+
+def _report(summary, workdir) -> int:
+  status = summary["status"]
+  say(f"{status}; see {workdir / 'samples'} and {workdir / 'summary.json'}")
+  if status.startswith("diverged"):
+    return DIVERGED
+  return INTERRUPTED if status == "interrupted" else OK

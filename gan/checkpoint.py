@@ -1,0 +1,110 @@
+"""Saving and restoring a state with Orbax, without stalling the step, and never a damaged one."""
+
+import hashlib
+import pathlib
+import warnings
+from collections.abc import Iterator
+from typing import Any
+
+import jax
+import numpy as np
+from orbax.checkpoint import v1 as ocp
+
+KEEP = 3  # checkpoints kept: the newest, and two to fall back on
+
+
+class DamagedError(Exception):
+  """A checkpoint that can be read and does not hold what was saved."""
+
+
+class Checkpoints:
+  """The checkpoints of one run, in `<directory>/<step>`.
+
+  Saving copies the state to the host and writes it in the background, under a name that is not
+  valid until all is written: a run that is killed leaves the checkpoints before it whole. Each
+  carries the SHA-256 of its arrays, for Orbax loads arrays with flipped bits without a word.
+  """
+
+  def __init__(self, directory: pathlib.Path):
+    self._directory = directory.absolute()
+    self._checkpointer = self._open()
+
+  def _open(self):
+    every_save = ocp.training.save_decision_policies.FixedIntervalPolicy(1)
+    return ocp.training.Checkpointer(
+      self._directory,
+      save_decision_policy=every_save,
+      preservation_policy=ocp.training.preservation_policies.LatestN(KEEP),
+      cleanup_tmp_directories=True,
+    )
+
+  def steps(self) -> list[int]:
+    """The steps that have a complete checkpoint, ascending."""
+    return sorted(checkpoint.step for checkpoint in self._checkpointer.checkpoints)
+
+  def save(self, step: int, state: Any) -> None:
+    """Starts writing `state`; returns once it is copied to the host. A step there is left alone."""
+    self._checkpointer.wait()
+    if step in self.steps():
+      return
+    # np.array copies: the buffers of a donated state are overwritten by the next step.
+    state = jax.tree.map(np.array, jax.device_get(state))
+    self._checkpointer.save_async(step, state, custom_metadata={"sha256": _digest(state)})
+
+  def wait(self) -> None:
+    """Waits until everything is written."""
+    self._checkpointer.wait()
+
+  def close(self) -> None:
+    """Waits until everything is written and lets go of the folder."""
+    self._checkpointer.close()
+
+  def restore(self, like: Any) -> Iterator[tuple[int, Any, str]]:
+    """Yields (step, state or None, reason) from the newest checkpoint back, until one is whole.
+
+    Args:
+      like: the state's `jax.eval_shape`.
+
+    A damaged checkpoint is yielded with state None and the reason, and moved to
+    `<directory>/../damaged_checkpoints/<step>`: it makes room for a new one and is not lost.
+    """
+    for step in reversed(self.steps()):
+      try:
+        yield step, self._load(step, like), ""
+        return
+      except Exception as error:  # noqa: BLE001 - Orbax raises whatever the damaged file provokes
+        self._set_aside(step)
+        reason = str(error) if isinstance(error, DamagedError) else "its files cannot be read"
+        yield step, None, reason
+
+  def _load(self, step, like):
+    device = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
+    abstract = jax.tree.map(
+      lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=device),
+      jax.eval_shape(lambda: like),
+    )
+    with warnings.catch_warnings():
+      warnings.simplefilter("ignore")
+      # On the host: the devices that it is placed on next may be others than those it came from.
+      state = jax.device_get(self._checkpointer.load(step, abstract))
+      metadata = self._checkpointer.metadata(step).custom_metadata
+    if metadata["sha256"] != _digest(state):
+      raise DamagedError("its arrays are not those that were saved (SHA-256)")
+    return state
+
+  def _set_aside(self, step):
+    aside = self._directory.parent / "damaged_checkpoints"
+    aside.mkdir(exist_ok=True)
+    target = aside / str(step)
+    while target.exists():
+      target = target.with_name(target.name + "_again")
+    self._checkpointer.close()
+    (self._directory / str(step)).rename(target)
+    self._checkpointer = self._open()
+
+
+def _digest(tree) -> str:
+  digest = hashlib.sha256()
+  for leaf in jax.tree.leaves(tree):
+    digest.update(np.ascontiguousarray(leaf).tobytes())
+  return digest.hexdigest()

@@ -1,0 +1,65 @@
+"""Systems reproduced by name: the fields of a config in which they differ from the defaults.
+
+`steps` is the system's own budget; give --steps for less.
+"""
+
+from typing import Any
+
+_MNIST_STEPS_PER_EPOCH = 600  # 60,000 images in batches of 100
+
+PRESETS: dict[str, dict[str, Any]] = {
+  # https://github.com/s-abdullah/FirstGAN, lib/vgan.py and its README: 200 epochs of MNIST; BCE as
+  # a sum, D first. The tutorial https://github.com/diegoalejogm/gans, notebook 1, has the same.
+  "firstgan_vanilla": {
+    "model": "mlp",
+    "loss": "nonsat",
+    "latent_dim": 100,
+    "b1": 0.9,
+    "batch_size": 100,
+    "steps": 200 * _MNIST_STEPS_PER_EPOCH,
+    "ema_decay": 0.0,
+  },
+  # The same repository, GANtime.ipynb: G first, D on the same fakes, D's loss halved.
+  "firstgan_dcgan": {
+    "model": "firstgan_dcgan",
+    "image_size": 64,
+    "loss": "nonsat",
+    "discriminator_loss_scale": 0.5,
+    "update_rule": "alternating_generator_first",
+    "latent_dim": 100,
+    "b1": 0.9,
+    "batch_size": 100,
+    "steps": 200 * _MNIST_STEPS_PER_EPOCH,
+    "ema_decay": 0.0,
+  },
+  # https://github.com/diegoalejogm/gans, notebook 2.
+  "tutorial_dcgan": {
+    "model": "tutorial_dcgan",
+    "image_size": 64,
+    "loss": "nonsat",
+    "latent_dim": 100,
+    "b1": 0.5,
+    "batch_size": 100,
+    "steps": 200 * _MNIST_STEPS_PER_EPOCH,
+    "ema_decay": 0.0,
+  },
+  # Goodfellow et al. 2014, mnist.yaml of https://github.com/goodfeli/adversarial. The authors stop
+  # by hand; momentum saturates at epoch 250, so that is where this ends.
+  "goodfellow2014": {
+    "split": "train[:50000]",
+    "model": "goodfellow",
+    "latent": "uniform",
+    "latent_dim": 100,
+    "loss": "nonsat",
+    "discriminator_loss_scale": 0.5,
+    "update_rule": "simultaneous",
+    "optimizer": "sgd",
+    "generator_learning_rate": 0.1,
+    "discriminator_learning_rate": 0.1,
+    "momentum": 0.5,
+    "schedule": "goodfellow2014",
+    "batch_size": 100,
+    "steps": 250 * 500,
+    "ema_decay": 0.0,
+  },
+}

@@ -1,0 +1,67 @@
+"""What a user sees of a run while it works: a bar on a terminal, plain lines elsewhere."""
+
+import sys
+import time
+
+from tqdm import tqdm
+
+
+class Progress:
+  """Shows steps, rates, losses and the time left; a context manager.
+
+  Args:
+    steps: where the run ends.
+    start: where it begins.
+    images_per_step: real images that a step sees.
+    stream: a terminal gets a bar, anything else a line for each `report`.
+  """
+
+  def __init__(self, steps: int, start: int, images_per_step: int, stream=None):
+    self._stream = stream or sys.stderr
+    self._steps, self._start, self._images = steps, start, images_per_step
+    self._began = time.monotonic()
+    self._bar = tqdm(
+      total=steps,
+      initial=start,
+      unit="step",
+      dynamic_ncols=True,
+      file=self._stream,
+      disable=not self._stream.isatty(),
+    )
+
+  def __enter__(self):
+    return self
+
+  def __exit__(self, *error):
+    self._bar.close()
+
+  def advance(self, steps: int) -> None:
+    """Moves the bar."""
+    self._bar.update(steps)
+
+  def show(self, record: dict) -> None:
+    """Puts the losses and the rate of the latest record beside the bar."""
+    self._bar.set_postfix_str(
+      f"{self._rate(record['step']) * self._images:.0f} images/s {losses(record)}"
+    )
+
+  def report(self, record: dict) -> None:
+    """Prints a line where there is no bar."""
+    if self._bar.disable:
+      rate = self._rate(record["step"])
+      left = (self._steps - record["step"]) / rate
+      speed = f"{rate:.1f} steps/s  {rate * self._images:.0f} images/s"
+      left = f"{tqdm.format_interval(left)} left"
+      line = f"step {record['step']}/{self._steps}  {speed}  {losses(record)}  {left}"
+      print(line, file=self._stream, flush=True)
+
+  def _rate(self, step):
+    return (step - self._start) / max(time.monotonic() - self._began, 1e-9)
+
+
+def losses(record: dict) -> str:
+  """The two losses and what D makes of real and fake, in a few words."""
+  return (
+    f"D {record['discriminator_loss']:.3f} G {record['generator_loss']:.3f}"
+    f" D(x) {record['real_probability']:.2f} D(G(z)) {record['fake_probability']:.2f}"
+  )

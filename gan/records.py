@@ -1,0 +1,161 @@
+"""The run folder: what a run was, what it measured, and reading it back. No JAX is needed here.
+
+config.json        every field, the data, the fingerprint, the command
+environment.json   versions, devices and commit of each session that worked on the run
+metrics.jsonl      one JSON object a line: step counts in every unit, seconds, scalars
+samples/           image grids from fixed latents
+checkpoints/       Orbax
+summary.json       status; last, lowest and highest value of every metric
+"""
+
+import json
+import math
+import os
+import pathlib
+from typing import Any
+
+from gan.errors import UserError
+
+COUNTS = ("step", "discriminator_steps", "images", "epoch", "seconds")
+
+
+class RunFolder:
+  """One run's folder on disk.
+
+  Args:
+    path: the folder; made where it is absent.
+
+  Raises:
+    UserError: it cannot be made or written to.
+  """
+
+  def __init__(self, path: str | os.PathLike):
+    self.path = pathlib.Path(path)
+    try:
+      self.samples.mkdir(parents=True, exist_ok=True)
+      probe = self.path / f".writable-{os.getpid()}"
+      probe.touch()
+      probe.unlink()
+    except OSError as error:
+      raise UserError(
+        f"--workdir={path} cannot be written to ({error.strerror}): choose another folder"
+      ) from error
+
+  @property
+  def samples(self) -> pathlib.Path:
+    return self.path / "samples"
+
+  @property
+  def checkpoints(self) -> pathlib.Path:
+    return self.path / "checkpoints"
+
+  def claim(self, config: dict[str, Any]) -> None:
+    """Writes config.json, or checks that the folder belongs to the same run.
+
+    Args:
+      config: JSON values; those under "determining" must agree with the folder's.
+
+    Raises:
+      UserError: they differ; the message holds every difference.
+    """
+    path = self.path / "config.json"
+    if path.exists():
+      differences = _differences(read_config(self.path)["determining"], config["determining"])
+      if differences:
+        raise UserError(
+          f"{self.path} holds a run with another config ({'; '.join(differences)}): "
+          "give the same flags to continue it, or another --workdir"
+        )
+    write_json(path, config)
+
+  def add_environment(self, environment: dict[str, Any]) -> None:
+    """Appends one session to environment.json."""
+    path = self.path / "environment.json"
+    sessions = _read_json(path)["sessions"] if path.exists() else []
+    write_json(path, {"sessions": [*sessions, environment]})
+
+  def rewind(self, step: int) -> None:
+    """Drops the records after `step`: they are measured again."""
+    lines = [json.dumps(record) for record in read_metrics(self.path) if record["step"] <= step]
+    _write_whole(self.path / "metrics.jsonl", "".join(line + "\n" for line in lines))
+
+  def append(self, record: dict[str, Any]) -> None:
+    """Adds a line to metrics.jsonl."""
+    with open(self.path / "metrics.jsonl", "a", encoding="utf-8") as file:
+      file.write(json.dumps({name: _plain(value) for name, value in record.items()}) + "\n")
+
+  def summarize(self, status: str, **facts: Any) -> dict[str, Any]:
+    """Writes summary.json and returns it: status, facts, and the extremes of every metric."""
+    summary = {"status": status, **facts, "metrics": _extremes(read_metrics(self.path))}
+    write_json(self.path / "summary.json", summary)
+    return summary
+
+
+def read_config(path: str | os.PathLike) -> dict[str, Any]:
+  """Returns config.json of a run folder; UserError where there is none."""
+  file = pathlib.Path(path) / "config.json"
+  if not file.exists():
+    raise UserError(f"{path} is not a run folder: it has no config.json; check --workdir")
+  return _read_json(file)
+
+
+def read_metrics(path: str | os.PathLike) -> list[dict[str, Any]]:
+  """Returns the records of a run in order; a last line cut short by a kill is left out."""
+  file = pathlib.Path(path) / "metrics.jsonl"
+  lines = file.read_text(encoding="utf-8").split("\n") if file.exists() else []
+  # What stands after the last line feed was not written to its end.
+  return [json.loads(line) for line in lines[:-1]]
+
+
+def read_summary(path: str | os.PathLike) -> dict[str, Any] | None:
+  """Returns summary.json of a run folder, or None before the run has stopped for the first time."""
+  file = pathlib.Path(path) / "summary.json"
+  return _read_json(file) if file.exists() else None
+
+
+def write_json(path: pathlib.Path, value: Any) -> None:
+  """Writes JSON, whole or not at all."""
+  _write_whole(path, json.dumps(value, indent=2, default=str) + "\n")
+
+
+def _write_whole(path, text):
+  part = path.with_name(path.name + ".part")
+  part.write_text(text, encoding="utf-8")
+  part.replace(path)
+
+
+def _read_json(path):
+  try:
+    return json.loads(path.read_text(encoding="utf-8"))
+  except ValueError as error:
+    raise UserError(f"{path} is damaged ({error}): restore it, or use another --workdir") from error
+
+
+def _differences(old, new):
+  names = sorted(set(old) | set(new))
+  return [
+    f"{name}: {old.get(name)} there, {new.get(name)} here"
+    for name in names
+    if old.get(name) != new.get(name)
+  ]
+
+
+def _plain(value):
+  """Numbers as JSON has them: NaN and infinities, which it has not, become strings."""
+  if isinstance(value, float) and not math.isfinite(value):
+    return str(value)
+  return value
+
+
+def _extremes(records):
+  """{metric: {"last": value, "lowest": [step, value], "highest": [step, value]}}, finite ones."""
+  result = {}
+  for name in sorted({name for record in records for name in record} - set(COUNTS)):
+    points = [(r["step"], r[name]) for r in records if isinstance(r.get(name), (int, float))]
+    if points:
+      result[name] = {
+        "last": points[-1][1],
+        "lowest": list(min(points, key=lambda point: point[1])),
+        "highest": list(max(points, key=lambda point: point[1])),
+      }
+  return result

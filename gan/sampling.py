@@ -1,0 +1,114 @@
+"""Drawing from a trained generator: fixed latents, classes in rows, and the picture of a run."""
+
+import functools
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int, Key
+from matplotlib.figure import Figure
+from PIL import Image
+
+from gan import pictures
+from gan.config import DataInfo
+from gan.networks import Gan
+from gan.state import GanState
+
+
+class Draw(NamedTuple):
+  """Latents to draw from, and how the images stand in a grid."""
+
+  latents: Float[Array, "n z"]
+  labels: Int[Array, " n"] | None
+  columns: int
+
+
+def fixed_draw(gan: Gan, key: Key[Array, ""], num_classes: int, count: int = 64) -> Draw:
+  """Returns latents that depend on the key only.
+
+  With classes each row is one class and each column one latent; without, `count` latents in a
+  square.
+  """
+  columns = 10 if num_classes else int(count**0.5)
+  latents = jax.vmap(gan.sample_latent)(jax.random.split(key, columns if num_classes else count))
+  if not num_classes:
+    return Draw(latents, None, columns)
+  labels = jnp.repeat(jnp.arange(num_classes), columns)
+  return Draw(jnp.tile(latents, (num_classes, 1)), labels, columns)
+
+
+def interpolation(gan: Gan, key: Key[Array, ""], num_classes: int, rows: int = 10) -> Draw:
+  """Returns `rows` paths between two latents each, in 10 steps; row i is of class i.
+
+  The path goes along the great circle: latents in between then have the length that the generator
+  knows, which on the straight line they have not.
+  """
+  first_key, last_key = jax.random.split(key)
+  first, last = (
+    jax.vmap(gan.sample_latent)(jax.random.split(k, rows)) for k in (first_key, last_key)
+  )
+  paths = jax.vmap(_great_circle, in_axes=(None, None, 0), out_axes=1)(
+    first, last, jnp.linspace(0, 1, 10)
+  )
+  labels = jnp.repeat(jnp.arange(rows) % num_classes, 10) if num_classes else None
+  return Draw(paths.reshape(rows * 10, -1), labels, 10)
+
+
+def _great_circle(first, last, share):
+  """Spherical interpolation of rows (White, "Sampling Generative Networks", arXiv 1609.04468)."""
+  unit = lambda rows: rows / jnp.linalg.norm(rows, axis=1, keepdims=True)  # noqa: E731
+  cosine = jnp.sum(unit(first) * unit(last), axis=1, keepdims=True)
+  angle = jnp.arccos(jnp.clip(cosine, -1 + 1e-6, 1 - 1e-6))
+  return (jnp.sin((1 - share) * angle) * first + jnp.sin(share * angle) * last) / jnp.sin(angle)
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def draw(gan: Gan, state: GanState, latents: Array, labels: Array | None) -> Array:
+  """Returns images [N, ...] of the averaged generator, in inference mode."""
+  images, _ = gan.generator.apply(
+    state.ema_params, state.ema_model_state, latents, labels, train=False
+  )
+  return images
+
+
+def grid(gan: Gan, state: GanState, what: Draw, title: str) -> Image.Image:
+  """Returns the images of a Draw as a picture under a title."""
+  images = np.asarray(draw(gan, state, what.latents, what.labels))
+  return pictures.image_grid(pictures.to_uint8(images, gan.image_range), what.columns, title)
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _probabilities(gan, state, points, labels):
+  player = state.discriminator
+  logits, _ = gan.discriminator.apply(
+    player.params, player.model_state, points, labels, train=False
+  )
+  return jax.nn.sigmoid(logits)
+
+
+def scatter(gan: Gan, state: GanState, what: Draw, real: np.ndarray, title: str) -> Figure:
+  """Returns generated points over the level sets of D (of class 0 where D is told the class)."""
+  limit = 1.35 * float(np.abs(real).max())
+  ticks = jnp.linspace(-limit, limit, 121)
+  lattice = jnp.stack(jnp.meshgrid(ticks, ticks), axis=-1).reshape(-1, 2)
+  labels = None if what.labels is None else jnp.zeros(len(lattice), jnp.int32)
+  levels = np.asarray(_probabilities(gan, state, lattice, labels)).reshape(121, 121)
+  fake = np.asarray(draw(gan, state, what.latents, what.labels))
+  return pictures.points_over_levels(real[:1000], fake, levels, limit, title)
+
+
+def picture(
+  gan: Gan,
+  state: GanState,
+  key: Key[Array, ""],
+  info: DataInfo,
+  conditional: bool,
+  title: str,
+  real,
+) -> Image.Image | Figure:
+  """Returns the picture of a run at `state`: an image grid, or points over D's level sets."""
+  num_classes = info.num_classes if conditional else 0
+  if len(info.image_shape) == 3:
+    return grid(gan, state, fixed_draw(gan, key, num_classes), title)
+  return scatter(gan, state, fixed_draw(gan, key, num_classes, count=1024), real, title)

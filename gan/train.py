@@ -1,0 +1,299 @@
+"""The Python loop around the step: data, progress, records, pictures, checkpoints, resuming."""
+
+import contextlib
+import dataclasses
+import hashlib
+import math
+import os
+import shlex
+import signal
+import sys
+import time
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from gan import datasets, environment, parallel, pictures, sampling
+from gan.checkpoint import Checkpoints
+from gan.config import Algorithm, Config, DataInfo, build, determining, fingerprint, validate
+from gan.datafeed import batch_indices
+from gan.errors import UserError
+from gan.game import Batch
+from gan.progress import Progress
+from gan.records import RunFolder, read_metrics
+from gan.state import GanState
+
+
+class DivergedError(Exception):
+  """A metric is not finite; `record` is that of the first step where one is not."""
+
+  def __init__(self, record: dict[str, Any]):
+    super().__init__(f"diverged at step {record['step']}")
+    self.record = record
+
+
+class Run(NamedTuple):
+  """A run, ready to step."""
+
+  config: Config
+  info: DataInfo
+  algorithm: Algorithm
+  folder: RunFolder
+  checkpoints: Checkpoints
+  images: np.ndarray
+  data: Batch  # the whole data set, on the devices
+  execute: Callable  # (state, data, indices [S, K, B], key) -> (state, metrics [S])
+  say: Callable[[str], None]
+
+
+def fit(
+  config: Config,
+  workdir: str | os.PathLike,
+  data_dir: str | None = None,
+  say: Callable[[str], None] = lambda line: print(line, file=sys.stderr),
+) -> dict[str, Any]:
+  """Trains up to `config.steps`, from where the folder's last whole checkpoint stands.
+
+  Args:
+    config: what to run.
+    workdir: the run folder; one that belongs to another config is refused.
+    data_dir: where local data lie; see `datasets.load`.
+    say: prints one line to the user.
+
+  Returns:
+    summary.json: status "finished", "interrupted" or "diverged at step n", and every metric.
+
+  Raises:
+    UserError: anything that the user can put right; nothing on disk is lost.
+  """
+  validate(config)
+  devices = jax.local_devices()
+  way = parallel.resolve(config.parallel, config.batch_size, devices)
+  folder = RunFolder(workdir)
+  run = _prepare(config, folder, data_dir, way, devices, say)
+  try:
+    return _train(run, *_restore(run))
+  finally:
+    run.checkpoints.close()
+
+
+def describe(config: Config, dataset: datasets.Dataset) -> DataInfo:
+  """Returns what a model needs to know of a data set.
+
+  Raises:
+    UserError: labels are asked for and there are none.
+  """
+  if config.conditional and dataset.labels is None:
+    raise UserError(f"--conditional needs labels, and {dataset.name} has none ({dataset.source})")
+  points = dataset.images.ndim == 2
+  mean = None if points else dataset.images.mean(axis=0, dtype=np.float64) / 255
+  return DataInfo(dataset.images.shape[1:], dataset.num_classes, len(dataset.images), mean)
+
+
+def _prepare(config, folder, data_dir, way, devices, say) -> Run:
+  dataset = datasets.load(config.dataset, config.split, data_dir, config.image_size)
+  if dataset.notice:
+    say(dataset.notice)
+  config = dataclasses.replace(config, dataset=dataset.name)
+  info = describe(config, dataset)
+  algorithm = build(config, info, parallel.WAYS[way][1])
+  folder.claim(_identity(config, info, dataset))
+  folder.add_environment(environment.describe() | {"parallel": way})
+  data = Batch(dataset.images, dataset.labels if config.conditional else None)
+  return Run(
+    config=config,
+    info=info,
+    algorithm=algorithm,
+    folder=folder,
+    checkpoints=Checkpoints(folder.checkpoints),
+    images=dataset.images,
+    data=parallel.replicate(data, way, devices),
+    execute=parallel.make_run(algorithm.step, way, devices),
+    say=say,
+  )
+
+
+def _identity(config, info, dataset) -> dict[str, Any]:
+  """What config.json holds: all fields, and those that the result depends on, with the data."""
+  digest = hashlib.sha256(np.ascontiguousarray(dataset.images).data)
+  digest.update(b"" if dataset.labels is None else np.ascontiguousarray(dataset.labels).data)
+  determined_by = determining(config) | {"data_sha256": digest.hexdigest()[:16]}
+  return {
+    "fingerprint": fingerprint(determined_by),
+    "command": shlex.join(sys.argv),
+    "source": dataset.source,
+    "image_shape": list(info.image_shape),
+    "num_classes": info.num_classes,
+    "num_examples": info.num_examples,
+    "config": dataclasses.asdict(config),
+    "determining": determined_by,
+  }
+
+
+def _keys(config):
+  """(initial state, training, fixed latents): every draw of a run comes from one of them."""
+  return jax.random.split(jax.random.key(config.seed), 3)
+
+
+def _restore(run: Run) -> tuple[GanState, int]:
+  """Returns the newest whole state and its step; the state of step 0 in a new folder."""
+  init_key = _keys(run.config)[0]
+  like = jax.eval_shape(run.algorithm.init, init_key)
+  for step, state, reason in run.checkpoints.restore(like):
+    if state is not None:
+      run.folder.rewind(step)
+      return state, step
+    run.say(f"The checkpoint of step {step} is damaged: {reason}. It was moved aside.")
+  run.folder.rewind(0)
+  return jax.jit(run.algorithm.init)(init_key), 0
+
+
+def _train(run: Run, state: GanState, start: int) -> dict[str, Any]:
+  """Steps to the end, an interrupt or a divergence; what was reached is on disk when it returns."""
+  steps, facts = run.config.steps, {"dataset": run.config.dataset, "loss": run.config.loss}
+  if start >= steps:
+    run.say(f"Finished at step {start} already: --steps above {start} trains on.")
+    return run.folder.summarize("finished", step=start, **facts)
+  if start:
+    run.say(f"Continuing from step {start}.")
+  try:
+    state, step = _loop(run, state, start)
+  except DivergedError as error:
+    run.say(f"The run {error}: {error.record}")
+    return run.folder.summarize(str(error), step=error.record["step"], **facts)
+  run.checkpoints.save(step, state)
+  run.checkpoints.wait()
+  if step < steps:
+    run.say(f"Interrupted; step {step} is saved. The same command continues from there.")
+  return run.folder.summarize("finished" if step >= steps else "interrupted", step=step, **facts)
+
+
+def _loop(run: Run, state: GanState, step: int) -> tuple[GanState, int]:
+  config, log = run.config, _Log(run)
+  key = _keys(config)[1]
+  per_step = config.discriminator_steps * config.batch_size
+  with _interrupts() as interrupts, Progress(config.steps, step, per_step) as progress:
+    while step < config.steps and not interrupts:
+      count = _steps_in_call(config, step)
+      state, metrics = run.execute(state, run.data, _indices(run, step, count), key)
+      step += count
+      log.add(step, metrics)
+      progress.advance(count)
+      _write(run, state, step, log, progress)
+  log.flush()
+  return state, step
+
+
+def _steps_in_call(config: Config, step: int) -> int:
+  """Steps until the next thing to write, at most `steps_per_call`.
+
+  On the CPU a loop of steps inside one program runs the gradients of convolutions off the fast
+  path, and dispatch costs nothing beside a step; on accelerators small networks wait for dispatch.
+  """
+  most = config.steps_per_call or (1 if jax.default_backend() == "cpu" else 100)
+  cadences = (config.log_every, config.sample_every, config.checkpoint_every)
+  return min(most, config.steps - step, *(every - step % every for every in cadences))
+
+
+def _indices(run, step, count):
+  config = run.config
+  return batch_indices(
+    config.seed,
+    run.info.num_examples,
+    step,
+    count,
+    config.discriminator_steps,
+    config.batch_size,
+  )
+
+
+def _write(run: Run, state: GanState, step: int, log: "_Log", progress: Progress) -> None:
+  """Writes what is due at `step`, after all metrics up to it have been seen to be finite."""
+  config, last = run.config, step == run.config.steps
+  if step % config.log_every == 0 or last:
+    progress.show(log.flush(write=True))
+  if step % config.sample_every == 0 or last:
+    progress.report(log.flush())
+    _save_picture(run, state, step)
+  if step % config.checkpoint_every == 0:
+    log.flush()
+    run.checkpoints.save(step, state)
+
+
+def _save_picture(run, state, step):
+  config = run.config
+  title = f"{config.dataset}  {config.loss}  {config.model}  seed {config.seed}  step {step}"
+  picture = sampling.picture(
+    run.algorithm.gan, state, _keys(config)[2], run.info, config.conditional, title, run.images
+  )
+  pictures.save(picture, run.folder.samples / f"step_{step:08d}.png")
+
+
+class _Log:
+  """Metrics of recent steps: kept on the device until something is written, then all checked."""
+
+  def __init__(self, run: Run):
+    self._run, self._pending, self._record = run, [], None
+    records = read_metrics(run.folder.path)
+    self._began = time.monotonic() - (records[-1]["seconds"] if records else 0.0)
+
+  def add(self, step: int, metrics: dict[str, jax.Array]) -> None:
+    """Takes the metrics [S] of a call that ended at `step`, and waits for the call before it."""
+    if self._pending:
+      jax.block_until_ready(self._pending[-1][1])
+    self._pending.append((step, metrics))
+
+  def flush(self, write: bool = False) -> dict[str, Any]:
+    """Returns the record of the latest step; with `write` it is added to metrics.jsonl.
+
+    Raises:
+      DivergedError: a metric of a step since the last flush is not finite.
+    """
+    for end, metrics in jax.device_get(self._pending):
+      count = len(metrics["generator_loss"])
+      for i in range(count):
+        self._check(
+          {name: float(values[i]) for name, values in metrics.items()}, end - count + 1 + i
+        )
+    self._pending = []
+    if write:
+      self._run.folder.append(self._record)
+    return self._record
+
+  def _check(self, metrics, step):
+    config = self._run.config
+    discriminator_steps = step * config.discriminator_steps
+    images = discriminator_steps * config.batch_size
+    self._record = {
+      "step": step,
+      "discriminator_steps": discriminator_steps,
+      "images": images,
+      "epoch": images / self._run.info.num_examples,
+      "seconds": round(time.monotonic() - self._began, 3),
+      "dataset": config.dataset,
+      "loss": config.loss,
+      **metrics,
+    }
+    if not all(math.isfinite(value) for value in metrics.values()):
+      self._run.folder.append(self._record)
+      raise DivergedError(self._record)
+
+
+@contextlib.contextmanager
+def _interrupts():
+  """Yields a list that is no longer empty once the user interrupts; a second time stops at once."""
+  seen = []
+
+  def note(number, frame):
+    if seen:
+      raise KeyboardInterrupt
+    seen.append(number)
+
+  previous = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+  try:
+    yield seen
+  finally:
+    for number, handler in previous.items():
+      signal.signal(number, handler)
