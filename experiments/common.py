@@ -135,6 +135,16 @@ def default_workdir(name: str, config: Config) -> str:
   return f"runs/{name}/{config.loss}-{config.model}-{fingerprint(determining(config))[:6]}"
 
 
+def writable_folder(path: str | os.PathLike) -> pathlib.Path:
+  """Makes a folder for results; UserError where that cannot be done."""
+  folder = pathlib.Path(path)
+  try:
+    folder.mkdir(parents=True, exist_ok=True)
+  except OSError as error:
+    raise UserError(f"{path} cannot be written to ({error.strerror}): choose another") from error
+  return folder
+
+
 def say(line: str) -> None:
   """Prints a line to the user."""
   print(line, file=sys.stderr, flush=True)

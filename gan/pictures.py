@@ -70,7 +70,7 @@ def points_over_levels(
   """Returns generated points over the level sets of D.
 
   Args:
-    real: points of the data set.
+    real: points of the data set; may be none.
     fake: generated points.
     levels: D(x) in [0, 1] on a square lattice over [-limit, limit]^2; rows are y.
     limit: half the side of the picture.
@@ -83,11 +83,12 @@ def points_over_levels(
     levels, np.linspace(0, 1, 21), extent=extent, cmap="PuOr_r", alpha=0.8, origin="lower"
   )
   figure.colorbar(picture, ax=axes, label="D(x)", shrink=0.7)
-  axes.scatter(*real.T, s=4, c="0.35", label=f"data ({len(real)})", linewidths=0)
+  if len(real):
+    axes.scatter(*real.T, s=4, c="0.35", label=f"data ({len(real)})", linewidths=0)
   axes.scatter(*fake.T, s=5, c="tab:green", label=f"generated ({len(fake)})", linewidths=0)
   axes.set(xlim=(-limit, limit), ylim=(-limit, limit), aspect="equal")
   axes.set_title(title, fontsize=10)
-  axes.legend(loc="upper right", markerscale=3, fontsize=8)
+  figure.legend(loc="outside lower center", ncols=2, markerscale=3, fontsize=9)
   return figure
 
 

@@ -11,7 +11,6 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from gan import pictures
-from gan.config import DataInfo
 from gan.networks import Gan
 from gan.state import GanState
 
@@ -24,16 +23,16 @@ class Draw(NamedTuple):
   columns: int
 
 
-def fixed_draw(gan: Gan, key: Key[Array, ""], num_classes: int, count: int = 64) -> Draw:
-  """Returns latents that depend on the key only.
+def square(gan: Gan, key: Key[Array, ""], num_classes: int, count: int = 64) -> Draw:
+  """Returns `count` latents, a square number; with classes, image i is of class i modulo them."""
+  latents = jax.vmap(gan.sample_latent)(jax.random.split(key, count))
+  labels = jnp.arange(count) % num_classes if num_classes else None
+  return Draw(latents, labels, round(count**0.5))
 
-  With classes each row is one class and each column one latent; without, `count` latents in a
-  square.
-  """
-  columns = 10 if num_classes else int(count**0.5)
-  latents = jax.vmap(gan.sample_latent)(jax.random.split(key, columns if num_classes else count))
-  if not num_classes:
-    return Draw(latents, None, columns)
+
+def class_rows(gan: Gan, key: Key[Array, ""], num_classes: int, columns: int = 10) -> Draw:
+  """Returns a class in each row and a latent in each column."""
+  latents = jax.vmap(gan.sample_latent)(jax.random.split(key, columns))
   labels = jnp.repeat(jnp.arange(num_classes), columns)
   return Draw(jnp.tile(latents, (num_classes, 1)), labels, columns)
 
@@ -42,7 +41,7 @@ def interpolation(gan: Gan, key: Key[Array, ""], num_classes: int, rows: int = 1
   """Returns `rows` paths between two latents each, in 10 steps; row i is of class i.
 
   The path goes along the great circle: latents in between then have the length that the generator
-  knows, which on the straight line they have not.
+  knows, which on the straight line they would not.
   """
   first_key, last_key = jax.random.split(key)
   first, last = (
@@ -87,28 +86,35 @@ def _probabilities(gan, state, points, labels):
   return jax.nn.sigmoid(logits)
 
 
-def scatter(gan: Gan, state: GanState, what: Draw, real: np.ndarray, title: str) -> Figure:
-  """Returns generated points over the level sets of D (of class 0 where D is told the class)."""
-  limit = 1.35 * float(np.abs(real).max())
+def scatter(
+  gan: Gan, state: GanState, what: Draw, title: str, real: Float[np.ndarray, "n 2"] | None = None
+) -> Figure:
+  """Returns generated points, and real ones if given, over the level sets of D.
+
+  Where D is told the class, the level sets are those of class 0.
+  """
+  fake = np.asarray(draw(gan, state, what.latents, what.labels))
+  real = np.zeros((0, 2)) if real is None else real[:1000]
+  limit = 1.35 * float(np.abs(real if len(real) else fake).max())
   ticks = jnp.linspace(-limit, limit, 121)
   lattice = jnp.stack(jnp.meshgrid(ticks, ticks), axis=-1).reshape(-1, 2)
   labels = None if what.labels is None else jnp.zeros(len(lattice), jnp.int32)
   levels = np.asarray(_probabilities(gan, state, lattice, labels)).reshape(121, 121)
-  fake = np.asarray(draw(gan, state, what.latents, what.labels))
-  return pictures.points_over_levels(real[:1000], fake, levels, limit, title)
+  return pictures.points_over_levels(real, fake, levels, limit, title)
 
 
-def picture(
-  gan: Gan,
-  state: GanState,
-  key: Key[Array, ""],
-  info: DataInfo,
-  conditional: bool,
-  title: str,
-  real,
+def progress_picture(
+  gan: Gan, state: GanState, key: Key[Array, ""], num_classes: int, title: str, real: np.ndarray
 ) -> Image.Image | Figure:
-  """Returns the picture of a run at `state`: an image grid, or points over D's level sets."""
-  num_classes = info.num_classes if conditional else 0
-  if len(info.image_shape) == 3:
-    return grid(gan, state, fixed_draw(gan, key, num_classes), title)
-  return scatter(gan, state, fixed_draw(gan, key, num_classes, count=1024), real, title)
+  """Returns what a run shows of itself, from latents that depend on the key only.
+
+  Images stand in a grid, a class a row where there are classes; points over the level sets of D.
+
+  Args:
+    num_classes: 0 for an unconditional generator.
+    real: the data, [N, H, W, C] or [N, 2].
+  """
+  if real.ndim == 2:
+    return scatter(gan, state, square(gan, key, num_classes, count=1024), title, real)
+  rows = class_rows(gan, key, num_classes) if num_classes else square(gan, key, 0)
+  return grid(gan, state, rows, title)

@@ -225,8 +225,9 @@ def _write(run: Run, state: GanState, step: int, log: "_Log", progress: Progress
 def _save_picture(run, state, step):
   config = run.config
   title = f"{config.dataset}  {config.loss}  {config.model}  seed {config.seed}  step {step}"
-  picture = sampling.picture(
-    run.algorithm.gan, state, _keys(config)[2], run.info, config.conditional, title, run.images
+  num_classes = run.info.num_classes if config.conditional else 0
+  picture = sampling.progress_picture(
+    run.algorithm.gan, state, _keys(config)[2], num_classes, title, run.images
   )
   pictures.save(picture, run.folder.samples / f"step_{step:08d}.png")
 

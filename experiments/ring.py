@@ -1,0 +1,33 @@
+"""Trains a GAN on eight Gaussians in a ring, drawn as points over the level sets of D.
+
+  python -m experiments.ring --loss=nonsat
+
+Points in the plane by two networks of 2 x 128 ReLU units; --dataset=grid has 25 Gaussians.
+"""
+
+import sys
+
+from experiments import common
+from gan.config import Config
+
+DEFAULTS = Config(
+  dataset="ring",
+  model="points",
+  loss="nonsat",
+  latent_dim=16,
+  batch_size=256,
+  generator_learning_rate=1e-3,
+  discriminator_learning_rate=1e-3,
+  steps=5000,
+  log_every=50,
+  sample_every=1000,
+  checkpoint_every=2500,
+)
+
+
+def main(argv=None):
+  return common.train("ring", __doc__, DEFAULTS, argv)
+
+
+if __name__ == "__main__":
+  sys.exit(main())

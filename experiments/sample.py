@@ -1,0 +1,61 @@
+"""Draws from a trained generator, from its run folder alone.
+
+  python -m experiments.sample --workdir=runs/nonsat
+
+Writes pictures to <workdir>/drawn: grid.png, from latents of --seed; interpolation.png, each row a
+path between two latents; and classes.png, a class a row, where the run is conditional. A run on
+points writes grid.png: generated points over the level sets of D.
+"""
+
+import pathlib
+import sys
+
+import jax
+
+from experiments import common
+from gan.errors import UserError
+
+
+def main(argv=None):
+  command = common.Command(__doc__)
+  command.add(str, "workdir", None, "run folder of a training command", "run")
+  command.add(str, "outdir", None, "where the pictures go (default: <workdir>/drawn)", "run")
+  command.add(int, "seed", 0, "of the latents", "run")
+  return command.run(lambda: _draw(command.values), argv)
+
+
+def _draw(flags) -> int:
+  from gan import pictures, trained
+
+  if not flags.workdir:
+    raise UserError("--workdir is missing: name the run folder of a training command")
+  common.use_compilation_cache()
+  run = trained.load(flags.workdir)
+  outdir = common.writable_folder(flags.outdir or pathlib.Path(flags.workdir) / "drawn")
+  for name, picture in _pictures(run, jax.random.key(flags.seed), flags.seed):
+    pictures.save(picture, outdir / f"{name}.png")
+    print(outdir / f"{name}.png")
+  return common.OK
+
+
+def _pictures(run, key, seed):
+  """Yields (name, picture)."""
+  from gan import sampling
+
+  config, classes = run.config, run.info.num_classes if run.config.conditional else 0
+  model = f"{config.dataset}  {config.loss}  {config.model}  step {int(run.state.step)}"
+  title = f"{model}  latents of seed {seed}"
+  if len(run.info.image_shape) == 1:
+    what = sampling.square(run.gan, key, classes, count=2500)
+    yield "grid", sampling.scatter(run.gan, run.state, what, title)
+    return
+  yield "grid", sampling.grid(run.gan, run.state, sampling.square(run.gan, key, classes), title)
+  what = sampling.interpolation(run.gan, key, classes)
+  yield "interpolation", sampling.grid(run.gan, run.state, what, f"{title}, interpolated")
+  if classes:
+    what = sampling.class_rows(run.gan, key, classes)
+    yield "classes", sampling.grid(run.gan, run.state, what, f"{title}, a class a row")
+
+
+if __name__ == "__main__":
+  sys.exit(main())
