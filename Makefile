@@ -1,0 +1,42 @@
+# Each target makes its own environment first: a fresh machine needs Python >= 3.11 and a package index.
+#   make test PYTHON=python3.12     another interpreter, in an environment of its own
+PYTHON ?= python3
+TAG := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+VENV ?= .venv-$(TAG)
+RUN := $(VENV)/bin/python
+ARGS ?=
+
+.PHONY: mnist test test-slow lint benchmark clean
+.DEFAULT_GOAL := mnist
+
+mnist: $(VENV)/installed
+	$(RUN) -m experiments.mnist --loss=nonsat --workdir=runs/mnist $(ARGS)
+
+test: $(VENV)/installed-dev
+	$(RUN) -m pytest $(ARGS)
+
+test-slow: $(VENV)/installed-dev
+	$(RUN) -m pytest -m slow $(ARGS)
+
+lint: $(VENV)/installed-dev
+	$(RUN) -m ruff check .
+	$(RUN) -m ruff format --check .
+
+benchmark: $(VENV)/installed-bench
+	$(RUN) -m experiments.benchmark --peer=torch $(ARGS)
+
+clean:
+	rm -rf .venv-* *.egg-info .pytest_cache .ruff_cache
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Python >= 3.11 is needed, $(PYTHON) is $(TAG): make PYTHON=python3.12 ..."; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/installed: $(VENV)/bin/python pyproject.toml constraints.txt
+	$(RUN) -m pip install --quiet -e . -c constraints.txt
+	@touch $@
+
+$(VENV)/installed-%: $(VENV)/bin/python pyproject.toml constraints.txt
+	$(RUN) -m pip install --quiet -e '.[$*]' -c constraints.txt
+	@touch $@ $(VENV)/installed

@@ -1,0 +1,1 @@
+"""Step times beside a peer's on the same machine, in one run: `python -m experiments.benchmark`."""
