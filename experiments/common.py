@@ -78,6 +78,10 @@ class Command:
     except (UserError, flags.Error) as error:
       print(f"error: {error}", file=sys.stderr)
       return BAD_INPUT
+    except BrokenPipeError:
+      # The reader of our output has gone, as `head` does: nothing more can be printed.
+      sys.stdout = open(os.devnull, "w")  # noqa: SIM115
+      return OK
     except KeyboardInterrupt:
       print("Interrupted; what was saved before is on disk.", file=sys.stderr)
       return INTERRUPTED

@@ -3,8 +3,8 @@
   pip install -e '.[bench]'
   python -m experiments.benchmark --peer=torch
 
-Both run in processes of their own and take turns, so that neither disturbs the other and a change of
-the machine's speed meets both. A ratio is our step time over the peer's: below 1 we are faster.
+Both run in processes of their own and take turns, so that neither disturbs the other and a change
+of the machine's speed meets both. A ratio is our step time over the peer's: below 1 we are faster.
 """
 
 import importlib.util

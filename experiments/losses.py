@@ -1,0 +1,162 @@
+"""Prints the registry of adversarial losses, and draws every one of them.
+
+  python -m experiments.losses --outdir=docs/figures
+
+The table names for each loss what both players minimise, the optimal logit, what the generator
+minimises against it, and the source. Pictures: <loss>.png for each, its costs and their slopes
+against the logit and against D(G(z)); losses.png, the generators' costs side by side;
+generator_costs.png, figure 16 of Goodfellow's tutorial (arXiv 1701.00160).
+"""
+
+import sys
+import textwrap
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from matplotlib.figure import Figure
+
+from experiments import common
+from gan import losses, pictures
+
+LOGITS = np.linspace(-6, 6, 241, dtype=np.float32)
+
+
+def main(argv=None):
+  command = common.Command(__doc__)
+  command.add(str, "outdir", "runs/losses", "where the pictures go", "output")
+  return command.run(lambda: _run(command.values.outdir), argv)
+
+
+def _run(outdir) -> int:
+  print(table())
+  folder = common.writable_folder(outdir)
+  drawn = {"losses": overview(), "generator_costs": generator_costs()}
+  drawn |= {name: loss_page(name) for name in distinct_losses()}
+  for name, figure in drawn.items():
+    pictures.save(figure, folder / f"{name}.png")
+  print(f"\n{len(drawn)} pictures in {folder}")
+  return common.OK
+
+
+def distinct_losses() -> list[str]:
+  """Returns the names of LOSSES without those that are another name of an entry before them."""
+  seen = {}
+  for name, loss in losses.LOSSES.items():
+    seen.setdefault(loss, name)
+  return list(seen.values())
+
+
+def table() -> str:
+  """Returns the registry as text, an entry a paragraph."""
+  entries = []
+  for name in distinct_losses():
+    loss = losses.LOSSES[name]
+    aliases = [other for other, entry in losses.LOSSES.items() if entry is loss and other != name]
+    title = name + "".join(f" (also {alias})" for alias in aliases)
+    rows = [
+      ("D minimises", loss.about.discriminator),
+      ("G minimises", loss.about.generator),
+      ("optimal logit", loss.about.optimum),
+      ("G's divergence", loss.about.divergence),
+      ("source", loss.about.source),
+      ("options", ", ".join(f"--{option}" for option in loss.options if option != "axis_name")),
+    ]
+    lines = [_row(label, text) for label, text in rows if text]
+    entries.append("\n".join([title, *lines]))
+  return "\n\n".join(entries)
+
+
+def _row(label, text):
+  indent = " " * 18
+  return textwrap.fill(f"  {label:<16}{text}", width=100, subsequent_indent=indent)
+
+
+def curves(name: str) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+  """Returns {label: (cost, slope)} of a loss over LOGITS.
+
+  One example on each side; the logit that is not varied is 0, which only relativistic losses see.
+  """
+  loss = losses.make_loss(name)
+  of_real = lambda logit: loss.discriminator(logit[None], jnp.zeros(1))[0]  # noqa: E731
+  of_fake = lambda logit: loss.discriminator(jnp.zeros(1), logit[None])[0]  # noqa: E731
+  of_generator = lambda logit: loss.generator(jnp.zeros(1), logit[None])[0]  # noqa: E731
+  functions = {"D, on data": of_real, "D, on fakes": of_fake, "G": of_generator}
+  return {label: _cost_and_slope(function) for label, function in functions.items()}
+
+
+def _cost_and_slope(function):
+  cost, slope = jax.vmap(jax.value_and_grad(function))(jnp.asarray(LOGITS))
+  return np.asarray(cost), np.asarray(slope)
+
+
+def loss_page(name: str) -> Figure:
+  """Returns costs and slopes of one loss, against the logit and against the sigmoid of it."""
+  figure = Figure(figsize=(9, 6.5), dpi=90, layout="constrained")
+  axes = figure.subplots(2, 2, sharex="col")
+  probabilities = 1 / (1 + np.exp(-LOGITS))
+  for label, pair in curves(name).items():
+    for row, values in enumerate(pair):
+      axes[row, 0].plot(LOGITS, values, label=label)
+      axes[row, 1].plot(probabilities, values, label=label)
+  for row, ylabel in enumerate(("cost", "slope against the logit")):
+    axes[row, 0].set_ylabel(ylabel)
+    for column in range(2):
+      _limit(axes[row, column])
+  axes[1, 0].set_xlabel("logit")
+  axes[1, 1].set_xlabel("D = sigmoid(logit)")
+  axes[0, 0].legend()
+  about = losses.LOSSES[name].about
+  figure.suptitle(f"{name}\nD: {about.discriminator}\nG: {about.generator}", fontsize=10)
+  return figure
+
+
+def _limit(axes):
+  """Keeps a cost that grows as an exponential from flattening the others."""
+  low, high = axes.get_ylim()
+  axes.set_ylim(max(low, -8), min(high, 8))
+  axes.grid(alpha=0.3)
+
+
+def overview() -> Figure:
+  """Returns the generators' costs and slopes of all losses as small multiples."""
+  names = distinct_losses()
+  columns = 5
+  rows = -(-len(names) // columns)
+  figure = Figure(figsize=(12, 2.2 * rows), dpi=90, layout="constrained")
+  panels = figure.subplots(rows, columns, sharex=True, squeeze=False).ravel()
+  for axes, name in zip(panels, names, strict=False):
+    cost, slope = curves(name)["G"]
+    axes.plot(LOGITS, cost, label="cost of G")
+    axes.plot(LOGITS, slope, "--", label="slope")
+    axes.set_title(name, fontsize=10)
+    _limit(axes)
+  for axes in panels[len(names) :]:
+    axes.set_visible(False)
+  panels[0].legend(fontsize=8)
+  figure.supxlabel("logit of a fake (left: recognised as fake, right: taken for real)", fontsize=10)
+  return figure
+
+
+def generator_costs() -> Figure:
+  """Returns figure 16 of Goodfellow's tutorial: three costs of G against D(G(z)).
+
+  With the tutorial's factor 1/2. The saturating and the maximum-likelihood cost are flat on the
+  left, where the samples are bad; the non-saturating cost is steep there.
+  """
+  probabilities = np.linspace(0.002, 0.975, 500)
+  logits = jnp.asarray(np.log(probabilities) - np.log1p(-probabilities))
+  figure = Figure(figsize=(7, 5), dpi=100, layout="constrained")
+  axes = figure.subplots()
+  labels = {"sat": "minimax (sat)", "nonsat": "non-saturating", "ml": "maximum likelihood"}
+  for name, label in labels.items():
+    cost = losses.make_loss(name).generator(jnp.zeros_like(logits), logits) / 2
+    axes.plot(probabilities, np.asarray(cost), label=label)
+  axes.set(xlabel="D(G(z))", ylabel="cost of the generator", xlim=(0, 1), ylim=(-20, 5))
+  axes.grid(alpha=0.3)
+  axes.legend()
+  return figure
+
+
+if __name__ == "__main__":
+  sys.exit(main())
