@@ -5,13 +5,14 @@ import dataclasses
 import os
 import pathlib
 import sys
+import textwrap
 import typing
 from collections.abc import Callable, Sequence
 
 import jax
 from absl import flags, logging
 
-from gan.config import Config, determining, fingerprint
+from gan.config import Config, determining, fingerprint, validate
 from gan.errors import UserError
 from gan.presets import PRESETS
 
@@ -94,10 +95,10 @@ class Command:
 
   def _flag_help(self, name):
     flag = self.values[name]
-    choices = getattr(flag.parser, "enum_values", None)
-    listed = f" <{'|'.join(choices)}>" if choices else ""
     default = "" if flag.default is None else f" (default: {flag.default})"
-    return f"  --{name}: {flag.help}{default}{listed}"
+    # absl puts the names of an enum flag before its help.
+    text = f"--{name}: {flag.help}{default}".replace("|", " | ")
+    return textwrap.fill(text, width=100, initial_indent="  ", subsequent_indent=" " * 6)
 
 
 def _flag_type(annotation) -> type:
@@ -126,6 +127,7 @@ def train(name: str, doc: str, defaults: Config, argv: Sequence[str] | None = No
 
     use_compilation_cache()
     config = command.config(defaults)
+    validate(config)
     workdir = command.values.workdir or default_workdir(name, config)
     say(f"Run folder: {workdir}")
     summary = train.fit(config, workdir, command.values.data_dir, say=say)

@@ -19,6 +19,7 @@ from gan.game import Game
 from gan.networks import LATENTS, Gan
 from gan.optimizers import OPTIMIZERS, SCHEDULES, make_optimizer
 from gan.parallel import WAYS
+from gan.penalties import PENALTIES, make_penalty
 from gan.state import GanState, Hyperparameters, init_state
 from gan.train_step import TrainStep, make_train_step
 from gan.update_rules import UPDATE_RULES
@@ -93,6 +94,15 @@ class Config:
     "bound on D's weights (wgan without penalty: 0.01; else off); 0 turns it off",
     minimum=0,
   )
+  penalty: str = option(
+    "none", "loss", "gradient penalty on D, of each example's logit", choices=PENALTIES
+  )
+  penalty_weight: float | None = option(
+    None, "loss", "lambda or gamma of the penalty (default: that of its paper)", minimum=0
+  )
+  penalty_every: int = option(
+    1, "loss", "steps between penalties, which then weigh as much more (lazy)", positive=True
+  )
   instance_noise: float = option(
     0.0, "loss", "deviation of Gaussian noise on all that D sees, in units of pixels", minimum=0
   )
@@ -107,7 +117,7 @@ class Config:
     "bound",
     "loss",
     "what G of fgan_* descends: the bound, or the alternative that does not saturate",
-    choices=("bound", "nonsat"),
+    choices=losses.FGAN_GENERATORS,
   )
   update_rule: str = option(
     "alternating", "training", "which player is updated when", choices=UPDATE_RULES
@@ -237,6 +247,8 @@ def _build_game(config, info, axis_name) -> Game:
     generator_optimizer=_optimizer(config, "generator"),
     discriminator_optimizer=_optimizer(config, "discriminator"),
     schedule=schedule,
+    penalty=make_penalty(config.penalty, axis_name=axis_name),
+    penalty_every=config.penalty_every,
     clip_weights=weight_clip(config) > 0,
     instance_noise_steps=config.instance_noise_steps if config.instance_noise else 0,
     lecam=config.lecam_weight > 0,
@@ -274,7 +286,7 @@ def hyperparameters(config: Config) -> Hyperparameters:
     if hasattr(config, field.name)
   }
   values["weight_clip"] = weight_clip(config)
-  values["penalty_weight"] = 0.0
+  values["penalty_weight"] = penalty_weight(config)
   return Hyperparameters(**{name: jnp.float32(value) for name, value in values.items()})
 
 
@@ -282,7 +294,13 @@ def weight_clip(config: Config) -> float:
   """Returns the bound on D's weights, 0 for none; 0.01 by default for `wgan` (Arjovsky 2017)."""
   if config.weight_clip is not None:
     return config.weight_clip
-  return 0.01 if config.loss == "wgan" else 0.0
+  return 0.01 if config.loss == "wgan" and config.penalty == "none" else 0.0
+
+
+def penalty_weight(config: Config) -> float:
+  """Returns the weight of the penalty, by default that of the paper it is from."""
+  given = config.penalty_weight
+  return PENALTIES[config.penalty].default_weight if given is None else given
 
 
 def lsgan_targets(config: Config) -> tuple[float, ...]:
@@ -307,6 +325,7 @@ def validate(config: Config) -> None:
       raise UserError(f"--{name}={getattr(config, name)} must be below 1")
   lsgan_targets(config)
   _validate_loss_options(config)
+  _validate_penalty_options(config)
   update_rules.validate(config.update_rule, config.discriminator_steps)
 
 
@@ -318,6 +337,15 @@ def _validate_loss_options(config):
     if getattr(config, name) != defaults[name] and config.loss not in takers:
       raise UserError(
         f"--{name} has no meaning for --loss={config.loss}; it is for {', '.join(takers)}"
+      )
+
+
+def _validate_penalty_options(config):
+  for name, unset in (("penalty_weight", None), ("penalty_every", 1)):
+    if config.penalty == "none" and getattr(config, name) != unset:
+      raise UserError(
+        f"--{name} has no meaning without a penalty: add --penalty, one of "
+        f"{', '.join(name for name in PENALTIES if name != 'none')}"
       )
 
 
