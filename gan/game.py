@@ -1,10 +1,11 @@
 """The game of two players: what each minimises, its gradient, and what an update does to the state.
 
-Nothing here branches on devices. `axis_name` names the mapped axes that hold the rest of the batch:
-`jax.lax.pmean(x, ())` is the identity and `jax.lax.axis_index(())` is 0, so the same code runs under
-`jit`, `vmap`, `jax.shard_map` and `jax.pmap`.
+Nothing here branches on devices. `axis_name` names the mapped axes that hold the rest of the
+batch: `jax.lax.pmean(x, ())` is the identity and `jax.lax.axis_index(())` is 0, so the same code
+runs under `jit`, `vmap`, `jax.shard_map` and `jax.pmap`.
 """
 
+import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -13,6 +14,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, Int, Key
 
+from gan import regularizers
 from gan.losses import Loss
 from gan.networks import Gan, ModelState, Params
 from gan.optimizers import Optimizer
@@ -41,11 +43,20 @@ class Game(NamedTuple):
   Attributes:
     gan: the two players.
     loss: `hyperparameters -> Loss`, the pair of adversarial losses.
-    penalty: `(score, real, fake, keys) -> [B]`, added to the discriminator's loss, or None.
     generator_optimizer: `hyperparameters -> optax.GradientTransformation`.
     discriminator_optimizer: the same for the discriminator.
     schedule: `(hyperparameters, step) -> hyperparameters` of that step.
+    penalty: `(score, real, fake, keys) -> [B]`, added to the discriminator's loss, or None.
+    penalty_every: the penalty is computed on the steps that this number divides, and its weight is
+      multiplied by it there: the lazy regularisation of "Analyzing and Improving the Image Quality
+      of StyleGAN" by Karras et al. (https://arxiv.org/abs/1912.04958).
     clip_weights: whether the discriminator's weights are clipped after each of its updates.
+    instance_noise_steps: steps after which the instance noise has fallen to 0; 0 for no noise.
+    lecam: whether the discriminator has the LeCam regulariser; needs the memory "lecam".
+    unrolled_steps: K of the rule "unrolled".
+    lookahead_steps: k of the rule "lookahead", fast steps between two interpolations.
+    lookahead_alpha: share of the fast weights in an interpolation.
+    consensus_weight: gamma of the rule "consensus".
     axis_name: mapped axes over which gradients, statistics and metrics are averaged.
   """
 
@@ -55,15 +66,45 @@ class Game(NamedTuple):
   discriminator_optimizer: Optimizer
   schedule: Callable[[Hyperparameters, Int[Array, ""]], Hyperparameters]
   penalty: Callable[..., Float[Array, " b"]] | None = None
+  penalty_every: int = 1
   clip_weights: bool = False
+  instance_noise_steps: int = 0
+  lecam: bool = False
+  unrolled_steps: int = 5
+  lookahead_steps: int = 5
+  lookahead_alpha: float = 0.5
+  consensus_weight: float = 10.0
   axis_name: Any = ()
 
 
+class Shown(NamedTuple):
+  """What the discriminator is shown: real and generated examples, equally many of each label."""
+
+  real: Float[Array, "b ..."]
+  fake: Float[Array, "b ..."]
+  labels: Int[Array, " b"] | None
+
+
+class Observations(NamedTuple):
+  """What an objective yields beside its value.
+
+  Attributes:
+    model_state: new batch statistics of the player.
+    memory: new entries of `GanState.memory`.
+    metrics: what was seen on the way.
+  """
+
+  model_state: ModelState
+  memory: dict[str, Any]
+  metrics: Metrics
+
+
 class Update(NamedTuple):
-  """What one player proposes: a gradient, new batch statistics, and what was seen on the way."""
+  """What one player proposes: a gradient, and what goes with it, as in Observations."""
 
   grads: Params
   model_state: ModelState
+  memory: dict[str, Any]
   metrics: Metrics
 
 
@@ -110,49 +151,63 @@ def generate(
 
 def discriminator_objective(
   params: Params, game: Game, state: GanState, examples: Examples, key: Key[Array, ""]
-) -> tuple[Float[Array, ""], tuple[ModelState, Metrics]]:
+) -> tuple[Float[Array, ""], Observations]:
   """The discriminator's loss at `params`, against the generator of `state`.
 
-  The first half of `key` draws the fakes, as in `generator_objective`: equal keys, equal fakes.
+  `_show` draws the fakes from `key` as in `generator_objective`: equal keys, equal fakes.
   """
-  fake_key, key = jax.random.split(key)
-  real_key, dropout_key, penalty_key = jax.random.split(key, 3)
-  hyper = state.hyperparameters
-  fake, _ = generate(game, state.generator, state.generator.params, examples, fake_key)
-  real_logits, model_state = _judge(
-    game, params, state.discriminator.model_state, examples.real, examples.labels, real_key
+  shown, _, (real_key, fake_key, penalty_key) = _show(
+    game, state, state.generator.params, examples, key
   )
-  fake_logits, model_state = _judge(game, params, model_state, fake, examples.labels, dropout_key)
-  adversarial = game.loss(hyper)
+  model_state = state.discriminator.model_state
+  real_logits, model_state = _judge(game, params, model_state, shown.real, shown.labels, real_key)
+  fake_logits, model_state = _judge(game, params, model_state, shown.fake, shown.labels, fake_key)
+  adversarial = game.loss(state.hyperparameters)
   loss = jnp.mean(adversarial.discriminator(real_logits, fake_logits))
   metrics = {"discriminator_loss": loss, **_judgements(adversarial, real_logits, fake_logits)}
-  total = hyper.discriminator_loss_scale * loss
-  if game.penalty is not None:
-    values = _penalty(game, params, model_state, examples, fake, penalty_key)
-    metrics["penalty"] = jnp.mean(values)
-    total += hyper.penalty_weight * metrics["penalty"]
-  return total, (model_state, metrics)
+  score = _score(game, params, model_state, shown.labels)
+  penalty, penalty_metrics = _penalty(game, state, score, shown, penalty_key)
+  lecam, memory, lecam_metrics = _lecam(game, state, real_logits, fake_logits)
+  total = state.hyperparameters.discriminator_loss_scale * loss + penalty + lecam
+  return total, Observations(model_state, memory, metrics | penalty_metrics | lecam_metrics)
 
 
 def generator_objective(
   params: Params, game: Game, state: GanState, examples: Examples, key: Key[Array, ""]
-) -> tuple[Float[Array, ""], tuple[ModelState, Metrics]]:
+) -> tuple[Float[Array, ""], Observations]:
   """The generator's loss at `params`, against the discriminator of `state`.
 
   D(real) is there for relativistic losses; XLA drops it from the compiled step of all others.
   """
-  fake_key, key = jax.random.split(key)
-  real_key, dropout_key, _ = jax.random.split(key, 3)
-  discriminator = state.discriminator
-  fake, model_state = generate(game, state.generator, params, examples, fake_key)
-  fake_logits, _ = _judge(
-    game, discriminator.params, discriminator.model_state, fake, examples.labels, dropout_key
-  )
-  real_logits, _ = _judge(
-    game, discriminator.params, discriminator.model_state, examples.real, examples.labels, real_key
-  )
+  player = state.discriminator
+  shown, model_state, (real_key, fake_key, _) = _show(game, state, params, examples, key)
+  judge = functools.partial(_judge, game, player.params, player.model_state)
+  fake_logits, _ = judge(shown.fake, shown.labels, fake_key)
+  real_logits, _ = judge(shown.real, shown.labels, real_key)
   loss = jnp.mean(game.loss(state.hyperparameters).generator(real_logits, fake_logits))
-  return loss, (model_state, {"generator_loss": loss})
+  return loss, Observations(model_state, {}, {"generator_loss": loss})
+
+
+def _show(game, state, generator_params, examples, key):
+  """What the discriminator is shown, the generator's new model state, and three unused keys."""
+  fake_key, key = jax.random.split(key)
+  *keys, noise_key = jax.random.split(key, 4)
+  fake, model_state = generate(game, state.generator, generator_params, examples, fake_key)
+  real = examples.real
+  if game.instance_noise_steps:
+    real, fake = _add_noise(game, state, real, fake, noise_key)
+  return Shown(real, fake, examples.labels), model_state, keys
+
+
+def _add_noise(game, state, real, fake, key):
+  sigma = regularizers.annealed(
+    state.hyperparameters.instance_noise, state.step, game.instance_noise_steps
+  )
+  real_keys, fake_keys = (
+    example_keys(key, len(real), game.axis_name) for key in jax.random.split(key)
+  )
+  add = regularizers.instance_noise
+  return add(real, sigma, real_keys), add(fake, sigma, fake_keys)
 
 
 def _judge(game, params, model_state, images, labels, key):
@@ -160,19 +215,44 @@ def _judge(game, params, model_state, images, labels, key):
   return game.gan.discriminator.apply(params, model_state, images, labels, train=True, key=key)
 
 
-def _penalty(game, params, model_state, examples, fake, key):
-  """Penalty per example, on the discriminator with running statistics and without dropout.
+def _score(game, params, model_state, labels):
+  """`images -> logits`, with running statistics and without dropout.
 
   Then examples do not influence each other, and the gradient of the sum of scores holds the
   gradient of each example's score.
   """
+  apply = game.gan.discriminator.apply
+  return lambda images: apply(params, model_state, images, labels, train=False)[0]
 
-  def score(images):
-    apply = game.gan.discriminator.apply
-    return apply(params, model_state, images, examples.labels, train=False)[0]
 
-  keys = example_keys(key, examples.real.shape[0], game.axis_name)
-  return game.penalty(score, examples.real, fake, keys)
+def _penalty(game, state, score, shown, key):
+  """The weighted penalty, and its mean value for the metrics: 0 on steps that skip it."""
+  if game.penalty is None:
+    return 0.0, {}
+
+  def mean():
+    keys = example_keys(key, len(shown.real), game.axis_name)
+    return jnp.mean(game.penalty(score, shown.real, shown.fake, keys))
+
+  def zero():
+    return jnp.zeros((), shown.real.dtype)
+
+  every, weight = game.penalty_every, state.hyperparameters.penalty_weight
+  value = mean() if every == 1 else jax.lax.cond(state.step % every == 0, mean, zero)
+  return every * weight * value, {"penalty": value}
+
+
+def _lecam(game, state, real_logits, fake_logits):
+  """The weighted LeCam regulariser, its new averages, and its mean value for the metrics."""
+  if not game.lecam:
+    return 0.0, {}, {}
+  averages = regularizers.lecam_averages(
+    state.memory["lecam"], real_logits, fake_logits, game.axis_name
+  )
+  value = jnp.mean(
+    regularizers.lecam(real_logits, fake_logits, averages["real_logit"], averages["fake_logit"])
+  )
+  return state.hyperparameters.lecam_weight * value, {"lecam": averages}, {"lecam": value}
 
 
 def _judgements(loss, real_logits, fake_logits) -> Metrics:
@@ -195,22 +275,30 @@ def discriminator_update(
   game: Game, state: GanState, examples: Examples, key: Key[Array, ""]
 ) -> Update:
   """The gradient of `discriminator_objective` at `state`, averaged over devices."""
-  return _update(discriminator_objective, "discriminator", game, state, examples, key)
+  return propose(discriminator_objective, "discriminator", game, state, examples, key)
 
 
 def generator_update(
   game: Game, state: GanState, examples: Examples, key: Key[Array, ""]
 ) -> Update:
   """The gradient of `generator_objective` at `state`, averaged over devices."""
-  return _update(generator_objective, "generator", game, state, examples, key)
+  return propose(generator_objective, "generator", game, state, examples, key)
 
 
-def _update(objective, name, game, state, examples, key):
-  grad_fn = jax.grad(objective, has_aux=True)
+def propose(
+  objective: Callable[..., tuple[Float[Array, ""], Observations]],
+  name: str,
+  game: Game,
+  state: GanState,
+  examples: Examples,
+  key: Key[Array, ""],
+) -> Update:
+  """The gradient of an objective at the parameters of the player `name`, averaged over devices."""
   params = getattr(state, name).params
-  grads, (model_state, metrics) = grad_fn(params, game, state, examples, key)
-  grads, metrics = jax.lax.pmean((grads, metrics), game.axis_name)
-  return Update(grads, model_state, metrics | {f"{name}_gradient_norm": optax.global_norm(grads)})
+  grads, seen = jax.grad(objective, has_aux=True)(params, game, state, examples, key)
+  grads, metrics = jax.lax.pmean((grads, seen.metrics), game.axis_name)
+  metrics |= {f"{name}_gradient_norm": optax.tree.norm(grads)}
+  return Update(grads, seen.model_state, seen.memory, metrics)
 
 
 def apply_discriminator(game: Game, state: GanState, update: Update) -> GanState:
@@ -220,14 +308,14 @@ def apply_discriminator(game: Game, state: GanState, update: Update) -> GanState
   if game.clip_weights:
     clip = lambda weights: jnp.clip(weights, -hyper.weight_clip, hyper.weight_clip)  # noqa: E731
     player = player.replace(params=jax.tree.map(clip, player.params))
-  return state.replace(discriminator=player)
+  return state.replace(discriminator=player, memory=state.memory | update.memory)
 
 
 def apply_generator(game: Game, state: GanState, update: Update) -> GanState:
   """Steps the generator."""
   hyper = game.schedule(state.hyperparameters, state.step)
   player = _stepped(state.generator, game.generator_optimizer(hyper), update)
-  return state.replace(generator=player)
+  return state.replace(generator=player, memory=state.memory | update.memory)
 
 
 def _stepped(player, optimizer, update):

@@ -1,5 +1,6 @@
 """The whole state of a run: arrays only, so that vmap, donation and checkpoints just work."""
 
+from collections.abc import Callable
 from typing import Any
 
 import flax
@@ -28,6 +29,8 @@ class Hyperparameters:
     discriminator_loss_scale: factor on the discriminator's loss.
     weight_clip: bound on every weight of the discriminator where clipping is on.
     penalty_weight: factor on the gradient penalty.
+    instance_noise: standard deviation of the instance noise at step 0, in units of the image range.
+    lecam_weight: factor on the LeCam regulariser.
   """
 
   generator_learning_rate: Scalar
@@ -40,6 +43,8 @@ class Hyperparameters:
   discriminator_loss_scale: Scalar
   weight_clip: Scalar
   penalty_weight: Scalar
+  instance_noise: Scalar
+  lecam_weight: Scalar
 
 
 @flax.struct.dataclass
@@ -62,6 +67,7 @@ class GanState:
     discriminator: the player that judges them.
     ema_params: average of the generator's parameters over recent steps, for samples and metrics.
     ema_model_state: the same average of its batch statistics.
+    memory: what regularisers and update rules keep from step to step, by their names; see MEMORIES.
   """
 
   step: Int[Array, ""]
@@ -70,6 +76,26 @@ class GanState:
   discriminator: PlayerState
   ema_params: Params
   ema_model_state: ModelState
+  memory: dict[str, Any] = flax.struct.field(default_factory=dict)
+
+
+def _lecam_averages(generator: PlayerState, discriminator: PlayerState) -> dict[str, Any]:
+  """Averages of the discriminator's logits, and how many updates they are of."""
+  del generator, discriminator
+  return {name: jnp.zeros(()) for name in ("real_logit", "fake_logit", "updates")}
+
+
+def _slow_weights(generator: PlayerState, discriminator: PlayerState) -> dict[str, Any]:
+  """The weights that both players start from; copies, as donated states must not share buffers."""
+  params = {"generator": generator.params, "discriminator": discriminator.params}
+  return jax.tree.map(jnp.copy, params)
+
+
+# Name -> (generator, discriminator) -> arrays before the first step.
+MEMORIES: dict[str, Callable[[PlayerState, PlayerState], dict[str, Any]]] = {
+  "lecam": _lecam_averages,
+  "lookahead": _slow_weights,
+}
 
 
 def init_state(
@@ -78,20 +104,33 @@ def init_state(
   hyperparameters: Hyperparameters,
   generator_optimizer: Optimizer,
   discriminator_optimizer: Optimizer,
+  *,
+  memories: tuple[str, ...] = (),
 ) -> GanState:
-  """Returns the state before the first step; a pure function of the key."""
+  """Returns the state before the first step; a pure function of the key.
+
+  Args:
+    key: of the initial parameters.
+    gan: the two players.
+    hyperparameters: the numbers of the run.
+    generator_optimizer: as in the Game, `update_rules.wrap_optimizer` included.
+    discriminator_optimizer: the same for the discriminator.
+    memories: keys of MEMORIES that the game needs; `update_rules.memories` knows them.
+  """
   generator_key, discriminator_key = jax.random.split(key)
   generator = _init_player(generator_key, gan.generator, generator_optimizer(hyperparameters))
+  discriminator = _init_player(
+    discriminator_key, gan.discriminator, discriminator_optimizer(hyperparameters)
+  )
   return GanState(
     step=jnp.zeros((), jnp.int32),
     hyperparameters=hyperparameters,
     generator=generator,
-    discriminator=_init_player(
-      discriminator_key, gan.discriminator, discriminator_optimizer(hyperparameters)
-    ),
+    discriminator=discriminator,
     # A copy: a donated state must not hold the same buffer twice.
     ema_params=jax.tree.map(jnp.copy, generator.params),
     ema_model_state=jax.tree.map(jnp.copy, generator.model_state),
+    memory={name: MEMORIES[name](generator, discriminator) for name in memories},
   )
 
 

@@ -24,7 +24,7 @@ def make_train_step(game: Game, update_rule: str) -> TrainStep:
     game: what is played.
     update_rule: one of UPDATE_RULES.
   """
-  rule = UPDATE_RULES[update_rule]
+  rule = UPDATE_RULES[update_rule].function
 
   def step(state, batch, key):
     images = to_range(batch.image, game.gan.image_range)

@@ -1,0 +1,377 @@
+"""Gradient penalties and the other regularisers of the discriminator."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import toys
+from flax import linen as nn
+
+from gan import regularizers
+from gan.game import Batch, Examples, discriminator_objective, example_keys, generator_objective
+from gan.networks import from_linen
+from gan.penalties import PENALTIES, interpolate, make_penalty
+from gan.train_step import make_train_step
+
+NAMES = [name for name in PENALTIES if name != "none"]
+KEYS = jax.random.split(toys.key(0), 2)
+
+
+@pytest.fixture
+def x64():
+  with jax.enable_x64(True):
+    yield
+
+
+def images(count=4, seed=1):
+  """Two batches of images [B, 2, 2, 1]."""
+  keys = jax.random.split(toys.key(seed))
+  return tuple(jax.random.normal(key, (count, 2, 2, 1)) for key in keys)
+
+
+def tanh_score(params):
+  """sum_j out_j tanh(x . kernel_j), on images [B, 2, 2, 1]."""
+  return lambda x: jnp.tanh(x.reshape(len(x), -1) @ params["kernel"]) @ params["out"]
+
+
+def tanh_params(steepness=1.0):
+  kernel_key, out_key = jax.random.split(toys.key(5))
+  out = steepness * jax.random.normal(out_key, (3,))
+  return {"kernel": jax.random.normal(kernel_key, (4, 3)), "out": out}
+
+
+# Values known by hand. A linear score 3 x_0 + 4 x_1 has a gradient of norm 5 everywhere:
+# (5 - 1)^2 = 16, 5^2 = 25 and 25 / 2.
+
+LINEAR = {
+  "wgan_gp": 16.0,
+  "wgan_lp": 16.0,
+  "gp0": 25.0,
+  "r1": 12.5,
+  "r2": 12.5,
+  "r1r2": 25.0,
+  "dragan": 16.0,
+}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_linear_critic_has_the_known_penalty(name):
+  slope = jnp.array([3.0, 4.0, 0.0, 0.0])
+  real, fake = images(2)
+  values = make_penalty(name)(lambda x: x.reshape(2, -1) @ slope, real, fake, KEYS)
+  np.testing.assert_allclose(values, [LINEAR[name]] * 2, rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_gentle_linear_critic_is_left_alone_by_one_sided_penalties_only(name):
+  # A gradient of norm 1/2: (1/2 - 1)^2 = 1/4, one-sided 0, (1/2)^2 = 1/4, half of it 1/8.
+  expected = {"wgan_gp": 0.25, "dragan": 0.25, "wgan_lp": 0, "gp0": 0.25, "r1": 0.125, "r2": 0.125}
+  real, fake = images(2)
+  values = make_penalty(name)(lambda x: x.reshape(2, -1)[:, 0] / 2, real, fake, KEYS)
+  np.testing.assert_allclose(values, [expected.get(name, 0.25)] * 2, rtol=1e-5)
+
+
+# A quadratic score |x|^2 / 2 has the gradient x: its norm is the distance from 0.
+@pytest.mark.parametrize(
+  "name, at_real, at_fake",
+  [
+    ("r1", 12.5, 0.5),  # |x| = 5, 1: halves of the squares
+    ("r2", 0.5, 12.5),
+    ("r1r2", 13.0, 13.0),
+  ],
+)
+def test_quadratic_critic_shows_where_the_penalty_looks(name, at_real, at_fake):
+  real, fake = jnp.array([[3.0, 4.0], [1.0, 0.0]]), jnp.array([[0.0, 1.0], [-3.0, 4.0]])
+  score = lambda x: jnp.sum(jnp.square(x), axis=-1) / 2  # noqa: E731
+  values = make_penalty(name)(score, real, fake, KEYS)
+  np.testing.assert_allclose(values, [at_real, at_fake], rtol=1e-6)
+
+
+def test_quadratic_critic_on_interpolates():
+  # From (0, 0) to (4, 0) the norm is 4 (1 - e) for the share e of the real image.
+  real, fake = jnp.zeros((2, 2)), jnp.array([[4.0, 0.0]] * 2)
+  share = 1 - interpolate(real, fake, KEYS)[:, 0] / 4
+  assert np.all((share > 0) & (share < 1)) and share[0] != share[1]
+  score = lambda x: jnp.sum(jnp.square(x), axis=-1) / 2  # noqa: E731
+  norm = 4 * (1 - share)
+  expected = {"wgan_gp": (norm - 1) ** 2, "wgan_lp": jnp.maximum(norm - 1, 0) ** 2, "gp0": norm**2}
+  for name, values in expected.items():
+    np.testing.assert_allclose(make_penalty(name)(score, real, fake, KEYS), values, rtol=1e-5)
+
+
+def test_dragan_looks_within_half_a_deviation_above_the_data():
+  # Values -1 and 1 have deviation 1. The quadratic's gradient is the point itself, of norm between
+  # |x| and |x| + 1/2 per pixel on the positive side.
+  real = jnp.array([[1.0], [-1.0]] * 50)
+  keys = jax.random.split(toys.key(3), 100)
+  values = make_penalty("dragan")(lambda x: jnp.square(x[:, 0]) / 2, real, None, keys)
+  above = 1 + jnp.sqrt(values[::2])  # the norm at x = 1 is 1 + a n
+  below = 1 - jnp.sqrt(values[1::2])  # the norm at x = -1 is 1 - a n
+  assert above.min() >= 1 and above.max() < 1.5 and below.min() > 0.5
+  # a and n / 0.5 are independent and uniform: the mean of a n is 1/2 * 1/4, of variance about .013.
+  np.testing.assert_allclose(above.mean() - 1, 0.125, atol=0.06)
+
+
+def test_tanh_critic_has_the_known_r1(x64):
+  # One unit: gradient out (1 - tanh^2(w x)) w, halves of the squares.
+  real = jnp.array([[0.3], [-1.2]])
+  values = make_penalty("r1")(lambda x: 1.5 * jnp.tanh(2 * x[:, 0]), real, None, KEYS)
+  expected = (1.5 * 2 * (1 - np.tanh(2 * np.array([0.3, -1.2])) ** 2)) ** 2 / 2
+  np.testing.assert_allclose(values, expected, rtol=1e-5)
+
+
+# What every penalty owes.
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_penalty_is_that_of_a_loop_over_examples(name):
+  real, fake = images()
+  keys, params = jax.random.split(toys.key(2), 4), tanh_params()
+  values = make_penalty(name)(tanh_score(params), real, fake, keys)
+
+  def one(i):
+    # DRAGAN's deviation is of the batch: the loop shows the batch and reads one example.
+    if name == "dragan":
+      return make_penalty(name)(tanh_score(params), real, fake, keys)[i]
+    return make_penalty(name)(tanh_score(params), real[i][None], fake[i][None], keys[i][None])[0]
+
+  np.testing.assert_allclose(values, [one(i) for i in range(4)], rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_no_example_leaks_into_the_penalty_of_another(name):
+  real, fake = images()
+  keys, score = jax.random.split(toys.key(2), 4), tanh_score(tanh_params(9.0))
+  # Another sign of one example, and the data's mirror image, leave DRAGAN's deviation as it is.
+  real = jnp.concatenate([real, -real])
+  fake, keys = jnp.concatenate([fake, fake]), jnp.concatenate([keys, keys])
+  flip = jnp.ones(8).at[jnp.array([1, 5])].set(-1).reshape(8, 1, 1, 1)
+  before = make_penalty(name)(score, real, fake, keys)
+  after = make_penalty(name)(score, flip * real, flip * fake + (1 - flip), keys)
+  untouched = np.array([0, 2, 3, 4, 6, 7])
+  np.testing.assert_allclose(after[untouched], before[untouched], rtol=1e-6)
+  if name != "r1":  # the gradient of a tanh critic is even: R1 does not see the sign
+    assert before[1] != after[1] and before[5] != after[5]
+
+
+@pytest.mark.parametrize("name", sorted(set(NAMES) - {"dragan"}))
+def test_jacobian_over_examples_is_diagonal(name):
+  real, fake = images()
+  keys, score = jax.random.split(toys.key(2), 4), tanh_score(tanh_params(9.0))
+
+  def values(shifts):
+    shifts = shifts.reshape(4, 1, 1, 1)
+    return make_penalty(name)(score, real + shifts, fake + shifts, keys)
+
+  jacobian = toys.compiled(jax.jacobian(values))(jnp.zeros(4))
+  diagonal = jnp.diag(jacobian)
+  np.testing.assert_array_equal(jacobian, jnp.diag(diagonal))
+  assert jnp.all(jnp.abs(diagonal) > 1e-6)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_gradient_is_finite_where_the_critic_is_flat(name):
+  real, fake = images(2)
+
+  def mean(slope):
+    score = lambda x: jnp.sum(x * slope, axis=(1, 2, 3))  # noqa: E731
+    return jnp.mean(make_penalty(name)(score, real, fake, KEYS))
+
+  value, gradient = jax.value_and_grad(mean)(jnp.zeros(()))
+  assert np.isfinite(value) and np.isfinite(gradient)
+  np.testing.assert_allclose(value, 1.0 if name in ("wgan_gp", "dragan") else 0.0, atol=3e-6)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_parameter_gradient_agrees_with_finite_differences(x64, name):
+  real, fake = images()
+  keys = jax.random.split(toys.key(2), 4)
+  params, shape = jax.flatten_util.ravel_pytree(tanh_params())
+
+  def mean(flat):
+    return jnp.mean(make_penalty(name)(tanh_score(shape(flat)), real, fake, keys))
+
+  found, mean = toys.compiled(jax.grad(mean))(params), toys.compiled(mean)
+  expected = [(mean(params + d) - mean(params - d)) / 2e-6 for d in 1e-6 * jnp.eye(len(params))]
+  np.testing.assert_allclose(found, expected, rtol=1e-6, atol=1e-8)
+
+
+@pytest.mark.parametrize("name", PENALTIES)
+def test_penalty_is_described(name):
+  penalty = PENALTIES[name]
+  assert penalty.formula and penalty.default_weight >= 0
+  assert (make_penalty(name, axis_name="batch") is None) == (name == "none")
+
+
+# In the game.
+
+
+class BatchNormCritic(nn.Module):
+  """A critic whose examples influence each other in training."""
+
+  axis_name: str | tuple = ()
+
+  @nn.compact
+  def __call__(self, points, labels, *, train):
+    del labels
+    hidden = jnp.tanh(nn.Dense(3)(points))
+    norm = nn.BatchNorm(not train, momentum=0.5, axis_name=self.axis_name)
+    return 5 * nn.Dense(1)(norm(hidden))[:, 0]
+
+
+def batch_norm_game(penalty, axis_name=(), **choices):
+  critic = from_linen(BatchNormCritic(axis_name), jnp.zeros((1, 2)), None)
+  gan = toys.tanh_gan()._replace(discriminator=critic)
+  return toys.make_game(gan, penalty=penalty, axis_name=axis_name, **choices)
+
+
+def points(seed=3):
+  return 1 + jax.random.normal(toys.key(seed), (1, 4, 2))
+
+
+def test_penalty_of_a_batch_norm_critic_is_per_example():
+  # The penalty of one example, seen through the step's own score, does not change with the others.
+  seen = []
+
+  def spy(score, real, fake, keys):
+    seen.append(jax.jacobian(score)(real))  # [B, B, 2]
+    return make_penalty("r1")(score, real, fake, keys)
+
+  game = batch_norm_game("none")._replace(penalty=spy)
+  state = toys.start(game)
+  examples = Examples(points()[0], None)
+  discriminator_objective(state.discriminator.params, game, state, examples, toys.key(0))
+  (gradient,) = seen
+  others = gradient * (1 - jnp.eye(4))[:, :, None]
+  np.testing.assert_array_equal(others, 0)
+  assert np.all(np.abs(np.diagonal(gradient)).sum(0) > 1e-4)
+
+
+def test_two_devices_step_as_one_with_every_penalty(x64):
+  numbers = {"penalty_weight": 0.1, "instance_noise": 0.3, "lecam_weight": 0.3}
+  choices = {"instance_noise_steps": 10, "lecam": True, "penalty_every": 2}
+  state = toys.start(batch_norm_game("none", lecam=True), **numbers)
+  args = state, Batch(points(), None), toys.key(7)
+
+  def step(index, axis_name):
+    # One compiled step for all: the penalty is picked when it runs.
+    made = [make_penalty(name, axis_name=axis_name) for name in NAMES]
+
+    def penalty(*args):
+      return jax.lax.switch(index, [lambda p=p: p(*args) for p in made])
+
+    game = batch_norm_game("none", axis_name, **choices)._replace(penalty=penalty)
+    return make_train_step(game, "alternating")
+
+  @toys.compiled
+  def both(index):
+    return step(index, ())(*args), toys.over_two_devices(step(index, "batch"))(*args)
+
+  for index, name in enumerate(NAMES):
+    one, two = both(index)
+    assert one[1]["penalty"] > 0, name
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-6, atol=1e-6), one, two)
+
+
+def objective(game, step=0, **numbers):
+  """(value, metrics) of the discriminator's objective on a tiny game at some step."""
+  state = toys.start(game, **numbers).replace(step=jnp.int32(step))
+  examples, key = Examples(points()[0], None), toys.key(7)
+  value, seen = discriminator_objective(state.discriminator.params, game, state, examples, key)
+  return value, seen.metrics
+
+
+def test_lazy_penalty_weighs_n_times_on_every_nth_step_and_nothing_between():
+  plain, eager, lazy = (
+    toys.make_game(toys.tanh_gan(), penalty=penalty, penalty_every=every)
+    for penalty, every in (("none", 1), ("r1", 1), ("r1", 3))
+  )
+  base, _ = objective(plain)
+  every, metrics = objective(eager, penalty_weight=0.5)
+  np.testing.assert_allclose(every - base, 0.5 * metrics["penalty"], rtol=1e-5)
+  for step in range(7):
+    value, seen = objective(lazy, step, penalty_weight=0.5)
+    if step % 3 == 0:
+      np.testing.assert_allclose(value - base, 3 * 0.5 * metrics["penalty"], rtol=1e-5)
+      np.testing.assert_allclose(seen["penalty"], metrics["penalty"], rtol=1e-6)
+    else:
+      assert value == base and seen["penalty"] == 0
+
+
+def test_lazy_penalty_gives_the_critic_the_gradient_on_multiples_only():
+  game = toys.make_game(toys.tanh_gan(), penalty="r1", penalty_every=2)
+  state, examples = toys.start(game, penalty_weight=0.5), Examples(points()[0], None)
+
+  @toys.compiled
+  def gradient(step, weight):
+    hyper = state.hyperparameters.replace(penalty_weight=weight)
+    here = state.replace(step=step, hyperparameters=hyper)
+    args = state.discriminator.params, game, here, examples, toys.key(7)
+    return jax.grad(discriminator_objective, has_aux=True)(*args)[0]["out"]
+
+  assert jnp.any(gradient(4, 0.5) != gradient(4, 0.0))
+  np.testing.assert_array_equal(gradient(5, 0.5), gradient(5, 0.0))
+
+
+# Instance noise.
+
+
+def test_instance_noise_falls_linearly_to_zero():
+  found = [float(regularizers.annealed(jnp.float32(0.4), jnp.int32(t), 4)) for t in (0, 1, 2, 4, 9)]
+  np.testing.assert_allclose(found, [0.4, 0.3, 0.2, 0, 0], rtol=1e-6)
+
+
+def test_instance_noise_has_its_deviation_and_is_independent_between_examples():
+  keys = example_keys(toys.key(0), 500)
+  noise = regularizers.instance_noise(jnp.zeros((500, 8)), jnp.float32(0.7), keys)
+  np.testing.assert_allclose(jnp.std(noise), 0.7, rtol=0.05)
+  assert jnp.max(jnp.abs(jnp.corrcoef(noise.T) - jnp.eye(8))) < 0.2
+  assert len(np.unique(noise)) == noise.size
+
+
+def test_discriminator_sees_noise_on_data_and_samples_and_the_generator_feels_it():
+  noisy = toys.make_game(toys.tanh_gan(), instance_noise_steps=10)
+  clean = toys.make_game(toys.tanh_gan())
+  (_, here), (_, there), (_, late) = (
+    objective(noisy, instance_noise=0.5),
+    objective(clean),
+    objective(noisy, 10, instance_noise=0.5),
+  )
+  for name in ("real_logit", "fake_logit"):
+    assert here[name] != there[name]
+    np.testing.assert_allclose(late[name], there[name], rtol=1e-6)
+  state, examples = toys.start(noisy, instance_noise=0.5), Examples(points()[0], None)
+  args = state, examples, toys.key(7)
+  value = lambda game: generator_objective(state.generator.params, game, *args)[0]  # noqa: E731
+  assert value(noisy) != value(clean)
+
+
+# LeCam.
+
+
+def test_lecam_is_known_by_hand():
+  # relu(2 - (-1))^2 + relu(0.5 - 1)^2 = 9; relu(-2 + 1)^2 + relu(0.5 - 0)^2 = 0.25
+  real, fake = jnp.array([2.0, -2.0]), jnp.array([1.0, 0.0])
+  found = regularizers.lecam(real, fake, jnp.float32(0.5), jnp.float32(-1.0))
+  np.testing.assert_allclose(found, [9.0, 0.25], rtol=1e-6)
+
+
+def test_lecam_averages_forget_by_the_decay():
+  averages = {"real_logit": 0.0, "fake_logit": 0.0, "updates": 0.0}
+  for real in (1.0, 3.0, -2.0):
+    logits = jnp.array([real - 1, real + 1])
+    averages = regularizers.lecam_averages(averages, logits, -logits)
+  weights = np.array([0.99**2, 0.99, 1]) / (0.99**2 + 0.99 + 1)
+  np.testing.assert_allclose(averages["real_logit"], weights @ [1, 3, -2], rtol=1e-4)
+  np.testing.assert_allclose(averages["fake_logit"], -averages["real_logit"], rtol=1e-5)
+
+
+def test_lecam_enters_the_objective_with_its_weight_and_is_remembered():
+  game = toys.make_game(toys.tanh_gan(), lecam=True)
+  (base, metrics), (value, _) = objective(game, lecam_weight=0.0), objective(game, lecam_weight=0.3)
+  np.testing.assert_allclose(value - base, 0.3 * metrics["lecam"], rtol=1e-5)
+  state = toys.start(game)
+  step = toys.compiled(make_train_step(game, "alternating"))
+  after, seen = step(state, Batch(points().repeat(2, 0), None), toys.key(0))
+  assert after.memory["lecam"]["updates"] == 2
+  assert jnp.isfinite(seen["lecam"]) and after.memory["lecam"]["real_logit"] != 0
