@@ -1,0 +1,57 @@
+"""The registry as a command: the table holds every loss, the curves are the losses."""
+
+import numpy as np
+import pytest
+
+from experiments import losses as page
+from gan.losses import LOSSES
+
+
+def test_table_names_every_loss_with_its_source():
+  text = page.table()
+  for name, loss in LOSSES.items():
+    assert name in text
+    assert loss.about.source.split(",")[0] in " ".join(text.split())
+
+
+def test_aliases_are_drawn_once():
+  assert "minimax" not in page.distinct_losses()
+  assert len(page.distinct_losses()) == len(set(LOSSES.values()))
+
+
+@pytest.mark.parametrize("name", page.distinct_losses())
+def test_slopes_are_those_of_the_costs(name):
+  # Central differences over a step h are off by h^2/6 times the third derivative, and by 2 ulp / h.
+  logits = page.LOGITS
+  inside = np.abs(logits) < 2.5
+  for cost, slope in page.curves(name).values():
+    measured = np.gradient(cost.astype(np.float64), logits.astype(np.float64))
+    # Half a step on each side of a kink (hinge, ralsgan's kin) the difference sees both slopes.
+    close = np.isclose(measured, slope, rtol=0.02, atol=0.02)[inside]
+    assert np.mean(close) > 0.95
+
+
+def test_figure_16_has_the_tutorial_s_values():
+  # At D = .5 the costs are log(.5)/2 = -.3466, .3466 and -.5; at .01 log(.99)/2 = -.0050, 2.3026.
+  figure = page.generator_costs()
+  lines = {line.get_label(): line.get_xydata() for line in figure.axes[0].lines}
+  expected = {
+    "minimax (sat)": {0.5: -0.3466, 0.01: -0.0050},
+    "non-saturating": {0.5: 0.3466, 0.01: 2.3026},
+    "maximum likelihood": {0.5: -0.5, 0.01: -0.0051},
+  }
+  for label, points in expected.items():
+    for probability, cost in points.items():
+      np.testing.assert_allclose(np.interp(probability, *lines[label].T), cost, atol=2e-3)
+
+
+def test_command_draws_a_page_a_loss(tmp_path, monkeypatch, capsys):
+  monkeypatch.setattr(page, "distinct_losses", lambda: ["nonsat", "wgan"])
+  assert page.main(["losses", f"--outdir={tmp_path}"]) == 0
+  assert {path.name for path in tmp_path.glob("*.png")} == {
+    "losses.png",
+    "generator_costs.png",
+    "nonsat.png",
+    "wgan.png",
+  }
+  assert "softplus(-f)" in capsys.readouterr().out
