@@ -16,6 +16,9 @@ from gan.config import Config, determining, fingerprint, validate
 from gan.errors import UserError
 from gan.presets import PRESETS
 
+# Fields that an experiment chooses for its own model; another model starts from Config's.
+TUNED = ("width", "discriminator_norm", "generator_learning_rate", "discriminator_learning_rate")
+
 OK, BAD_INPUT, DIVERGED, INTERRUPTED = 0, 2, 3, 130
 
 
@@ -55,14 +58,19 @@ class Command:
     self.add(str, "preset", None, "start from a published system's values", "model", PRESETS)
 
   def config(self, defaults: Config) -> Config:
-    """Returns the defaults, changed by the preset, changed by the flags that were given."""
+    """Returns the defaults of the chosen system or model, changed by the flags that were given."""
     given = {
       field.name: self.values[field.name].value
       for field in dataclasses.fields(defaults)
       if self.values[field.name].present
     }
-    preset = PRESETS[self.values.preset] if self.values.preset else {}
-    return dataclasses.replace(defaults, **{**preset, **given})
+    if self.values.preset:
+      # A preset is exact: of the experiment it takes the data set and nothing that was tuned.
+      defaults = Config(**{"dataset": defaults.dataset, **PRESETS[self.values.preset]})
+    elif given.get("model", defaults.model) != defaults.model:
+      untuned = {name: getattr(Config(), name) for name in TUNED}
+      defaults = dataclasses.replace(defaults, **untuned)
+    return dataclasses.replace(defaults, **given)
 
   def run(self, main: Callable[[], int], argv: Sequence[str] | None = None) -> int:
     """Parses the flags and runs `main`; returns the exit code, and prints errors in one line."""

@@ -11,7 +11,16 @@ import sys
 from experiments import common
 from gan.config import Config
 
-DEFAULTS = Config(dataset="fashion_mnist", model="dcgan", loss="nonsat")
+DEFAULTS = Config(
+  dataset="fashion_mnist",
+  model="dcgan",
+  width=32,
+  loss="nonsat",
+  generator_learning_rate=1e-3,
+  discriminator_learning_rate=1e-3,
+  steps=4000,
+  sample_every=500,
+)
 
 
 def main(argv=None):
