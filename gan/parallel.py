@@ -50,7 +50,12 @@ def _shard_map(run, devices):
 
 def _pmap(run, devices):
   mapped = jax.pmap(
-    run, axis_name=AXIS, in_axes=(None, None, 0, None), out_axes=None, devices=devices
+    run,
+    axis_name=AXIS,
+    in_axes=(None, None, 0, None),
+    out_axes=None,
+    devices=devices,
+    donate_argnums=0,
   )
 
   def call(state, dataset, indices, key):

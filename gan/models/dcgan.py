@@ -18,7 +18,15 @@ from flax import linen as nn
 from jaxtyping import Array, Float, Int
 
 from gan.errors import UserError
-from gan.models.layers import ClassScore, Conv, Dense, LabelledLatents, Norm, leaky_relu
+from gan.models.layers import (
+  ClassScore,
+  Conv,
+  Dense,
+  LabelledLatents,
+  Norm,
+  leaky_relu,
+  torch_uniform,
+)
 from gan.models.spec import ModelSpec, halvings, refuse, require_images, to_networks
 from gan.networks import Network
 
@@ -142,8 +150,10 @@ def build_firstgan(spec: ModelSpec) -> tuple[Network, Network]:
   _require_64_pixels("firstgan_dcgan", spec)
   init = {"kernel_init": None, "output_bias": False}
   channels = (64, 128, 256, 512)
+  # The source projects by a transposed convolution of 4x4, whose fan-in PyTorch reads off its output.
+  project_init = torch_uniform(16 * channels[-1])
   generator = Generator(
-    spec.image_shape, channels[::-1], project_init=None, **init, **_shared(spec)
+    spec.image_shape, channels[::-1], project_init=project_init, **init, **_shared(spec)
   )
   discriminator = Discriminator(
     channels, norm="batch", conv_bias=False, output_init=None, **init, **_shared(spec)

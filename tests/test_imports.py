@@ -1,0 +1,157 @@
+"""The import directions of the house, read off the source of every file."""
+
+import ast
+import functools
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+
+# A module imports only from levels below its own, and within its own package.
+LEVELS = [
+  {"errors"},
+  {
+    "checkpoint",
+    "datafeed",
+    "datasets",
+    "environment",
+    "losses",
+    "metrics",
+    "networks",
+    "optimizers",
+    "parallel",
+    "penalties",
+    "pictures",
+    "progress",
+    "records",
+    "regularizers",
+  },
+  {"models"},
+  {"state"},
+  {"game"},
+  {"update_rules"},
+  {"train_step"},
+  {"config", "presets"},
+  {"sampling", "trained"},
+  {"train"},
+]
+LEVEL = {name: level for level, names in enumerate(LEVELS) for name in names}
+HEAVY = ("tensorflow", "tensorflow_datasets", "sklearn", "torch")
+# Imported by gan.datasets.tfds when a set is read; its docstring says so.
+IMPORTS_TFDS = "gan.datasets.builders"
+
+
+def sources(package):
+  return sorted((ROOT / package).rglob("*.py"))
+
+
+def module_of(path):
+  parts = path.relative_to(ROOT).with_suffix("").parts
+  return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+@functools.cache
+def names_of(path):
+  """Dotted names that a file imports, or reads off a module such as `flax.linen`."""
+  names = set()
+  for node in ast.walk(ast.parse(path.read_text())):
+    if isinstance(node, ast.Import):
+      names |= {alias.name for alias in node.names}
+    elif isinstance(node, ast.ImportFrom):
+      assert node.level == 0, f"{path} has a relative import"
+      names |= {f"{node.module}.{alias.name}" for alias in node.names}
+    elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+      names.add(f"{node.value.id}.{node.attr}")
+  return names
+
+
+def uses(path, name):
+  return any(used == name or used.startswith(f"{name}.") for used in names_of(path))
+
+
+def unit_of(name):
+  """`gan.losses.bce.X` belongs to "losses", `gan` itself to none."""
+  parts = name.split(".")
+  return parts[1] if parts[0] == "gan" and len(parts) > 1 else None
+
+
+def gan_imports(path):
+  """Names below `gan.` in the import statements of a file."""
+  tree = ast.parse(path.read_text())
+  found = [
+    f"{node.module}.{alias.name}"
+    for node in ast.walk(tree)
+    if isinstance(node, ast.ImportFrom)
+    for alias in node.names
+  ]
+  found += [
+    alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names
+  ]
+  return [name for name in found if name.split(".")[0] == "gan"]
+
+
+def test_every_module_has_a_level():
+  units = {unit_of(module_of(path)) for path in sources("gan")} - {None}
+  missing = sorted(units - set(LEVEL))
+  assert not missing, f"add {missing} to LEVELS, below everything that imports them"
+
+
+@pytest.mark.parametrize("path", sources("gan"), ids=module_of)
+def test_modules_import_only_from_lower_levels(path):
+  own = unit_of(module_of(path))
+  for name in gan_imports(path):
+    unit = unit_of(name)
+    assert unit is not None, f"{path}: import a module of gan, not gan"
+    if unit != own:
+      assert own is not None and LEVEL[unit] < LEVEL[own], f"{own} must not import {name}"
+
+
+@pytest.mark.parametrize("path", sources("gan"), ids=module_of)
+def test_gan_knows_nothing_of_experiments_and_flags(path):
+  assert not uses(path, "experiments")
+  assert not uses(path, "absl.flags")
+  assert not uses(path, "absl.app")
+
+
+@pytest.mark.parametrize("path", sources("gan"), ids=module_of)
+def test_flax_linen_stays_behind_the_seam(path):
+  allowed = path.name == "networks.py" or path.parent.name == "models"
+  assert allowed or not uses(path, "flax.linen")
+  assert not uses(path, "flax.training")
+
+
+def test_the_seam_is_seen_by_these_tests():
+  # What the tests above look for is found where it is allowed.
+  assert uses(ROOT / "gan" / "networks.py", "flax.linen")
+  assert uses(ROOT / "experiments" / "common.py", "absl.flags")
+  assert any(unit_of(name) == "errors" for name in gan_imports(ROOT / "gan" / "parallel.py"))
+
+
+def test_importing_everything_touches_no_device_and_no_heavy_library():
+  modules = [module_of(path) for path in sources("gan")]
+  modules.remove(IMPORTS_TFDS)
+  code = f"""
+import importlib, sys
+for module in {modules!r}:
+  importlib.import_module(module)
+heavy = [name for name in {HEAVY!r} if name in sys.modules]
+assert not heavy, heavy
+import jax
+from jax._src import xla_bridge
+assert not xla_bridge._backends, list(xla_bridge._backends)
+# Raises once a backend is there: the same, by a public way.
+jax.config.update("jax_num_cpu_devices", 3)
+assert jax.device_count() == 3
+assert xla_bridge._backends
+"""
+  result = subprocess.run(
+    [sys.executable, "-c", code],
+    cwd=ROOT,
+    env={"JAX_PLATFORMS": "cpu", "PATH": "/usr/bin:/bin"},
+    capture_output=True,
+    text=True,
+  )
+  assert result.returncode == 0, result.stderr

@@ -1,0 +1,318 @@
+"""The layers: transposed convolution against its definition, initialisers, norms, labels."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax import lax
+from jax.test_util import check_grads
+
+from gan.models.layers import (
+  ClassScore,
+  Conv,
+  Dense,
+  LabelledLatents,
+  Norm,
+  conv,
+  conv_transpose,
+  leaky_relu,
+  torch_uniform,
+)
+
+KERNELS_AND_STRIDES = [(4, 2), (3, 2), (5, 2), (2, 2), (3, 1), (4, 1), (4, 3)]
+SIDE, CHANNELS, FEATURES = 3, 2, 4  # of the small end of the transposed convolution
+
+
+@pytest.fixture
+def x64():
+  with jax.enable_x64(True):
+    yield
+
+
+def normal(seed, *shape):
+  return np.asarray(np.random.default_rng(seed).standard_normal(shape), jnp.zeros(()).dtype)
+
+
+def operands(kernel_size, stride):
+  """(x, w, y): small images [2, 3, 3, 4], a kernel, large images of the conv's input shape."""
+  x = normal(0, 2, SIDE, SIDE, FEATURES)
+  w = normal(1, kernel_size, kernel_size, CHANNELS, FEATURES)
+  return x, w, normal(2, 2, SIDE * stride, SIDE * stride, CHANNELS)
+
+
+def lax_conv_transpose(x, w, stride):
+  return lax.conv_transpose(
+    x,
+    w,
+    (stride, stride),
+    "SAME",
+    dimension_numbers=("NHWC", "HWIO", "NHWC"),
+    transpose_kernel=True,
+  )
+
+
+# Transposed convolution.
+
+
+@pytest.mark.parametrize(("kernel_size", "stride"), KERNELS_AND_STRIDES)
+def test_conv_transpose_is_that_of_lax(kernel_size, stride):
+  x, w, y = operands(kernel_size, stride)
+  outputs = conv_transpose(x, w, stride)
+  assert outputs.shape == y.shape
+  np.testing.assert_array_equal(outputs, lax_conv_transpose(x, w, stride))
+
+
+@pytest.mark.parametrize(("kernel_size", "stride"), KERNELS_AND_STRIDES)
+def test_conv_transpose_is_the_adjoint_of_conv(kernel_size, stride, x64):
+  x, w, y = operands(kernel_size, stride)
+  left = jnp.vdot(conv(y, w, stride), x)
+  right = jnp.vdot(y, conv_transpose(x, w, stride))
+  np.testing.assert_allclose(left, right, rtol=1e-12)
+
+
+@pytest.mark.parametrize(("kernel_size", "stride"), KERNELS_AND_STRIDES)
+def test_gradients_are_those_of_the_lax_form(kernel_size, stride, x64):
+  x, w, y = operands(kernel_size, stride)
+
+  def value(form, x, w):
+    return jnp.sum(jnp.sin(form(x, w, stride)) * y)  # not linear: cotangents depend on the point
+
+  ours = jax.grad(value, argnums=(1, 2))(conv_transpose, x, w)
+  plain = jax.grad(value, argnums=(1, 2))(lax_conv_transpose, x, w)
+  for got, expected in zip(ours, plain, strict=True):
+    np.testing.assert_allclose(got, expected, rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize(("kernel_size", "stride"), [(4, 2), (3, 1)])
+def test_first_and_second_derivatives_match_finite_differences(kernel_size, stride, x64):
+  x, w, _ = operands(kernel_size, stride)
+
+  def function(x, w):
+    return jnp.tanh(conv_transpose(x, w, stride))
+
+  check_grads(function, (x / 4, w / 4), order=2, modes=["rev"])
+
+
+@pytest.mark.parametrize(("kernel_size", "stride"), [(4, 2), (5, 2), (3, 1)])
+def test_second_reverse_derivatives_are_those_of_the_lax_form(kernel_size, stride, x64):
+  x, w, y = operands(kernel_size, stride)
+
+  def gradient_penalty(form, x, w):
+    slope = jax.grad(lambda x: jnp.sum(jnp.sin(form(x, w, stride)) * y))(x)
+    return jnp.sum(jnp.square(slope))
+
+  ours = jax.grad(gradient_penalty, argnums=(1, 2))(conv_transpose, x, w)
+  plain = jax.grad(gradient_penalty, argnums=(1, 2))(lax_conv_transpose, x, w)
+  for got, expected in zip(ours, plain, strict=True):
+    np.testing.assert_allclose(got, expected, rtol=1e-9, atol=1e-10)
+
+
+def test_conv_of_ones_counts_the_pixels_under_the_kernel():
+  # 4x4 image, 4x4 kernel, stride 2, padding 1: each window covers 3x3 real pixels.
+  outputs = conv(jnp.ones((1, 4, 4, 1)), jnp.ones((4, 4, 1, 1)), 2)
+  np.testing.assert_array_equal(outputs[0, :, :, 0], [[9, 9], [9, 9]])
+
+
+def test_conv_transpose_of_one_pixel_paints_the_kernel():
+  # Padding 1: the 4x4 kernel painted around the first of 2x2 pixels loses its first row and column.
+  kernel = jnp.arange(16.0).reshape(4, 4, 1, 1)
+  pixel = jnp.zeros((1, 2, 2, 1)).at[0, 0, 0, 0].set(1)
+  outputs = conv_transpose(pixel, kernel, 2)[0, :, :, 0]
+  expected = [[5, 6, 7, 0], [9, 10, 11, 0], [13, 14, 15, 0], [0, 0, 0, 0]]
+  np.testing.assert_array_equal(outputs, expected)
+
+
+# Initialisers.
+
+
+def initial(layer, *shape):
+  return jax.jit(layer.init)(jax.random.key(0), jnp.zeros(shape))["params"]
+
+
+def assert_fills(values, bound):
+  """Uniform on (-bound, bound): within, close to both ends, and of variance bound^2 / 3."""
+  values = np.asarray(values)
+  assert np.abs(values).max() <= bound
+  assert values.max() > 0.9 * bound and values.min() < -0.9 * bound
+  if values.size > 2000:
+    np.testing.assert_allclose(values.var(), bound**2 / 3, rtol=0.1)
+
+
+def test_torch_uniform_fills_its_interval():
+  assert_fills(torch_uniform(16)(jax.random.key(0), (5000,)), 0.25)  # 1 / sqrt(16)
+
+
+def test_dense_starts_with_bounds_of_its_inputs():
+  params = initial(Dense(100), 1, 25)["Dense_0"]
+  assert_fills(params["kernel"], 0.2)  # 1 / sqrt(25)
+  assert_fills(params["bias"], 0.2)
+
+
+def test_conv_starts_with_bounds_of_its_window():
+  params = initial(Conv(100), 1, 8, 8, 4)
+  assert_fills(params["kernel"], 0.125)  # 1 / sqrt(4 * 4 * 4 channels in)
+  assert_fills(params["bias"], 0.125)
+
+
+def test_transposed_conv_starts_with_bounds_of_its_outputs():
+  params = initial(Conv(4, transpose=True), 1, 8, 8, 100)
+  assert params["kernel"].shape == (4, 4, 4, 100)
+  assert_fills(params["kernel"], 0.125)  # 1 / sqrt(4 * 4 * 4 channels out)
+  assert np.abs(params["bias"]).max() <= 0.125
+
+
+def torch_layer(name):
+  torch = pytest.importorskip("torch")
+  torch.manual_seed(0)
+  return {
+    "dense": lambda: torch.nn.Linear(50, 400),
+    "conv": lambda: torch.nn.Conv2d(3, 400, 4),
+    "transposed": lambda: torch.nn.ConvTranspose2d(400, 30, 4),
+  }[name]()
+
+
+@pytest.mark.parametrize(
+  ("name", "layer", "shape"),
+  [
+    ("dense", Dense(400), (1, 50)),
+    ("conv", Conv(400), (1, 8, 8, 3)),
+    ("transposed", Conv(30, transpose=True), (1, 8, 8, 400)),
+  ],
+)
+def test_default_bounds_are_those_of_torch(name, layer, shape):
+  theirs = {key: value.detach().numpy() for key, value in torch_layer(name).named_parameters()}
+  ours = initial(layer, *shape)
+  ours = ours.get("Dense_0", ours)
+  assert ours["kernel"].size == theirs["weight"].size
+  # The largest of 20,000 uniform draws is within 0.1 % of the bound; of 30 biases within 30 %.
+  np.testing.assert_allclose(
+    np.abs(ours["kernel"]).max(), np.abs(theirs["weight"]).max(), rtol=3e-3
+  )
+  np.testing.assert_allclose(np.abs(ours["bias"]).max(), np.abs(theirs["bias"]).max(), rtol=0.3)
+
+
+def test_a_given_initialiser_leaves_the_bias_at_zero():
+  ones = jax.nn.initializers.ones
+  for layer, shape in (
+    (Dense(3, kernel_init=ones), (1, 2)),
+    (Conv(3, kernel_init=ones), (1, 4, 4, 2)),
+  ):
+    params = initial(layer, *shape)
+    params = params.get("Dense_0", params)
+    assert np.all(params["kernel"] == 1) and np.all(params["bias"] == 0)
+
+
+def test_no_bias_is_no_parameter():
+  assert list(initial(Conv(3, use_bias=False), 1, 4, 4, 2)) == ["kernel"]
+  assert list(initial(Dense(3, use_bias=False), 1, 2)["Dense_0"]) == ["kernel"]
+
+
+def test_bias_is_added_to_each_channel():
+  layer = Conv(2, transpose=True)
+  params = initial(layer, 1, 3, 3, 1)
+  images = normal(0, 1, 3, 3, 1)
+  moved = {**params, "bias": params["bias"] + jnp.array([1.0, -2.0])}
+  change = layer.apply({"params": moved}, images) - layer.apply({"params": params}, images)
+  np.testing.assert_allclose(change, np.broadcast_to([1.0, -2.0], (1, 6, 6, 2)), atol=1e-6)
+
+
+# Normalisation.
+
+
+def test_no_norm_is_the_identity_without_parameters():
+  inputs = normal(0, 4, 3)
+  outputs, variables = Norm("none").init_with_output(jax.random.key(0), inputs, train=True)
+  assert variables == {} and outputs is inputs
+
+
+def test_batch_norm_uses_and_remembers_the_statistics_of_the_batch():
+  inputs = 3 * normal(0, 6, 2, 2, 3) + 1
+  layer = Norm("batch")
+  variables = layer.init(jax.random.key(0), inputs, train=False)
+  outputs, updated = layer.apply(variables, inputs, train=True, mutable="batch_stats")
+  mean, var = np.mean(inputs, (0, 1, 2)), np.var(inputs, (0, 1, 2))
+  np.testing.assert_allclose(outputs, (inputs - mean) / np.sqrt(var + 1e-5), atol=1e-5)
+  stats = jax.tree.map(np.asarray, updated["batch_stats"]["BatchNorm_0"])
+  np.testing.assert_allclose(stats["mean"], 0.1 * mean, rtol=1e-5)  # .9 * 0 + .1 * mean
+  np.testing.assert_allclose(stats["var"], 0.9 + 0.1 * var, rtol=1e-5)  # .9 * 1 + .1 * var
+  later = layer.apply({**variables, **updated}, inputs, train=False)
+  expected = (inputs - stats["mean"]) / np.sqrt(stats["var"] + 1e-5)
+  np.testing.assert_allclose(later, expected, atol=1e-5)
+
+
+def test_batch_norm_over_a_mapped_axis_is_that_of_the_whole_batch():
+  inputs = normal(0, 8, 3)
+  whole, split = Norm("batch"), Norm("batch", axis_name="devices")
+  variables = whole.init(jax.random.key(0), inputs, train=False)
+
+  def apply(layer, inputs):
+    return layer.apply(variables, inputs, train=True, mutable="batch_stats")
+
+  expected, stats = apply(whole, inputs)
+  halves, split_stats = jax.vmap(functools.partial(apply, split), axis_name="devices")(
+    inputs.reshape(2, 4, 3)
+  )
+  np.testing.assert_allclose(halves.reshape(8, 3), expected, atol=1e-6)
+  for got, one in zip(jax.tree.leaves(split_stats), jax.tree.leaves(stats), strict=True):
+    np.testing.assert_allclose(got, np.stack([one, one]), atol=1e-6)
+
+
+@pytest.mark.parametrize("train", [False, True])
+def test_layer_norm_is_per_example_over_all_pixels_and_channels(train):
+  inputs = 3 * normal(0, 6, 2, 2, 3) + 1
+  layer = Norm("layer")
+  variables = layer.init(jax.random.key(0), inputs, train=False)
+  assert {leaf.shape for leaf in jax.tree.leaves(variables)} == {(3,)}  # scale, bias of channels
+  outputs = layer.apply(variables, inputs, train=train)
+  mean, var = np.mean(inputs, (1, 2, 3), keepdims=True), np.var(inputs, (1, 2, 3), keepdims=True)
+  np.testing.assert_allclose(outputs, (inputs - mean) / np.sqrt(var + 1e-5), atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["batch", "layer"])
+def test_scales_start_as_asked(kind):
+  layer = Norm(kind, scale_init=jax.nn.initializers.constant(7.0))
+  params = layer.init(jax.random.key(0), jnp.zeros((2, 3)), train=False)["params"]
+  (norm,) = params.values()
+  np.testing.assert_array_equal(norm["scale"], [7, 7, 7])
+  np.testing.assert_array_equal(norm["bias"], [0, 0, 0])
+
+
+# Labels.
+
+
+def test_class_score_is_the_product_with_the_embedding_of_the_label():
+  features, labels = normal(0, 4, 3), np.array([1, 0, 1, 1])
+  scores, variables = ClassScore(2).init_with_output(jax.random.key(0), features, labels)
+  (table,) = map(np.asarray, jax.tree.leaves(variables))
+  assert table.shape == (2, 3) and scores.shape == (4,)
+  np.testing.assert_allclose(scores, np.sum(table[labels] * features, axis=1), atol=1e-6)
+
+
+def test_class_scores_of_unit_features_start_with_variance_one():
+  # sum over n of (N(0, 1 / n) * 1) has variance 1.
+  scores, _ = ClassScore(4000).init_with_output(
+    jax.random.key(0), jnp.ones((4000, 64)), jnp.arange(4000)
+  )
+  np.testing.assert_allclose(np.var(scores), 1, rtol=0.1)
+
+
+def test_labelled_latents_are_the_latents_and_then_the_embedding():
+  latents, labels = normal(0, 3, 5), np.array([2, 0, 2])
+  layer = LabelledLatents(4, features=6)
+  joined, variables = layer.init_with_output(jax.random.key(0), latents, labels)
+  (table,) = map(np.asarray, jax.tree.leaves(variables))
+  assert table.shape == (4, 6) and joined.shape == (3, 11)
+  np.testing.assert_array_equal(joined[:, :5], latents)
+  np.testing.assert_array_equal(joined[:, 5:], table[labels])
+
+
+def test_latents_without_labels_stay_as_they_are():
+  latents = normal(0, 3, 5)
+  joined, variables = LabelledLatents(0).init_with_output(jax.random.key(0), latents, None)
+  assert joined is latents and variables == {}
+
+
+def test_leaky_relu_has_slope_one_fifth_below_zero():
+  np.testing.assert_allclose(leaky_relu(jnp.array([-10.0, 0.0, 3.0])), [-2, 0, 3], rtol=1e-6)

@@ -1,0 +1,117 @@
+"""Optimisers by name against optax's own, and the schedules."""
+
+import inspect
+import math
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from gan.config import Config, hyperparameters
+from gan.optimizers import OPTIMIZERS, SCHEDULES, Rates, make_optimizer
+
+EVERY = sorted(OPTIMIZERS)
+RATES = Rates(learning_rate=0.01, b1=0.4, b2=0.95, momentum=0.6)
+PARAMS = {"w": jnp.array([1.0, -2.0, 3.0]), "b": jnp.array(0.5)}
+FIXED = {"rmsprop": {"decay": 0.99}}  # PyTorch's alpha
+
+
+def hyper(**numbers):
+  return hyperparameters(Config(**numbers))
+
+
+def course(optimizer, steps=4):
+  """Parameters after each of `steps` steps on a fixed, uneven bowl."""
+  params, state, seen = PARAMS, optimizer.init(PARAMS), []
+  for _ in range(steps):
+    grads = jax.tree.map(lambda p: 2 * p + jnp.sin(3 * p), params)
+    updates, state = optimizer.update(grads, state, params)
+    params = optax.apply_updates(params, updates)
+    seen.append(jnp.concatenate([params["w"], params["b"][None]]))
+  return jnp.stack(seen)
+
+
+def of_optax(name):
+  """optax's optimiser of that name, given those of RATES that it has an argument for."""
+  function = getattr(optax, name)
+  taken = inspect.signature(function).parameters
+  given = {key: value for key, value in RATES._asdict().items() if key in taken}
+  return function(**given, **FIXED.get(name, {}))
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_each_optimizer_is_optaxs_own(name):
+  expected = course(of_optax(name))
+  np.testing.assert_array_equal(course(OPTIMIZERS[name](RATES)), expected)
+  assert np.all(np.any(np.diff(expected, axis=0) != 0, axis=1))
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_rates_may_be_traced(name):
+  traced = jax.jit(lambda rates: course(OPTIMIZERS[name](rates)))(Rates(*map(jnp.float32, RATES)))
+  np.testing.assert_allclose(traced, course(OPTIMIZERS[name](RATES)), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_rates_may_be_mapped_over(name):
+  members = Rates(*(jnp.array([value, value / 2], jnp.float32) for value in RATES))
+  both = jax.jit(jax.vmap(lambda rates: course(OPTIMIZERS[name](rates))))(members)
+  for i in range(2):
+    alone = course(OPTIMIZERS[name](Rates(*(float(value[i]) for value in members))))
+    np.testing.assert_allclose(both[i], alone, rtol=1e-5, atol=1e-6)
+  assert np.any(both[0] != both[1])
+
+
+def test_sgd_with_momentum_worked_by_hand():
+  # Gradient 1 throughout: traces 1, 1.6, 1.96; w = 1 - .01 (1 + 1.6 + 1.96).
+  optimizer, params = OPTIMIZERS["sgd"](RATES), jnp.array(1.0)
+  state = optimizer.init(params)
+  for _ in range(3):
+    updates, state = optimizer.update(jnp.array(1.0), state, params)
+    params = optax.apply_updates(params, updates)
+  np.testing.assert_allclose(params, 1 - 0.01 * 4.56, rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["adam", "amsgrad"])
+def test_the_first_step_is_the_sign_of_the_gradient(name):
+  optimizer, grads = OPTIMIZERS[name](RATES), jnp.array([3.0, -0.2])
+  updates, _ = optimizer.update(grads, optimizer.init(grads), grads)
+  np.testing.assert_allclose(updates, [-0.01, 0.01], rtol=1e-4)
+
+
+@pytest.mark.parametrize("player", ["generator", "discriminator"])
+def test_each_player_has_its_own_rate(player):
+  rates = {"generator_learning_rate": 0.5, "discriminator_learning_rate": 0.25}
+  optimizer = make_optimizer("sgd", player)(hyper(**rates))
+  updates, _ = optimizer.update(jnp.array(1.0), optimizer.init(jnp.array(0.0)))
+  assert updates == -rates[f"{player}_learning_rate"]
+
+
+def test_the_constant_schedule_changes_nothing():
+  before = hyper(momentum=0.3)
+  after = SCHEDULES["constant"](before, jnp.int32(10**6), 600)
+  assert jax.tree.leaves(after) == jax.tree.leaves(before)
+
+
+@pytest.mark.parametrize(
+  ("step", "momentum", "rate"),
+  [
+    # 500 steps an epoch. Momentum .5 + .2 (epoch - 1) / 249, rate .1 / 1.000004^step.
+    (0, 0.5, 0.1),
+    (500, 0.5, 0.1 * math.exp(-500 * math.log(1.000004))),  # epoch 1
+    (62_500, 0.5 + 0.2 * 124 / 249, 0.1 * math.exp(-62_500 * math.log(1.000004))),  # epoch 125
+    (125_000, 0.7, 0.1 * math.exp(-125_000 * math.log(1.000004))),  # epoch 250
+    (1_000_000, 0.7, 0.1 * math.exp(-1_000_000 * math.log(1.000004))),
+    (10_000_000, 0.7, 1e-6),  # 0.1 e^-40 is below the floor
+  ],
+)
+def test_goodfellows_schedule_by_hand(step, momentum, rate):
+  before = hyper(momentum=0.5, generator_learning_rate=0.1, discriminator_learning_rate=0.1, b1=0.9)
+  after = SCHEDULES["goodfellow2014"](before, jnp.int32(step), 500)
+  np.testing.assert_allclose(after.momentum, momentum, rtol=1e-6)
+  np.testing.assert_allclose(after.generator_learning_rate, rate, rtol=1e-5)
+  np.testing.assert_allclose(after.discriminator_learning_rate, rate, rtol=1e-5)
+  kept = {"momentum": 0, "generator_learning_rate": 0, "discriminator_learning_rate": 0}
+  assert jax.tree.leaves(after.replace(**kept)) == jax.tree.leaves(before.replace(**kept))

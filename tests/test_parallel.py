@@ -1,0 +1,238 @@
+"""One model, whatever runs it: every way, on any number of devices, is the step on one device."""
+
+import functools
+import os
+import pathlib
+import subprocess
+import sys
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from gan import parallel
+from gan.config import Config, DataInfo, build
+from gan.errors import UserError
+from gan.game import Batch
+from gan.parallel import AXIS, WAYS, make_run, replicate, resolve
+
+STEPS, UPDATES, BATCH, EXAMPLES = 3, 2, 8, 40
+
+SHARED = {
+  "latent_dim": 4,
+  "batch_size": BATCH,
+  "discriminator_steps": UPDATES,
+  "optimizer": "sgd",
+  "momentum": 0.5,
+}
+
+
+def rates(rate):
+  return {"generator_learning_rate": rate, "discriminator_learning_rate": rate}
+
+
+# Adam would turn differences of rounding in tiny gradients into whole steps: SGD throughout.
+METHODS = {
+  # Relativistic average losses take means over the batch; labels are split with it.
+  "points": (
+    Config(
+      dataset="ring",
+      model="points",
+      width=8,
+      loss="ragan",
+      conditional=True,
+      **rates(0.1),
+      **SHARED,
+    ),
+    DataInfo((2,), 3, EXAMPLES, None),
+  ),
+  # Batch normalisation in both players. At larger rates three steps blow rounding up to 1e-4.
+  "dcgan": (
+    Config(
+      dataset="mnist", model="dcgan", width=4, discriminator_norm="batch", **rates(0.02), **SHARED
+    ),
+    DataInfo((28, 28, 1), 0, EXAMPLES, None),
+  ),
+}
+
+
+@functools.cache
+def start(name):
+  return jax.device_get(jax.jit(build(*METHODS[name]).init)(jax.random.key(0)))
+
+
+def dataset(name):
+  config, info = METHODS[name]
+  rng = np.random.default_rng(0)
+  if len(info.image_shape) == 1:
+    images = rng.standard_normal((EXAMPLES, 2)).astype(np.float32)
+  else:
+    images = rng.integers(0, 256, (EXAMPLES, *info.image_shape), np.uint8)
+  labels = rng.integers(0, info.num_classes, EXAMPLES, np.int32) if config.conditional else None
+  return Batch(images, labels)
+
+
+def indices():
+  shape = (STEPS, UPDATES, BATCH)
+  return np.random.default_rng(1).integers(0, EXAMPLES, shape, np.int32)
+
+
+@functools.cache
+def trained(name, way, steps_per_call=1):
+  """(state, metrics [STEPS]) on the host after STEPS steps on all devices."""
+  devices = jax.devices()
+  step = build(*METHODS[name], WAYS[way][1]).step
+  run = make_run(step, way, devices)
+  state = replicate(jax.tree.map(jnp.asarray, start(name)), way, devices)
+  data, seen = replicate(dataset(name), way, devices), []
+  for first in range(0, STEPS, steps_per_call):
+    picked = indices()[first : first + steps_per_call]
+    state, metrics = run(state, data, picked, jax.random.key(1))
+    seen.append(metrics)
+  metrics = jax.tree.map(lambda *parts: np.concatenate(parts), *jax.device_get(seen))
+  return jax.device_get(state), metrics
+
+
+def assert_close(got, expected, atol=1e-6):
+  """Every leaf of the state, every metric."""
+
+  def close(path, one, other):
+    np.testing.assert_allclose(one, other, rtol=1e-5, atol=atol, err_msg=jax.tree_util.keystr(path))
+
+  jax.tree_util.tree_map_with_path(close, got, expected)
+
+
+@pytest.mark.parametrize("name", sorted(METHODS))
+@pytest.mark.parametrize("way", ["jit", "shard_map", "pmap"])
+def test_every_way_on_two_devices_is_one_device(name, way):
+  assert jax.device_count() == 2
+  assert_close(trained(name, way), trained(name, "none"))
+
+
+@pytest.mark.parametrize("name", sorted(METHODS))
+def test_the_runs_compared_here_learn(name):
+  state, metrics = trained(name, "none")
+  assert state.step == STEPS and all(values.shape == (STEPS,) for values in metrics.values())
+  before, after = start(name), state
+  for player in ("generator", "discriminator"):
+    pairs = (jax.tree.leaves(getattr(run, player).params) for run in (before, after))
+    change = [np.abs(one - other).max() for one, other in zip(*pairs, strict=True)]
+    assert max(change) > 1e-3
+
+
+@pytest.mark.parametrize("name", sorted(METHODS))
+def test_each_half_of_a_vmapped_batch_is_one_device(name):
+  step = build(*METHODS[name], AXIS).step
+  mapped = jax.jit(jax.vmap(step, in_axes=(None, 0, None), axis_name=AXIS))
+  state, seen = start(name), []
+  for picked in indices():
+    batch = jax.tree.map(lambda array, picked=picked: array[picked], dataset(name))
+    halves = jax.tree.map(
+      lambda array: np.moveaxis(array.reshape(UPDATES, 2, BATCH // 2, *array.shape[2:]), 1, 0),
+      batch,
+    )
+    states, metrics = jax.device_get(mapped(state, halves, jax.random.key(1)))
+    state = jax.tree.map(lambda leaf: leaf[0], states)
+    assert_close(jax.tree.map(lambda leaf: leaf[1], states), state)
+    seen.append(jax.tree.map(lambda metric: metric[0], metrics))
+  metrics = jax.tree.map(lambda *parts: np.stack(parts), *seen)
+  assert_close((state, metrics), trained(name, "none"))
+
+
+@pytest.mark.parametrize("way", ["none", "shard_map"])
+def test_a_call_of_three_steps_is_three_calls_of_one(way):
+  assert_close(trained("points", way, steps_per_call=3), trained("points", way))
+
+
+def test_members_of_a_sweep_are_the_runs_alone():
+  step = build(*METHODS["points"]).step
+  members = jax.tree.map(lambda leaf: jnp.stack([leaf, leaf]), start("points"))
+  keys = jnp.stack([jax.random.key(5), jax.random.key(1)])
+  together = jax.jit(jax.vmap(step, in_axes=(0, None, 0)))
+  for picked in indices():
+    batch = jax.tree.map(lambda array, picked=picked: array[picked], dataset("points"))
+    members, _ = together(members, batch, keys)
+  state, _ = trained("points", "none")
+  assert_close(jax.tree.map(lambda leaf: leaf[1], members), state)
+  kernels = members.generator.params["Dense_0"]["Dense_0"]["kernel"]
+  assert np.abs(kernels[0] - kernels[1]).max() > 1e-4  # another key is another run
+
+
+# Four devices need a process of their own: it imports this file and calls `main`.
+
+
+def main():
+  assert jax.device_count() == 4
+  for way in ("jit", "shard_map", "pmap"):
+    assert_close(trained("points", way), trained("points", "none"))
+    print(way)
+
+
+def test_every_way_on_four_devices_is_one_device():
+  tests = pathlib.Path(__file__).parent
+  env = {
+    **os.environ,
+    "JAX_PLATFORMS": "cpu",
+    "XLA_FLAGS": "--xla_force_host_platform_device_count=4",
+    "JAX_COMPILATION_CACHE_DIR": jax.config.jax_compilation_cache_dir or "",
+    "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0.2",
+    "PYTHONPATH": os.pathsep.join([str(tests), str(tests.parent)]),
+  }
+  result = subprocess.run(
+    [sys.executable, "-c", "import test_parallel; test_parallel.main()"],
+    env=env,
+    capture_output=True,
+    text=True,
+  )
+  assert result.returncode == 0, result.stderr[-2000:]
+  assert result.stdout.split() == ["jit", "shard_map", "pmap"]
+
+
+# Which way, and which batches.
+
+
+@pytest.mark.parametrize(("count", "way"), [(1, "none"), (2, "jit")])
+def test_auto_is_none_on_one_device_and_jit_on_several(count, way):
+  assert resolve("auto", 8, jax.devices()[:count]) == way
+
+
+@pytest.mark.parametrize("way", sorted(WAYS))
+def test_a_way_by_name_is_that_way(way):
+  assert resolve(way, 8, jax.devices()) == way
+
+
+@pytest.mark.parametrize(("batch_size", "fitting"), [(63, 62), (7, 6), (3, 2), (1, 2)])
+@pytest.mark.parametrize("way", ["auto", "jit", "shard_map", "pmap"])
+def test_a_batch_that_cannot_be_split_is_refused_with_one_that_can(way, batch_size, fitting):
+  with pytest.raises(UserError) as error:
+    resolve(way, batch_size, jax.devices())
+  message = str(error.value)
+  assert f"--batch_size={batch_size} " in message and f"--batch_size={fitting}," in message
+  assert "\n" not in message
+  assert resolve(way, fitting, jax.devices())  # the advice holds
+
+
+def test_one_device_takes_any_batch():
+  assert resolve("none", 63, jax.devices()) == "none"
+  assert resolve("auto", 63, jax.devices()[:1]) == "none"
+
+
+@pytest.mark.parametrize("way", sorted(WAYS))
+def test_the_state_is_donated(way):
+  devices = jax.devices()
+  run = make_run(lambda state, batch, key: (state + 1.0, {"loss": jnp.zeros(())}), way, devices)
+  state = replicate(jnp.ones((4, 4)), way, devices)
+  data = replicate(Batch(np.zeros((8, 2), np.float32), None), way, devices)
+  after, metrics = run(state, data, np.zeros((1, 1, 2), np.int32), jax.random.key(0))
+  assert state.is_deleted()
+  np.testing.assert_array_equal(after, 2 * np.ones((4, 4)))
+  assert metrics["loss"].shape == (1,)
+
+
+@pytest.mark.parametrize("way", sorted(WAYS))
+def test_nothing_has_a_leading_device_axis(way):
+  placed = parallel.replicate(jnp.ones((3, 5)), way, jax.devices())
+  assert placed.shape == (3, 5)
+  assert len(placed.sharding.device_set) == (1 if way == "none" else 2)
+  assert placed.sharding.is_fully_replicated
