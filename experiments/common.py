@@ -64,13 +64,8 @@ class Command:
       for field in dataclasses.fields(defaults)
       if self.values[field.name].present
     }
-    if self.values.preset:
-      # A preset is exact: of the experiment it takes the data set and nothing that was tuned.
-      defaults = Config(**{"dataset": defaults.dataset, **PRESETS[self.values.preset]})
-    elif given.get("model", defaults.model) != defaults.model:
-      untuned = {name: getattr(Config(), name) for name in TUNED}
-      defaults = dataclasses.replace(defaults, **untuned)
-    return dataclasses.replace(defaults, **given)
+    start = starting_point(defaults, self.values.preset, given.get("model", defaults.model))
+    return dataclasses.replace(start, **given)
 
   def run(self, main: Callable[[], int], argv: Sequence[str] | None = None) -> int:
     """Parses the flags and runs `main`; returns the exit code, and prints errors in one line."""
@@ -107,6 +102,19 @@ class Command:
     # absl puts the names of an enum flag before its help.
     text = f"--{name}: {flag.help}{default}".replace("|", " | ")
     return textwrap.fill(text, width=100, initial_indent="  ", subsequent_indent=" " * 6)
+
+
+def starting_point(defaults: Config, preset: str | None, model: str) -> Config:
+  """Returns the config that given flags change.
+
+  A preset is exact: of the experiment it takes the data set and nothing that was tuned. A model
+  that is not the experiment's own starts from Config's width and rates.
+  """
+  if preset:
+    return Config(**{"dataset": defaults.dataset, **PRESETS[preset]})
+  if model == defaults.model:
+    return defaults
+  return dataclasses.replace(defaults, **{name: getattr(Config(), name) for name in TUNED})
 
 
 def _flag_type(annotation) -> type:

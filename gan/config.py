@@ -134,7 +134,12 @@ class Config:
   discriminator_steps: int = option(
     1, "training", "k, D updates in each step (one G update)", positive=True
   )
-  optimizer: str = option("adam", "training", "optimiser of both players", choices=OPTIMIZERS)
+  optimizer: str = option(
+    "adam",
+    "training",
+    "optimiser of both players, of optax with its further defaults",
+    choices=OPTIMIZERS,
+  )
   generator_optimizer: str | None = option(
     None, "training", "optimiser of G, if another", choices=OPTIMIZERS
   )

@@ -1,6 +1,5 @@
 """Each preset against the published system that it is named after (design/peers.md, section 5)."""
 
-import dataclasses
 import functools
 import importlib
 import math
@@ -10,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from experiments import common
 from gan.config import Config, DataInfo, build, hyperparameters, validate
 from gan.game import Batch
 from gan.networks import LATENTS
@@ -87,7 +87,7 @@ PUBLISHED = {
 
 
 def config_of(name, defaults=DEFAULTS):
-  return dataclasses.replace(defaults, **PRESETS[name])
+  return common.starting_point(defaults, name, defaults.model)
 
 
 def info_of(name, channels=1):

@@ -150,7 +150,7 @@ def build_firstgan(spec: ModelSpec) -> tuple[Network, Network]:
   _require_64_pixels("firstgan_dcgan", spec)
   init = {"kernel_init": None, "output_bias": False}
   channels = (64, 128, 256, 512)
-  # The source projects by a transposed convolution of 4x4, whose fan-in PyTorch reads off its output.
+  # The source projects by a 4x4 transposed convolution: PyTorch reads its fan-in off the output.
   project_init = torch_uniform(16 * channels[-1])
   generator = Generator(
     spec.image_shape, channels[::-1], project_init=project_init, **init, **_shared(spec)

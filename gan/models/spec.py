@@ -46,9 +46,14 @@ def to_networks(generator, discriminator, spec: ModelSpec):
 
 
 def require_images(model: str, spec: ModelSpec):
-  """Raises UserError unless the data are images of [H, W, C]."""
+  """Raises UserError unless the data are square images of [H, W, C]."""
   if len(spec.image_shape) != 3:
     raise UserError(f"--model={model} makes images, but the data are points: use --model=points")
+  height, width, _ = spec.image_shape
+  if height != width:
+    raise UserError(
+      f"--model={model} makes square images, the data are {height}x{width}: set --image_size"
+    )
 
 
 def refuse(model: str, **options):
