@@ -1,0 +1,178 @@
+"""Config: what can be chosen, what is refused, and what the result of a run depends on."""
+
+import dataclasses
+import json
+import math
+
+import pytest
+
+from experiments import common, mnist
+from gan import config as config_module
+from gan.config import Config, determining, fingerprint, validate
+from gan.errors import UserError
+from gan.losses import LOSSES
+from gan.presets import PRESETS
+
+FIELDS = dataclasses.fields(Config)
+GROUPS = {"data", "model", "loss", "training", "devices", "records"}
+
+
+def parsed(*argv, defaults=mnist.DEFAULTS):
+  command = common.Command("doc")
+  command.add_config(defaults)
+  command.values(["command", *argv])
+  return command.config(defaults)
+
+
+def refused(**values):
+  """The message with which a config is refused."""
+  with pytest.raises(UserError) as error:
+    validate(Config(**values))
+  assert "\n" not in str(error.value)
+  return str(error.value)
+
+
+def test_the_defaults_are_valid():
+  validate(Config())
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_every_preset_is_valid(name):
+  validate(dataclasses.replace(mnist.DEFAULTS, **PRESETS[name]))
+
+
+POSITIVE = [field.name for field in FIELDS if field.metadata["positive"]]
+BOUNDED = [field.name for field in FIELDS if field.metadata["minimum"] is not None]
+CHOSEN = [field.name for field in FIELDS if field.metadata["choices"]]
+
+
+@pytest.mark.parametrize("name", POSITIVE)
+@pytest.mark.parametrize("value", [0, -1])
+def test_what_must_be_positive_is_refused_by_the_name_of_its_flag(name, value):
+  assert f"--{name}={value} must be above 0" in refused(**{name: value})
+
+
+@pytest.mark.parametrize("name", BOUNDED)
+def test_what_has_a_least_value_is_refused_below_it(name):
+  minimum = next(field for field in FIELDS if field.name == name).metadata["minimum"]
+  assert f"--{name}={minimum - 1} must be at least {minimum}" in refused(**{name: minimum - 1})
+
+
+@pytest.mark.parametrize("name", CHOSEN)
+def test_an_unknown_choice_is_refused_with_the_list(name):
+  message = refused(**{name: "nosuch"})
+  assert f"--{name}=nosuch is unknown" in message
+  field = next(field for field in FIELDS if field.name == name)
+  assert all(choice in message for choice in field.metadata["choices"])
+
+
+@pytest.mark.parametrize("name", ["b1", "b2", "momentum", "ema_decay"])
+@pytest.mark.parametrize("value", [1.0, 1.5])
+def test_a_decay_of_one_is_refused(name, value):
+  assert f"--{name}={value} must be below 1" in refused(**{name: value})
+
+
+@pytest.mark.parametrize(
+  "name", [field.name for field in FIELDS if common._flag_type(field.type) is float]
+)
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_a_number_that_is_not_finite_is_refused(name, value):
+  assert f"--{name}={value}" in refused(**{name: value})
+
+
+def test_a_label_above_one_is_refused():
+  assert "--real_label=1.5" in refused(real_label=1.5)
+
+
+@pytest.mark.parametrize("targets", ["", "0,1", "0,1,1,1", "a,b,c", "0;1;1"])
+def test_targets_of_lsgan_that_are_not_three_numbers_are_refused(targets):
+  assert f"--lsgan_targets={targets}" in refused(loss="lsgan", lsgan_targets=targets)
+
+
+OPTIONS = {"real_label": 0.9, "lsgan_targets": "-1,1,0", "fgan_generator": "nonsat"}
+
+
+@pytest.mark.parametrize("name", OPTIONS)
+@pytest.mark.parametrize("loss", LOSSES)
+def test_an_option_is_refused_exactly_where_the_loss_does_not_take_it(loss, name):
+  values = {"loss": loss, name: OPTIONS[name]}
+  if name in LOSSES[loss].options:
+    validate(Config(**values))
+  else:
+    message = refused(**values)
+    assert f"--{name} has no meaning for --loss={loss}" in message
+    assert all(other in message for other, entry in LOSSES.items() if name in entry.options)
+
+
+def test_a_rule_of_one_discriminator_update_refuses_more():
+  message = refused(update_rule="simultaneous", discriminator_steps=2)
+  assert "--update_rule=simultaneous" in message and "--discriminator_steps" in message
+  validate(Config(update_rule="alternating", discriminator_steps=2))
+
+
+@pytest.mark.parametrize("field", FIELDS, ids=lambda field: field.name)
+def test_every_field_has_a_help_a_group_and_a_flag_of_its_type(field):
+  assert field.metadata["group"] in GROUPS
+  assert len(field.metadata["help"]) >= 10
+  command = common.Command("doc")
+  command.add_config(Config())
+  flag = command.values[field.name]
+  assert field.metadata["help"] in flag.help and flag.default == field.default
+  example = {int: "3", float: "0.25", bool: "true", str: "word"}[common._flag_type(field.type)]
+  if field.metadata["choices"]:
+    example = sorted(field.metadata["choices"])[-1]
+  value = getattr(parsed(f"--{field.name}={example}"), field.name)
+  assert type(value) is common._flag_type(field.type)
+  assert str(value).lower() == example
+
+
+def test_determining_leaves_out_exactly_what_may_change_in_the_middle_of_a_run():
+  left_out = {field.name for field in FIELDS} - set(determining(Config()))
+  assert left_out == {"steps", "parallel", "steps_per_call", "checkpoint_every"}
+
+
+def test_the_fingerprint_depends_on_what_determines_and_on_nothing_else():
+  def mark(**values):
+    return fingerprint(determining(Config(**values)))
+
+  assert mark(steps=7, parallel="none", steps_per_call=3, checkpoint_every=9) == mark()
+  assert len({mark(), mark(seed=1), mark(loss="sat"), mark(width=8), mark(log_every=7)}) == 5
+  assert len(mark()) == 12
+
+
+def test_a_config_survives_json():
+  config = Config(width=8, weight_clip=0.5, conditional=True)
+  assert Config(**json.loads(json.dumps(dataclasses.asdict(config)))) == config
+
+
+def test_a_flag_goes_before_the_preset_and_the_preset_before_the_default():
+  assert parsed().batch_size == mnist.DEFAULTS.batch_size != 100
+  assert parsed("--preset=goodfellow2014").batch_size == 100
+  both = parsed("--batch_size=8", "--preset=goodfellow2014")
+  assert both.batch_size == 8 and both.optimizer == "sgd"
+  assert both.log_every == mnist.DEFAULTS.log_every
+
+
+def test_a_flag_given_with_the_default_value_goes_before_the_preset():
+  default = mnist.DEFAULTS.batch_size
+  assert parsed("--preset=goodfellow2014", f"--batch_size={default}").batch_size == default
+
+
+def test_flags_of_two_commands_do_not_meet():
+  assert parsed("--steps=3").steps == 3
+  assert parsed().steps == mnist.DEFAULTS.steps
+
+
+@pytest.mark.parametrize(
+  "values, clip",
+  [({"loss": "wgan"}, 0.01), ({}, 0.0), ({"loss": "wgan", "weight_clip": 0.0}, 0.0)]
+  + [({"weight_clip": 0.3}, 0.3)],
+)
+def test_weights_are_clipped_for_wgan_unless_told_otherwise(values, clip):
+  assert config_module.weight_clip(Config(**values)) == clip
+
+
+def test_every_number_of_a_run_reaches_the_state():
+  values = {"b1": 0.25, "momentum": 0.125, "instance_noise": 0.5, "ema_decay": 0.75}
+  hyper = config_module.hyperparameters(Config(**values))
+  assert {name: float(getattr(hyper, name)) for name in values} == values

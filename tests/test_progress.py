@@ -1,0 +1,83 @@
+"""What a user sees of a run: a bar on a terminal, plain lines elsewhere."""
+
+import io
+import re
+
+import pytest
+
+from gan import progress
+from gan.progress import Progress
+
+
+class Terminal(io.StringIO):
+  def isatty(self):
+    return True
+
+
+@pytest.fixture
+def clock(monkeypatch):
+  """A clock that the test sets."""
+  now = [100.0]
+  monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
+  return now
+
+
+def record(step):
+  return {
+    "step": step,
+    "discriminator_loss": 1.25,
+    "generator_loss": 0.5,
+    "real_probability": 0.75,
+    "fake_probability": 0.125,
+  }
+
+
+def run(stream, clock, *, steps=100, start=0, until=20, seconds=10.0, images=64):
+  with Progress(steps, start, images, stream) as shown:
+    clock[0] += seconds
+    shown.advance(until - start)
+    shown.show(record(until))
+    shown.report(record(until))
+  return stream.getvalue()
+
+
+def test_elsewhere_than_on_a_terminal_there_are_plain_lines(clock):
+  text = run(io.StringIO(), clock)
+  assert text.count("\n") == 1 and text.endswith("\n") and "\r" not in text
+  assert "\x1b" not in text and "%|" not in text
+
+
+def test_a_line_holds_step_rates_losses_and_time_left(clock):
+  text = run(io.StringIO(), clock)
+  # 20 steps in 10 s are 2 steps/s; 80 more take 40 s.
+  for part in ("step 20/100", "2.0 steps/s", "128 images/s", "D 1.250 G 0.500", "00:40 left"):
+    assert part in text
+  assert "D(x) 0.75" in text and "D(G(z)) 0.1" in text
+
+
+def test_a_continued_run_counts_its_own_steps_only(clock):
+  text = run(io.StringIO(), clock, steps=1000, start=500, until=510, seconds=5.0)
+  # 10 steps in 5 s are 2 steps/s; 490 more take 245 s.
+  assert "step 510/1000" in text and "2.0 steps/s" in text and "04:05 left" in text
+
+
+def test_the_end_has_no_time_left(clock):
+  assert "00:00 left" in run(io.StringIO(), clock, steps=20, until=20)
+
+
+def test_no_time_between_steps_is_no_division_by_zero(clock):
+  assert "step 20/100" in run(io.StringIO(), clock, seconds=0.0)
+
+
+def test_a_terminal_gets_a_bar_and_no_lines_between(clock):
+  text = run(Terminal(), clock, until=50)
+  assert "\r" in text and "50/100" in text and "50%" in text
+  assert "images/s" in text and "D 1.250 G 0.500" in text
+  assert not re.search(r"^step ", text, re.MULTILINE)
+
+
+def test_the_bar_of_a_continued_run_starts_where_the_run_stands():
+  stream = Terminal()
+  with Progress(100, 40, 64, stream):
+    pass
+  assert "40/100" in stream.getvalue() and " 0/100" not in stream.getvalue()

@@ -1,0 +1,154 @@
+"""The run folder: whose it is, what it holds, and that a kill leaves it readable."""
+
+import json
+import math
+
+import pytest
+
+from gan.errors import UserError
+from gan.records import RunFolder, read_config, read_metrics, read_summary
+
+
+@pytest.fixture
+def folder(tmp_path):
+  return RunFolder(tmp_path / "run")
+
+
+def identity(**determining):
+  return {"config": {"steps": 5}, "determining": determining}
+
+
+def test_a_new_folder_is_made_with_its_parents(tmp_path):
+  folder = RunFolder(tmp_path / "a" / "b")
+  assert folder.samples.is_dir() and not list(folder.path.glob(".writable*"))
+
+
+def test_claim_writes_the_config(folder):
+  folder.claim(identity(loss="sat", seed=1))
+  assert read_config(folder.path) == identity(loss="sat", seed=1)
+
+
+def test_claim_accepts_an_equal_config_and_takes_over_what_does_not_determine(folder):
+  folder.claim(identity(loss="sat"))
+  folder.claim(identity(loss="sat") | {"config": {"steps": 9}})
+  assert read_config(folder.path)["config"] == {"steps": 9}
+
+
+def test_claim_refuses_another_config_and_lists_every_difference_in_one_line(folder):
+  folder.claim(identity(loss="sat", seed=1, width=None, same=3))
+  before = (folder.path / "config.json").read_bytes()
+  with pytest.raises(UserError) as error:
+    folder.claim(identity(loss="hinge", seed=1, width=8, same=3, extra=True))
+  message = str(error.value)
+  assert "\n" not in message and str(folder.path) in message
+  assert "loss: sat there, hinge here" in message
+  assert "width: None there, 8 here" in message
+  assert "extra: None there, True here" in message
+  assert "seed:" not in message and "same:" not in message
+  assert (folder.path / "config.json").read_bytes() == before
+
+
+def test_each_session_adds_its_environment(folder):
+  folder.add_environment({"jax": "1"})
+  folder.add_environment({"jax": "2"})
+  written = json.loads((folder.path / "environment.json").read_text())
+  assert written == {"sessions": [{"jax": "1"}, {"jax": "2"}]}
+
+
+def test_records_come_back_in_order(folder):
+  records = [{"step": step, "d": step / 3} for step in (1, 2, 3)]
+  for record in records:
+    folder.append(record)
+  assert read_metrics(folder.path) == records
+
+
+def test_a_run_without_records_has_none(folder):
+  assert read_metrics(folder.path) == [] and read_summary(folder.path) is None
+
+
+def test_rewind_drops_what_came_after_the_step(folder):
+  for step in (2, 4, 6):
+    folder.append({"step": step})
+  folder.rewind(4)
+  assert read_metrics(folder.path) == [{"step": 2}, {"step": 4}]
+  folder.append({"step": 5})
+  assert [record["step"] for record in read_metrics(folder.path)] == [2, 4, 5]
+  folder.rewind(0)
+  assert read_metrics(folder.path) == []
+
+
+@pytest.mark.parametrize("rest", ['{"step": 3, "d": 0.', '{"step": 3}', "{"])
+def test_a_last_line_cut_short_is_ignored_and_written_over(folder, rest):
+  folder.append({"step": 2})
+  with open(folder.path / "metrics.jsonl", "a") as file:
+    file.write(rest)
+  assert read_metrics(folder.path) == [{"step": 2}]
+  folder.rewind(2)
+  folder.append({"step": 3})
+  assert read_metrics(folder.path) == [{"step": 2}, {"step": 3}]
+
+
+def test_what_is_not_finite_is_valid_json(folder):
+  folder.append({"step": 1, "d": math.nan, "g": -math.inf})
+
+  def refuse(constant):
+    raise ValueError(f"{constant} is not JSON")
+
+  line = (folder.path / "metrics.jsonl").read_text()
+  record = json.loads(line, parse_constant=refuse)
+  assert math.isnan(float(record["d"])) and float(record["g"]) == -math.inf
+
+
+def test_the_summary_holds_the_last_and_the_extreme_values_of_each_metric(folder):
+  for step, value in ((1, 3.0), (2, -1.0), (3, 7.0), (4, 2.0)):
+    folder.append({"step": step, "seconds": 1.0, "d": value, "dataset": "digits"})
+  folder.append({"step": 5, "d": math.nan})
+  summary = folder.summarize("diverged at step 5", step=5, dataset="digits")
+  assert summary == read_summary(folder.path)
+  assert (summary["status"], summary["step"]) == ("diverged at step 5", 5)
+  assert summary["dataset"] == "digits"
+  assert summary["metrics"] == {"d": {"last": 2.0, "lowest": [2, -1.0], "highest": [3, 7.0]}}
+
+
+@pytest.mark.parametrize("name", ["", "below", "below/further"])
+def test_a_folder_that_cannot_be_made_is_refused(tmp_path, name):
+  # A file stands in for missing rights, which the superuser always has.
+  (tmp_path / "file").write_text("mine")
+  path = tmp_path / "file" / name if name else tmp_path / "file"
+  with pytest.raises(UserError, match=f"--workdir={path} cannot be written to"):
+    RunFolder(path)
+  assert (tmp_path / "file").read_text() == "mine"
+
+
+def test_a_folder_that_is_no_run_is_named(tmp_path):
+  with pytest.raises(UserError, match="is not a run folder"):
+    read_config(tmp_path)
+
+
+@pytest.mark.parametrize("content", ["", "{", '{"config": {', "\x00\x00"])
+def test_a_damaged_config_is_named(folder, content):
+  (folder.path / "config.json").write_text(content)
+  with pytest.raises(UserError, match="config.json is damaged") as error:
+    read_config(folder.path)
+  assert "\n" not in str(error.value)
+
+
+def test_a_record_damaged_in_the_middle_is_named(folder):
+  for step in (1, 2, 3):
+    folder.append({"step": step})
+  path = folder.path / "metrics.jsonl"
+  path.write_text(path.read_text().replace('"step": 2', '"step: 2'))
+  with pytest.raises(UserError, match="metrics.jsonl"):
+    read_metrics(folder.path)
+
+
+def test_a_file_is_replaced_whole_or_not_at_all(folder, monkeypatch):
+  folder.claim(identity(loss="sat"))
+
+  def killed(self, target):
+    raise KeyboardInterrupt
+
+  monkeypatch.setattr("pathlib.Path.replace", killed)
+  with pytest.raises(KeyboardInterrupt):
+    folder.claim(identity(loss="sat") | {"config": {"steps": 9}})
+  assert read_config(folder.path)["config"] == {"steps": 5}
