@@ -13,10 +13,10 @@ mnist: $(VENV)/installed
 	$(RUN) -m experiments.mnist --loss=nonsat --workdir=runs/mnist $(ARGS)
 
 test: $(VENV)/installed-dev
-	$(RUN) -m pytest $(ARGS)
+	$(RUN) -m pytest -n 2 --dist loadfile $(ARGS)
 
 test-slow: $(VENV)/installed-dev
-	$(RUN) -m pytest -m slow $(ARGS)
+	$(RUN) -m pytest -m slow -n 2 $(ARGS)
 
 lint: $(VENV)/installed-dev
 	$(RUN) -m ruff check .
