@@ -30,7 +30,7 @@ def _draw(flags) -> int:
   if not flags.workdir:
     raise UserError("--workdir is missing: name the run folder of a training command")
   common.use_compilation_cache()
-  run = trained.load(flags.workdir)
+  run = trained.load(flags.workdir, common.say)
   outdir = common.writable_folder(flags.outdir or pathlib.Path(flags.workdir) / "drawn")
   for name, picture in _pictures(run, jax.random.key(flags.seed), flags.seed):
     pictures.save(picture, outdir / f"{name}.png")

@@ -23,10 +23,14 @@ class Checkpoints:
   Saving copies the state to the host and writes it in the background, under a name that is not
   valid until all is written: a run that is killed leaves the checkpoints before it whole. Each
   carries the SHA-256 of its arrays, for Orbax loads arrays with flipped bits without a word.
+
+  Args:
+    directory: of all checkpoints of the run.
+    read_only: nothing in it is changed; the run may be training at the same time.
   """
 
-  def __init__(self, directory: pathlib.Path):
-    self._directory = directory.absolute()
+  def __init__(self, directory: pathlib.Path, *, read_only: bool = False):
+    self._directory, self._read_only = directory.absolute(), read_only
     self._checkpointer = self._open()
 
   def _open(self):
@@ -35,7 +39,8 @@ class Checkpoints:
       self._directory,
       save_decision_policy=every_save,
       preservation_policy=ocp.training.preservation_policies.LatestN(KEEP),
-      cleanup_tmp_directories=True,
+      # What a reader takes for left over may be what a trainer is writing.
+      cleanup_tmp_directories=not self._read_only,
     )
 
   def steps(self) -> list[int]:
@@ -65,7 +70,7 @@ class Checkpoints:
     Args:
       like: the state's `jax.eval_shape`.
 
-    A damaged checkpoint is yielded with state None and the reason, and moved to
+    A damaged checkpoint is yielded with state None and the reason, and, unless read only, moved to
     `<directory>/../damaged_checkpoints/<step>`: it makes room for a new one and is not lost.
     """
     for step in reversed(self.steps()):
@@ -73,7 +78,8 @@ class Checkpoints:
         yield step, self._load(step, like), ""
         return
       except Exception as error:  # noqa: BLE001 - Orbax raises whatever the damaged file provokes
-        self._set_aside(step)
+        if not self._read_only:
+          self._set_aside(step)
         reason = str(error) if isinstance(error, DamagedError) else "its files cannot be read"
         yield step, None, reason
 

@@ -6,6 +6,7 @@ A hyper-parameter is one field of `Config` (its flag comes by itself) and one us
 import dataclasses
 import hashlib
 import json
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -358,6 +359,8 @@ def _validate_field(field, value):
   choices, minimum = field.metadata["choices"], field.metadata["minimum"]
   if value is None:
     return
+  if isinstance(value, float) and not math.isfinite(value):
+    raise UserError(f"--{field.name}={value} must be a finite number")
   if choices is not None and value not in choices:
     raise UserError(f"--{field.name}={value} is unknown: choose from {', '.join(sorted(choices))}")
   if field.metadata["positive"] and value <= 0:

@@ -96,7 +96,14 @@ def read_config(path: str | os.PathLike) -> dict[str, Any]:
   file = pathlib.Path(path) / "config.json"
   if not file.exists():
     raise UserError(f"{path} is not a run folder: it has no config.json; check --workdir")
-  return _read_json(file)
+  config = _read_json(file)
+  if not (isinstance(config, dict) and _holds_dicts(config, "config", "determining")):
+    raise UserError(f"{file} is damaged (fields are missing): restore it, or use another --workdir")
+  return config
+
+
+def _holds_dicts(value, *names):
+  return all(isinstance(value.get(name), dict) for name in names)
 
 
 def read_metrics(path: str | os.PathLike) -> list[dict[str, Any]]:
@@ -104,7 +111,16 @@ def read_metrics(path: str | os.PathLike) -> list[dict[str, Any]]:
   file = pathlib.Path(path) / "metrics.jsonl"
   lines = file.read_text(encoding="utf-8").split("\n") if file.exists() else []
   # What stands after the last line feed was not written to its end.
-  return [json.loads(line) for line in lines[:-1]]
+  return [_parse(file, number, line) for number, line in enumerate(lines[:-1], start=1)]
+
+
+def _parse(file, number, line):
+  try:
+    return json.loads(line)
+  except ValueError as error:
+    raise UserError(
+      f"{file} is damaged in line {number} ({error}): mend the line, or use another --workdir"
+    ) from error
 
 
 def read_summary(path: str | os.PathLike) -> dict[str, Any] | None:

@@ -74,7 +74,9 @@ def fit(
   folder = RunFolder(workdir)
   run = _prepare(config, folder, data_dir, way, devices, say)
   try:
-    return _train(run, *_restore(run))
+    state, step = _restore(run)
+    # Placed as the step leaves it, the first state runs in the same program as all others.
+    return _train(run, parallel.replicate(state, way, devices), step)
   finally:
     run.checkpoints.close()
 
@@ -158,6 +160,7 @@ def _train(run: Run, state: GanState, start: int) -> dict[str, Any]:
     return run.folder.summarize("finished", step=start, **facts)
   if start:
     run.say(f"Continuing from step {start}.")
+  run.folder.summarize("running", step=start, **facts)
   try:
     state, step = _loop(run, state, start)
   except DivergedError as error:

@@ -1,6 +1,9 @@
 """A trained generator, from its run folder alone."""
 
+import dataclasses
 import os
+import pathlib
+from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
@@ -9,7 +12,7 @@ from gan.checkpoint import Checkpoints
 from gan.config import Config, DataInfo, build
 from gan.errors import UserError
 from gan.networks import Gan
-from gan.records import RunFolder, read_config
+from gan.records import read_config
 from gan.state import GanState
 
 
@@ -22,23 +25,37 @@ class Trained(NamedTuple):
   state: GanState
 
 
-def load(workdir: str | os.PathLike) -> Trained:
-  """Reads the newest whole checkpoint of a run.
+def load(workdir: str | os.PathLike, say: Callable[[str], None]) -> Trained:
+  """Reads the newest whole checkpoint of a run, which may be training at the same time.
+
+  Args:
+    workdir: the run folder; nothing in it is changed.
+    say: prints one line to the user, where a checkpoint is damaged.
 
   Raises:
     UserError: the folder is not a run, or has no checkpoint that can be read.
   """
   record = read_config(workdir)
-  config = Config(**record["config"])
+  config = _config(workdir, record["config"])
   shape = tuple(record["image_shape"])
   info = DataInfo(shape, record["num_classes"], record["num_examples"], pixel_mean=None)
   algorithm = build(config, info)
   like = jax.eval_shape(algorithm.init, jax.random.key(0))
-  checkpoints = Checkpoints(RunFolder(workdir).checkpoints)
+  checkpoints = Checkpoints(pathlib.Path(workdir) / "checkpoints", read_only=True)
   try:
-    for _, state, _ in checkpoints.restore(like):
+    for step, state, reason in checkpoints.restore(like):
       if state is not None:
         return Trained(config, info, algorithm.gan, state)
+      say(f"The checkpoint of step {step} is damaged: {reason}. The one before is used.")
   finally:
     checkpoints.close()
   raise UserError(f"{workdir} has no checkpoint that can be read: train it first")
+
+
+def _config(workdir, fields) -> Config:
+  known = {field.name for field in dataclasses.fields(Config)}
+  if unknown := sorted(set(fields) - known):
+    raise UserError(
+      f"{workdir} is a run of another version: config.json has {', '.join(unknown)}, unknown here"
+    )
+  return Config(**fields)
