@@ -70,15 +70,11 @@ class Command:
   def run(self, main: Callable[[], int], argv: Sequence[str] | None = None) -> int:
     """Parses the flags and runs `main`; returns the exit code, and prints errors in one line."""
     argv = list(sys.argv if argv is None else argv)
-    if {"--help", "-h", "-help", "--helpfull", "--helpshort"} & set(argv[1:]):
-      print(self._help())
-      return OK
     logging.set_verbosity(logging.ERROR)
     try:
-      rest = self.values(argv)[1:]
-      if rest:
-        raise UserError(f"{' '.join(rest)}: every argument is a flag, --name=value; see --help")
-      return main()
+      code = self._parse_and_run(main, argv)
+      sys.stdout.flush()
+      return code
     except (UserError, flags.Error) as error:
       print(f"error: {error}", file=sys.stderr)
       return BAD_INPUT
@@ -89,6 +85,14 @@ class Command:
     except KeyboardInterrupt:
       print("Interrupted; what was saved before is on disk.", file=sys.stderr)
       return INTERRUPTED
+
+  def _parse_and_run(self, main, argv):
+    if {"--help", "-h", "-help", "--helpfull", "--helpshort"} & set(argv[1:]):
+      print(self._help())
+      return OK
+    if rest := self.values(argv)[1:]:
+      raise UserError(f"{' '.join(rest)}: every argument is a flag, --name=value; see --help")
+    return main()
 
   def _help(self) -> str:
     lines = [self._doc.strip()]

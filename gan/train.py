@@ -75,6 +75,7 @@ def fit(
   run = _prepare(config, folder, data_dir, way, devices, say)
   try:
     state, step = _restore(run)
+    folder.add_environment(environment.describe() | {"parallel": way})
     # Placed as the step leaves it, the first state runs in the same program as all others.
     return _train(run, parallel.replicate(state, way, devices), step)
   finally:
@@ -102,7 +103,6 @@ def _prepare(config, folder, data_dir, way, devices, say) -> Run:
   info = describe(config, dataset)
   algorithm = build(config, info, parallel.WAYS[way][1])
   folder.claim(_identity(config, info, dataset))
-  folder.add_environment(environment.describe() | {"parallel": way})
   data = Batch(dataset.images, dataset.labels if config.conditional else None)
   return Run(
     config=config,

@@ -3,6 +3,7 @@
 import dataclasses
 import os
 import pathlib
+import sys
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -25,7 +26,10 @@ class Trained(NamedTuple):
   state: GanState
 
 
-def load(workdir: str | os.PathLike, say: Callable[[str], None]) -> Trained:
+def load(
+  workdir: str | os.PathLike,
+  say: Callable[[str], None] = lambda line: print(line, file=sys.stderr),
+) -> Trained:
   """Reads the newest whole checkpoint of a run, which may be training at the same time.
 
   Args:
