@@ -80,7 +80,7 @@ def kill_half_way(arguments: list[str], workdir: pathlib.Path, steps: int) -> in
     finally:
       process.kill()
       process.wait()
-    if process.returncode != -signal.SIGKILL or read_summary(workdir) is not None:
+    if process.returncode != -signal.SIGKILL or read_summary(workdir)["status"] != "running":
       output.seek(0)
       print(output.read().decode())
       raise RuntimeError(f"the run ended before it was killed (code {process.returncode})")
