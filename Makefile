@@ -6,7 +6,7 @@ VENV ?= .venv-$(TAG)
 RUN := $(VENV)/bin/python
 ARGS ?=
 
-.PHONY: mnist test test-slow lint benchmark clean
+.PHONY: mnist test test-slow lint figures benchmark clean
 .DEFAULT_GOAL := mnist
 
 mnist: $(VENV)/installed
@@ -21,6 +21,9 @@ test-slow: $(VENV)/installed-dev
 lint: $(VENV)/installed-dev
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
+
+figures: $(VENV)/installed
+	$(RUN) -m experiments.losses --outdir=docs/figures
 
 benchmark: $(VENV)/installed-bench
 	$(RUN) -m experiments.benchmark --peer=torch $(ARGS)

@@ -4,7 +4,9 @@ import collections
 import dataclasses
 import os
 import pathlib
+import shlex
 import sys
+import tempfile
 import textwrap
 import typing
 from collections.abc import Callable, Sequence
@@ -19,7 +21,7 @@ from gan.presets import PRESETS
 # Fields that an experiment chooses for its own model; another model starts from Config's.
 TUNED = ("width", "discriminator_norm", "generator_learning_rate", "discriminator_learning_rate")
 
-OK, BAD_INPUT, DIVERGED, INTERRUPTED = 0, 2, 3, 130
+OK, BAD_INPUT, DIVERGED, INTERRUPTED, CLOSED_PIPE = 0, 2, 3, 130, 141
 
 
 class Command:
@@ -81,7 +83,7 @@ class Command:
     except BrokenPipeError:
       # The reader of our output has gone, as `head` does: nothing more can be printed.
       sys.stdout = open(os.devnull, "w")  # noqa: SIM115
-      return OK
+      return CLOSED_PIPE
     except KeyboardInterrupt:
       print("Interrupted; what was saved before is on disk.", file=sys.stderr)
       return INTERRUPTED
@@ -150,7 +152,8 @@ def train(name: str, doc: str, defaults: Config, argv: Sequence[str] | None = No
     validate(config)
     workdir = command.values.workdir or default_workdir(name, config)
     say(f"Run folder: {workdir}")
-    summary = train.fit(config, workdir, command.values.data_dir, say=say)
+    typed = shlex.join(["python", "-m", f"experiments.{name}", *(argv or sys.argv)[1:]])
+    summary = train.fit(config, workdir, command.values.data_dir, command=typed, say=say)
     return _report(summary, pathlib.Path(workdir))
 
   return command.run(main, argv)
@@ -166,6 +169,7 @@ def writable_folder(path: str | os.PathLike) -> pathlib.Path:
   folder = pathlib.Path(path)
   try:
     folder.mkdir(parents=True, exist_ok=True)
+    tempfile.TemporaryFile(dir=folder).close()
   except OSError as error:
     raise UserError(f"{path} cannot be written to ({error.strerror}): choose another") from error
   return folder

@@ -27,6 +27,8 @@ def main(argv=None):
 def _draw(flags) -> int:
   from gan import pictures, trained
 
+  if not 0 <= flags.seed < 2**32:
+    raise UserError(f"--seed={flags.seed} must be at least 0 and below 2^32")
   if not flags.workdir:
     raise UserError("--workdir is missing: name the run folder of a training command")
   common.use_compilation_cache()

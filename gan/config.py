@@ -105,7 +105,7 @@ class Config:
     1, "loss", "steps between penalties, which then weigh as much more (lazy)", positive=True
   )
   instance_noise: float = option(
-    0.0, "loss", "deviation of Gaussian noise on all that D sees, in units of pixels", minimum=0
+    0.0, "loss", "deviation of Gaussian noise on all that D sees, in the model's range", minimum=0
   )
   instance_noise_steps: int = option(
     1000, "loss", "steps in which the instance noise falls to 0", positive=True
@@ -313,6 +313,8 @@ def lsgan_targets(config: Config) -> tuple[float, ...]:
   """Returns (a, b, c) of --lsgan_targets; UserError where it is not three numbers."""
   try:
     a, b, c = (float(target) for target in config.lsgan_targets.split(","))
+    if not all(map(math.isfinite, (a, b, c))):
+      raise ValueError("not finite")
   except ValueError as error:
     raise UserError(
       f"--lsgan_targets={config.lsgan_targets} must be three numbers a,b,c, as in 0,1,1"
@@ -329,30 +331,32 @@ def validate(config: Config) -> None:
   for name in ("b1", "b2", "momentum", "ema_decay"):
     if getattr(config, name) >= 1:
       raise UserError(f"--{name}={getattr(config, name)} must be below 1")
+  if config.seed >= 2**32:
+    raise UserError(f"--seed={config.seed} must be below 2^32: keys repeat from there on")
   lsgan_targets(config)
-  _validate_loss_options(config)
-  _validate_penalty_options(config)
+  _validate_options(config)
   update_rules.validate(config.update_rule, config.discriminator_steps)
 
 
-def _validate_loss_options(config):
-  """An option that the loss does not take would change nothing, without a word."""
-  defaults = {field.name: field.default for field in dataclasses.fields(config)}
+def _validate_options(config):
+  """An option that nothing reads would change nothing, without a word."""
+  rules = {"unrolled_steps": "unrolled", "lookahead_steps": "lookahead"}
+  rules["consensus_weight"] = "consensus"
+  for name, rule in rules.items():
+    _refuse_unused(config, name, config.update_rule == rule, f"--update_rule={rule}")
   for name in ("real_label", "lsgan_targets", "fgan_generator"):
     takers = [loss for loss, entry in losses.LOSSES.items() if name in entry.options]
-    if getattr(config, name) != defaults[name] and config.loss not in takers:
-      raise UserError(
-        f"--{name} has no meaning for --loss={config.loss}; it is for {', '.join(takers)}"
-      )
+    _refuse_unused(config, name, config.loss in takers, f"--loss={'|'.join(takers)}")
+  penalties = "|".join(name for name in PENALTIES if name != "none")
+  for name in ("penalty_weight", "penalty_every"):
+    _refuse_unused(config, name, config.penalty != "none", f"--penalty={penalties}")
+  _refuse_unused(config, "instance_noise_steps", config.instance_noise > 0, "--instance_noise")
 
 
-def _validate_penalty_options(config):
-  for name, unset in (("penalty_weight", None), ("penalty_every", 1)):
-    if config.penalty == "none" and getattr(config, name) != unset:
-      raise UserError(
-        f"--{name} has no meaning without a penalty: add --penalty, one of "
-        f"{', '.join(name for name in PENALTIES if name != 'none')}"
-      )
+def _refuse_unused(config, name, used, user):
+  (default,) = (field.default for field in dataclasses.fields(config) if field.name == name)
+  if not used and getattr(config, name) != default:
+    raise UserError(f"--{name}={getattr(config, name)} has no meaning here: it is for {user}")
 
 
 def _validate_field(field, value):

@@ -165,7 +165,7 @@ def discriminator_objective(
   adversarial = game.loss(state.hyperparameters)
   loss = jnp.mean(adversarial.discriminator(real_logits, fake_logits))
   metrics = {"discriminator_loss": loss, **_judgements(adversarial, real_logits, fake_logits)}
-  score = _score(game, params, model_state, shown.labels)
+  score = _score(game, params, jax.lax.stop_gradient(model_state), shown.labels)
   penalty, penalty_metrics = _penalty(game, state, score, shown, penalty_key)
   lecam, memory, lecam_metrics = _lecam(game, state, real_logits, fake_logits)
   total = state.hyperparameters.discriminator_loss_scale * loss + penalty + lecam

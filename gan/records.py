@@ -97,7 +97,12 @@ def read_config(path: str | os.PathLike) -> dict[str, Any]:
   if not file.exists():
     raise UserError(f"{path} is not a run folder: it has no config.json; check --workdir")
   config = _read_json(file)
-  if not (isinstance(config, dict) and _holds_dicts(config, "config", "determining")):
+  needed = {"image_shape", "num_classes", "num_examples"}
+  if not (
+    isinstance(config, dict)
+    and _holds_dicts(config, "config", "determining")
+    and needed <= set(config)
+  ):
     raise UserError(f"{file} is damaged (fields are missing): restore it, or use another --workdir")
   return config
 
@@ -116,8 +121,11 @@ def read_metrics(path: str | os.PathLike) -> list[dict[str, Any]]:
 
 def _parse(file, number, line):
   try:
-    return json.loads(line)
-  except ValueError as error:
+    record = json.loads(line)
+    if not {"step", "seconds"} <= set(record):
+      raise ValueError("it is no record")
+    return record
+  except (TypeError, ValueError) as error:
     raise UserError(
       f"{file} is damaged in line {number} ({error}): mend the line, or use another --workdir"
     ) from error
@@ -143,8 +151,8 @@ def _write_whole(path, text):
 def _read_json(path):
   try:
     return json.loads(path.read_text(encoding="utf-8"))
-  except ValueError as error:
-    raise UserError(f"{path} is damaged ({error}): restore it, or use another --workdir") from error
+  except (OSError, ValueError) as error:
+    raise UserError(f"{path} cannot be read ({error}): restore it, or use another one") from error
 
 
 def _differences(old, new):

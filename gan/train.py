@@ -5,7 +5,6 @@ import dataclasses
 import hashlib
 import math
 import os
-import shlex
 import signal
 import sys
 import time
@@ -52,6 +51,8 @@ def fit(
   config: Config,
   workdir: str | os.PathLike,
   data_dir: str | None = None,
+  *,
+  command: str = "",
   say: Callable[[str], None] = lambda line: print(line, file=sys.stderr),
 ) -> dict[str, Any]:
   """Trains up to `config.steps`, from where the folder's last whole checkpoint stands.
@@ -60,6 +61,7 @@ def fit(
     config: what to run.
     workdir: the run folder; one that belongs to another config is refused.
     data_dir: where local data lie; see `datasets.load`.
+    command: what the user typed, for config.json.
     say: prints one line to the user.
 
   Returns:
@@ -72,7 +74,7 @@ def fit(
   devices = jax.local_devices()
   way = parallel.resolve(config.parallel, config.batch_size, devices)
   folder = RunFolder(workdir)
-  run = _prepare(config, folder, data_dir, way, devices, say)
+  run = _prepare(config, folder, data_dir, way, devices, command, say)
   try:
     state, step = _restore(run)
     folder.add_environment(environment.describe() | {"parallel": way})
@@ -95,14 +97,14 @@ def describe(config: Config, dataset: datasets.Dataset) -> DataInfo:
   return DataInfo(dataset.images.shape[1:], dataset.num_classes, len(dataset.images), mean)
 
 
-def _prepare(config, folder, data_dir, way, devices, say) -> Run:
+def _prepare(config, folder, data_dir, way, devices, command, say) -> Run:
   dataset = datasets.load(config.dataset, config.split, data_dir, config.image_size)
   if dataset.notice:
     say(dataset.notice)
   config = dataclasses.replace(config, dataset=dataset.name)
   info = describe(config, dataset)
   algorithm = build(config, info, parallel.WAYS[way][1])
-  folder.claim(_identity(config, info, dataset))
+  folder.claim(_identity(config, info, dataset, command))
   data = Batch(dataset.images, dataset.labels if config.conditional else None)
   return Run(
     config=config,
@@ -117,14 +119,14 @@ def _prepare(config, folder, data_dir, way, devices, say) -> Run:
   )
 
 
-def _identity(config, info, dataset) -> dict[str, Any]:
+def _identity(config, info, dataset, command) -> dict[str, Any]:
   """What config.json holds: all fields, and those that the result depends on, with the data."""
   digest = hashlib.sha256(np.ascontiguousarray(dataset.images).data)
   digest.update(b"" if dataset.labels is None else np.ascontiguousarray(dataset.labels).data)
   determined_by = determining(config) | {"data_sha256": digest.hexdigest()[:16]}
   return {
     "fingerprint": fingerprint(determined_by),
-    "command": shlex.join(sys.argv),
+    "command": command,
     "source": dataset.source,
     "image_shape": list(info.image_shape),
     "num_classes": info.num_classes,
@@ -140,14 +142,25 @@ def _keys(config):
 
 
 def _restore(run: Run) -> tuple[GanState, int]:
-  """Returns the newest whole state and its step; the state of step 0 in a new folder."""
+  """Returns the newest whole state and its step; the state of step 0 in a new folder.
+
+  Raises:
+    UserError: there were checkpoints, and none is whole.
+  """
   init_key = _keys(run.config)[0]
   like = jax.eval_shape(run.algorithm.init, init_key)
+  damaged = False
   for step, state, reason in run.checkpoints.restore(like):
     if state is not None:
       run.folder.rewind(step)
       return state, step
     run.say(f"The checkpoint of step {step} is damaged: {reason}. It was moved aside.")
+    damaged = True
+  if damaged:
+    raise UserError(
+      f"{run.folder.path} has no checkpoint that can be read; they lie in damaged_checkpoints: put "
+      "a whole one back, use another --workdir, or give the command again to begin anew"
+    )
   run.folder.rewind(0)
   return jax.jit(run.algorithm.init)(init_key), 0
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import jax
 
 from gan.checkpoint import Checkpoints
-from gan.config import Config, DataInfo, build
+from gan.config import Config, DataInfo, build, validate
 from gan.errors import UserError
 from gan.networks import Gan
 from gan.records import read_config
@@ -62,4 +62,6 @@ def _config(workdir, fields) -> Config:
     raise UserError(
       f"{workdir} is a run of another version: config.json has {', '.join(unknown)}, unknown here"
     )
-  return Config(**fields)
+  config = Config(**fields)
+  validate(config)
+  return config

@@ -168,8 +168,9 @@ def unrolled_objective(
 
 
 def _away_from_zero(grads):
-  """Adam and RMSProp hold sqrt(grads^2), whose slope at 0 is not finite."""
-  return jnp.where(jnp.abs(grads) < SMALLEST_GRADIENT, SMALLEST_GRADIENT, grads)
+  """Adam and RMSProp hold sqrt(grads^2), whose slope at 0 is not finite; the shift has none."""
+  shift = jnp.where(jnp.abs(grads) < SMALLEST_GRADIENT, SMALLEST_GRADIENT - grads, 0)
+  return grads + jax.lax.stop_gradient(shift)
 
 
 def lookahead(

@@ -302,13 +302,16 @@ def test_a_damaged_checkpoint_is_said_and_the_one_before_is_used(trained_run, tm
   assert all(kill_and_resume.compare(trained_run, tmp_path / "whole").values())
 
 
-def test_with_no_whole_checkpoint_a_run_begins_anew_and_says_so(trained_run, capsys):
+def test_with_no_whole_checkpoint_a_run_stops_and_begins_anew_when_told_again(trained_run, capsys):
   for step in (1, 2):
     flip_largest(trained_run / "checkpoints" / str(step))
-  assert mnist.main(["mnist", f"--workdir={trained_run}", *QUICK]) == 0
+  records = (trained_run / "metrics.jsonl").read_bytes()
+  assert mnist.main(["mnist", f"--workdir={trained_run}", *QUICK]) == 2
   said = capsys.readouterr().err
   assert "step 2 is damaged" in said and "step 1 is damaged" in said
-  assert "Continuing" not in said
+  assert "no checkpoint that can be read" in said
+  assert (trained_run / "metrics.jsonl").read_bytes() == records
+  assert mnist.main(["mnist", f"--workdir={trained_run}", *QUICK]) == 0
 
 
 # Sampling.

@@ -108,7 +108,8 @@ def test_every_loss_trains_every_model(run, loss, model):
 
 @pytest.mark.parametrize("rule", sorted(UPDATE_RULES))
 def test_every_update_rule_trains(run, rule):
-  flags = ("--model=dcgan", "--width=4", "--unrolled_steps=1", "--consensus_weight=0.1")
+  own = {"unrolled": ["--unrolled_steps=1"], "consensus": ["--consensus_weight=0.1"]}
+  flags = ("--model=dcgan", "--width=4", *own.get(rule, []))
   workdir = run(mnist.main, *DIGITS, *TWO_STEPS, *flags, f"--update_rule={rule}")
   assert read_config(workdir)["config"]["update_rule"] == rule
 

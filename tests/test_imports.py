@@ -19,7 +19,6 @@ LEVELS = [
     "datasets",
     "environment",
     "losses",
-    "metrics",
     "networks",
     "optimizers",
     "parallel",

@@ -31,8 +31,11 @@ class Worker:
 
   def milliseconds(self, steps: int) -> float:
     """Returns the time of a step, over `steps` of them."""
-    self._process.stdin.write(f"{steps}\n")
-    self._process.stdin.flush()
+    try:
+      self._process.stdin.write(f"{steps}\n")
+      self._process.stdin.flush()
+    except BrokenPipeError:
+      pass  # The worker has ended; reading says so.
     return float(self._answer())
 
   def close(self) -> None:
@@ -57,6 +60,9 @@ def main(argv=None):
 
 
 def _compare(values: flags.FlagValues) -> int:
+  for name in ("batch_size", "pairs", "steps"):
+    if values[name].value < 1:
+      raise UserError(f"--{name}={values[name].value} must be above 0")
   if importlib.util.find_spec("torch") is None:
     raise UserError("PyTorch is not installed: pip install -e '.[bench]'")
   for name in values.cases.split(","):

@@ -1,4 +1,8 @@
-"""Every adversarial loss, by the name that a user types."""
+"""Every adversarial loss, by the name that a user types.
+
+BEGAN is not among them: its discriminator is an autoencoder that returns a reconstruction error,
+and its balance k_t is a state; neither is a function of two batches of logits.
+"""
 
 import functools
 

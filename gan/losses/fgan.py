@@ -12,7 +12,8 @@ Samplers using Variational Divergence Minimization" by Nowozin et al.
 Each f*(g_f(v)) below is simplified by hand: the composition of the two formulas takes logarithms
 of what has just underflowed. An exponential is continued by its tangent where its exponent passes
 EXP_CAP (bounded_exp). That is still an f-GAN: the continued pair (T, f*) is that of f on a bounded
-interval of density ratios u, because d f*(T)/dT = u and u is held at the bound. So nothing changes
+interval of density ratios u, because d f*(T)/dT = u and u is held at the bound (for hellinger up to
+order e^-30: its two exponentials bend at opposite ends). So nothing changes
 as long as the ratio p/q stays within e^30 (kl, jeffrey), e^-30 (reverse_kl), e^-15 (neyman) and
 e^+-60 (hellinger).
 """

@@ -63,15 +63,15 @@ def refuse(model: str, **options):
       raise UserError(f"--model={model} has no --{name} (given: {value}): leave the flag out")
 
 
-def halvings(model: str, size: int, *, smallest: int = 4, largest: int = 7) -> int:
-  """Returns how often `size` is halved to reach a side of `smallest` to `largest` pixels.
+def halvings(model: str, size: int) -> int:
+  """Returns how often `size` is halved to reach a side of 4 to 7 pixels.
 
   28 -> 7 in 2, 32 -> 4 in 3, 64 -> 4 in 4. Raises UserError where no number of halvings does it.
   """
   side, count = size, 0
-  while side > largest and side % 2 == 0:
+  while side > 7 and side % 2 == 0:
     side, count = side // 2, count + 1
-  if not (count and smallest <= side <= largest):
+  if not (count and 4 <= side <= 7):
     raise UserError(
       f"--model={model} cannot make images of {size}x{size}: the side must be 4, 5, 6 or 7 times a "
       "power of 2 (28, 32, 64, ...); set --image_size"
