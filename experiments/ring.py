@@ -2,7 +2,9 @@
 
   python -m experiments.ring --loss=nonsat
 
-Points in the plane by two networks of 2 x 128 ReLU units; --dataset=grid has 25 Gaussians.
+Points in the plane by two networks of 2 x 128 ReLU units; --dataset=grid has 25 Gaussians. 5,000
+steps take under a minute on two CPU cores; the points lie on most of the ring's modes, with bridges
+between them.
 """
 
 import sys

@@ -343,20 +343,22 @@ def _validate_options(config):
   rules = {"unrolled_steps": "unrolled", "lookahead_steps": "lookahead"}
   rules["consensus_weight"] = "consensus"
   for name, rule in rules.items():
-    _refuse_unused(config, name, config.update_rule == rule, f"--update_rule={rule}")
+    _refuse_unused(config, name, "update_rule", [rule])
   for name in ("real_label", "lsgan_targets", "fgan_generator"):
     takers = [loss for loss, entry in losses.LOSSES.items() if name in entry.options]
-    _refuse_unused(config, name, config.loss in takers, f"--loss={'|'.join(takers)}")
-  penalties = "|".join(name for name in PENALTIES if name != "none")
+    _refuse_unused(config, name, "loss", takers)
   for name in ("penalty_weight", "penalty_every"):
-    _refuse_unused(config, name, config.penalty != "none", f"--penalty={penalties}")
-  _refuse_unused(config, "instance_noise_steps", config.instance_noise > 0, "--instance_noise")
+    _refuse_unused(config, name, "penalty", [name for name in PENALTIES if name != "none"])
 
 
-def _refuse_unused(config, name, used, user):
+def _refuse_unused(config, name, choice, takers):
+  """Raises UserError where an option was changed that the chosen method does not read."""
   (default,) = (field.default for field in dataclasses.fields(config) if field.name == name)
-  if not used and getattr(config, name) != default:
-    raise UserError(f"--{name}={getattr(config, name)} has no meaning here: it is for {user}")
+  chosen = getattr(config, choice)
+  if getattr(config, name) != default and chosen not in takers:
+    raise UserError(
+      f"--{name} has no meaning for --{choice}={chosen}; it is for {', '.join(takers)}"
+    )
 
 
 def _validate_field(field, value):

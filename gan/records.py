@@ -97,12 +97,7 @@ def read_config(path: str | os.PathLike) -> dict[str, Any]:
   if not file.exists():
     raise UserError(f"{path} is not a run folder: it has no config.json; check --workdir")
   config = _read_json(file)
-  needed = {"image_shape", "num_classes", "num_examples"}
-  if not (
-    isinstance(config, dict)
-    and _holds_dicts(config, "config", "determining")
-    and needed <= set(config)
-  ):
+  if not (isinstance(config, dict) and _holds_dicts(config, "config", "determining")):
     raise UserError(f"{file} is damaged (fields are missing): restore it, or use another --workdir")
   return config
 
@@ -122,10 +117,10 @@ def read_metrics(path: str | os.PathLike) -> list[dict[str, Any]]:
 def _parse(file, number, line):
   try:
     record = json.loads(line)
-    if not {"step", "seconds"} <= set(record):
+    if not isinstance(record, dict) or "step" not in record:
       raise ValueError("it is no record")
     return record
-  except (TypeError, ValueError) as error:
+  except ValueError as error:
     raise UserError(
       f"{file} is damaged in line {number} ({error}): mend the line, or use another --workdir"
     ) from error
@@ -152,7 +147,7 @@ def _read_json(path):
   try:
     return json.loads(path.read_text(encoding="utf-8"))
   except (OSError, ValueError) as error:
-    raise UserError(f"{path} cannot be read ({error}): restore it, or use another one") from error
+    raise UserError(f"{path} is damaged ({error}): restore it, or use another --workdir") from error
 
 
 def _differences(old, new):

@@ -254,7 +254,7 @@ class _Log:
   def __init__(self, run: Run):
     self._run, self._pending, self._record = run, [], None
     records = read_metrics(run.folder.path)
-    self._began = time.monotonic() - (records[-1]["seconds"] if records else 0.0)
+    self._began = time.monotonic() - (records[-1].get("seconds", 0.0) if records else 0.0)
 
   def add(self, step: int, metrics: dict[str, jax.Array]) -> None:
     """Takes the metrics [S] of a call that ended at `step`, and waits for the call before it."""

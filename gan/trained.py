@@ -41,6 +41,8 @@ def load(
   """
   record = read_config(workdir)
   config = _config(workdir, record["config"])
+  if missing := {"image_shape", "num_classes", "num_examples"} - set(record):
+    raise UserError(f"{workdir}/config.json is damaged: {', '.join(sorted(missing))} missing")
   shape = tuple(record["image_shape"])
   info = DataInfo(shape, record["num_classes"], record["num_examples"], pixel_mean=None)
   algorithm = build(config, info)
