@@ -2,8 +2,8 @@
 
   python -m experiments.fashion_mnist --loss=nonsat
 
-Images of 28x28 grey garments by a DCGAN, as many steps as in experiments.mnist and as long, from --data_dir, GAN_DATA_DIR, a prepared TFDS folder or a
-download.
+Images of 28x28 grey garments by a DCGAN, as many steps as in experiments.mnist and as long, from
+--data_dir, GAN_DATA_DIR, a prepared TFDS folder or a download.
 """
 
 import sys
