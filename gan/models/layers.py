@@ -186,8 +186,8 @@ class LabelledLatents(nn.Module):
   ) -> Float[Array, "b n"]:
     if not self.num_classes:
       return latents
-    # Small beside the latents: where labels vary more than latents do, batch normalisation is content
-    # with the labels' variance and the generator draws one image a class.
+    # Small beside the latents: where labels vary as much as latents do, batch normalisation is
+    # content with the labels' variance, and the generator draws one image a class.
     small = nn.initializers.normal(0.1)
     embed = nn.Embed(self.num_classes, self.features, embedding_init=small)
     return jnp.concatenate([latents, embed(labels)], axis=-1)
