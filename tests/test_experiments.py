@@ -265,5 +265,7 @@ def test_the_default_folder_depends_on_what_determines_the_run():
 def test_without_a_workdir_the_default_folder_is_used(tmp_path, monkeypatch):
   monkeypatch.chdir(tmp_path)
   assert mnist.main(["mnist", *DIGITS, *TWO_STEPS, "--model=mlp"]) == 0
-  (config,) = tmp_path.glob("runs/mnist/nonsat-mlp-*/config.json")
-  assert json.loads(config.read_text())["config"]["model"] == "mlp"
+  (path,) = tmp_path.glob("runs/mnist/nonsat-mlp-*/config.json")
+  record = json.loads(path.read_text())
+  assert record["config"]["model"] == "mlp"
+  assert record["command"].startswith("python -m experiments.mnist --dataset=digits ")

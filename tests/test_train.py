@@ -113,7 +113,7 @@ def test_a_run_leaves_what_the_run_folder_promises(unbroken):
   }
   config = read_config(unbroken)
   assert config["config"]["steps"] == 12 and config["num_examples"] == 50
-  assert config["image_shape"] == [28, 28, 1] and config["command"]
+  assert config["image_shape"] == [28, 28, 1]
   sessions = json.loads((unbroken / "environment.json").read_text())["sessions"]
   assert len(sessions) == 1 and sessions[0]["packages"]["jax"] == jax.__version__
   assert sessions[0]["parallel"] == "none"
