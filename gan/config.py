@@ -149,8 +149,8 @@ class Config:
   )
   generator_learning_rate: float = option(2e-4, "training", "step size of G", minimum=0)
   discriminator_learning_rate: float = option(2e-4, "training", "step size of D", minimum=0)
-  b1: float = option(0.5, "training", "decay of the first moment (Adam)", minimum=0)
-  b2: float = option(0.999, "training", "decay of the second moment (Adam)", minimum=0)
+  b1: float = option(0.5, "training", "decay of the first moment (Adam and its kin)", minimum=0)
+  b2: float = option(0.999, "training", "decay of the second moment (Adam and its kin)", minimum=0)
   momentum: float = option(0.0, "training", "decay of the momentum (sgd, rmsprop)", minimum=0)
   schedule: str = option(
     "constant", "training", "how rates and momentum change with the step", choices=SCHEDULES
@@ -266,8 +266,12 @@ def _build_game(config, info, axis_name) -> Game:
 
 
 def _optimizer(config, player):
-  name = getattr(config, f"{player}_optimizer") or config.optimizer
-  return update_rules.wrap_optimizer(config.update_rule, make_optimizer(name, player))
+  optimizer = make_optimizer(_optimizer_name(config, player), player)
+  return update_rules.wrap_optimizer(config.update_rule, optimizer)
+
+
+def _optimizer_name(config, player):
+  return getattr(config, f"{player}_optimizer") or config.optimizer
 
 
 def _build_gan(config, info, axis_name):
@@ -349,15 +353,20 @@ def _validate_options(config):
     _refuse_unused(config, name, "loss", takers)
   for name in ("penalty_weight", "penalty_every"):
     _refuse_unused(config, name, "penalty", [name for name in PENALTIES if name != "none"])
+  optimizers = {_optimizer_name(config, player) for player in ("generator", "discriminator")}
+  for name in ("b1", "b2", "momentum"):
+    takers = [optimizer for optimizer, entry in OPTIMIZERS.items() if name in entry.rates]
+    _refuse_unused(config, name, "optimizer", takers, optimizers)
 
 
-def _refuse_unused(config, name, choice, takers):
-  """Raises UserError where an option was changed that the chosen method does not read."""
+def _refuse_unused(config, name, choice, takers, chosen=()):
+  """Raises UserError where an option was changed that no chosen method reads."""
   (default,) = (field.default for field in dataclasses.fields(config) if field.name == name)
-  chosen = getattr(config, choice)
-  if getattr(config, name) != default and chosen not in takers:
+  chosen = set(chosen) or {getattr(config, choice)}
+  if getattr(config, name) != default and not chosen & set(takers):
     raise UserError(
-      f"--{name} has no meaning for --{choice}={chosen}; it is for {', '.join(takers)}"
+      f"--{name} has no meaning for --{choice}={', '.join(sorted(chosen))}; it is for "
+      f"{', '.join(takers)}; leave it out, or at its default, {default}"
     )
 
 

@@ -5,6 +5,7 @@ anew inside the compiled step: rates, betas and momentum are then ordinary array
 schedule can change and that `vmap` can map over, and the optimiser's state holds moments only.
 """
 
+import functools
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -14,33 +15,31 @@ import optax
 Optimizer = Callable[..., optax.GradientTransformation]
 
 
-class Rates(NamedTuple):
-  """What an optimiser is made of; each a float or a float32 [] array.
+class Entry(NamedTuple):
+  """An optimiser, and what it is given.
 
   Attributes:
-    learning_rate: step size.
-    b1: decay of the first moment.
-    b2: decay of the second moment.
-    momentum: decay of the momentum.
+    make: `(learning_rate, **rates) -> optax.GradientTransformation`.
+    rates: the names of its other hyper-parameters: b1, b2, the decays of the moments; momentum.
   """
 
-  learning_rate: float
-  b1: float
-  b2: float
-  momentum: float
+  make: Callable[..., optax.GradientTransformation]
+  rates: tuple[str, ...]
 
 
-OPTIMIZERS: dict[str, Callable[[Rates], optax.GradientTransformation]] = {
-  "adam": lambda r: optax.adam(r.learning_rate, b1=r.b1, b2=r.b2),
-  "adamw": lambda r: optax.adamw(r.learning_rate, b1=r.b1, b2=r.b2),
-  "adabelief": lambda r: optax.adabelief(r.learning_rate, b1=r.b1, b2=r.b2),
-  "amsgrad": lambda r: optax.amsgrad(r.learning_rate, b1=r.b1, b2=r.b2),
-  "lion": lambda r: optax.lion(r.learning_rate, b1=r.b1, b2=r.b2),
-  "nadam": lambda r: optax.nadam(r.learning_rate, b1=r.b1, b2=r.b2),
-  "radam": lambda r: optax.radam(r.learning_rate, b1=r.b1, b2=r.b2),
-  "yogi": lambda r: optax.yogi(r.learning_rate, b1=r.b1, b2=r.b2),
-  "rmsprop": lambda r: optax.rmsprop(r.learning_rate, decay=0.99, momentum=r.momentum),
-  "sgd": lambda r: optax.sgd(r.learning_rate, momentum=r.momentum),
+_MOMENTS, _MOMENTUM = ("b1", "b2"), ("momentum",)
+
+OPTIMIZERS: dict[str, Entry] = {
+  "adam": Entry(optax.adam, _MOMENTS),
+  "adamw": Entry(optax.adamw, _MOMENTS),
+  "adabelief": Entry(optax.adabelief, _MOMENTS),
+  "amsgrad": Entry(optax.amsgrad, _MOMENTS),
+  "lion": Entry(optax.lion, _MOMENTS),
+  "nadam": Entry(optax.nadam, _MOMENTS),
+  "radam": Entry(optax.radam, _MOMENTS),
+  "yogi": Entry(optax.yogi, _MOMENTS),
+  "rmsprop": Entry(functools.partial(optax.rmsprop, decay=0.99), _MOMENTUM),
+  "sgd": Entry(optax.sgd, _MOMENTUM),
 }
 
 
@@ -52,9 +51,11 @@ def make_optimizer(name: str, player: str) -> Optimizer:
     player: "generator" or "discriminator", whose learning rate is read.
   """
 
+  make, rates = OPTIMIZERS[name]
+
   def optimizer(hyper):
     learning_rate = getattr(hyper, f"{player}_learning_rate")
-    return OPTIMIZERS[name](Rates(learning_rate, hyper.b1, hyper.b2, hyper.momentum))
+    return make(learning_rate, **{rate: getattr(hyper, rate) for rate in rates})
 
   return optimizer
 

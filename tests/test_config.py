@@ -11,6 +11,7 @@ from gan import config as config_module
 from gan.config import Config, determining, fingerprint, validate
 from gan.errors import UserError
 from gan.losses import LOSSES
+from gan.optimizers import OPTIMIZERS
 from gan.presets import PRESETS
 
 FIELDS = dataclasses.fields(Config)
@@ -102,6 +103,33 @@ def test_an_option_is_refused_exactly_where_the_loss_does_not_take_it(loss, name
     message = refused(**values)
     assert f"--{name} has no meaning for --loss={loss}" in message
     assert all(other in message for other, entry in LOSSES.items() if name in entry.options)
+
+
+RATES = {"b1": 0.9, "b2": 0.99, "momentum": 0.5}
+
+
+@pytest.mark.parametrize("name", RATES)
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_a_rate_is_refused_exactly_where_the_optimizer_does_not_read_it(optimizer, name):
+  values = {"optimizer": optimizer, name: RATES[name]}
+  readers = [other for other, entry in OPTIMIZERS.items() if name in entry.rates]
+  if optimizer in readers:
+    validate(Config(**values))
+  else:
+    message = refused(**values)
+    assert f"--{name} has no meaning for --optimizer={optimizer}" in message
+    assert ", ".join(readers) in message
+    assert f"at its default, {getattr(Config(), name)}" in message
+
+
+@pytest.mark.parametrize("player", ["generator", "discriminator"])
+def test_a_rate_that_either_player_reads_is_accepted(player):
+  validate(Config(**{f"{player}_optimizer": "sgd", **RATES}))
+
+
+def test_a_rate_that_neither_player_reads_is_refused_with_both_optimizers():
+  both = {"generator_optimizer": "sgd", "discriminator_optimizer": "rmsprop"}
+  assert "--b1 has no meaning for --optimizer=rmsprop, sgd; it is for adam" in refused(**both, b1=0)
 
 
 def test_a_rule_of_one_discriminator_update_refuses_more():
