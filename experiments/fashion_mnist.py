@@ -6,21 +6,12 @@ Images of 28x28 grey garments by a DCGAN, as many steps as in experiments.mnist 
 --data_dir, GAN_DATA_DIR, a prepared TFDS folder or a download.
 """
 
+import dataclasses
 import sys
 
-from experiments import common
-from gan.config import Config
+from experiments import common, mnist
 
-DEFAULTS = Config(
-  dataset="fashion_mnist",
-  model="dcgan",
-  width=32,
-  loss="nonsat",
-  generator_learning_rate=1e-3,
-  discriminator_learning_rate=1e-3,
-  steps=3500,
-  sample_every=500,
-)
+DEFAULTS = dataclasses.replace(mnist.DEFAULTS, dataset="fashion_mnist")
 
 
 def main(argv=None):
