@@ -6,7 +6,6 @@ import os
 import pathlib
 import shlex
 import sys
-import tempfile
 import textwrap
 import typing
 from collections.abc import Callable, Sequence
@@ -17,6 +16,7 @@ from absl import flags, logging
 from gan.config import Config, determining, fingerprint, validate
 from gan.errors import UserError
 from gan.presets import PRESETS
+from gan.progress import say
 
 # Fields that an experiment chooses for its own model; another model starts from Config's.
 TUNED = ("width", "discriminator_norm", "generator_learning_rate", "discriminator_learning_rate")
@@ -162,22 +162,6 @@ def train(name: str, doc: str, defaults: Config, argv: Sequence[str] | None = No
 def default_workdir(name: str, config: Config) -> str:
   """Returns runs/<name>/<loss>-<model>-<fingerprint>: another config gets another folder."""
   return f"runs/{name}/{config.loss}-{config.model}-{fingerprint(determining(config))[:6]}"
-
-
-def writable_folder(path: str | os.PathLike) -> pathlib.Path:
-  """Makes a folder for results; UserError where that cannot be done."""
-  folder = pathlib.Path(path)
-  try:
-    folder.mkdir(parents=True, exist_ok=True)
-    tempfile.TemporaryFile(dir=folder).close()
-  except OSError as error:
-    raise UserError(f"{path} cannot be written to ({error.strerror}): choose another") from error
-  return folder
-
-
-def say(line: str) -> None:
-  """Prints a line to the user."""
-  print(line, file=sys.stderr, flush=True)
 
 
 def use_compilation_cache() -> None:

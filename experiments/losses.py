@@ -18,6 +18,7 @@ from matplotlib.figure import Figure
 
 from experiments import common
 from gan import losses, pictures
+from gan.records import writable_folder
 
 LOGITS = np.linspace(-6, 6, 241, dtype=np.float32)
 
@@ -30,7 +31,7 @@ def main(argv=None):
 
 def _run(outdir) -> int:
   print(table())
-  folder = common.writable_folder(outdir)
+  folder = writable_folder(outdir)
   drawn = {"losses": overview(), "generator_costs": generator_costs()}
   drawn |= {name: loss_page(name) for name in distinct_losses()}
   for name, figure in drawn.items():

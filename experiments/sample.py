@@ -14,6 +14,7 @@ import jax
 
 from experiments import common
 from gan.errors import UserError
+from gan.records import writable_folder
 
 
 def main(argv=None):
@@ -32,8 +33,8 @@ def _draw(flags) -> int:
   if not flags.workdir:
     raise UserError("--workdir is missing: name the run folder of a training command")
   common.use_compilation_cache()
-  run = trained.load(flags.workdir, common.say)
-  outdir = common.writable_folder(flags.outdir or pathlib.Path(flags.workdir) / "drawn")
+  run = trained.load(flags.workdir)
+  outdir = writable_folder(flags.outdir or pathlib.Path(flags.workdir) / "drawn")
   for name, picture in _pictures(run, jax.random.key(flags.seed), flags.seed):
     pictures.save(picture, outdir / f"{name}.png")
     print(outdir / f"{name}.png")

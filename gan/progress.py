@@ -6,6 +6,11 @@ import time
 from tqdm import tqdm
 
 
+def say(line: str) -> None:
+  """Prints a line to the user."""
+  print(line, file=sys.stderr, flush=True)
+
+
 class Progress:
   """Shows steps, rates, losses and the time left; a context manager.
 

@@ -1,6 +1,7 @@
 """The run folder: what a run was, what it measured, and reading it back. No JAX is needed here.
 
 config.json        every field, the data, the fingerprint, the command
+.lock              held by the process that trains
 environment.json   versions, devices and commit of each session that worked on the run
 metrics.jsonl      one JSON object a line: step counts in every unit, seconds, scalars
 samples/           image grids from fixed latents
@@ -12,15 +13,21 @@ import json
 import math
 import os
 import pathlib
+import tempfile
 from typing import Any
 
 from gan.errors import UserError
+
+try:
+  import fcntl
+except ImportError:  # Windows has no such locks
+  fcntl = None
 
 COUNTS = ("step", "discriminator_steps", "images", "epoch", "seconds")
 
 
 class RunFolder:
-  """One run's folder on disk.
+  """One run's folder on disk; `close` lets go of it.
 
   Args:
     path: the folder; made where it is absent.
@@ -30,16 +37,7 @@ class RunFolder:
   """
 
   def __init__(self, path: str | os.PathLike):
-    self.path = pathlib.Path(path)
-    try:
-      self.samples.mkdir(parents=True, exist_ok=True)
-      probe = self.path / f".writable-{os.getpid()}"
-      probe.touch()
-      probe.unlink()
-    except OSError as error:
-      raise UserError(
-        f"--workdir={path} cannot be written to ({error.strerror}): choose another folder"
-      ) from error
+    self.path, self._lock = writable_folder(path), None
 
   @property
   def samples(self) -> pathlib.Path:
@@ -50,14 +48,15 @@ class RunFolder:
     return self.path / "checkpoints"
 
   def claim(self, config: dict[str, Any]) -> None:
-    """Writes config.json, or checks that the folder belongs to the same run.
+    """Writes config.json, or checks that the folder belongs to the same run; locks the folder.
 
     Args:
       config: JSON values; those under "determining" must agree with the folder's.
 
     Raises:
-      UserError: they differ; the message holds every difference.
+      UserError: they differ, and the message holds every difference; or another process trains.
     """
+    self._lock = self._lock or _lock(self.path)
     path = self.path / "config.json"
     if path.exists():
       differences = _differences(read_config(self.path)["determining"], config["determining"])
@@ -67,6 +66,13 @@ class RunFolder:
           "give the same flags to continue it, or another --workdir"
         )
     write_json(path, config)
+    self.samples.mkdir(exist_ok=True)
+
+  def close(self) -> None:
+    """Lets another process train in the folder."""
+    if self._lock:
+      self._lock.close()
+      self._lock = None
 
   def add_environment(self, environment: dict[str, Any]) -> None:
     """Appends one session to environment.json."""
@@ -74,9 +80,13 @@ class RunFolder:
     sessions = _read_json(path)["sessions"] if path.exists() else []
     write_json(path, {"sessions": [*sessions, environment]})
 
-  def rewind(self, step: int) -> None:
-    """Drops the records after `step`: they are measured again."""
-    lines = [json.dumps(record) for record in read_metrics(self.path) if record["step"] <= step]
+  def rewind(self, step: int, every: int = 1) -> None:
+    """Drops the records after `step`, which are measured again, and those between the `every`-th.
+
+    A run that ends between two records writes one of its last step. A longer run has none there.
+    """
+    steps = range(0, step + 1, every)
+    lines = [json.dumps(record) for record in read_metrics(self.path) if record["step"] in steps]
     _write_whole(self.path / "metrics.jsonl", "".join(line + "\n" for line in lines))
 
   def append(self, record: dict[str, Any]) -> None:
@@ -89,6 +99,39 @@ class RunFolder:
     summary = {"status": status, **facts, "metrics": _extremes(read_metrics(self.path))}
     write_json(self.path / "summary.json", summary)
     return summary
+
+
+def writable_folder(path: str | os.PathLike) -> pathlib.Path:
+  """Makes a folder for results; UserError where that cannot be done."""
+  folder = pathlib.Path(path)
+  try:
+    folder.mkdir(parents=True, exist_ok=True)
+    tempfile.TemporaryFile(dir=folder).close()
+  except OSError as error:
+    raise UserError(
+      f"{path} cannot be written to ({error.strerror}): choose another folder"
+    ) from error
+  return folder
+
+
+def _lock(path):
+  """Returns a file that is locked until it is closed or the process ends, even by SIGKILL.
+
+  Raises:
+    UserError: another process has it.
+  """
+  file = open(path / ".lock", "w")  # noqa: SIM115
+  try:
+    if fcntl:
+      fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+  except BlockingIOError as error:
+    file.close()
+    raise UserError(
+      f"another process is training in {path}: let it end, or use another --workdir"
+    ) from error
+  except OSError:
+    pass  # some network file systems have no locks
+  return file
 
 
 def read_config(path: str | os.PathLike) -> dict[str, Any]:

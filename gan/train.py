@@ -6,7 +6,6 @@ import hashlib
 import math
 import os
 import signal
-import sys
 import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -20,7 +19,7 @@ from gan.config import Algorithm, Config, DataInfo, build, determining, fingerpr
 from gan.datafeed import batch_indices
 from gan.errors import UserError
 from gan.game import Batch
-from gan.progress import Progress
+from gan.progress import Progress, say
 from gan.records import RunFolder, read_metrics
 from gan.state import GanState
 
@@ -53,7 +52,7 @@ def fit(
   data_dir: str | None = None,
   *,
   command: str = "",
-  say: Callable[[str], None] = lambda line: print(line, file=sys.stderr),
+  say: Callable[[str], None] = say,
 ) -> dict[str, Any]:
   """Trains up to `config.steps`, from where the folder's last whole checkpoint stands.
 
@@ -73,15 +72,13 @@ def fit(
   validate(config)
   devices = jax.local_devices()
   way = parallel.resolve(config.parallel, config.batch_size, devices)
-  folder = RunFolder(workdir)
-  run = _prepare(config, folder, data_dir, way, devices, command, say)
-  try:
-    state, step = _restore(run)
-    folder.add_environment(environment.describe() | {"parallel": way})
-    # Placed as the step leaves it, the first state runs in the same program as all others.
-    return _train(run, parallel.replicate(state, way, devices), step)
-  finally:
-    run.checkpoints.close()
+  with contextlib.closing(RunFolder(workdir)) as folder:
+    run = _prepare(config, folder, data_dir, way, devices, command, say)
+    with contextlib.closing(run.checkpoints):
+      state, step = _restore(run)
+      folder.add_environment(environment.describe() | {"parallel": way})
+      # Placed as the step leaves it, the first state runs in the same program as all others.
+      return _train(run, parallel.replicate(state, way, devices), step)
 
 
 def describe(config: Config, dataset: datasets.Dataset) -> DataInfo:
@@ -152,7 +149,7 @@ def _restore(run: Run) -> tuple[GanState, int]:
   damaged = False
   for step, state, reason in run.checkpoints.restore(like):
     if state is not None:
-      run.folder.rewind(step)
+      run.folder.rewind(step, run.config.log_every if step < run.config.steps else 1)
       return state, step
     run.say(f"The checkpoint of step {step} is damaged: {reason}. It was moved aside.")
     damaged = True

@@ -3,7 +3,6 @@
 import dataclasses
 import os
 import pathlib
-import sys
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -13,6 +12,7 @@ from gan.checkpoint import Checkpoints
 from gan.config import Config, DataInfo, build, validate
 from gan.errors import UserError
 from gan.networks import Gan
+from gan.progress import say
 from gan.records import read_config
 from gan.state import GanState
 
@@ -26,10 +26,7 @@ class Trained(NamedTuple):
   state: GanState
 
 
-def load(
-  workdir: str | os.PathLike,
-  say: Callable[[str], None] = lambda line: print(line, file=sys.stderr),
-) -> Trained:
+def load(workdir: str | os.PathLike, say: Callable[[str], None] = say) -> Trained:
   """Reads the newest whole checkpoint of a run, which may be training at the same time.
 
   Args:

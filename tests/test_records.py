@@ -1,17 +1,23 @@
 """The run folder: whose it is, what it holds, and that a kill leaves it readable."""
 
+import contextlib
 import json
 import math
+import subprocess
+import sys
+from unittest import mock
 
 import pytest
 
+from gan import records
 from gan.errors import UserError
-from gan.records import RunFolder, read_config, read_metrics, read_summary
+from gan.records import RunFolder, read_config, read_metrics, read_summary, write_json
 
 
 @pytest.fixture
 def folder(tmp_path):
-  return RunFolder(tmp_path / "run")
+  with contextlib.closing(RunFolder(tmp_path / "run")) as folder:
+    yield folder
 
 
 def identity(**determining):
@@ -20,7 +26,51 @@ def identity(**determining):
 
 def test_a_new_folder_is_made_with_its_parents(tmp_path):
   folder = RunFolder(tmp_path / "a" / "b")
-  assert folder.samples.is_dir() and not list(folder.path.glob(".writable*"))
+  assert folder.path.is_dir() and not list(folder.path.iterdir())
+
+
+def test_claim_makes_the_folder_of_pictures_and_a_refused_claim_does_not(folder):
+  write_json(folder.path / "config.json", identity(loss="sat"))
+  with pytest.raises(UserError):
+    folder.claim(identity(loss="hinge"))
+  assert not folder.samples.exists()
+  folder.claim(identity(loss="sat"))
+  assert folder.samples.is_dir()
+
+
+def test_a_second_claim_is_refused_until_the_first_is_closed(folder):
+  folder.claim(identity(loss="sat"))
+  before = (folder.path / "config.json").read_bytes()
+  with contextlib.closing(RunFolder(folder.path)) as second:
+    with pytest.raises(UserError, match=f"another process is training in {folder.path}"):
+      second.claim(identity(loss="sat") | {"config": {"steps": 9}})
+    assert (folder.path / "config.json").read_bytes() == before
+    folder.close()
+    second.claim(identity(loss="sat"))
+
+
+def test_a_killed_process_lets_go_of_its_folder(folder):
+  script = (
+    "import sys, time; from gan.records import RunFolder; folder = RunFolder(sys.argv[1]);"
+    "folder.claim({'determining': {}, 'config': {}}); print('claimed', flush=True); time.sleep(60)"
+  )
+  command = [sys.executable, "-c", script, str(folder.path)]
+  with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+    assert process.stdout.readline() == "claimed\n"
+    with pytest.raises(UserError, match="another process is training"):
+      folder.claim(identity())
+    process.kill()
+    process.wait()
+  folder.claim(identity())
+
+
+@pytest.mark.parametrize(
+  "locks", [None, mock.MagicMock(**{"flock.side_effect": OSError("no locks here")})]
+)
+def test_without_locks_a_folder_is_claimed_all_the_same(folder, monkeypatch, locks):
+  monkeypatch.setattr(records, "fcntl", locks)
+  folder.claim(identity(loss="sat"))
+  assert read_config(folder.path) == identity(loss="sat")
 
 
 def test_claim_writes_the_config(folder):
@@ -56,10 +106,10 @@ def test_each_session_adds_its_environment(folder):
 
 
 def test_records_come_back_in_order(folder):
-  records = [{"step": step, "d": step / 3} for step in (1, 2, 3)]
-  for record in records:
+  written = [{"step": step, "d": step / 3} for step in (1, 2, 3)]
+  for record in written:
     folder.append(record)
-  assert read_metrics(folder.path) == records
+  assert read_metrics(folder.path) == written
 
 
 def test_a_run_without_records_has_none(folder):
@@ -75,6 +125,13 @@ def test_rewind_drops_what_came_after_the_step(folder):
   assert [record["step"] for record in read_metrics(folder.path)] == [2, 4, 5]
   folder.rewind(0)
   assert read_metrics(folder.path) == []
+
+
+def test_rewind_drops_what_lies_between_the_records_of_a_cadence(folder):
+  for step in (2, 4, 5, 6, 8):
+    folder.append({"step": step})
+  folder.rewind(7, every=2)
+  assert read_metrics(folder.path) == [{"step": 2}, {"step": 4}, {"step": 6}]
 
 
 @pytest.mark.parametrize("rest", ['{"step": 3, "d": 0.', '{"step": 3}', "{"])
@@ -115,7 +172,7 @@ def test_a_folder_that_cannot_be_made_is_refused(tmp_path, name):
   # A file stands in for missing rights, which the superuser always has.
   (tmp_path / "file").write_text("mine")
   path = tmp_path / "file" / name if name else tmp_path / "file"
-  with pytest.raises(UserError, match=f"--workdir={path} cannot be written to"):
+  with pytest.raises(UserError, match=f"{path} cannot be written to"):
     RunFolder(path)
   assert (tmp_path / "file").read_text() == "mine"
 

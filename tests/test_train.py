@@ -1,5 +1,6 @@
 """The loop: what a run writes and when, how it stops, and that it goes on as if it had not."""
 
+import contextlib
 import json
 import math
 import os
@@ -106,6 +107,7 @@ def test_a_run_leaves_what_the_run_folder_promises(unbroken):
   assert {path.name for path in unbroken.iterdir()} == {
     "config.json",
     "environment.json",
+    ".lock",
     "metrics.jsonl",
     "samples",
     "checkpoints",
@@ -173,6 +175,34 @@ def test_more_steps_train_on_and_equal_the_longer_run_to_the_bit(tmp_path, unbro
   summary, said = fit(tmp_path / "raised", steps=12)
   assert "Continuing from step 8." in said and summary["step"] == 12
   assert_same_runs(tmp_path / "raised", unbroken)
+
+
+@pytest.mark.parametrize("first", [3, 5])
+def test_more_steps_leave_no_record_of_a_last_step_that_is_no_longer_the_last(tmp_path, first):
+  runs = [tmp_path / "raised", tmp_path / "unbroken"]
+  fit(runs[0], steps=first)
+  fit(runs[0], steps=7)
+  fit(runs[1], steps=7)
+  raised, unbroken = ([kill_and_resume.untimed(r) for r in read_metrics(run)] for run in runs)
+  assert [record["step"] for record in raised] == [2, 4, 6, 7]
+  assert raised == unbroken
+
+
+def test_fewer_steps_than_were_made_leave_the_record_of_the_last(tmp_path):
+  fit(tmp_path, steps=3)
+  fit(tmp_path, steps=2)
+  assert [record["step"] for record in read_metrics(tmp_path)] == [2, 3]
+
+
+def test_a_folder_in_which_another_process_trains_is_refused_and_left_alone(tmp_path):
+  fit(tmp_path, steps=4)
+  with contextlib.closing(RunFolder(tmp_path)) as other:
+    other.claim(read_config(tmp_path))
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    with pytest.raises(UserError, match=f"another process is training in {tmp_path}"):
+      fit(tmp_path, steps=8)
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+  assert fit(tmp_path, steps=8)[0]["status"] == "finished"
 
 
 def test_steps_past_the_last_checkpoint_are_made_again_alike(tmp_path, unbroken):
