@@ -2,7 +2,7 @@
 
 import functools
 
-from gan.datasets import auto, base, digits, grid, named, resize, ring
+from gan.datasets import auto, base, digits, grid, named, resize, ring, stacked_mnist
 from gan.datasets.base import Dataset
 from gan.errors import UserError
 
@@ -16,6 +16,7 @@ DATASETS = {
   "grid": grid.load,
   "mnist": functools.partial(named.load, "mnist"),
   "ring": ring.load,
+  "stacked_mnist": stacked_mnist.load,
 }
 
 
