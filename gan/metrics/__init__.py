@@ -1,0 +1,273 @@
+"""Metrics by name: pure functions of samples or of their features, with no download.
+
+Each file has one metric as a function of arrays; this one says what a metric is given of a data set
+and of a generator, which numbers it yields, and what a perfect sampler would score.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+from gan.metrics.class_histogram import class_histogram
+from gan.metrics.classifier_score import classifier_score
+from gan.metrics.density_coverage import density_coverage
+from gan.metrics.frechet import frechet_distance, frechet_infinity
+from gan.metrics.kernel import kernel_distance
+from gan.metrics.memorisation import memorisation
+from gan.metrics.modes import (
+  expected_kl,
+  expected_mixture_modes,
+  expected_modes,
+  mixture_modes,
+  stacked_modes,
+)
+from gan.metrics.ndb import ndb
+from gan.metrics.parzen import parzen_log_likelihood
+from gan.metrics.precision_recall import precision_recall
+
+__all__ = ["METRICS", "Data", "Metric", "Sample", "Value"]
+
+
+class Sample(NamedTuple):
+  """Examples, and what a classifier makes of them.
+
+  Attributes:
+    examples: images [N, H, W, C] uint8, or points [N, 2].
+    features: [N, D], or None for points.
+    probabilities: [N, C] of classes; [N, K, C] of the K channels of stacked images; or None.
+  """
+
+  examples: np.ndarray
+  features: np.ndarray | None = None
+  probabilities: np.ndarray | None = None
+
+  def rows(self, chosen) -> "Sample":
+    """Returns the examples of these numbers."""
+    return Sample(*(None if array is None else array[chosen] for array in self))
+
+
+class Data(NamedTuple):
+  """What a generator is measured against.
+
+  Attributes:
+    reference: as many training examples as there are fakes, where there are as many.
+    train: all training examples.
+    held_out: data that training did not see, or None.
+    mixture: (centres [K, 2], sigma) of points from a mixture, or None.
+  """
+
+  reference: Sample
+  train: Sample
+  held_out: Sample | None
+  mixture: tuple[np.ndarray, float] | None = None
+
+
+class Value(NamedTuple):
+  """A number and its standard error, None where the metric gives none."""
+
+  value: float
+  standard_error: float | None = None
+
+
+Values = dict[str, Value]
+
+
+class Metric(NamedTuple):
+  """One metric.
+
+  Attributes:
+    function: `(data, fake, rng) -> {name: Value}`.
+    better: name -> "lower", "higher", or "floor" where the nearer to real data the better.
+    applies: `data -> bool`, whether the data have what the function reads.
+    resample: whether half-samples tell the standard error.
+    perfect: `(data, count, rng) -> {name: Value}`, what a perfect sampler scores with that many
+      samples; None for the score of held-out data.
+  """
+
+  function: Callable[[Data, Sample, np.random.Generator], Values]
+  better: dict[str, str]
+  applies: Callable[[Data], bool]
+  resample: bool = True
+  perfect: Callable[[Data, int, np.random.Generator], Values] | None = None
+
+
+def _frechet_distance(data, fake, rng):
+  del rng
+  return {"frechet_distance": Value(frechet_distance(data.reference.features, fake.features))}
+
+
+def _frechet_infinity(data, fake, rng):
+  counts = len(fake.examples) * np.arange(1, 5) // 4
+  infinity, counts, values = frechet_infinity(
+    data.reference.features, fake.features, rng, counts=counts
+  )
+  fewer = zip(counts[:-1], values[:-1], strict=True)
+  return {"frechet_infinity": Value(infinity)} | {
+    f"frechet_at_{count}": Value(float(value)) for count, value in fewer
+  }
+
+
+def _kernel_distance(data, fake, rng):
+  return {"kernel_distance": Value(*kernel_distance(data.reference.features, fake.features, rng))}
+
+
+def _precision_recall(data, fake, rng):
+  del rng
+  precision, recall = precision_recall(data.reference.features, fake.features)
+  return {"precision": Value(precision), "recall": Value(recall)}
+
+
+def _density_coverage(data, fake, rng):
+  del rng
+  density, coverage = density_coverage(data.reference.features, fake.features)
+  return {"density": Value(density), "coverage": Value(coverage)}
+
+
+def _classifier_score(data, fake, rng):
+  del data, rng
+  return {"classifier_score": Value(classifier_score(fake.probabilities)[0])}
+
+
+def _class_histogram(data, fake, rng):
+  del data, rng
+  shares = class_histogram(fake.probabilities)
+  return {
+    "smallest_class_share": Value(float(shares.min())),
+    "largest_class_share": Value(float(shares.max())),
+  }
+
+
+def _stacked_modes(data, fake, rng):
+  del data, rng
+  modes, kl = stacked_modes(fake.probabilities)
+  return {"modes": Value(modes), "modes_kl": Value(kl)}
+
+
+def _perfect_stacked_modes(data, count, rng):
+  del rng
+  _, channels, classes = data.reference.probabilities.shape
+  modes = classes**channels
+  return {
+    "modes": Value(expected_modes(count, modes)),
+    "modes_kl": Value(expected_kl(count, modes)),
+  }
+
+
+_MIXTURE = ("modes", "high_quality_share", "reverse_kl")
+
+
+def _mixture_modes(data, fake, rng):
+  del rng
+  values = mixture_modes(fake.examples, *data.mixture)
+  return dict(zip(_MIXTURE, map(Value, values), strict=True))
+
+
+def _perfect_mixture_modes(data, count, rng):
+  del rng
+  values = expected_mixture_modes(count, len(data.mixture[0]))
+  return dict(zip(_MIXTURE, map(Value, values), strict=True))
+
+
+def _ndb(data, fake, rng):
+  share, divergence = ndb(_pixels(data.reference), _pixels(fake), rng)
+  return {"ndb_share": Value(share), "ndb_js": Value(divergence)}
+
+
+def _parzen(data, fake, rng):
+  chosen = rng.choice(len(data.train.examples), min(1000, len(data.train.examples)), False)
+  validation = _pixels(data.train.rows(chosen))
+  result = parzen_log_likelihood(_pixels(fake), validation, _pixels(data.held_out))
+  return {"parzen_log_likelihood": Value(result.mean, result.standard_error)}
+
+
+def _perfect_parzen(data, count, rng):
+  """Training images in the place of samples, none of which chooses the bandwidth."""
+  order = rng.permutation(len(data.train.examples))
+  validation = min(1000, len(order) // 5)
+  rest = Data(data.reference, data.train.rows(order[:validation]), data.held_out)
+  return _parzen(rest, data.train.rows(order[validation:][:count]), rng)
+
+
+def _memorisation(data, fake, rng):
+  del rng
+  result = memorisation(data.train.features, data.held_out.features, fake.features)
+  return {"memorisation_ratio": Value(result.ratio)}
+
+
+def _pixels(sample):
+  """[N, H W C] in [0, 1]."""
+  return sample.examples.reshape(len(sample.examples), -1) / 255
+
+
+def _has_features(data):
+  return data.reference.features is not None
+
+
+def _has_classes(data):
+  probabilities = data.reference.probabilities
+  return probabilities is not None and probabilities.ndim == 2
+
+
+def _is_stacked(data):
+  probabilities = data.reference.probabilities
+  return probabilities is not None and probabilities.ndim == 3
+
+
+def _is_mixture(data):
+  return data.mixture is not None
+
+
+def _has_images(data):
+  return data.reference.examples.ndim == 4
+
+
+METRICS: dict[str, Metric] = {
+  "frechet_distance": Metric(_frechet_distance, {"frechet_distance": "lower"}, _has_features),
+  "frechet_infinity": Metric(
+    _frechet_infinity, {"frechet_infinity": "lower"}, _has_features, resample=False
+  ),
+  "kernel_distance": Metric(
+    _kernel_distance, {"kernel_distance": "lower"}, _has_features, resample=False
+  ),
+  "precision_recall": Metric(
+    _precision_recall, {"precision": "higher", "recall": "higher"}, _has_features
+  ),
+  "density_coverage": Metric(
+    _density_coverage, {"density": "higher", "coverage": "higher"}, _has_features
+  ),
+  "classifier_score": Metric(_classifier_score, {"classifier_score": "higher"}, _has_classes),
+  "class_histogram": Metric(
+    _class_histogram,
+    {"smallest_class_share": "higher", "largest_class_share": "lower"},
+    _has_classes,
+  ),
+  "stacked_modes": Metric(
+    _stacked_modes,
+    {"modes": "higher", "modes_kl": "lower"},
+    _is_stacked,
+    resample=False,
+    perfect=_perfect_stacked_modes,
+  ),
+  "mixture_modes": Metric(
+    _mixture_modes,
+    {"modes": "higher", "high_quality_share": "higher", "reverse_kl": "lower"},
+    _is_mixture,
+    resample=False,
+    perfect=_perfect_mixture_modes,
+  ),
+  "ndb": Metric(_ndb, {"ndb_share": "lower", "ndb_js": "lower"}, _has_images, resample=False),
+  "parzen": Metric(
+    _parzen,
+    {"parzen_log_likelihood": "higher"},
+    lambda data: _has_images(data) and data.held_out is not None,
+    resample=False,
+    perfect=_perfect_parzen,
+  ),
+  "memorisation": Metric(
+    _memorisation,
+    {"memorisation_ratio": "floor"},
+    lambda data: _has_features(data) and data.held_out is not None,
+    resample=False,
+  ),
+}

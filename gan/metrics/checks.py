@@ -1,0 +1,104 @@
+"""What every metric asks of its arrays before it computes."""
+
+import numpy as np
+from jaxtyping import Float
+
+from gan.errors import UserError
+
+# The softmax of 1,000 classes in float32 misses 1 by less than 1e-5, the one in bfloat16 by 5e-3.
+SUM_TOLERANCE = 1e-4
+
+
+def check_table(what: str, table: np.ndarray, minimum: int = 1) -> Float[np.ndarray, "n d"]:
+  """The table as float64, once it is finite and has enough rows.
+
+  Args:
+    what: the plural by which the message calls it: "points".
+    table: [N, D], any number type.
+    minimum: least N.
+
+  Returns:
+    [N, D], float64.
+
+  Raises:
+    UserError: not [N, D] with D >= 1, fewer than `minimum` rows, or a NaN or infinity among them.
+  """
+  table = np.asarray(table)
+  if table.ndim != 2 or table.shape[1] == 0:
+    raise UserError(f"{what} have shape {list(table.shape)}: give one row per sample, [N, D]")
+  if len(table) < minimum:
+    raise UserError(f"{what} have {len(table)} rows, {minimum} are needed: take more samples")
+  table = table.astype(np.float64)
+  wrong = np.count_nonzero(~np.isfinite(table).all(axis=1))
+  if wrong:
+    raise UserError(
+      f"{what} hold NaN or infinity in {wrong} of {len(table)} rows: look for a network that "
+      "diverged, or leave those samples out and say so"
+    )
+  return table
+
+
+def check_features(name: str, features: np.ndarray, minimum: int = 1) -> Float[np.ndarray, "n d"]:
+  """The features as float64, once they are finite and of enough samples; see `check_table`.
+
+  Args:
+    name: whose features they are, for the message: "real", "fake".
+    features: [N, D], any number type.
+    minimum: least N.
+
+  Returns:
+    [N, D], float64.
+
+  Raises:
+    UserError: not [N, D] with D >= 1, fewer than `minimum` rows, or a NaN or infinity among them.
+  """
+  return check_table(f"{name} features", features, minimum)
+
+
+def check_pair(
+  real: np.ndarray, fake: np.ndarray, minimum: int = 1
+) -> tuple[Float[np.ndarray, "n d"], Float[np.ndarray, "m d"]]:
+  """The two sets of features as float64, once both are right and of one dimension.
+
+  Args:
+    real: [N, D], features of data.
+    fake: [M, D], features of generated samples.
+    minimum: least N and least M.
+
+  Returns:
+    real [N, D] and fake [M, D], float64.
+
+  Raises:
+    UserError: see `check_features`; or their dimensions differ.
+  """
+  real = check_features("real", real, minimum)
+  fake = check_features("fake", fake, minimum)
+  if real.shape[1] != fake.shape[1]:
+    raise UserError(
+      f"real features have {real.shape[1]} dimensions and fake ones {fake.shape[1]}: take both "
+      "from the same layer of the same network"
+    )
+  return real, fake
+
+
+def check_probabilities(probabilities: np.ndarray, minimum: int = 1) -> Float[np.ndarray, "n c"]:
+  """The probabilities of classes as float64, once every row is a distribution.
+
+  Args:
+    probabilities: [N, C], p(y|x), not negative, rows that sum to 1 within 1e-4.
+    minimum: least N.
+
+  Returns:
+    [N, C], float64, as they were given: not normalised anew.
+
+  Raises:
+    UserError: see `check_table`; or a row is no distribution.
+  """
+  probabilities = check_table("probabilities", probabilities, minimum)
+  sums = probabilities.sum(axis=1)
+  if probabilities.min() < 0 or np.abs(sums - 1).max() > SUM_TOLERANCE:
+    raise UserError(
+      f"probabilities are as low as {probabilities.min():.3g} and their rows sum to between "
+      f"{sums.min():.6g} and {sums.max():.6g}, not 1: give the softmax of the logits, in float32"
+    )
+  return probabilities
