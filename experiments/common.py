@@ -14,6 +14,7 @@ import jax
 from absl import flags, logging
 
 from gan.config import Config, determining, fingerprint, validate
+from gan.environment import cache_folder
 from gan.errors import UserError
 from gan.presets import PRESETS
 from gan.progress import say
@@ -113,11 +114,12 @@ class Command:
 def starting_point(defaults: Config, preset: str | None, model: str) -> Config:
   """Returns the config that given flags change.
 
-  A preset is exact: of the experiment it takes the data set and nothing that was tuned. A model
-  that is not the experiment's own starts from Config's width and rates.
+  A preset is exact: of the experiment it takes the data set, how it is evaluated and nothing that
+  was tuned. A model that is not the experiment's own starts from Config's width and rates.
   """
   if preset:
-    return Config(**{"dataset": defaults.dataset, **PRESETS[preset]})
+    kept = {name: getattr(defaults, name) for name in ("dataset", "eval_every", "eval_samples")}
+    return Config(**kept | PRESETS[preset])
   if model == defaults.model:
     return defaults
   return dataclasses.replace(defaults, **{name: getattr(Config(), name) for name in TUNED})
@@ -166,9 +168,8 @@ def default_workdir(name: str, config: Config) -> str:
 
 def use_compilation_cache() -> None:
   """Keeps compiled programs in the user's cache folder, so that the second start is quick."""
-  root = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache")
   if not jax.config.jax_compilation_cache_dir:
-    jax.config.update("jax_compilation_cache_dir", str(root / "gan" / "xla"))
+    jax.config.update("jax_compilation_cache_dir", str(cache_folder() / "xla"))
   jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
 
 

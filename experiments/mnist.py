@@ -23,6 +23,7 @@ DEFAULTS = Config(
   discriminator_learning_rate=1e-3,
   steps=3500,
   sample_every=500,
+  eval_every=500,
 )
 
 

@@ -23,6 +23,8 @@ DEFAULTS = Config(
   steps=5000,
   log_every=50,
   sample_every=1000,
+  eval_every=1000,
+  eval_samples=2500,
   checkpoint_every=2500,
 )
 

@@ -171,6 +171,12 @@ class Config:
   )
   log_every: int = option(20, "records", "steps between records", positive=True)
   sample_every: int = option(250, "records", "steps between image grids", positive=True)
+  eval_every: int = option(
+    0, "records", "steps between evaluations by the metrics; 0: none", minimum=0
+  )
+  eval_samples: int = option(
+    2000, "records", "generated samples, and reference examples, in an evaluation", minimum=50
+  )
   checkpoint_every: int = option(
     500, "records", "steps between checkpoints", positive=True, resumable=True
   )

@@ -1,6 +1,7 @@
-"""What a run ran on: versions, devices, commit."""
+"""What a run ran on: versions, devices, commit; and where results of computations are kept."""
 
 import importlib.metadata
+import os
 import pathlib
 import platform
 import subprocess
@@ -24,6 +25,12 @@ def describe() -> dict[str, Any]:
     "devices": [str(device) for device in jax.devices()],
     "git_commit": _git_commit(),
   }
+
+
+def cache_folder() -> pathlib.Path:
+  """Returns the user's cache folder for this package; it need not exist."""
+  root = os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache"
+  return pathlib.Path(root) / "gan"
 
 
 def _processor() -> str:

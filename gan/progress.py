@@ -5,6 +5,9 @@ import time
 
 from tqdm import tqdm
 
+# The metrics that a line has room for.
+SHOWN = ("classifier_score", "frechet_distance", "coverage", "high_quality_share", "modes_kl")
+
 
 def say(line: str) -> None:
   """Prints a line to the user."""
@@ -59,6 +62,12 @@ class Progress:
       left = f"{tqdm.format_interval(left)} left"
       line = f"step {record['step']}/{self._steps}  {speed}  {losses(record)}  {left}"
       print(line, file=self._stream, flush=True)
+
+  def evaluated(self, record: dict) -> None:
+    """Prints what a run measured of its generator, above the bar where there is one."""
+    values = [f"{name} {record[name]:.4g}" for name in SHOWN if isinstance(record.get(name), float)]
+    line = f"step {record['step']}: {', '.join(values)} ({record['eval_samples']} samples)"
+    tqdm.write(line, file=self._stream)
 
   def _rate(self, step):
     return (step - self._start) / max(time.monotonic() - self._began, 1e-9)

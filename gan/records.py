@@ -4,6 +4,7 @@ config.json        every field, the data, the fingerprint, the command
 .lock              held by the process that trains
 environment.json   versions, devices and commit of each session that worked on the run
 metrics.jsonl      one JSON object a line: step counts in every unit, seconds, scalars
+evaluations.jsonl  the same for metrics of samples, with sample counts and extractor
 samples/           image grids from fixed latents
 checkpoints/       Orbax
 summary.json       status; last, lowest and highest value of every metric
@@ -23,6 +24,7 @@ try:
 except ImportError:  # Windows has no such locks
   fcntl = None
 
+METRICS, EVALUATIONS = "metrics.jsonl", "evaluations.jsonl"
 COUNTS = ("step", "discriminator_steps", "images", "epoch", "seconds")
 
 
@@ -80,19 +82,21 @@ class RunFolder:
     sessions = _read_json(path)["sessions"] if path.exists() else []
     write_json(path, {"sessions": [*sessions, environment]})
 
-  def rewind(self, step: int, every: int = 1) -> None:
+  def rewind(self, step: int, every: int = 1, file: str = METRICS) -> None:
     """Drops the records after `step`, which are measured again, and those between the `every`-th.
 
     A run that ends between two records writes one of its last step. A longer run has none there.
     """
     steps = range(0, step + 1, every)
-    lines = [json.dumps(record) for record in read_metrics(self.path) if record["step"] in steps]
-    _write_whole(self.path / "metrics.jsonl", "".join(line + "\n" for line in lines))
+    records = read_metrics(self.path, file)
+    lines = [json.dumps(record) for record in records if record["step"] in steps]
+    if (self.path / file).exists():
+      _write_whole(self.path / file, "".join(line + "\n" for line in lines))
 
-  def append(self, record: dict[str, Any]) -> None:
-    """Adds a line to metrics.jsonl."""
-    with open(self.path / "metrics.jsonl", "a", encoding="utf-8") as file:
-      file.write(json.dumps({name: _plain(value) for name, value in record.items()}) + "\n")
+  def append(self, record: dict[str, Any], file: str = METRICS) -> None:
+    """Adds a line to metrics.jsonl, or to EVALUATIONS."""
+    with open(self.path / file, "a", encoding="utf-8") as stream:
+      stream.write(json.dumps({name: _plain(value) for name, value in record.items()}) + "\n")
 
   def summarize(self, status: str, **facts: Any) -> dict[str, Any]:
     """Writes summary.json and returns it: status, facts, and the extremes of every metric."""
@@ -149,9 +153,9 @@ def _holds_dicts(value, *names):
   return all(isinstance(value.get(name), dict) for name in names)
 
 
-def read_metrics(path: str | os.PathLike) -> list[dict[str, Any]]:
+def read_metrics(path: str | os.PathLike, file: str = METRICS) -> list[dict[str, Any]]:
   """Returns the records of a run in order; a last line cut short by a kill is left out."""
-  file = pathlib.Path(path) / "metrics.jsonl"
+  file = pathlib.Path(path) / file
   lines = file.read_text(encoding="utf-8").split("\n") if file.exists() else []
   # What stands after the last line feed was not written to its end.
   return [_parse(file, number, line) for number, line in enumerate(lines[:-1], start=1)]

@@ -14,6 +14,8 @@ from gan import pictures
 from gan.networks import Gan
 from gan.state import GanState
 
+BATCH_SIZE = 500  # examples drawn in one call
+
 
 class Draw(NamedTuple):
   """Latents to draw from, and how the images stand in a grid."""
@@ -69,6 +71,27 @@ def draw(gan: Gan, state: GanState, latents: Array, labels: Array | None) -> Arr
     state.ema_params, state.ema_model_state, latents, labels, train=False
   )
   return images
+
+
+def samples(
+  gan: Gan, state: GanState, key: Key[Array, ""], count: int, labels: Int[np.ndarray, " n"] | None
+) -> np.ndarray:
+  """Returns `count` examples of the averaged generator: uint8 images, or float points.
+
+  Example i depends on the key, on i and on its label only.
+
+  Args:
+    key: of the latents.
+    labels: [count] for a conditional generator, else None.
+  """
+  parts = []
+  for start in range(0, count, BATCH_SIZE):
+    keys = jax.vmap(jax.random.fold_in, (None, 0))(key, start + jnp.arange(BATCH_SIZE))
+    chosen = None if labels is None else np.resize(labels[start : start + BATCH_SIZE], BATCH_SIZE)
+    images = draw(gan, state, jax.vmap(gan.sample_latent)(keys), chosen)
+    parts.append(np.asarray(images))
+  images = np.concatenate(parts)[:count]
+  return images if images.ndim == 2 else pictures.to_uint8(images, gan.image_range)
 
 
 def grid(gan: Gan, state: GanState, what: Draw, title: str) -> Image.Image:

@@ -13,14 +13,14 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from gan import datasets, environment, parallel, pictures, sampling
+from gan import datasets, environment, evaluate, parallel, pictures, sampling
 from gan.checkpoint import Checkpoints
 from gan.config import Algorithm, Config, DataInfo, build, determining, fingerprint, validate
 from gan.datafeed import batch_indices
 from gan.errors import UserError
 from gan.game import Batch
 from gan.progress import Progress, say
-from gan.records import RunFolder, read_metrics
+from gan.records import COUNTS, EVALUATIONS, RunFolder, read_metrics
 from gan.state import GanState
 
 
@@ -40,7 +40,8 @@ class Run(NamedTuple):
   algorithm: Algorithm
   folder: RunFolder
   checkpoints: Checkpoints
-  images: np.ndarray
+  dataset: datasets.Dataset
+  evaluator: evaluate.Evaluator | None
   data: Batch  # the whole data set, on the devices
   execute: Callable  # (state, data, indices [S, K, B], key) -> (state, metrics [S])
   say: Callable[[str], None]
@@ -109,11 +110,23 @@ def _prepare(config, folder, data_dir, way, devices, command, say) -> Run:
     algorithm=algorithm,
     folder=folder,
     checkpoints=Checkpoints(folder.checkpoints),
-    images=dataset.images,
+    dataset=dataset,
+    evaluator=_evaluator(config, dataset, say),
     data=parallel.replicate(data, way, devices),
     execute=parallel.make_run(algorithm.step, way, devices),
     say=say,
   )
+
+
+def _evaluator(config, dataset, say):
+  if not config.eval_every:
+    return None
+  evaluator, notice = evaluate.make_evaluator(
+    dataset, config.split, config.eval_samples, config.seed
+  )
+  if notice:
+    say(notice)
+  return evaluator
 
 
 def _identity(config, info, dataset, command) -> dict[str, Any]:
@@ -149,7 +162,7 @@ def _restore(run: Run) -> tuple[GanState, int]:
   damaged = False
   for step, state, reason in run.checkpoints.restore(like):
     if state is not None:
-      run.folder.rewind(step, run.config.log_every if step < run.config.steps else 1)
+      _rewind(run, step)
       return state, step
     run.say(f"The checkpoint of step {step} is damaged: {reason}. It was moved aside.")
     damaged = True
@@ -158,29 +171,46 @@ def _restore(run: Run) -> tuple[GanState, int]:
       f"{run.folder.path} has no checkpoint that can be read; they lie in damaged_checkpoints: put "
       "a whole one back, use another --workdir, or give the command again to begin anew"
     )
-  run.folder.rewind(0)
+  _rewind(run, 0)
   return jax.jit(run.algorithm.init)(init_key), 0
+
+
+def _rewind(run, step):
+  ended = step >= run.config.steps
+  run.folder.rewind(step, 1 if ended else run.config.log_every)
+  run.folder.rewind(step, 1 if ended else run.config.eval_every or 1, EVALUATIONS)
 
 
 def _train(run: Run, state: GanState, start: int) -> dict[str, Any]:
   """Steps to the end, an interrupt or a divergence; what was reached is on disk when it returns."""
-  steps, facts = run.config.steps, {"dataset": run.config.dataset, "loss": run.config.loss}
+  steps = run.config.steps
   if start >= steps:
     run.say(f"Finished at step {start} already: --steps above {start} trains on.")
-    return run.folder.summarize("finished", step=start, **facts)
+    return _summarize(run, "finished", start)
   if start:
     run.say(f"Continuing from step {start}.")
-  run.folder.summarize("running", step=start, **facts)
+  _summarize(run, "running", start)
   try:
     state, step = _loop(run, state, start)
   except DivergedError as error:
     run.say(f"The run {error}: {error.record}")
-    return run.folder.summarize(str(error), step=error.record["step"], **facts)
+    return _summarize(run, str(error), error.record["step"])
   run.checkpoints.save(step, state)
   run.checkpoints.wait()
   if step < steps:
     run.say(f"Interrupted; step {step} is saved. The same command continues from there.")
-  return run.folder.summarize("finished" if step >= steps else "interrupted", step=step, **facts)
+  return _summarize(run, "finished" if step >= steps else "interrupted", step)
+
+
+def _summarize(run, status, step):
+  config, evaluations = run.config, read_metrics(run.folder.path, EVALUATIONS)
+  return run.folder.summarize(
+    status,
+    step=step,
+    dataset=config.dataset,
+    loss=config.loss,
+    evaluation=evaluate.best_and_last(evaluations),
+  )
 
 
 def _loop(run: Run, state: GanState, step: int) -> tuple[GanState, int]:
@@ -206,7 +236,8 @@ def _steps_in_call(config: Config, step: int) -> int:
   path, and dispatch costs nothing beside a step; on accelerators small networks wait for dispatch.
   """
   most = config.steps_per_call or (1 if jax.default_backend() == "cpu" else 100)
-  cadences = (config.log_every, config.sample_every, config.checkpoint_every)
+  cadences = (config.log_every, config.sample_every, config.checkpoint_every, config.eval_every)
+  cadences = [every for every in cadences if every]
   return min(most, config.steps - step, *(every - step % every for every in cadences))
 
 
@@ -230,6 +261,8 @@ def _write(run: Run, state: GanState, step: int, log: "_Log", progress: Progress
   if step % config.sample_every == 0 or last:
     progress.report(log.flush())
     _save_picture(run, state, step)
+  if run.evaluator and (step % config.eval_every == 0 or last):
+    progress.evaluated(_evaluate(run, state, log.flush()))
   if step % config.checkpoint_every == 0:
     log.flush()
     run.checkpoints.save(step, state)
@@ -240,9 +273,22 @@ def _save_picture(run, state, step):
   title = f"{config.dataset}  {config.loss}  {config.model}  seed {config.seed}  step {step}"
   num_classes = run.info.num_classes if config.conditional else 0
   picture = sampling.progress_picture(
-    run.algorithm.gan, state, _keys(config)[2], num_classes, title, run.images
+    run.algorithm.gan, state, _keys(config)[2], num_classes, title, run.dataset.images
   )
   pictures.save(picture, run.folder.samples / f"step_{step:08d}.png")
+
+
+def _evaluate(run, state, record) -> dict[str, Any]:
+  """Measures the averaged generator; the latents are the same at every evaluation."""
+  config, count = run.config, run.config.eval_samples
+  rng = np.random.default_rng(config.seed)
+  labels = rng.choice(run.dataset.labels, count) if config.conditional else None
+  key = jax.random.fold_in(_keys(config)[2], 1)
+  examples = sampling.samples(run.algorithm.gan, state, key, count, labels)
+  counts = {name: record[name] for name in (*COUNTS, "dataset", "loss")}
+  evaluation = counts | run.evaluator(examples)
+  run.folder.append(evaluation, EVALUATIONS)
+  return evaluation
 
 
 class _Log:

@@ -22,7 +22,7 @@ import jax
 import numpy as np
 
 from gan import trained
-from gan.records import read_metrics, read_summary
+from gan.records import EVALUATIONS, read_metrics, read_summary
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 TIMEOUT = 900  # seconds for one run
@@ -59,6 +59,7 @@ def command(workdir: pathlib.Path, steps: int, flags: list[str]) -> list[str]:
   """The command line: records at each step, checkpoints and pictures every quarter of the run."""
   quarter = steps // 4
   cadence = f"--log_every=1 --sample_every={quarter} --checkpoint_every={quarter}"
+  cadence += f" --eval_every={quarter} --eval_samples=200"
   start = [sys.executable, "-m", "experiments.mnist", "--dataset=digits", f"--steps={steps}"]
   return [*start, *cadence.split(), f"--workdir={workdir}", *flags]
 
@@ -104,13 +105,18 @@ def compare(first: str | os.PathLike, second: str | os.PathLike) -> dict[str, bo
   The states are those of the newest checkpoints: parameters, optimisers, averages, and the rest.
   """
   states = [trained.load(folder).state for folder in (first, second)]
-  records = [list(map(untimed, read_metrics(folder))) for folder in (first, second)]
+  records = [list(map(untimed, all_records(folder))) for folder in (first, second)]
   pictures = [picture_bytes(folder) for folder in (first, second)]
   return {
     f"state of step {int(states[0].step)}": same_bits(*states),
     f"{len(records[0])} records": bool(records[0]) and records[0] == records[1],
     f"{len(pictures[0])} pictures": bool(pictures[0]) and pictures[0] == pictures[1],
   }
+
+
+def all_records(folder: str | os.PathLike) -> list[dict]:
+  """The records of every step, then those of every evaluation."""
+  return read_metrics(folder) + read_metrics(folder, EVALUATIONS)
 
 
 def untimed(record: dict) -> dict:

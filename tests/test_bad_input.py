@@ -23,6 +23,7 @@ from gan.records import read_summary
 
 QUICK = ("--dataset=digits", "--split=train[:20]", "--model=mlp", "--latent_dim=4")
 QUICK += ("--batch_size=4", "--steps=2", "--checkpoint_every=1", "--parallel=none")
+QUICK += ("--eval_every=0",)
 
 
 @pytest.fixture(autouse=True)

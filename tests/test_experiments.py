@@ -21,6 +21,7 @@ from gan.update_rules import UPDATE_RULES
 
 DIGITS = ("--dataset=digits", "--split=train[:40]")
 TWO_STEPS = ("--steps=2", "--batch_size=4", "--log_every=1", "--latent_dim=8", "--parallel=none")
+TWO_STEPS += ("--eval_every=0",)
 # What makes a model small, or lets it make images at all.
 SIZES = {"dcgan": ["--width=4"], "firstgan_dcgan": ["--image_size=64"]}
 SIZES |= {"tutorial_dcgan": ["--image_size=64"]}

@@ -8,6 +8,7 @@ from gan.penalties import PENALTIES
 from gan.records import read_metrics, read_summary
 
 FLAGS = ("--dataset=digits", "--split=train[:40]", "--steps=3", "--batch_size=4", "--log_every=1")
+FLAGS += ("--eval_every=0",)
 
 
 @pytest.mark.slow

@@ -29,6 +29,7 @@ SMALL = {
   "log_every": 2,
   "sample_every": 4,
   "checkpoint_every": 4,
+  "eval_every": 0,
   "parallel": "none",
 }
 

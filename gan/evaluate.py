@@ -1,0 +1,269 @@
+"""The metrics of a generator: its samples beside data, with errors and with what data score.
+
+Like is compared with like: as many training examples as fakes are the reference, drawn by a seed;
+held-out data in the place of the fakes give the floor. Standard errors come from random halves of
+both sets, the delete-half jackknife: the spread of a statistic over halves estimates its standard
+error on the whole. See "A General Theory for Jackknife Variance Estimation" by Shao and Wu (Annals
+of Statistics 17, 1989).
+"""
+
+import functools
+import hashlib
+import pathlib
+import zipfile
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from gan import datasets, environment, features
+from gan.datasets import grid, ring
+from gan.errors import UserError
+from gan.features import Extractor
+from gan.metrics import METRICS, Data, Sample, Value
+
+HALVES = 10
+MIXTURES = {"ring": (ring.centres(), ring.SIGMA), "grid": (grid.centres(), grid.SIGMA)}
+# What a run measures of itself: seconds at a few thousand samples.
+QUICK = (
+  "frechet_distance",
+  "precision_recall",
+  "density_coverage",
+  "classifier_score",
+  "class_histogram",
+  "stacked_modes",
+  "mixture_modes",
+)
+
+
+def see(examples: np.ndarray, extractor: Extractor | None) -> Sample:
+  """Returns images with their features, each channel on its own where the extractor is grey.
+
+  Args:
+    examples: images [N, H, W, C] uint8, or points [N, 2].
+    extractor: None for points.
+
+  Raises:
+    UserError: the extractor takes other images.
+  """
+  if extractor is None:
+    return Sample(examples)
+  channels = examples.shape[-1] if examples.ndim == 4 else 1
+  if channels == 1 or extractor.image_shape[-1] != 1:
+    return Sample(examples, *extractor.extract(examples))
+  seen = [extractor.extract(examples[..., i : i + 1]) for i in range(channels)]
+  features, probabilities = zip(*seen, strict=True)
+  return Sample(examples, np.concatenate(features, axis=1), np.stack(probabilities, axis=1))
+
+
+def make_data(
+  train: datasets.Dataset,
+  held_out: datasets.Dataset | None,
+  extractor: Extractor | None,
+  count: int,
+  seed: int,
+) -> Data:
+  """Returns what generators are measured against; features of data are computed once and kept.
+
+  Args:
+    train: the training examples.
+    held_out: others of the same kind, or None.
+    extractor: of the features, None for points.
+    count: size of the reference, at most.
+    seed: of the choice of the reference.
+  """
+  whole = _see_data(train.images, extractor)
+  order = np.random.default_rng(seed).permutation(len(train.images))
+  return Data(
+    reference=whole.rows(np.sort(order[:count])),
+    train=whole,
+    held_out=held_out and _see_data(held_out.images, extractor),
+    mixture=MIXTURES.get(train.name),
+  )
+
+
+def _see_data(images, extractor) -> Sample:
+  """`see`, with the features kept in the user's cache folder under the hashes of their origin."""
+  if extractor is None:
+    return Sample(images)
+  digest = hashlib.sha256(np.ascontiguousarray(images).data).hexdigest()[:16]
+  path = environment.cache_folder() / "features" / f"{digest}-{extractor.digest}.npz"
+  try:
+    with np.load(path) as archive:
+      return Sample(images, archive["features"], archive["probabilities"])
+  except (OSError, ValueError, KeyError, zipfile.BadZipFile):  # absent or damaged
+    sample = see(images, extractor)
+    _keep(path, features=sample.features, probabilities=sample.probabilities)
+    return sample
+
+
+def _keep(path: pathlib.Path, **arrays) -> None:
+  try:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_suffix(".part")
+    with open(part, "wb") as file:
+      np.savez(file, **arrays)
+    part.replace(path)
+  except OSError:
+    pass  # A cache that cannot be written is no reason to stop.
+
+
+def applicable(data: Data) -> list[str]:
+  """Returns the names of METRICS for which the data have what is needed."""
+  return [name for name, metric in METRICS.items() if metric.applies(data)]
+
+
+def measure(
+  data: Data, fake: Sample, names: Iterable[str], seed: int, errors: bool = False
+) -> dict[str, Value]:
+  """Returns every number of the metrics `names`.
+
+  Args:
+    data: what the fakes are measured against.
+    fake: the fakes.
+    names: keys of METRICS that apply to the data.
+    seed: of what is random in metrics and of the halves.
+    errors: whether to compute standard errors from halves.
+
+  Raises:
+    UserError: a metric cannot be computed from so few or such samples; the line names it.
+  """
+  values = {}
+  for name in names:
+    try:
+      values |= _measure_one(METRICS[name], data, fake, seed, errors)
+    except UserError as error:
+      raise UserError(f"{name}: {error}; --metrics chooses others") from error
+  return values
+
+
+def _measure_one(metric, data, fake, seed, errors):
+  values = metric.function(data, fake, np.random.default_rng(seed))
+  if not (errors and metric.resample):
+    return values
+  rng = np.random.default_rng([seed, 1])
+  halves = [
+    metric.function(data._replace(reference=_half(data.reference, rng)), _half(fake, rng), rng)
+    for _ in range(HALVES)
+  ]
+  return {
+    name: Value(value.value, float(np.std([half[name].value for half in halves], ddof=1)))
+    for name, value in values.items()
+  }
+
+
+def _half(sample, rng):
+  count = len(sample.examples)
+  return sample.rows(rng.choice(count, (count + 1) // 2, replace=False))
+
+
+def floors(data: Data, names: Iterable[str], count: int, seed: int) -> dict[str, Value]:
+  """Returns what a perfect sampler scores: held-out data, or a closed form where there is one.
+
+  Args:
+    data: what generators are measured against.
+    names: keys of METRICS that apply to the data.
+    count: number of fakes that it stands beside; held-out data may be fewer.
+    seed: of the choice of held-out data and of what is random in metrics.
+  """
+  rng = np.random.default_rng(seed)
+  values = {}
+  for name in names:
+    perfect = METRICS[name].perfect
+    if perfect:
+      values |= perfect(data, count, rng)
+    elif data.held_out is not None:
+      values |= measure(data, held_out_sample(data, count, seed), [name], seed)
+  return values
+
+
+def held_out_sample(data: Data, count: int, seed: int) -> Sample:
+  """Returns `count` held-out examples, or all where there are fewer."""
+  order = np.random.default_rng(seed).permutation(len(data.held_out.examples))
+  return data.held_out.rows(np.sort(order[:count]))
+
+
+class Evaluator(NamedTuple):
+  """What a run needs to measure its generator again and again.
+
+  Attributes:
+    data: what the generator is measured against.
+    extractor: of the features, or None.
+    count: number of fakes in an evaluation.
+    facts: what goes with every value: sample counts, extractor, split, seed.
+  """
+
+  data: Data
+  extractor: Extractor | None
+  count: int
+  facts: dict[str, Any]
+
+  def __call__(self, examples: np.ndarray) -> dict[str, Any]:
+    """Returns the facts and the value of every quick metric of generated examples."""
+    names = [name for name in applicable(self.data) if name in QUICK]
+    seed = self.facts["eval_seed"]
+    values = measure(self.data, see(examples, self.extractor), names, seed)
+    return self.facts | {name: value.value for name, value in values.items()}
+
+
+def make_evaluator(
+  train: datasets.Dataset, split: str, count: int, seed: int
+) -> tuple[Evaluator | None, str]:
+  """Returns an evaluator for the generator of a run, and a line for the user or "".
+
+  Args:
+    train: the training examples.
+    split: the part of the data set that they are.
+    count: number of fakes, and of reference examples where there are as many.
+    seed: of the choice of the reference.
+  """
+  extractor, notice = find_extractor(train)
+  order = np.random.default_rng(seed).permutation(len(train.images))
+  reference = train._replace(images=train.images[np.sort(order[:count])], labels=None)
+  data = make_data(reference, None, extractor, count, seed)
+  if not set(applicable(data)) & set(QUICK):
+    return None, f"No metrics while training: {notice}."
+  facts = {
+    "eval_samples": count,
+    "reference_samples": len(reference.images),
+    "extractor": extractor and extractor.digest,
+    "split": split,
+    "eval_seed": seed,
+  }
+  return Evaluator(data, extractor, count, facts), ""
+
+
+def find_extractor(dataset: datasets.Dataset) -> tuple[Extractor | None, str]:
+  """Returns the shipped extractor that fits a data set and "", or None and why there is none."""
+  name = features.for_dataset(dataset.name)
+  if dataset.images.ndim == 2:
+    return None, "points need none"
+  if name not in features.shipped():
+    return None, f"no extractor of {name} comes with the package"
+  extractor = features.load(name)
+  shape = dataset.images.shape[1:3]
+  if shape != extractor.image_shape[:2]:
+    return None, f"images are {shape[0]}x{shape[1]}, the extractor of {name} takes other sizes"
+  return extractor, ""
+
+
+def better(name: str) -> str | None:
+  """Returns "lower", "higher" or "floor" for a number of METRICS, None for one of no direction."""
+  return _directions().get(name)
+
+
+@functools.cache
+def _directions() -> dict[str, str]:
+  return {name: way for metric in METRICS.values() for name, way in metric.better.items()}
+
+
+def best_and_last(records: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+  """Returns {name: {"last": [step, value], "best": [step, value]}} of evaluation records."""
+  result = {}
+  for name, direction in _directions().items():
+    # An infinite value is a string in the records.
+    points = [[r["step"], r[name]] for r in records if isinstance(r.get(name), (int, float))]
+    if points and direction != "floor":
+      choose = min if direction == "lower" else max
+      result[name] = {"last": points[-1], "best": choose(points, key=lambda point: point[1])}
+  return result
