@@ -16,6 +16,7 @@ from jaxtyping import Array, Float, Int
 _DIMENSIONS = ("NHWC", "HWIO", "NHWC")
 
 
+@functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
 def conv(
   images: Float[Array, "b h w c"], kernel: Float[Array, "k k c f"], stride: int
 ) -> Float[Array, "b p q f"]:
@@ -46,21 +47,47 @@ def conv_transpose(
   )
 
 
+# The two are adjoint, <g, conv(x, w)> = <conv_transpose(g, w), x>: each is the other's gradient in
+# its input, and the kernel's gradient is one function of (x, g). Said so, derivatives of any order
+# are made of these three. Automatic differentiation writes those of a transposed convolution, and
+# so the second ones of a convolution, with a dilated left side instead, for which XLA's CPU backend
+# has no fast path: 25 times slower.
+
+
+def _kernel_gradient(images, cotangent, kernel, stride):
+  """The gradient of <cotangent, conv(images, kernel)> in the kernel, at any kernel of its shape."""
+  plain = functools.partial(
+    lax.conv_general_dilated,
+    images,
+    window_strides=(stride, stride),
+    padding="SAME",
+    dimension_numbers=_DIMENSIONS,
+  )
+  (gradient,) = jax.linear_transpose(plain, kernel)(cotangent)
+  return gradient
+
+
+def _conv_forward(images, kernel, stride):
+  return conv(images, kernel, stride), (images, kernel)
+
+
+def _conv_backward(stride, residuals, cotangent):
+  images, kernel = residuals
+  gradient = _kernel_gradient(images, cotangent, kernel, stride)
+  return conv_transpose(cotangent, kernel, stride), gradient
+
+
 def _conv_transpose_forward(inputs, kernel, stride):
   return conv_transpose(inputs, kernel, stride), (inputs, kernel)
 
 
 def _conv_transpose_backward(stride, residuals, cotangent):
-  """<g, conv_transpose(x, w)> = <conv(g, w), x>, so both gradients are those of a convolution.
-
-  Automatic differentiation writes the kernel's gradient as a convolution with a dilated left side
-  instead, for which XLA's CPU backend has no fast path (25 times slower).
-  """
   inputs, kernel = residuals
-  outputs, pullback = jax.vjp(lambda w: conv(cotangent, w, stride), kernel)
-  return outputs, pullback(inputs)[0]
+  gradient = _kernel_gradient(cotangent, inputs, kernel, stride)
+  return conv(cotangent, kernel, stride), gradient
 
 
+conv.defvjp(_conv_forward, _conv_backward)
 conv_transpose.defvjp(_conv_transpose_forward, _conv_transpose_backward)
 
 
