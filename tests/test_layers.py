@@ -13,6 +13,7 @@ from gan.models.layers import (
   ClassScore,
   Conv,
   Dense,
+  Dropout,
   LabelledLatents,
   Norm,
   conv,
@@ -53,7 +54,21 @@ def lax_conv_transpose(x, w, stride):
   )
 
 
-# Transposed convolution.
+def lax_conv(y, w, stride):
+  return lax.conv_general_dilated(
+    y, w, (stride, stride), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC")
+  )
+
+
+# Ours, the plain form, and which of (x, w, y) are its input and what its output is weighed with.
+FORMS = {
+  "conv_transpose": (conv_transpose, lax_conv_transpose, lambda x, w, y: (x, w, y)),
+  "conv": (conv, lax_conv, lambda x, w, y: (y, w, x)),
+}
+both_forms = pytest.mark.parametrize(("ours", "plain", "order"), FORMS.values(), ids=FORMS)
+
+
+# Convolution and transposed convolution.
 
 
 @pytest.mark.parametrize(("kernel_size", "stride"), KERNELS_AND_STRIDES)
@@ -72,41 +87,47 @@ def test_conv_transpose_is_the_adjoint_of_conv(kernel_size, stride, x64):
   np.testing.assert_allclose(left, right, rtol=1e-12)
 
 
+@both_forms
 @pytest.mark.parametrize(("kernel_size", "stride"), KERNELS_AND_STRIDES)
-def test_gradients_are_those_of_the_lax_form(kernel_size, stride, x64):
-  x, w, y = operands(kernel_size, stride)
+def test_gradients_are_those_of_the_lax_form(ours, plain, order, kernel_size, stride, x64):
+  inputs, kernel, weights = order(*operands(kernel_size, stride))
 
-  def value(form, x, w):
-    return jnp.sum(jnp.sin(form(x, w, stride)) * y)  # not linear: cotangents depend on the point
+  def value(form, inputs, kernel):
+    # Not linear: cotangents depend on the point.
+    return jnp.sum(jnp.sin(form(inputs, kernel, stride)) * weights)
 
-  ours = jax.grad(value, argnums=(1, 2))(conv_transpose, x, w)
-  plain = jax.grad(value, argnums=(1, 2))(lax_conv_transpose, x, w)
-  for got, expected in zip(ours, plain, strict=True):
-    np.testing.assert_allclose(got, expected, rtol=1e-10, atol=1e-12)
+  got, expected = (jax.grad(value, argnums=(1, 2))(form, inputs, kernel) for form in (ours, plain))
+  for one, other in zip(got, expected, strict=True):
+    np.testing.assert_allclose(one, other, rtol=1e-10, atol=1e-12)
 
 
+@both_forms
 @pytest.mark.parametrize(("kernel_size", "stride"), [(4, 2), (3, 1)])
-def test_first_and_second_derivatives_match_finite_differences(kernel_size, stride, x64):
-  x, w, _ = operands(kernel_size, stride)
+def test_first_and_second_derivatives_match_finite_differences(
+  ours, plain, order, kernel_size, stride, x64
+):
+  inputs, kernel, _ = order(*operands(kernel_size, stride))
 
-  def function(x, w):
-    return jnp.tanh(conv_transpose(x, w, stride))
+  def function(inputs, kernel):
+    return jnp.tanh(ours(inputs, kernel, stride))
 
-  check_grads(function, (x / 4, w / 4), order=2, modes=["rev"])
+  check_grads(function, (inputs / 4, kernel / 4), order=2, modes=["rev"])
 
 
+@both_forms
 @pytest.mark.parametrize(("kernel_size", "stride"), [(4, 2), (5, 2), (3, 1)])
-def test_second_reverse_derivatives_are_those_of_the_lax_form(kernel_size, stride, x64):
-  x, w, y = operands(kernel_size, stride)
+def test_second_derivatives_are_those_of_the_lax_form(ours, plain, order, kernel_size, stride, x64):
+  inputs, kernel, weights = order(*operands(kernel_size, stride))
 
-  def gradient_penalty(form, x, w):
-    slope = jax.grad(lambda x: jnp.sum(jnp.sin(form(x, w, stride)) * y))(x)
+  def gradient_penalty(form, inputs, kernel):
+    slope = jax.grad(lambda x: jnp.sum(jnp.sin(form(x, kernel, stride)) * weights))(inputs)
     return jnp.sum(jnp.square(slope))
 
-  ours = jax.grad(gradient_penalty, argnums=(1, 2))(conv_transpose, x, w)
-  plain = jax.grad(gradient_penalty, argnums=(1, 2))(lax_conv_transpose, x, w)
-  for got, expected in zip(ours, plain, strict=True):
-    np.testing.assert_allclose(got, expected, rtol=1e-9, atol=1e-10)
+  got, expected = (
+    jax.grad(gradient_penalty, argnums=(1, 2))(form, inputs, kernel) for form in (ours, plain)
+  )
+  for one, other in zip(got, expected, strict=True):
+    np.testing.assert_allclose(one, other, rtol=1e-9, atol=1e-10)
 
 
 def test_conv_of_ones_counts_the_pixels_under_the_kernel():
@@ -316,3 +337,45 @@ def test_latents_without_labels_stay_as_they_are():
 
 def test_leaky_relu_has_slope_one_fifth_below_zero():
   np.testing.assert_allclose(leaky_relu(jnp.array([-10.0, 0.0, 3.0])), [-2, 0, 3], rtol=1e-6)
+
+
+# Dropout.
+
+
+def drop(inputs, rate, key, train=True):
+  return Dropout(rate).apply({}, inputs, train=train, rngs={"dropout": key})
+
+
+@pytest.mark.parametrize("rate", [0.0, 0.2, 0.3, 0.5, 0.9])
+def test_dropout_drops_its_share_and_keeps_the_mean(rate):
+  count = 200_000
+  outputs = np.asarray(drop(jnp.ones((count,)), rate, jax.random.key(0)))
+  deviation = (rate * (1 - rate) / count) ** 0.5
+  assert abs(np.mean(outputs == 0) - rate) <= 4 * deviation + 2**-17
+  kept = round((1 - rate) * 2**16) / 2**16
+  np.testing.assert_allclose(np.unique(outputs[outputs > 0]), [1 / kept], rtol=1e-6)
+
+
+def test_dropout_draws_each_input_by_itself():
+  # With shared draws, neighbours (2, 4 or a row apart) would fall together more often than rate^2.
+  mask = np.asarray(drop(jnp.ones((400, 501)), 0.3, jax.random.key(1))) == 0
+  flat = mask.reshape(-1)
+  for lag in (1, 2, 3, 4, 501, len(flat) // 2):
+    both = np.mean(flat[:-lag] & flat[lag:])
+    assert abs(both - 0.09) < 4 * (0.09 * 0.91 / (len(flat) - lag)) ** 0.5, lag
+
+
+def test_dropout_is_a_function_of_its_key_and_of_nothing_in_inference():
+  inputs = jnp.asarray(normal(0, 3, 5))
+  first, again, other = (drop(inputs, 0.5, jax.random.key(seed)) for seed in (0, 0, 1))
+  np.testing.assert_array_equal(first, again)
+  assert (first != other).any()
+  np.testing.assert_array_equal(drop(inputs, 0.5, jax.random.key(0), train=False), inputs)
+
+
+def test_dropout_takes_keys_of_another_generator_and_maps_over_keys():
+  inputs = jnp.ones((40, 50))
+  assert 0.4 < np.mean(drop(inputs, 0.5, jax.random.key(0, impl="rbg")) == 0) < 0.6
+  keys = jax.random.split(jax.random.key(0), 3)
+  mapped = jax.vmap(lambda key: drop(inputs, 0.5, key))(keys)
+  np.testing.assert_array_equal(mapped, jnp.stack([drop(inputs, 0.5, key) for key in keys]))

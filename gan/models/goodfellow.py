@@ -12,7 +12,7 @@ import numpy as np
 from flax import linen as nn
 from jaxtyping import Array, Float, Int
 
-from gan.models.layers import ClassScore, Dense, LabelledLatents
+from gan.models.layers import ClassScore, Dense, Dropout, LabelledLatents
 from gan.models.spec import ModelSpec, refuse, require_images, to_networks
 from gan.networks import Network
 
@@ -76,10 +76,10 @@ class Discriminator(nn.Module):
     init = symmetric_uniform(0.005)
     hidden = images.reshape(images.shape[0], -1)
     for rate in (0.2, 0.5):
-      hidden = nn.Dropout(rate, deterministic=not train)(hidden)
+      hidden = Dropout(rate)(hidden, train=train)
       pieces = Dense(240 * 5, kernel_init=init, dtype=self.dtype)(hidden)
       hidden = jnp.max(pieces.reshape(-1, 240, 5), axis=-1)
-    hidden = nn.Dropout(0.5, deterministic=not train)(hidden)
+    hidden = Dropout(0.5)(hidden, train=train)
     logits = Dense(1, kernel_init=init, dtype=self.dtype)(hidden)[:, 0].astype(jnp.float32)
     return logits + ClassScore(self.num_classes)(hidden, labels) if self.num_classes else logits
 

@@ -12,7 +12,7 @@ import numpy as np
 from flax import linen as nn
 from jaxtyping import Array, Float, Int
 
-from gan.models.layers import ClassScore, Dense, LabelledLatents, leaky_relu
+from gan.models.layers import ClassScore, Dense, Dropout, LabelledLatents, leaky_relu
 from gan.models.spec import ModelSpec, refuse, require_images, to_networks
 from gan.networks import Network
 
@@ -55,7 +55,7 @@ class Discriminator(nn.Module):
     hidden = images.reshape(images.shape[0], -1)
     for features in self.features:
       hidden = self.activation(Dense(features, dtype=self.dtype)(hidden))
-      hidden = nn.Dropout(self.dropout, deterministic=not train)(hidden)
+      hidden = Dropout(self.dropout)(hidden, train=train)
     logits = Dense(1, dtype=self.dtype)(hidden)[:, 0].astype(jnp.float32)
     return logits + ClassScore(self.num_classes)(hidden, labels) if self.num_classes else logits
 
