@@ -12,7 +12,10 @@ from gan.errors import UserError
 
 _KEYS = (("{}_images", "{}_labels"), ("x_{}", "y_{}"))
 _UNSPLIT = ("images", "labels")
-_FORMS = "train_images/test_images (and _labels), x_train/x_test (and y_), or images (and labels)"
+_FORMS = (
+  "train_images/test_images (and _labels), x_train/x_test (and y_), images (and labels), or one "
+  "array alone, which is the images"
+)
 
 
 def load(path: pathlib.Path, split: str) -> tuple[base.Images, base.Labels | None, int]:
@@ -21,7 +24,7 @@ def load(path: pathlib.Path, split: str) -> tuple[base.Images, base.Labels | Non
   Args:
     path: a .npz file with the keys `train_images`, `train_labels` (and `test_`); or, as Keras
       names them, `x_train`, `y_train` (and `_test`); or `images` and `labels`, which is one split,
-      "train". Labels may be left out.
+      "train". Labels may be left out. An array alone, of any other key, is the images of "train".
     split: a split the archive has.
 
   Returns:
@@ -59,7 +62,9 @@ def _splits(archive: Mapping[str, np.ndarray]) -> dict[str, tuple[str, str]]:
   keys = (
     (split, i.format(split), k.format(split)) for i, k in _KEYS for split in ("train", "test")
   )
-  return {split: (images, labels) for split, images, labels in keys if images in archive}
+  splits = {split: (images, labels) for split, images, labels in keys if images in archive}
+  alone = {"train": (next(iter(archive)), _UNSPLIT[1])} if len(archive) == 1 else {}
+  return splits or alone
 
 
 def _line(error: Exception) -> str:

@@ -45,6 +45,15 @@ def test_images_alone_are_the_train_split_without_labels(tmp_path):
     load(tmp_path, "test", images=COLOUR)
 
 
+@pytest.mark.parametrize("arrays", [{"arr_0": COLOUR}, {"samples": COLOUR}])
+def test_an_array_alone_is_the_images_of_the_train_split_whatever_its_name(tmp_path, arrays):
+  dataset = load(tmp_path, **arrays)
+  np.testing.assert_array_equal(dataset.images, COLOUR)
+  assert dataset.labels is None and dataset.num_classes == 0
+  with pytest.raises(UserError, match="unknown split 'test'"):
+    load(tmp_path, "test", **arrays)
+
+
 def test_the_file_itself_may_be_named(tmp_path):
   np.savez(tmp_path / "a.npz", images=COLOUR, labels=LABELS)
   np.savez(tmp_path / "b.npz", images=COLOUR[:1])
@@ -62,7 +71,8 @@ BAD = {
   "fewer labels": (dict(images=COLOUR, labels=LABELS[:5]), r"shape \[5\] beside 6 images"),
   "one-hot labels": (dict(images=COLOUR, labels=np.eye(6, dtype=int)), r"shape \[6, 6\]"),
   "negative label": (dict(images=COLOUR, labels=LABELS.astype(int) - 1), "labels count from 0"),
-  "other keys": (dict(data=COLOUR), "has the keys data: it needs"),
+  "other keys": (dict(data=COLOUR, more=COLOUR), "has the keys data, more: it needs .* one array"),
+  "labels alone": (dict(labels=LABELS), r"labels in .* has shape \[6\]"),
   "pickles": (dict(images=np.array([None, {}])), "cannot read"),
   "not square": (dict(images=COLOUR[:, :4]), "4x8, not square: give image_size"),
 }
