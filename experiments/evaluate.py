@@ -3,15 +3,17 @@
   python -m experiments.evaluate --workdir=runs/nonsat
   python -m experiments.evaluate --real=A.npz --fake=B.npz
 
-Prints a table and writes evaluation.json. A row has the value, its 95 % interval over resamples
-where there is one, and the floor: what held-out data score in the place of the fakes, or a perfect
+Prints a table and writes evaluation.json. A row has the value, its 95 % interval where the metric
+has an error, and the floor: what held-out data score in the place of the fakes, or a perfect
 sampler where that is known. Both stand at their sample counts. A run is measured by its averaged
-generator on the data that it was trained on; sets are .npz files or folders of images.
+generator on the data that it was trained on; sets are .npz files or folders of images, and a test
+split of the real ones gives the floors.
 """
 
-import hashlib
+import math
 import pathlib
 import sys
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -25,12 +27,20 @@ from gan.records import read_config, writable_folder, write_json
 
 
 class Subject(NamedTuple):
-  """What is measured: fakes, the data they stand beside, and what to call them."""
+  """What is measured.
 
-  fake: np.ndarray
+  Attributes:
+    draw: gives the fakes; the slowest part, and the last.
+    count: number of fakes.
+    train: the data set that they stand beside.
+    held_out: others of its kind, or None.
+    facts: what to call all this, with the split of the data.
+  """
+
+  draw: Callable[[], np.ndarray]
+  count: int
   train: Any
   held_out: Any
-  split: str
   facts: dict[str, Any]
 
 
@@ -52,33 +62,23 @@ def _run(values) -> int:
   from gan import evaluate
 
   _check(values)
-  common.use_compilation_cache()
   outdir = writable_folder(values.outdir or values.workdir or ".")
+  common.use_compilation_cache()
   subject = _of_run(values) if values.workdir else _of_sets(values)
   extractor = _extractor(subject, values)
-  data = evaluate.make_data(
-    subject.train, subject.held_out, extractor, len(subject.fake), values.seed
-  )
+  data = evaluate.make_data(subject.train, subject.held_out, extractor, subject.count, values.seed)
   names = _names(values.metrics, evaluate.applicable(data))
-  fake = evaluate.see(subject.fake, extractor)
-  count, measured, floors = len(subject.fake), {}, {}
-  for name in tqdm(names, unit="metric", disable=not sys.stderr.isatty()):
-    measured |= evaluate.measure(data, fake, [name], values.seed, errors=True)
-    floors |= evaluate.floors(data, [name], count, values.seed)
-  facts = subject.facts | {
-    "extractor": extractor and extractor.digest,
-    "split": subject.split,
-    "seed": values.seed,
-    "samples": count,
-    "reference_samples": len(data.reference.examples),
-    "floor_samples": _floor_samples(data, count),
-  }
-  _print_table(measured, floors, facts)
-  _write(outdir / "evaluation.json", measured, floors, facts)
+  fake = evaluate.see(subject.draw(), extractor)
+  facts = subject.facts | _counts(subject, data) | {"seed": values.seed}
+  facts |= {"extractor": extractor and extractor.digest}
+  rows = _measure(data, fake, names, values.seed)
+  _print_table(rows, facts)
+  _write(outdir / "evaluation.json", rows, facts)
   return common.OK
 
 
 def _check(values):
+  """Refuses what can be refused before anything is read or written."""
   if bool(values.workdir) == bool(values.real or values.fake):
     raise UserError("give --workdir of a run, or --real and --fake")
   if not values.workdir and not (values.real and values.fake):
@@ -87,64 +87,97 @@ def _check(values):
     raise UserError(f"--samples={values.samples} must be above 0")
   if not 0 <= values.seed < 2**32:
     raise UserError(f"--seed={values.seed} must be at least 0 and below 2^32")
+  _check_names(values.metrics)
+  if values.workdir:
+    read_config(values.workdir)
+  for path in filter(None, (values.real, values.fake)):
+    if not pathlib.Path(path).exists():
+      raise UserError(f"{path} does not exist: name a .npz or a folder of images")
+
+
+def _check_names(metrics):
+  from gan.metrics import METRICS
+
+  for name in [] if metrics is None else metrics.split(","):
+    if name not in METRICS:
+      raise UserError(f"--metrics={name} is unknown: choose from {', '.join(METRICS)}")
+
+
+def _names(metrics, applicable):
+  if metrics is None and not applicable:
+    raise UserError("no metric applies to these data: give --extractor=FILE, or a test split")
+  for name in [] if metrics is None else metrics.split(","):
+    if name not in applicable:
+      raise UserError(f"--metrics={name} does not apply here: choose from {', '.join(applicable)}")
+  return applicable if metrics is None else metrics.split(",")
 
 
 def _of_run(values) -> Subject:
-  """Draws from the averaged generator of a run, beside the data that it was trained on."""
-  from gan import datasets, sampling, trained
+  """The averaged generator of a run, beside the data that it was trained on."""
+  from gan import datasets, trained
 
   run = trained.load(values.workdir)
   config, name = run.config, run.config.dataset.removesuffix("_subset")
   load = lambda split: datasets.load(name, split, values.data_dir, config.image_size)  # noqa: E731
   train = load(config.split)
-  _check_data(train, read_config(values.workdir), values.workdir)
-  held_out = load("test") if config.split.split("[")[0] == "train" else None
-  labels = None
-  if config.conditional:
-    labels = np.random.default_rng(values.seed).choice(train.labels, values.samples)
-  say(f"Drawing {values.samples:,} samples of step {int(run.state.step)}.")
-  key = jax.random.key(values.seed)
-  fake = sampling.samples(run.gan, run.state, key, values.samples, labels)
+  _check_data(train, values.workdir)
+  trained_on_train = config.split.split("[")[0] == "train"
   facts = {"run": str(values.workdir), "step": int(run.state.step), "dataset": train.name}
-  facts |= {"loss": config.loss, "model": config.model}
-  return Subject(fake, train, held_out, config.split, facts)
+  facts |= {"loss": config.loss, "model": config.model, "split": config.split}
+  return Subject(
+    draw=lambda: _draw(run, train.labels, values),
+    count=values.samples,
+    train=train,
+    held_out=_held_out(lambda: load("test")) if trained_on_train else None,
+    facts=facts,
+  )
 
 
-def _check_data(train, record, workdir):
-  digest = hashlib.sha256(np.ascontiguousarray(train.images).data)
-  digest.update(b"" if train.labels is None else np.ascontiguousarray(train.labels).data)
-  if digest.hexdigest()[:16] != record["determining"].get("data_sha256"):
+def _check_data(train, workdir):
+  from gan import datasets
+
+  record = read_config(workdir)
+  if datasets.digest(train) != record["determining"].get("data_sha256"):
     raise UserError(
       f"{train.source} is not what {workdir} was trained on ({record.get('source')}): "
       "name that by --data_dir or GAN_DATA_DIR"
     )
 
 
+def _draw(run, labels, values):
+  from gan import sampling
+
+  say(f"Drawing {values.samples:,} samples of step {int(run.state.step)}.")
+  rng, key = np.random.default_rng(values.seed), jax.random.key(values.seed)
+  chosen = rng.choice(labels, values.samples) if run.config.conditional else None
+  return sampling.samples(run.gan, run.state, key, values.samples, chosen)
+
+
 def _of_sets(values) -> Subject:
-  """Two sets of images; a test split of the real ones gives the floors."""
   from gan.datasets import local
 
-  real, fake = (_load_set(path) for path in (values.real, values.fake))
-  if real.images.shape[1:] != fake.images.shape[1:]:
-    shapes = [list(images.shape[1:]) for images in (real.images, fake.images)]
+  load = lambda path, split="train": local.load("images", split, pathlib.Path(path), None)  # noqa: E731
+  real, fake = load(values.real), load(values.fake).images
+  if real.images.shape[1:] != fake.shape[1:]:
+    shapes = [list(images.shape[1:]) for images in (real.images, fake)]
     raise UserError(f"images of --real are {shapes[0]}, of --fake {shapes[1]}: give equal ones")
-  try:
-    held_out = local.load("held_out", "test", pathlib.Path(values.real), None)
-  except UserError:
-    held_out = None
-  order = np.random.default_rng(values.seed).permutation(len(fake.images))
-  facts = {"real": values.real, "fake": values.fake}
+  # In random order: files may be sorted by class, which the splits of a score would notice.
+  chosen = np.random.default_rng(values.seed).permutation(len(fake))[: values.samples]
   return Subject(
-    fake.images[np.sort(order[: values.samples])], real, held_out, "train of --real", facts
+    draw=lambda: fake[chosen],
+    count=len(chosen),
+    train=real,
+    held_out=_held_out(lambda: load(values.real, "test")),
+    facts={"real": values.real, "fake": values.fake, "split": "train of --real"},
   )
 
 
-def _load_set(path):
-  from gan.datasets import local
-
-  if not pathlib.Path(path).exists():
-    raise UserError(f"{path} does not exist: name a .npz or a folder of images")
-  return local.load("images", "train", pathlib.Path(path), None)
+def _held_out(load):
+  try:
+    return load()
+  except UserError as error:
+    say(f"There are no held-out data for floors: {error}")
+    return None
 
 
 def _extractor(subject, values):
@@ -152,12 +185,11 @@ def _extractor(subject, values):
 
   if values.extractor is None:
     extractor, notice = _default_extractor(subject.train)
-    if notice:
+    if notice and subject.train.images.ndim == 4:
       say(f"Metrics of features are left out: {notice}; --extractor=FILE names one.")
     return extractor
-  extractor = features.load(values.extractor)
-  expected = features.for_dataset(subject.train.name)
-  if values.workdir and extractor.dataset != expected:
+  extractor, expected = features.load(values.extractor), features.for_dataset(subject.train.name)
+  if values.workdir and features.for_dataset(extractor.dataset) != expected:
     raise UserError(
       f"--extractor={values.extractor} was trained on {extractor.dataset}, the run on "
       f"{subject.train.name}: its features mean nothing there; leave the flag out or name another"
@@ -166,69 +198,52 @@ def _extractor(subject, values):
 
 
 def _default_extractor(train):
-  """The data set's own; for images of no name but MNIST's size that of MNIST, with a notice."""
-  from gan import evaluate, features
+  """The data set's own; that of MNIST for sets without a name in its form, which is said."""
+  from gan import evaluate
 
   if train.name != "images":
     return evaluate.find_extractor(train)
-  if train.images.shape[1:3] != (28, 28):
-    return None, "none comes with the package for images of this size"
-  say("Features are those of the extractor of MNIST; --extractor names another.")
-  return features.load("mnist"), ""
+  extractor, notice = evaluate.find_extractor(train._replace(name="mnist"))
+  if extractor:
+    say("Features are those of the extractor of MNIST; --extractor names another.")
+  return extractor, notice
 
 
-def _names(chosen, applicable):
-  from gan.metrics import METRICS
-
-  if chosen is None:
-    return applicable
-  for name in chosen.split(","):
-    if name not in METRICS:
-      raise UserError(f"--metrics={name} is unknown: choose from {', '.join(METRICS)}")
-    if name not in applicable:
-      raise UserError(f"--metrics={name} does not apply here: choose from {', '.join(applicable)}")
-  return chosen.split(",")
+def _counts(subject, data):
+  held_out = subject.held_out and min(subject.count, len(subject.held_out.images))
+  reference = len(data.reference.examples)
+  return {"samples": subject.count, "reference_samples": reference, "floor_samples": held_out}
 
 
-def _floor_samples(data, count):
-  return None if data.held_out is None else min(count, len(data.held_out.examples))
-
-
-def _print_table(measured, floors, facts):
-  print(", ".join(f"{name} {value}" for name, value in facts.items()))
-  print(f"{'metric':24}{'value':>12}  {'95 % interval':24}{'floor':>12}  better")
-  for name, row in _rows(measured, floors).items():
-    interval = "" if row["low"] is None else f"{row['low']:.5g} to {row['high']:.5g}"
-    floor = "" if row["floor"] is None else f"{row['floor']:.5g}"
-    print(f"{name:24}{row['value']:12.5g}  {interval:24}{floor:>12}  {row['better'] or ''}")
-
-
-def _rows(measured, floors):
+def _measure(data, fake, names, seed):
   from gan import evaluate
 
-  return {
-    name: {
-      "value": value.value,
-      **_interval(value),
-      "floor": floors[name].value if name in floors else None,
-      "better": evaluate.better(name),
-    }
-    for name, value in measured.items()
-  }
+  rows = {}
+  for name in tqdm(names, unit="metric", disable=not sys.stderr.isatty()):
+    rows |= evaluate.rows(data, fake, [name], seed)
+  return rows
 
 
-def _interval(value):
-  if value.standard_error is None:
-    return {"low": None, "high": None}
-  half = 1.96 * value.standard_error
-  return {"low": value.value - half, "high": value.value + half}
+def _print_table(rows, facts):
+  print(", ".join(f"{name} {value}" for name, value in facts.items()))
+  print(f"{'metric':24}{'value':>12}  {'95 % interval':24}{'floor':>12}  better")
+  for name, row in rows.items():
+    interval = "" if row.low is None else f"{row.low:.5g} to {row.high:.5g}"
+    floor = "" if row.floor is None else f"{row.floor:.5g}"
+    print(f"{name:24}{row.value:12.5g}  {interval:24}{floor:>12}  {row.better or ''}".rstrip())
 
 
-def _write(path, measured, floors, facts):
-  """evaluation.json: each value with all that it depends on."""
-  rows = {name: row | facts for name, row in _rows(measured, floors).items()}
-  write_json(path, {**facts, "metrics": rows})
+def _write(path, rows, facts):
+  """evaluation.json: each number with all that it depends on."""
+  metrics = {name: _plain(row._asdict()) | facts for name, row in rows.items()}
+  write_json(path, {**facts, "metrics": metrics})
   say(f"Written: {path}")
+
+
+def _plain(fields):
+  """JSON has no infinities: they become strings, as in the records of a run."""
+  infinite = lambda value: isinstance(value, float) and not math.isfinite(value)  # noqa: E731
+  return {name: str(value) if infinite(value) else value for name, value in fields.items()}
 
 
 if __name__ == "__main__":

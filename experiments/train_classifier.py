@@ -37,35 +37,52 @@ def main(argv=None):
 
 
 def _run(values) -> int:
-  from gan import datasets, features
+  from gan import datasets
 
-  if values.epochs < 1:
-    raise UserError(f"--epochs={values.epochs} must be above 0")
-  if not 0 <= values.seed < 2**32:
-    raise UserError(f"--seed={values.seed} must be at least 0 and below 2^32")
+  _check_values(values)
   common.use_compilation_cache()
   train, test = (datasets.load(values.dataset, s, values.data_dir) for s in ("train", "test"))
-  _check(train)
-  out = pathlib.Path(values.out or f"runs/extractors/{train.name}.npz")
-  writable_folder(out.parent)
+  _check_images(train)
+  _check_images(test)
+  out = _writable(pathlib.Path(values.out or f"runs/extractors/{train.name}.npz"))
   params = _fit(train, values.epochs, values.seed)
   about = {"dataset": train.name, "image_shape": train.images.shape[1:]}
   about |= {"num_classes": train.num_classes, "epochs": values.epochs, "seed": values.seed}
-  features.save(out, params, about)
-  extractor = features.load(str(out))
-  accuracy = np.mean(extractor.extract(test.images).probabilities.argmax(1) == test.labels)
-  features.save(out, params, about | {"test_accuracy": round(float(accuracy), 4)})
-  size = out.stat().st_size
-  print(f"{out}: {accuracy:.2%} of {len(test.images):,} test images right, {size:,} bytes")
-  print(f"extractor {features.load(str(out)).digest}")
+  _write(out, params, about, test)
   return common.OK
 
 
-def _check(dataset):
+def _check_values(values):
+  if values.epochs < 1:
+    raise UserError(f"--epochs={values.epochs} must be above 0")
+  # The seed above it is that of the batches.
+  if not 0 <= values.seed < 2**32 - 1:
+    raise UserError(f"--seed={values.seed} must be at least 0 and below 2^32 - 1")
+
+
+def _check_images(dataset):
   if dataset.labels is None or dataset.images.ndim != 4:
     raise UserError(f"{dataset.name} has no labelled images, which a classifier learns from")
   if dataset.images.shape[1] % 4:
     raise UserError(f"images of {dataset.name} are {dataset.images.shape[1]} pixels: use 4 n")
+
+
+def _writable(path):
+  if path.is_dir():
+    raise UserError(f"--out={path} is a folder: name a file, {path / 'extractor.npz'}")
+  return writable_folder(path.parent) / path.name
+
+
+def _write(out, params, about, test):
+  """The accuracy is that of the rounded weights, which metrics will use."""
+  from gan import features
+
+  extractor = features.from_bytes(features.to_bytes(params, about), out)
+  accuracy = np.mean(extractor.extract(test.images).probabilities.argmax(axis=1) == test.labels)
+  content = features.to_bytes(params, about | {"test_accuracy": round(float(accuracy), 4)})
+  out.write_bytes(content)
+  print(f"{out}: {accuracy:.2%} of {len(test.images):,} test images right, {len(content):,} bytes")
+  print(f"extractor {features.load(out).digest}")
 
 
 def _fit(dataset, epochs, seed):
@@ -73,29 +90,36 @@ def _fit(dataset, epochs, seed):
   from gan.models import classifier
 
   network = classifier.build(dataset.images.shape[1:], dataset.num_classes)
-  steps_per_epoch = len(dataset.images) // BATCH_SIZE
-  rate = optax.cosine_decay_schedule(LEARNING_RATE, epochs * steps_per_epoch)
+  batches = _batches(len(dataset.images), epochs, seed)  # [E, S, B]
+  rate = optax.cosine_decay_schedule(LEARNING_RATE, batches.shape[0] * batches.shape[1])
   optimizer = optax.adamw(rate, weight_decay=1e-4)
   params, _ = network.init(jax.random.key(seed))
-  state, step = (params, optimizer.init(params)), _make_step(network, optimizer)
-  rng, key = np.random.default_rng(seed), jax.random.key(seed + 1)
-  for epoch in range(epochs):
-    order = rng.permutation(len(dataset.images))[: steps_per_epoch * BATCH_SIZE]
-    batches = tqdm(
-      order.reshape(-1, BATCH_SIZE),
-      f"epoch {epoch + 1}/{epochs}",
-      disable=not sys.stderr.isatty(),
-    )
-    losses = []
-    for i, batch in enumerate(batches):
-      step_key = jax.random.fold_in(key, epoch * steps_per_epoch + i)
-      state, loss = step(state, dataset.images[batch], dataset.labels[batch], step_key)
-      losses.append(loss)
-    say(f"epoch {epoch + 1}/{epochs}: loss {np.mean(jax.device_get(losses)):.4f}")
+  state = params, optimizer.init(params)
+  step = _make_step(network, optimizer, jax.random.key(seed + 1))
+  for epoch, chosen in enumerate(batches):
+    name = f"epoch {epoch + 1}/{epochs}"
+    state, loss = _train_epoch(step, state, dataset, chosen, epoch * len(chosen), name)
+    say(f"{name}: loss {loss:.4f}")
   return state[0]
 
 
-def _make_step(network, optimizer):
+def _batches(count, epochs, seed):
+  rng, size = np.random.default_rng(seed), min(BATCH_SIZE, count)
+  orders = [rng.permutation(count)[: count // size * size] for _ in range(epochs)]
+  return np.stack(orders).reshape(epochs, -1, size)
+
+
+def _train_epoch(step, state, dataset, batches, first, name):
+  """Returns the state after the batches [S, B], the first of which has the number `first`."""
+  losses = []
+  bar = tqdm(batches, name, disable=not sys.stderr.isatty())
+  for number, batch in enumerate(bar, start=first):
+    state, loss = step(state, dataset.images[batch], dataset.labels[batch], number)
+    losses.append(loss)
+  return state, np.mean(jax.device_get(losses))
+
+
+def _make_step(network, optimizer, key):
   from gan import features
 
   def loss(params, images, labels, key):
@@ -105,9 +129,10 @@ def _make_step(network, optimizer):
     return jnp.mean(optax.softmax_cross_entropy_with_integer_labels(logits, labels))
 
   @jax.jit
-  def step(state, images, labels, key):
+  def step(state, images, labels, number):
     params, opt_state = state
-    value, grads = jax.value_and_grad(loss)(params, images, labels, key)
+    step_key = jax.random.fold_in(key, number)
+    value, grads = jax.value_and_grad(loss)(params, images, labels, step_key)
     changes, opt_state = optimizer.update(grads, opt_state, params)
     return (optax.apply_updates(params, changes), opt_state), value
 

@@ -9,8 +9,8 @@ of Statistics 17, 1989).
 
 import functools
 import hashlib
+import os
 import pathlib
-import zipfile
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
@@ -23,6 +23,7 @@ from gan.features import Extractor
 from gan.metrics import METRICS, Data, Sample, Value
 
 HALVES = 10
+LEAST_REFERENCE = 6  # density_coverage needs five neighbours
 MIXTURES = {"ring": (ring.centres(), ring.SIGMA), "grid": (grid.centres(), grid.SIGMA)}
 # What a run measures of itself: seconds at a few thousand samples.
 QUICK = (
@@ -48,11 +49,10 @@ def see(examples: np.ndarray, extractor: Extractor | None) -> Sample:
   """
   if extractor is None:
     return Sample(examples)
-  channels = examples.shape[-1] if examples.ndim == 4 else 1
-  if channels == 1 or extractor.image_shape[-1] != 1:
+  if extractor.image_shape != (*examples.shape[1:3], 1) or examples.shape[3:] == (1,):
     return Sample(examples, *extractor.extract(examples))
-  seen = [extractor.extract(examples[..., i : i + 1]) for i in range(channels)]
-  features, probabilities = zip(*seen, strict=True)
+  channels = np.split(examples, examples.shape[-1], axis=-1)
+  features, probabilities = zip(*map(extractor.extract, channels), strict=True)
   return Sample(examples, np.concatenate(features, axis=1), np.stack(probabilities, axis=1))
 
 
@@ -88,19 +88,27 @@ def _see_data(images, extractor) -> Sample:
     return Sample(images)
   digest = hashlib.sha256(np.ascontiguousarray(images).data).hexdigest()[:16]
   path = environment.cache_folder() / "features" / f"{digest}-{extractor.digest}.npz"
-  try:
-    with np.load(path) as archive:
-      return Sample(images, archive["features"], archive["probabilities"])
-  except (OSError, ValueError, KeyError, zipfile.BadZipFile):  # absent or damaged
+  kept = _kept(path)
+  if kept is None or len(kept["features"]) != len(images):
     sample = see(images, extractor)
     _keep(path, features=sample.features, probabilities=sample.probabilities)
     return sample
+  return Sample(images, kept["features"], kept["probabilities"])
+
+
+def _kept(path: pathlib.Path) -> dict[str, np.ndarray] | None:
+  """The arrays of a file, or None where it is absent or damaged."""
+  try:
+    with np.load(path) as archive:
+      return {name: archive[name] for name in ("features", "probabilities")}
+  except features.DAMAGE:
+    return None
 
 
 def _keep(path: pathlib.Path, **arrays) -> None:
+  part = path.with_suffix(f".{os.getpid()}.part")
   try:
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_suffix(".part")
     with open(part, "wb") as file:
       np.savez(file, **arrays)
     part.replace(path)
@@ -178,9 +186,52 @@ def floors(data: Data, names: Iterable[str], count: int, seed: int) -> dict[str,
 
 
 def held_out_sample(data: Data, count: int, seed: int) -> Sample:
-  """Returns `count` held-out examples, or all where there are fewer."""
+  """Returns `count` held-out examples in random order, or all where there are fewer."""
   order = np.random.default_rng(seed).permutation(len(data.held_out.examples))
-  return data.held_out.rows(np.sort(order[:count]))
+  return data.held_out.rows(order[:count])
+
+
+class Row(NamedTuple):
+  """A number of the table.
+
+  Attributes:
+    value: what the fakes score.
+    low: lower end of the 95 % interval, None where the metric gives no error.
+    high: its upper end.
+    floor: what a perfect sampler scores, None where that is not known.
+    better: "lower", "higher", "floor" (the nearer to it the better), or None.
+  """
+
+  value: float
+  low: float | None
+  high: float | None
+  floor: float | None
+  better: str | None
+
+
+def rows(data: Data, fake: Sample, names: Iterable[str], seed: int) -> dict[str, Row]:
+  """Returns the numbers of the metrics `names` with their intervals beside their floors.
+
+  Args:
+    data: what the fakes are measured against.
+    fake: the fakes.
+    names: keys of METRICS that apply to the data.
+    seed: of all that is random.
+  """
+  names = list(names)
+  perfect = floors(data, names, len(fake.examples), seed)
+  floor = {name: value.value for name, value in perfect.items()}
+  return {
+    name: Row(value.value, *_interval(value), floor.get(name), better(name))
+    for name, value in measure(data, fake, names, seed, errors=True).items()
+  }
+
+
+def _interval(value):
+  if value.standard_error is None:
+    return None, None
+  half = 1.96 * value.standard_error
+  return value.value - half, value.value + half
 
 
 class Evaluator(NamedTuple):
@@ -218,11 +269,13 @@ def make_evaluator(
     seed: of the choice of the reference.
   """
   extractor, notice = find_extractor(train)
+  if notice and train.name not in MIXTURES:
+    return None, f"No metrics while training: {notice}."
+  if len(train.images) < LEAST_REFERENCE:
+    return None, f"No metrics while training: {len(train.images)} training examples are too few."
   order = np.random.default_rng(seed).permutation(len(train.images))
   reference = train._replace(images=train.images[np.sort(order[:count])], labels=None)
   data = make_data(reference, None, extractor, count, seed)
-  if not set(applicable(data)) & set(QUICK):
-    return None, f"No metrics while training: {notice}."
   facts = {
     "eval_samples": count,
     "reference_samples": len(reference.images),
@@ -240,10 +293,11 @@ def find_extractor(dataset: datasets.Dataset) -> tuple[Extractor | None, str]:
     return None, "points need none"
   if name not in features.shipped():
     return None, f"no extractor of {name} comes with the package"
-  extractor = features.load(name)
-  shape = dataset.images.shape[1:3]
-  if shape != extractor.image_shape[:2]:
-    return None, f"images are {shape[0]}x{shape[1]}, the extractor of {name} takes other sizes"
+  extractor, shape = features.load(name), dataset.images.shape[1:]
+  stacked = name != dataset.name.removesuffix("_subset")
+  if extractor.image_shape != ((*shape[:2], 1) if stacked else shape):
+    sizes = ["x".join(map(str, size)) for size in (shape, extractor.image_shape)]
+    return None, f"images are {sizes[0]}, and the extractor of {name} takes {sizes[1]}"
   return extractor, ""
 
 

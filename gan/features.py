@@ -12,6 +12,7 @@ import json
 import os
 import pathlib
 import zipfile
+import zlib
 from typing import Any, NamedTuple
 
 import jax
@@ -28,6 +29,9 @@ SHIPPED = pathlib.Path(__file__).parent / "extractors"
 BATCH_SIZE = 500
 # Data sets that a classifier of another one sees channel by channel.
 STACKED = {"stacked_mnist": "mnist"}
+# What reading a damaged archive of arrays raises.
+DAMAGE = (OSError, EOFError, ValueError, KeyError, NotImplementedError)
+DAMAGE += (zipfile.BadZipFile, zlib.error)
 
 
 class Features(NamedTuple):
@@ -103,32 +107,57 @@ def _shape(shape):
   return "x".join(map(str, shape))
 
 
-def save(path: pathlib.Path, params: Any, about: dict[str, Any]) -> None:
-  """Writes weights, rounded to float16, and a description; equal weights give equal bytes."""
+def to_bytes(params: Any, about: dict[str, Any]) -> bytes:
+  """Returns a file of weights, rounded to float16, and a description; equal weights, equal bytes.
+
+  Args:
+    params: of `classifier.build`.
+    about: at least "dataset", "image_shape" and "num_classes".
+  """
   arrays = {
     "/".join(name): np.asarray(value, np.float16) for name, value in flatten_dict(params).items()
   }
-  with open(path, "wb") as file:
-    np.savez_compressed(file, about=json.dumps(about, sort_keys=True), **arrays)
+  file = io.BytesIO()
+  np.savez_compressed(file, about=json.dumps(about, sort_keys=True), **arrays)
+  return file.getvalue()
+
+
+def from_bytes(content: bytes, where: str | os.PathLike) -> Extractor:
+  """Returns the extractor that a file describes.
+
+  Args:
+    content: of `to_bytes`.
+    where: what to call the file in an error.
+
+  Raises:
+    UserError: it is another file, or damaged.
+  """
+  try:
+    return _parse(content)
+  except (*DAMAGE, AttributeError, TypeError) as error:
+    line = str(error).split("\n")[0] or type(error).__name__
+    raise UserError(
+      f"{where} is no extractor or is damaged ({line}): train one by "
+      "python -m experiments.train_classifier"
+    ) from error
 
 
 def load(name: str | os.PathLike) -> Extractor:
   """Returns the shipped extractor of a data set, or one from a file.
 
   Args:
-    name: "mnist", "fashion_mnist", "digits", or the path of a file that `save` wrote.
+    name: "mnist", "fashion_mnist", "digits", or the path of a file of `to_bytes`.
 
   Raises:
     UserError: there is none of this name; the file is damaged.
   """
-  path = SHIPPED / f"{name}.npz"
-  path = path if path.is_file() else pathlib.Path(name)
+  path = SHIPPED / f"{name}.npz" if name in shipped() else pathlib.Path(name)
   if not path.is_file():
     raise UserError(
       f"no extractor {name}: there are {', '.join(shipped())}; for another data set train one "
       "(python -m experiments.train_classifier) and give --extractor=FILE"
     )
-  return _read(path)
+  return from_bytes(path.read_bytes(), path)
 
 
 def shipped() -> list[str]:
@@ -142,26 +171,21 @@ def for_dataset(dataset: str) -> str:
   return STACKED.get(whole, whole)
 
 
-def _read(path) -> Extractor:
-  content = path.read_bytes()
-  try:
-    with np.load(io.BytesIO(content), allow_pickle=False) as archive:
-      about = json.loads(str(archive["about"]))
-      arrays = {tuple(n.split("/")): archive[n] for n in archive if n != "about"}
-    shape = tuple(about["image_shape"])
-    network = classifier.build(shape, about["num_classes"])
-    params = jax.tree.map(lambda array: jnp.asarray(array, jnp.float32), unflatten_dict(arrays))
-    _check_weights(network, params)
-  except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
-    raise UserError(
-      f"{path} is no extractor or is damaged ({error}): train one by "
-      "python -m experiments.train_classifier"
-    ) from error
+def _parse(content) -> Extractor:
+  with np.load(io.BytesIO(content), allow_pickle=False) as archive:
+    about = json.loads(str(archive["about"]))
+    arrays = {tuple(name.split("/")): archive[name] for name in archive if name != "about"}
+  shape = tuple(map(int, about["image_shape"]))
+  network = classifier.build(shape, about["num_classes"])
+  params = jax.tree.map(lambda array: jnp.asarray(array, jnp.float32), unflatten_dict(arrays))
+  _check_weights(network, params)
   digest = hashlib.sha256(content).hexdigest()[:12]
-  return Extractor(digest, about["dataset"], shape, about, network, params)
+  return Extractor(digest, str(about["dataset"]), shape, about, network, params)
 
 
 def _check_weights(network, params):
   expected = jax.eval_shape(network.init, jax.random.key(0))[0]
   if jax.tree.map(jnp.shape, params) != jax.tree.map(jnp.shape, expected):
     raise ValueError("its weights do not fit the classifier")
+  if not all(jnp.isfinite(array).all() for array in jax.tree.leaves(params)):
+    raise ValueError("its weights hold NaN or infinity")

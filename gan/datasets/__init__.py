@@ -3,10 +3,10 @@
 import functools
 
 from gan.datasets import auto, base, digits, grid, named, resize, ring, stacked_mnist
-from gan.datasets.base import Dataset
+from gan.datasets.base import Dataset, digest
 from gan.errors import UserError
 
-__all__ = ["DATASETS", "Dataset", "load"]
+__all__ = ["DATASETS", "Dataset", "digest", "load"]
 
 DATASETS = {
   "auto": auto.load,

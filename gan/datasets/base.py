@@ -1,5 +1,6 @@
 """What every source of data returns, and what all of them share: splits, checks, sizes."""
 
+import hashlib
 import re
 from typing import NamedTuple
 
@@ -40,6 +41,13 @@ class UnavailableError(UserError):
 
 class UnknownError(UserError):
   """No source has a data set of this name; the message is a hint at the next best name, or ""."""
+
+
+def digest(dataset: Dataset) -> str:
+  """Returns 16 hexadecimal digits that name the images and labels of a data set."""
+  content = hashlib.sha256(np.ascontiguousarray(dataset.images).data)
+  content.update(b"" if dataset.labels is None else np.ascontiguousarray(dataset.labels).data)
+  return content.hexdigest()[:16]
 
 
 def parse_split(split: str) -> tuple[str, slice]:

@@ -98,7 +98,7 @@ def _frechet_distance(data, fake, rng):
 
 
 def _frechet_infinity(data, fake, rng):
-  counts = len(fake.examples) * np.arange(1, 5) // 4
+  counts = np.maximum(len(fake.examples) * np.arange(1, 5) // 4, 2)
   infinity, counts, values = frechet_infinity(
     data.reference.features, fake.features, rng, counts=counts
   )
@@ -195,6 +195,12 @@ def _memorisation(data, fake, rng):
   return {"memorisation_ratio": Value(result.ratio)}
 
 
+def _perfect_memorisation(data, count, rng):
+  """The median distance of held-out data, over itself."""
+  del data, count, rng
+  return {"memorisation_ratio": Value(1.0)}
+
+
 def _pixels(sample):
   """[N, H W C] in [0, 1]."""
   return sample.examples.reshape(len(sample.examples), -1) / 255
@@ -269,5 +275,6 @@ METRICS: dict[str, Metric] = {
     {"memorisation_ratio": "floor"},
     lambda data: _has_features(data) and data.held_out is not None,
     resample=False,
+    perfect=_perfect_memorisation,
   ),
 }
