@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+import threadpoolctl
 
 from gan import datasets, evaluate, features
 from gan.errors import UserError
@@ -26,7 +27,8 @@ ONE += ("parzen_log_likelihood",)
 @pytest.fixture(scope="module", autouse=True)
 def own_cache(tmp_path_factory):
   """The cache folder is empty, and is not the user's."""
-  with pytest.MonkeyPatch.context() as patch:
+  # Threads that wait for a processor which another process has are slower than none.
+  with threadpoolctl.threadpool_limits(1), pytest.MonkeyPatch.context() as patch:
     patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
     yield
 

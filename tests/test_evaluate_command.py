@@ -8,6 +8,7 @@ import jax
 import kill_and_resume
 import numpy as np
 import pytest
+import threadpoolctl
 from PIL import Image
 
 from experiments import common, evaluate, mnist, ring
@@ -45,7 +46,8 @@ def own_cache_and_tiny_mlp(tmp_path_factory):
     generator = mlp.Generator(spec.image_shape, **shared)
     return to_networks(generator, mlp.Discriminator(**shared), spec)
 
-  with pytest.MonkeyPatch.context() as patch:
+  # Threads that wait for a processor which another process has are slower than none.
+  with threadpoolctl.threadpool_limits(1), pytest.MonkeyPatch.context() as patch:
     patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
     patch.setitem(models.MODELS, "mlp", models.Model(build))
     before = jax.config.jax_persistent_cache_min_compile_time_secs
