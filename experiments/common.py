@@ -20,7 +20,17 @@ from gan.presets import PRESETS
 from gan.progress import say
 
 # Fields that an experiment chooses for its own model; another model starts from Config's.
-TUNED = ("width", "discriminator_norm", "generator_learning_rate", "discriminator_learning_rate")
+TUNED = (
+  "width",
+  "discriminator_norm",
+  "discriminator_hidden",
+  "latent_dim",
+  "generator_learning_rate",
+  "discriminator_learning_rate",
+  "b1",
+  "b2",
+  "ema_decay",
+)
 
 OK, BAD_INPUT, DIVERGED, INTERRUPTED, CLOSED_PIPE = 0, 2, 3, 130, 141
 

@@ -14,16 +14,22 @@ import sys
 from experiments import common
 from gan.config import Config
 
+# Chosen on the classifier score and the Frechet distance after 1,500 to 2,000 steps of `nonsat`.
 DEFAULTS = Config(
   dataset="auto",
   model="dcgan",
-  width=32,  # 32 and 64 channels: twice as many steps in five minutes as with 64 and 128
+  width=32,  # 32 and 64 channels: twice as many steps in a minute as with 64 and 128
+  discriminator_hidden=256,  # without it D is too weak to see that images are no digits
+  latent_dim=8,  # digits have few degrees of freedom; more latents make more images between them
   loss="nonsat",
-  generator_learning_rate=1e-3,
+  generator_learning_rate=2e-3,
   discriminator_learning_rate=1e-3,
-  steps=3500,
+  b1=0.0,  # momentum turns the two players around each other
+  b2=0.99,
+  ema_decay=0.998,
+  steps=4000,
   sample_every=500,
-  eval_every=500,
+  eval_every=1000,
 )
 
 

@@ -78,6 +78,9 @@ class Config:
   discriminator_norm: str | None = option(
     None, "model", "normalisation in the discriminator (dcgan: none)", choices=models.NORMS
   )
+  discriminator_hidden: int | None = option(
+    None, "model", "units of a dense layer before D's logit (dcgan: no such layer)", positive=True
+  )
   conditional: bool = option(False, "model", "give the class labels to both players")
   latent: str = option("normal", "model", "distribution of the latents", choices=LATENTS)
   latent_dim: int = option(64, "model", "length of a latent", positive=True)
@@ -287,6 +290,7 @@ def _build_gan(config, info, axis_name):
     num_classes=info.num_classes if config.conditional else 0,
     width=config.width,
     discriminator_norm=config.discriminator_norm,
+    discriminator_hidden=config.discriminator_hidden,
     pixel_mean=info.pixel_mean,
     dtype=PRECISIONS[config.precision],
     axis_name=axis_name,

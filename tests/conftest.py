@@ -1,18 +1,22 @@
-"""Two CPU devices, no silent rank promotion, and a compilation cache shared between tests."""
+"""Two CPU devices, no silent rank promotion, and caches shared between tests, none the user's."""
 
 import os
 import pathlib
 import tempfile
 
-import jax
-import pytest
+# Before NumPy is loaded. Threads of its products wait for each other where workers share cores.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+CACHE = os.path.join(tempfile.gettempdir(), f"gan-tests-{os.getuid()}")
+os.environ["XDG_CACHE_HOME"] = CACHE
+
+import jax  # noqa: E402
+import pytest  # noqa: E402
 
 jax.config.update("jax_platforms", "cpu")
 jax.config.update("jax_num_cpu_devices", 2)
 jax.config.update("jax_numpy_rank_promotion", "raise")
-jax.config.update(
-  "jax_compilation_cache_dir", os.path.join(tempfile.gettempdir(), f"gan-tests-xla-{os.getuid()}")
-)
+jax.config.update("jax_compilation_cache_dir", os.path.join(CACHE, "xla"))
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
 
 

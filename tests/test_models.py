@@ -434,6 +434,13 @@ def test_goodfellow_discriminator_is_the_largest_of_five_pieces():
 # What a model refuses.
 
 
+def test_a_hidden_layer_joins_the_features_to_the_logit():
+  spec = ModelSpec((28, 28, 1), width=4, discriminator_hidden=5)
+  params, _ = models.build("dcgan", spec, "normal").discriminator.init(jax.random.key(0))
+  shapes = [params[f"Dense_{i}"]["Dense_0"]["kernel"].shape for i in range(2)]
+  assert shapes == [(7 * 7 * 8, 5), (5, 1)]
+
+
 @pytest.mark.parametrize(
   ("name", "changes", "says"),
   [
@@ -454,6 +461,11 @@ def test_goodfellow_discriminator_is_the_largest_of_five_pieces():
     ("tutorial_dcgan", {"width": 64}, "no --width"),
     ("tutorial_dcgan", {"discriminator_norm": "none"}, "no --discriminator_norm"),
     ("points", {"discriminator_norm": "none"}, "no --discriminator_norm"),
+    *(
+      (name, {"discriminator_hidden": 8}, "no --discriminator_hidden")
+      for name in EVERY
+      if name != "dcgan"
+    ),
     *((name, {"image_shape": (2,)}, "--model=points") for name in EVERY if name != "points"),
   ],
 )

@@ -91,6 +91,7 @@ class Discriminator(nn.Module):
   Attributes:
     channels: of every layer; each halves the side. The first has no normalisation.
     norm: "none", "batch" or "layer".
+    hidden: units of a dense layer before the logit, 0 for none.
     conv_bias: whether convolutions without normalisation have a bias.
     output_bias: whether the last layer has a bias.
     kernel_init: initialiser of the convolutions; None for PyTorch's default.
@@ -100,6 +101,7 @@ class Discriminator(nn.Module):
 
   channels: tuple[int, ...]
   norm: str = "none"
+  hidden: int = 0
   conv_bias: bool = True
   output_bias: bool = True
   kernel_init: Callable[..., Array] | None = DCGAN_INIT
@@ -123,6 +125,9 @@ class Discriminator(nn.Module):
       normalise = Norm(norm, self.scale_init, axis_name=self.axis_name, dtype=self.dtype)
       hidden = leaky_relu(normalise(hidden, train=train))
     hidden = hidden.reshape(hidden.shape[0], -1)
+    if self.hidden:
+      dense = Dense(self.hidden, kernel_init=self.kernel_init, dtype=self.dtype)
+      hidden = leaky_relu(dense(hidden))
     output = Dense(1, use_bias=self.output_bias, kernel_init=self.output_init, dtype=self.dtype)
     logits = output(hidden)[:, 0].astype(jnp.float32)
     return logits + ClassScore(self.num_classes)(hidden, labels) if self.num_classes else logits
@@ -140,7 +145,12 @@ def build(spec: ModelSpec) -> tuple[Network, Network]:
   shared = _shared(spec)
   return to_networks(
     Generator(spec.image_shape, channels[::-1], **shared),
-    Discriminator(channels, norm=spec.discriminator_norm or "none", **shared),
+    Discriminator(
+      channels,
+      norm=spec.discriminator_norm or "none",
+      hidden=spec.discriminator_hidden or 0,
+      **shared,
+    ),
     spec,
   )
 
@@ -194,7 +204,7 @@ def _shared(spec):
 
 def _require_64_pixels(model, spec):
   require_images(model, spec)
-  refuse(model, width=spec.width, discriminator_norm=spec.discriminator_norm)
+  refuse(model, spec, "width", "discriminator_norm", "discriminator_hidden")
   if spec.image_shape[0] != 64:
     raise UserError(
       f"--model={model} makes images of 64x64, not {spec.image_shape[0]}x{spec.image_shape[0]}: "

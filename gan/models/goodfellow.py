@@ -87,7 +87,7 @@ class Discriminator(nn.Module):
 def build(spec: ModelSpec) -> tuple[Network, Network]:
   """Returns (generator, discriminator) for images in [0, 1] of any size."""
   require_images("goodfellow", spec)
-  refuse("goodfellow", width=spec.width, discriminator_norm=spec.discriminator_norm)
+  refuse("goodfellow", spec, "width", "discriminator_norm", "discriminator_hidden")
   shared = {"num_classes": spec.num_classes, "dtype": spec.dtype}
   generator = Generator(spec.image_shape, marginal_logits(spec.pixel_mean), **shared)
   return to_networks(generator, Discriminator(**shared), spec)

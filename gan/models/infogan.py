@@ -72,7 +72,7 @@ class Discriminator(nn.Module):
 def build(spec: ModelSpec) -> tuple[Network, Network]:
   """Returns (generator, discriminator) for images in [0, 1] with sides divisible by 4."""
   require_images("infogan", spec)
-  refuse("infogan", width=spec.width)
+  refuse("infogan", spec, "width", "discriminator_hidden")
   if spec.image_shape[0] % 4:
     raise UserError(
       f"--model=infogan cannot make images of {spec.image_shape[0]}x{spec.image_shape[0]}: "

@@ -63,6 +63,6 @@ class Discriminator(nn.Module):
 def build(spec: ModelSpec) -> tuple[Network, Network]:
   """Returns (generator, discriminator) for images of any size and number of channels."""
   require_images("mlp", spec)
-  refuse("mlp", width=spec.width, discriminator_norm=spec.discriminator_norm)
+  refuse("mlp", spec, "width", "discriminator_norm", "discriminator_hidden")
   shared = {"num_classes": spec.num_classes, "dtype": spec.dtype}
   return to_networks(Generator(spec.image_shape, **shared), Discriminator(**shared), spec)

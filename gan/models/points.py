@@ -10,7 +10,7 @@ from gan.networks import Network
 
 def build(spec: ModelSpec) -> tuple[Network, Network]:
   """Returns (generator, discriminator), each with two hidden layers of `width` units (128)."""
-  refuse("points", discriminator_norm=spec.discriminator_norm)
+  refuse("points", spec, "discriminator_norm", "discriminator_hidden")
   if len(spec.image_shape) != 1:
     raise UserError("--model=points makes points, not images: use --model=mlp or --model=dcgan")
   shared = {

@@ -18,6 +18,7 @@ class ModelSpec(NamedTuple):
     num_classes: labels 0 .. num_classes - 1 are given to both players; 0 for none.
     width: channels of the first layer of the discriminator; None for the model's own.
     discriminator_norm: one of NORMS; None for the model's own.
+    discriminator_hidden: units of a dense layer before the discriminator's logit; None for none.
     pixel_mean: [*image_shape] mean of the data in [0, 1], for models that start from it, or None.
     dtype: float32 or bfloat16, in which activations are computed; parameters are float32.
     axis_name: mapped axes over which batch statistics are averaged.
@@ -28,6 +29,7 @@ class ModelSpec(NamedTuple):
   num_classes: int = 0
   width: int | None = None
   discriminator_norm: str | None = None
+  discriminator_hidden: int | None = None
   pixel_mean: np.ndarray | None = None
   dtype: Any = jnp.float32
   axis_name: Any = ()
@@ -56,9 +58,10 @@ def require_images(model: str, spec: ModelSpec):
     )
 
 
-def refuse(model: str, **options):
-  """Raises UserError for an option that was given and that this model does not have."""
-  for name, value in options.items():
+def refuse(model: str, spec: ModelSpec, *names: str):
+  """Raises UserError for an option of `names` that was given: this model does not have it."""
+  for name in names:
+    value = getattr(spec, name)
     if value is not None:
       raise UserError(f"--model={model} has no --{name} (given: {value}): leave the flag out")
 
