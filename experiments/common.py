@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 import jax
 from absl import flags, logging
 
-from gan.config import Config, determining, fingerprint, validate
+from gan.config import Config, determining, fingerprint, unread_rates, validate
 from gan.environment import cache_folder
 from gan.errors import UserError
 from gan.presets import PRESETS
@@ -78,7 +78,10 @@ class Command:
       if self.values[field.name].present
     }
     start = starting_point(defaults, self.values.preset, given.get("model", defaults.model))
-    return dataclasses.replace(start, **given)
+    config = dataclasses.replace(start, **given)
+    # What was chosen for one optimiser is no choice of the user's for another.
+    unread = {name: getattr(Config(), name) for name in unread_rates(config) if name not in given}
+    return dataclasses.replace(config, **unread)
 
   def run(self, main: Callable[[], int], argv: Sequence[str] | None = None) -> int:
     """Parses the flags and runs `main`; returns the exit code, and prints errors in one line."""
@@ -125,7 +128,7 @@ def starting_point(defaults: Config, preset: str | None, model: str) -> Config:
   """Returns the config that given flags change.
 
   A preset is exact: of the experiment it takes the data set, how it is evaluated and nothing that
-  was tuned. A model that is not the experiment's own starts from Config's width and rates.
+  was tuned. A model that is not the experiment's own starts from Config's values of all in TUNED.
   """
   if preset:
     kept = {name: getattr(defaults, name) for name in ("dataset", "eval_every", "eval_samples")}

@@ -4,10 +4,10 @@
   python -m experiments.evaluate --real=A.npz --fake=B.npz
 
 Prints a table and writes evaluation.json. A row has the value, its 95 % interval where the metric
-has an error, and the floor: what held-out data score in the place of the fakes, or a perfect
-sampler where that is known. Both stand at their sample counts. A run is measured by its averaged
-generator on the data that it was trained on; sets are .npz files or folders of images, and a test
-split of the real ones gives the floors.
+has an error (Student's t, ten halves), and the floor: what held-out data score in the place of the
+fakes, or a perfect sampler where that is known. Both stand at their sample counts. A run is
+measured by its averaged generator on the data that it was trained on; sets are .npz files or
+folders of images, and a test split of the real ones gives the floors.
 """
 
 import math
@@ -184,7 +184,7 @@ def _extractor(subject, values):
   from gan import features
 
   if values.extractor is None:
-    extractor, notice = _default_extractor(subject.train)
+    extractor, notice = _default_extractor(subject.train, named=bool(values.workdir))
     if notice and subject.train.images.ndim == 4:
       say(f"Metrics of features are left out: {notice}; --extractor=FILE names one.")
     return extractor
@@ -197,11 +197,11 @@ def _extractor(subject, values):
   return extractor
 
 
-def _default_extractor(train):
+def _default_extractor(train, named):
   """The data set's own; that of MNIST for sets without a name in its form, which is said."""
   from gan import evaluate
 
-  if train.name != "images":
+  if named:
     return evaluate.find_extractor(train)
   extractor, notice = evaluate.find_extractor(train._replace(name="mnist"))
   if extractor:

@@ -1,6 +1,6 @@
 """Trains the classifier that gives the metrics of a data set their features.
 
-  python -m experiments.train_classifier --dataset=mnist --out=gan/extractors/mnist.npz
+  python -m experiments.train_classifier --dataset=mnist
 
 Writes its weights in float16 with what they were trained on, and prints the accuracy of these
 weights on the test images. An epoch of MNIST takes about 25 seconds on two CPU cores. The same seed

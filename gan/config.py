@@ -79,7 +79,7 @@ class Config:
     None, "model", "normalisation in the discriminator (dcgan: none)", choices=models.NORMS
   )
   discriminator_hidden: int | None = option(
-    None, "model", "units of a dense layer before D's logit (dcgan: no such layer)", positive=True
+    None, "model", "units of a dense layer before D's logit (dcgan: 0, no such layer)", minimum=0
   )
   conditional: bool = option(False, "model", "give the class labels to both players")
   latent: str = option("normal", "model", "distribution of the latents", choices=LATENTS)
@@ -363,10 +363,19 @@ def _validate_options(config):
     _refuse_unused(config, name, "loss", takers)
   for name in ("penalty_weight", "penalty_every"):
     _refuse_unused(config, name, "penalty", [name for name in PENALTIES if name != "none"])
-  optimizers = {_optimizer_name(config, player) for player in ("generator", "discriminator")}
-  for name in ("b1", "b2", "momentum"):
+  for name in unread_rates(config):
     takers = [optimizer for optimizer, entry in OPTIMIZERS.items() if name in entry.rates]
-    _refuse_unused(config, name, "optimizer", takers, optimizers)
+    _refuse_unused(config, name, "optimizer", takers, _optimizers(config))
+
+
+def unread_rates(config: Config) -> list[str]:
+  """Returns which of b1, b2 and momentum no optimiser of the run reads."""
+  read = {rate for name in _optimizers(config) for rate in OPTIMIZERS[name].rates}
+  return [name for name in ("b1", "b2", "momentum") if name not in read]
+
+
+def _optimizers(config):
+  return {_optimizer_name(config, player) for player in ("generator", "discriminator")}
 
 
 def _refuse_unused(config, name, choice, takers, chosen=()):

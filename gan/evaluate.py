@@ -15,6 +15,7 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
+from scipy import stats
 
 from gan import datasets, environment, features
 from gan.datasets import grid, ring
@@ -23,6 +24,7 @@ from gan.features import Extractor
 from gan.metrics import METRICS, Data, Sample, Value
 
 HALVES = 10
+QUANTILE = float(stats.t.ppf(0.975, HALVES - 1))  # errors come from ten halves, or about ten blocks
 LEAST_REFERENCE = 6  # density_coverage needs five neighbours
 MIXTURES = {"ring": (ring.centres(), ring.SIGMA), "grid": (grid.centres(), grid.SIGMA)}
 # What a run measures of itself: seconds at a few thousand samples.
@@ -230,7 +232,7 @@ def rows(data: Data, fake: Sample, names: Iterable[str], seed: int) -> dict[str,
 def _interval(value):
   if value.standard_error is None:
     return None, None
-  half = 1.96 * value.standard_error
+  half = QUANTILE * value.standard_error
   return value.value - half, value.value + half
 
 
@@ -315,9 +317,10 @@ def best_and_last(records: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
   """Returns {name: {"last": [step, value], "best": [step, value]}} of evaluation records."""
   result = {}
   for name, direction in _directions().items():
+    points = [[record["step"], record[name]] for record in records if name in record]
     # An infinite value is a string in the records.
-    points = [[r["step"], r[name]] for r in records if isinstance(r.get(name), (int, float))]
-    if points and direction != "floor":
+    finite = [point for point in points if isinstance(point[1], (int, float))]
+    if finite and direction != "floor":
       choose = min if direction == "lower" else max
-      result[name] = {"last": points[-1], "best": choose(points, key=lambda point: point[1])}
+      result[name] = {"last": points[-1], "best": choose(finite, key=lambda point: point[1])}
   return result

@@ -7,7 +7,7 @@ metrics.jsonl      one JSON object a line: step counts in every unit, seconds, s
 evaluations.jsonl  the same for metrics of samples, with sample counts and extractor
 samples/           image grids from fixed latents
 checkpoints/       Orbax
-summary.json       status; last, lowest and highest value of every metric
+summary.json       status; best and last evaluation; last, lowest and highest value of every metric
 """
 
 import json
@@ -124,7 +124,12 @@ def _lock(path):
   Raises:
     UserError: another process has it.
   """
-  file = open(path / ".lock", "w")  # noqa: SIM115
+  try:
+    file = open(path / ".lock", "w")  # noqa: SIM115
+  except OSError as error:
+    raise UserError(
+      f"{path}/.lock cannot be written to ({error.strerror}): choose another folder"
+    ) from error
   try:
     if fcntl:
       fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

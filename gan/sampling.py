@@ -73,6 +73,15 @@ def draw(gan: Gan, state: GanState, latents: Array, labels: Array | None) -> Arr
   return images
 
 
+def is_finite(state: GanState) -> bool:
+  """Returns whether every weight and statistic of the averaged generator is a finite number.
+
+  Losses are of the weights before an update: they do not show what the latest one did.
+  """
+  leaves = jax.tree.leaves((state.ema_params, state.ema_model_state))
+  return all(bool(jnp.isfinite(leaf).all()) for leaf in leaves)
+
+
 def samples(
   gan: Gan, state: GanState, key: Key[Array, ""], count: int, labels: Int[np.ndarray, " n"] | None
 ) -> np.ndarray:

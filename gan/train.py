@@ -281,6 +281,8 @@ def _evaluate(run, state, record) -> dict[str, Any]:
   rng = np.random.default_rng(config.seed)
   labels = rng.choice(run.dataset.labels, count) if config.conditional else None
   key = jax.random.fold_in(_keys(config)[2], 1)
+  if not sampling.is_finite(state):
+    raise DivergedError(record)
   examples = sampling.samples(run.algorithm.gan, state, key, count, labels)
   counts = {name: record[name] for name in (*COUNTS, "dataset", "loss")}
   evaluation = counts | run.evaluator(examples)

@@ -39,7 +39,23 @@ def test_the_defaults_are_valid():
 
 @pytest.mark.parametrize("name", PRESETS)
 def test_every_preset_is_valid(name):
-  validate(dataclasses.replace(mnist.DEFAULTS, **PRESETS[name]))
+  validate(common.starting_point(mnist.DEFAULTS, name, PRESETS[name]["model"]))
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_values_chosen_for_one_optimiser_do_not_forbid_another(optimizer):
+  command = common.Command("")
+  command.add_config(mnist.DEFAULTS)
+  command.values(["mnist", f"--optimizer={optimizer}"])
+  validate(command.config(mnist.DEFAULTS))
+
+
+def test_a_rate_that_was_given_and_is_not_read_is_still_refused():
+  command = common.Command("")
+  command.add_config(mnist.DEFAULTS)
+  command.values(["mnist", "--optimizer=sgd", "--b1=0.3"])
+  with pytest.raises(UserError, match="--b1 has no meaning"):
+    validate(command.config(mnist.DEFAULTS))
 
 
 POSITIVE = [field.name for field in FIELDS if field.metadata["positive"]]

@@ -12,7 +12,7 @@ import kill_and_resume
 import pytest
 
 from experiments import mnist
-from gan import datasets, models, train
+from gan import datasets, models, train, trained
 from gan.checkpoint import Checkpoints
 from gan.config import Config
 from gan.errors import UserError
@@ -386,3 +386,19 @@ def test_drawing_from_a_run_leaves_what_its_training_is_writing(tmp_path):
   (half / "part").write_bytes(b"half of it")
   trained.load(tmp_path)
   assert (half / "part").read_bytes() == b"half of it"
+
+
+def test_a_generator_that_is_no_longer_finite_ends_the_run_as_diverged(tmp_path, monkeypatch):
+  # Losses are of the weights before an update, so only the samples show what the last one did.
+  monkeypatch.setattr(train.sampling, "is_finite", lambda state: False)
+  summary, _ = fit(tmp_path, steps=4, eval_every=2, eval_samples=50)
+  assert summary["status"] == "diverged at step 2"
+  assert not (tmp_path / "evaluations.jsonl").exists()
+
+
+def test_finite_says_of_every_weight_and_statistic_whether_it_is(tmp_path):
+  fit(tmp_path, steps=2)
+  state = trained.load(tmp_path).state
+  assert train.sampling.is_finite(state)
+  broken = jax.tree.map(lambda leaf: leaf * math.nan, state.ema_params)
+  assert not train.sampling.is_finite(state.replace(ema_params=broken))

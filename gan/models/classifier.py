@@ -1,4 +1,4 @@
-"""The small convolutional classifier whose last hidden layer serves as features of grey digits."""
+"""The small convolutional classifier whose last hidden layer serves as features of images."""
 
 import jax
 import jax.numpy as jnp

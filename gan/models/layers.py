@@ -49,10 +49,10 @@ def conv_transpose(
 
 
 # The two are adjoint, <g, conv(x, w)> = <conv_transpose(g, w), x>: each is the other's gradient in
-# its input, and the kernel's gradient is one function of (x, g). Said so, derivatives of any order
-# are made of these three. Automatic differentiation writes those of a transposed convolution, and
-# so the second ones of a convolution, with a dilated left side instead, for which XLA's CPU backend
-# has no fast path: 25 times slower.
+# its input, and the kernel's gradient is one function of (x, g). Said so, reverse derivatives of
+# any order are made of these three. Automatic differentiation writes those of a transposed
+# convolution, and so the second ones of a convolution, with a dilated left side instead, for which
+# XLA's CPU backend has no fast path: 25 times slower.
 
 
 def _kernel_gradient(images, cotangent, kernel, stride):
