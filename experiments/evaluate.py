@@ -10,7 +10,6 @@ measured by its averaged generator on the data that it was trained on; sets are 
 folders of images, and a test split of the real ones gives the floors.
 """
 
-import math
 import pathlib
 import sys
 from collections.abc import Callable
@@ -23,7 +22,7 @@ from tqdm import tqdm
 from experiments import common
 from gan.errors import UserError
 from gan.progress import say
-from gan.records import read_config, writable_folder, write_json
+from gan.records import plain, read_config, writable_folder, write_json
 
 
 class Subject(NamedTuple):
@@ -235,15 +234,12 @@ def _print_table(rows, facts):
 
 def _write(path, rows, facts):
   """evaluation.json: each number with all that it depends on."""
-  metrics = {name: _plain(row._asdict()) | facts for name, row in rows.items()}
-  write_json(path, {**facts, "metrics": metrics})
+  numbers = {
+    name: {field: plain(value) for field, value in row._asdict().items()} | facts
+    for name, row in rows.items()
+  }
+  write_json(path, {**facts, "metrics": numbers})
   say(f"Written: {path}")
-
-
-def _plain(fields):
-  """JSON has no infinities: they become strings, as in the records of a run."""
-  infinite = lambda value: isinstance(value, float) and not math.isfinite(value)  # noqa: E731
-  return {name: str(value) if infinite(value) else value for name, value in fields.items()}
 
 
 if __name__ == "__main__":

@@ -24,7 +24,6 @@ from gan.features import Extractor
 from gan.metrics import METRICS, Data, Sample, Value
 
 HALVES = 10
-QUANTILE = float(stats.t.ppf(0.975, HALVES - 1))  # errors come from ten halves, or about ten blocks
 LEAST_REFERENCE = 6  # density_coverage needs five neighbours
 MIXTURES = {"ring": (ring.centres(), ring.SIGMA), "grid": (grid.centres(), grid.SIGMA)}
 # What a run measures of itself: seconds at a few thousand samples.
@@ -232,7 +231,8 @@ def rows(data: Data, fake: Sample, names: Iterable[str], seed: int) -> dict[str,
 def _interval(value):
   if value.standard_error is None:
     return None, None
-  half = QUANTILE * value.standard_error
+  # Student's t, for errors come from ten halves or about ten blocks.
+  half = float(stats.t.ppf(0.975, HALVES - 1)) * value.standard_error
   return value.value - half, value.value + half
 
 

@@ -96,7 +96,7 @@ class RunFolder:
   def append(self, record: dict[str, Any], file: str = METRICS) -> None:
     """Adds a line to metrics.jsonl, or to EVALUATIONS."""
     with open(self.path / file, "a", encoding="utf-8") as stream:
-      stream.write(json.dumps({name: _plain(value) for name, value in record.items()}) + "\n")
+      stream.write(json.dumps({name: plain(value) for name, value in record.items()}) + "\n")
 
   def summarize(self, status: str, **facts: Any) -> dict[str, Any]:
     """Writes summary.json and returns it: status, facts, and the extremes of every metric."""
@@ -211,7 +211,7 @@ def _differences(old, new):
   ]
 
 
-def _plain(value):
+def plain(value: Any) -> Any:
   """Numbers as JSON has them: NaN and infinities, which it has not, become strings."""
   if isinstance(value, float) and not math.isfinite(value):
     return str(value)
