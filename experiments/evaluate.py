@@ -66,7 +66,7 @@ def _run(values) -> int:
   subject = _of_run(values) if values.workdir else _of_sets(values)
   extractor = _extractor(subject, values)
   data = evaluate.make_data(subject.train, subject.held_out, extractor, subject.count, values.seed)
-  names = _names(values.metrics, evaluate.applicable(data))
+  names = _names(_chosen(values), evaluate.applicable(data))
   fake = evaluate.see(subject.draw(), extractor)
   facts = subject.facts | _counts(subject, data) | {"seed": values.seed}
   facts |= {"extractor": extractor and extractor.digest}
@@ -86,7 +86,7 @@ def _check(values):
     raise UserError(f"--samples={values.samples} must be above 0")
   if not 0 <= values.seed < 2**32:
     raise UserError(f"--seed={values.seed} must be at least 0 and below 2^32")
-  _check_names(values.metrics)
+  _check_names(_chosen(values))
   if values.workdir:
     read_config(values.workdir)
   for path in filter(None, (values.real, values.fake)):
@@ -94,21 +94,26 @@ def _check(values):
       raise UserError(f"{path} does not exist: name a .npz or a folder of images")
 
 
-def _check_names(metrics):
+def _chosen(values) -> list[str]:
+  """The names in --metrics; none where the flag is left out."""
+  return [] if values.metrics is None else values.metrics.split(",")
+
+
+def _check_names(chosen):
   from gan.metrics import METRICS
 
-  for name in [] if metrics is None else metrics.split(","):
+  for name in chosen:
     if name not in METRICS:
       raise UserError(f"--metrics={name} is unknown: choose from {', '.join(METRICS)}")
 
 
-def _names(metrics, applicable):
-  if metrics is None and not applicable:
+def _names(chosen, applicable):
+  if not (chosen or applicable):
     raise UserError("no metric applies to these data: give --extractor=FILE, or a test split")
-  for name in [] if metrics is None else metrics.split(","):
+  for name in chosen:
     if name not in applicable:
       raise UserError(f"--metrics={name} does not apply here: choose from {', '.join(applicable)}")
-  return applicable if metrics is None else metrics.split(",")
+  return chosen or applicable
 
 
 def _of_run(values) -> Subject:
