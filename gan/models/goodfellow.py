@@ -4,6 +4,7 @@ See "Generative Adversarial Nets" by Goodfellow et al. (https://arxiv.org/abs/14
 initialisers and dropout from the authors' `mnist.yaml` (https://github.com/goodfeli/adversarial).
 """
 
+import functools
 from typing import Any
 
 import jax
@@ -36,6 +37,15 @@ def marginal_logits(pixel_mean: np.ndarray | None):
     return jnp.asarray(np.log(mean) - np.log1p(-mean), dtype)
 
   return init
+
+
+def maxout(pieces: Float[Array, "b units k"]) -> Float[Array, "b units"]:
+  """The greatest of the k pieces of each unit.
+
+  By pairs: the gradient of `jnp.max` divides by the number of pieces that equal the maximum, and
+  that is 0, the gradient NaN, where XLA computes the pieces again with another rounding.
+  """
+  return functools.reduce(jnp.maximum, jnp.moveaxis(pieces, -1, 0))
 
 
 class Generator(nn.Module):
@@ -78,7 +88,7 @@ class Discriminator(nn.Module):
     for rate in (0.2, 0.5):
       hidden = Dropout(rate)(hidden, train=train)
       pieces = Dense(240 * 5, kernel_init=init, dtype=self.dtype)(hidden)
-      hidden = jnp.max(pieces.reshape(-1, 240, 5), axis=-1)
+      hidden = maxout(pieces.reshape(-1, 240, 5))
     hidden = Dropout(0.5)(hidden, train=train)
     logits = Dense(1, kernel_init=init, dtype=self.dtype)(hidden)[:, 0].astype(jnp.float32)
     return logits + ClassScore(self.num_classes)(hidden, labels) if self.num_classes else logits
