@@ -20,6 +20,7 @@ import numpy as np
 from tqdm import tqdm
 
 from experiments import common
+from experiments.command import OK, Command
 from gan.errors import UserError
 from gan.progress import say
 from gan.records import plain, read_config, writable_folder, write_json
@@ -44,7 +45,7 @@ class Subject(NamedTuple):
 
 
 def main(argv=None):
-  command = common.Command(__doc__)
+  command = Command(__doc__)
   command.add(str, "workdir", None, "run folder of a training command", "what")
   command.add(str, "real", None, ".npz or folder of real images", "what")
   command.add(str, "fake", None, ".npz or folder of generated images", "what")
@@ -73,7 +74,7 @@ def _run(values) -> int:
   rows = _measure(data, fake, names, values.seed)
   _print_table(rows, facts)
   _write(outdir / "evaluation.json", rows, facts)
-  return common.OK
+  return OK
 
 
 def _check(values):

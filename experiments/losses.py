@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from matplotlib.figure import Figure
 
-from experiments import common
+from experiments.command import OK, Command
 from gan import losses, pictures
 from gan.records import writable_folder
 
@@ -24,7 +24,7 @@ LOGITS = np.linspace(-6, 6, 241, dtype=np.float32)
 
 
 def main(argv=None):
-  command = common.Command(__doc__)
+  command = Command(__doc__)
   command.add(str, "outdir", "runs/losses", "where the pictures go", "output")
   return command.run(lambda: _run(command.values.outdir), argv)
 
@@ -37,7 +37,7 @@ def _run(outdir) -> int:
   for name, figure in drawn.items():
     pictures.save(figure, folder / f"{name}.png")
   print(f"\n{len(drawn)} pictures in {folder}")
-  return common.OK
+  return OK
 
 
 def distinct_losses() -> list[str]:

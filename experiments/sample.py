@@ -13,12 +13,13 @@ import sys
 import jax
 
 from experiments import common
+from experiments.command import OK, Command
 from gan.errors import UserError
 from gan.records import writable_folder
 
 
 def main(argv=None):
-  command = common.Command(__doc__)
+  command = Command(__doc__)
   command.add(str, "workdir", None, "run folder of a training command", "run")
   command.add(str, "outdir", None, "where the pictures go (default: <workdir>/drawn)", "run")
   command.add(int, "seed", 0, "of the latents", "run")
@@ -38,7 +39,7 @@ def _draw(flags) -> int:
   for name, picture in _pictures(run, jax.random.key(flags.seed), flags.seed):
     pictures.save(picture, outdir / f"{name}.png")
     print(outdir / f"{name}.png")
-  return common.OK
+  return OK
 
 
 def _pictures(run, key, seed):

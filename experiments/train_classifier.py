@@ -17,6 +17,7 @@ import optax
 from tqdm import tqdm
 
 from experiments import common
+from experiments.command import OK, Command
 from gan.errors import UserError
 from gan.progress import say
 from gan.records import writable_folder
@@ -27,7 +28,7 @@ SHIFT = 2  # pixels by which training images are moved at random, at most, to ea
 
 
 def main(argv=None):
-  command = common.Command(__doc__)
+  command = Command(__doc__)
   command.add(str, "dataset", "mnist", "image set with labels, by name", "data")
   command.add(str, "data_dir", None, "IDX files, .npz, images, or a root of such folders", "data")
   command.add(str, "out", None, "file to write (default: runs/extractors/<dataset>.npz)", "records")
@@ -49,7 +50,7 @@ def _run(values) -> int:
   about = {"dataset": train.name, "image_shape": train.images.shape[1:]}
   about |= {"num_classes": train.num_classes, "epochs": values.epochs, "seed": values.seed}
   _write(out, params, about, test)
-  return common.OK
+  return OK
 
 
 def _check_values(values):

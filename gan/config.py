@@ -7,6 +7,7 @@ import dataclasses
 import hashlib
 import json
 import math
+import typing
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -183,6 +184,15 @@ class Config:
   checkpoint_every: int = option(
     500, "records", "steps between checkpoints", positive=True, resumable=True
   )
+
+
+def field_types() -> dict[str, type]:
+  """Returns the type of each field of Config: int for `int | None`, and so on."""
+  found = {}
+  for field in dataclasses.fields(Config):
+    kinds = [kind for kind in typing.get_args(field.type) if kind is not type(None)]
+    found[field.name] = kinds[0] if kinds else field.type
+  return found
 
 
 class DataInfo(NamedTuple):

@@ -1,8 +1,9 @@
-"""The ways to run a step: on one device, data parallel, many steps in one call.
+"""The ways to run a step: on one device, data parallel, many steps in one call, many members.
 
 Every way has the same signature, `run(state, dataset, indices, key) -> (state, metrics)`, takes the
-data set whole and picks its batch by index, donates the state and trains the same model. Nothing
-has a leading device axis outside of this file.
+data set whole and picks its batch by index, donates the state and trains the same model; many
+members have a leading axis in all but the data set. Nothing has a leading device axis outside of
+this file.
 """
 
 from collections.abc import Callable
@@ -121,6 +122,43 @@ def replicate(tree: Any, way: str, devices: list) -> Any:
   if way == "none":
     return jax.device_put(tree, devices[0])
   return jax.device_put(tree, NamedSharding(_mesh(devices), P()))
+
+
+def make_members_run(step: Callable, devices: list) -> Callable:
+  """Returns `run(states, dataset, indices, keys) -> (states, metrics)` of M members, compiled.
+
+  Members are split over the devices, whose number must divide M; the data set is whole on each.
+  Members of one device are stepped under `vmap`. A single one is not: `vmap` of a convolution over
+  kernels is a grouped convolution, which has no fast path on the CPU.
+
+  Args:
+    step: `(state, batch, key) -> (state, metrics)`, built with the axis name ().
+    devices: the devices to use.
+
+  The arguments of the result are as in `make_run`, with a leading axis M in all but the data set.
+  """
+  run = _many_steps(step)
+
+  def share(states, dataset, indices, keys):
+    if len(indices) > 1:
+      return jax.vmap(run, in_axes=(0, None, 0, 0))(states, dataset, indices, keys)
+    only = lambda tree: jax.tree.map(lambda array: array[0], tree)  # noqa: E731
+    result = run(only(states), dataset, indices[0], keys[0])
+    return jax.tree.map(lambda array: array[None], result)
+
+  mapped = jax.shard_map(
+    share,
+    mesh=_mesh(devices),
+    in_specs=(P(AXIS), P(), P(AXIS), P(AXIS)),
+    out_specs=(P(AXIS), P(AXIS)),
+    check_vma=False,
+  )
+  return jax.jit(mapped, donate_argnums=0)
+
+
+def split_members(tree: Any, devices: list) -> Any:
+  """Places arrays [M, ...] with an equal share of the members on each device."""
+  return jax.device_put(tree, NamedSharding(_mesh(devices), P(AXIS)))
 
 
 def _many_steps(step):

@@ -73,6 +73,69 @@ class Progress:
     return (step - self._start) / max(time.monotonic() - self._began, 1e-9)
 
 
+class SweepProgress:
+  """Shows steps of all members together, rate and time left; a context manager.
+
+  Args:
+    steps: of all members.
+    stream: a terminal gets a bar, anything else a line for each `report`.
+  """
+
+  def __init__(self, steps: int, stream=None):
+    self._stream = stream or sys.stderr
+    self._names = []
+    self._began, self._made = time.monotonic(), 0
+    self._bar = tqdm(
+      total=steps,
+      unit="step",
+      dynamic_ncols=True,
+      file=self._stream,
+      disable=not self._stream.isatty(),
+    )
+    self._done, self._total = 0, steps
+
+  def __enter__(self):
+    return self
+
+  def __exit__(self, *error):
+    self._bar.close()
+
+  def skip(self, steps: int) -> None:
+    """Counts steps that were made before."""
+    self._done += steps
+    self._bar.update(steps)
+
+  def begin(self, names: list[str], step: int) -> None:
+    """Says which members are stepped from now on, and where they stand."""
+    self._names = names
+    self.skip(step * len(names))
+
+  def advance(self, steps: int) -> None:
+    """Moves the bar by steps of every member at work."""
+    self._made += steps * len(self._names)
+    self.skip(steps * len(self._names))
+
+  def show(self, record: dict) -> None:
+    """Puts who is at work and the losses of one of them beside the bar."""
+    self._bar.set_postfix_str(f"{self._who()} {losses(record)}")
+
+  def report(self, record: dict) -> None:
+    """Prints a line where there is no bar."""
+    if self._bar.disable:
+      rate = self._made / max(time.monotonic() - self._began, 1e-9)
+      left = tqdm.format_interval((self._total - self._done) / rate)
+      share = f"{100 * self._done / self._total:.0f} % of the sweep"
+      line = f"{self._who()} step {record['step']}  {share}  {rate:.1f} steps/s  {left} left"
+      print(line, file=self._stream, flush=True)
+
+  def evaluated(self, record: dict) -> None:
+    """Evaluations of members are read from their folders."""
+
+  def _who(self):
+    more = f" and {len(self._names) - 1} more" if len(self._names) > 1 else ""
+    return f"{self._names[0]}{more}"
+
+
 def losses(record: dict) -> str:
   """The two losses and what D makes of real and fake, in a few words."""
   return (

@@ -15,7 +15,7 @@ import math
 import os
 import pathlib
 import tempfile
-from typing import Any
+from typing import Any, TextIO
 
 from gan.errors import UserError
 
@@ -24,7 +24,8 @@ try:
 except ImportError:  # Windows has no such locks
   fcntl = None
 
-METRICS, EVALUATIONS = "metrics.jsonl", "evaluations.jsonl"
+CONFIG, METRICS, EVALUATIONS = "config.json", "metrics.jsonl", "evaluations.jsonl"
+SWEEP, MEMBERS = "sweep.json", "members"  # of a sweep's folder, where each member has a run folder
 COUNTS = ("step", "discriminator_steps", "images", "epoch", "seconds")
 
 
@@ -58,16 +59,8 @@ class RunFolder:
     Raises:
       UserError: they differ, and the message holds every difference; or another process trains.
     """
-    self._lock = self._lock or _lock(self.path)
-    path = self.path / "config.json"
-    if path.exists():
-      differences = _differences(read_config(self.path)["determining"], config["determining"])
-      if differences:
-        raise UserError(
-          f"{self.path} holds a run with another config ({'; '.join(differences)}): "
-          "give the same flags to continue it, or another --workdir"
-        )
-    write_json(path, config)
+    self._lock = self._lock or lock(self.path)
+    claim(self.path / CONFIG, config, "a run")
     self.samples.mkdir(exist_ok=True)
 
   def close(self) -> None:
@@ -118,7 +111,35 @@ def writable_folder(path: str | os.PathLike) -> pathlib.Path:
   return folder
 
 
-def _lock(path):
+def claim(path: pathlib.Path, record: dict[str, Any], what: str) -> None:
+  """Writes a JSON file, or checks that the one that is there is of the same work.
+
+  Args:
+    path: the file, in the folder that is claimed.
+    record: JSON values; those under "determining" must agree with the file's.
+    what: what the folder holds, for the message: "a run", "a sweep".
+
+  Raises:
+    UserError: they differ, and the message holds every difference.
+  """
+  if path.exists():
+    differences = _differences(_determining(path), record["determining"])
+    if differences:
+      raise UserError(
+        f"{path.parent} holds {what} with another config ({'; '.join(differences)}): "
+        "give the same flags to continue it, or another --workdir"
+      )
+  write_json(path, record)
+
+
+def _determining(path):
+  record = _read_json(path)
+  if not (isinstance(record, dict) and _holds_dicts(record, "determining")):
+    raise UserError(f"{path} is damaged (fields are missing): restore it, or use another --workdir")
+  return record["determining"]
+
+
+def lock(path: pathlib.Path) -> TextIO:
   """Returns a file that is locked until it is closed or the process ends, even by SIGKILL.
 
   Raises:
@@ -145,7 +166,7 @@ def _lock(path):
 
 def read_config(path: str | os.PathLike) -> dict[str, Any]:
   """Returns config.json of a run folder; UserError where there is none."""
-  file = pathlib.Path(path) / "config.json"
+  file = pathlib.Path(path) / CONFIG
   if not file.exists():
     raise UserError(f"{path} is not a run folder: it has no config.json; check --workdir")
   config = _read_json(file)

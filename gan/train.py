@@ -1,49 +1,35 @@
-"""The Python loop around the step: data, progress, records, pictures, checkpoints, resuming."""
+"""The Python loop around the step: one run, or several that one compiled program steps together."""
 
 import contextlib
-import dataclasses
-import math
 import os
 import signal
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 
-from gan import datasets, environment, evaluate, parallel, pictures, sampling
-from gan.checkpoint import Checkpoints
-from gan.config import Algorithm, Config, DataInfo, build, determining, fingerprint, validate
-from gan.datafeed import batch_indices
-from gan.errors import UserError
+from gan import environment, evaluate, parallel
+from gan.config import Config, build, validate
 from gan.game import Batch
 from gan.progress import Progress, say
-from gan.records import COUNTS, EVALUATIONS, RunFolder, read_metrics
+from gan.records import RunFolder
+from gan.run import Run, Setting, describe, load_data
 from gan.state import GanState
 
 
-class DivergedError(Exception):
-  """A metric is not finite; `record` is that of the first step where one is not."""
+class Crew(NamedTuple):
+  """How M runs are stepped by one compiled program.
 
-  def __init__(self, record: dict[str, Any]):
-    super().__init__(f"diverged at step {record['step']}")
-    self.record = record
+  Attributes:
+    place: `M states -> state`, on the devices, as `execute` takes it.
+    execute: `(state, indices [M, S, K, B]) -> (state, metrics [M, S])`; the state is donated.
+    members: `state -> M states`.
+  """
 
-
-class Run(NamedTuple):
-  """A run, ready to step."""
-
-  config: Config
-  info: DataInfo
-  algorithm: Algorithm
-  folder: RunFolder
-  checkpoints: Checkpoints
-  dataset: datasets.Dataset
-  evaluator: evaluate.Evaluator | None
-  data: Batch  # the whole data set, on the devices
-  execute: Callable  # (state, data, indices [S, K, B], key) -> (state, metrics [S])
-  say: Callable[[str], None]
+  place: Callable[[list[GanState]], Any]
+  execute: Callable[[Any, np.ndarray], tuple[Any, dict[str, jax.Array]]]
+  members: Callable[[Any], list[GanState]]
 
 
 def fit(
@@ -73,157 +59,120 @@ def fit(
   devices = jax.local_devices()
   way = parallel.resolve(config.parallel, config.batch_size, devices)
   with contextlib.closing(RunFolder(workdir)) as folder:
-    run = _prepare(config, folder, data_dir, way, devices, command, say)
-    with contextlib.closing(run.checkpoints):
-      state, step = _restore(run)
+    dataset, config = load_data(config, data_dir, say)
+    setting = make_setting(config, dataset, parallel.WAYS[way][1], say)
+    with contextlib.closing(Run(config, setting, folder, command, say)) as run:
+      state, step = run.restore()
       folder.add_environment(environment.describe() | {"parallel": way})
-      # Placed as the step leaves it, the first state runs in the same program as all others.
-      return _train(run, parallel.replicate(state, way, devices), step)
+      data = parallel.replicate(setting.data, way, devices)
+      execute = parallel.make_run(setting.algorithm.step, way, devices)
+      return _fit(run, alone(run, execute, data, way, devices), state, step)
 
 
-def describe(config: Config, dataset: datasets.Dataset) -> DataInfo:
-  """Returns what a model needs to know of a data set.
+def make_setting(config: Config, dataset, axis_name: Any, say: Callable[[str], None]) -> Setting:
+  """Returns what runs of a config are built from; they may differ in seeds and hyper-parameters.
+
+  Args:
+    config: of one of them.
+    dataset: what they are trained on.
+    axis_name: mapped axes that hold the rest of a batch.
+    say: prints one line to the user, where a run cannot measure itself.
 
   Raises:
-    UserError: labels are asked for and there are none.
+    UserError: the model cannot make such images, or there are no labels.
   """
-  if config.conditional and dataset.labels is None:
-    raise UserError(f"--conditional needs labels, and {dataset.name} has none ({dataset.source})")
-  points = dataset.images.ndim == 2
-  mean = None if points else dataset.images.mean(axis=0, dtype=np.float64) / 255
-  return DataInfo(dataset.images.shape[1:], dataset.num_classes, len(dataset.images), mean)
-
-
-def _prepare(config, folder, data_dir, way, devices, command, say) -> Run:
-  dataset = datasets.load(config.dataset, config.split, data_dir, config.image_size)
-  if dataset.notice:
-    say(dataset.notice)
-  config = dataclasses.replace(config, dataset=dataset.name)
   info = describe(config, dataset)
-  algorithm = build(config, info, parallel.WAYS[way][1])
-  folder.claim(_identity(config, info, dataset, command))
+  algorithm = build(config, info, axis_name)
   data = Batch(dataset.images, dataset.labels if config.conditional else None)
-  return Run(
-    config=config,
-    info=info,
-    algorithm=algorithm,
-    folder=folder,
-    checkpoints=Checkpoints(folder.checkpoints),
-    dataset=dataset,
-    evaluator=_evaluator(config, dataset, say),
-    data=parallel.replicate(data, way, devices),
-    execute=parallel.make_run(algorithm.step, way, devices),
-    say=say,
-  )
+  return Setting(dataset, info, algorithm, data, _evaluators(config, dataset, say))
 
 
-def _evaluator(config, dataset, say):
-  if not config.eval_every:
-    return None
-  evaluator, notice = evaluate.make_evaluator(
-    dataset, config.split, config.eval_samples, config.seed
-  )
-  if notice:
-    say(notice)
+def _evaluators(config, dataset, say):
+  made = {}
+
+  def evaluator(seed):
+    if config.eval_every and seed not in made:
+      made[seed], notice = evaluate.make_evaluator(dataset, config.split, config.eval_samples, seed)
+      if notice:
+        say(notice)
+    return made.get(seed)
+
   return evaluator
 
 
-def _identity(config, info, dataset, command) -> dict[str, Any]:
-  """What config.json holds: all fields, and those that the result depends on, with the data."""
-  determined_by = determining(config) | {"data_sha256": datasets.digest(dataset)}
-  return {
-    "fingerprint": fingerprint(determined_by),
-    "command": command,
-    "source": dataset.source,
-    "image_shape": list(info.image_shape),
-    "num_classes": info.num_classes,
-    "num_examples": info.num_examples,
-    "config": dataclasses.asdict(config),
-    "determining": determined_by,
-  }
+def alone(run: Run, execute: Callable, data: Batch, way: str, devices: list) -> Crew:
+  """Returns the crew of one run.
 
-
-def _keys(config):
-  """(initial state, training, fixed latents): every draw of a run comes from one of them."""
-  return jax.random.split(jax.random.key(config.seed), 3)
-
-
-def _restore(run: Run) -> tuple[GanState, int]:
-  """Returns the newest whole state and its step; the state of step 0 in a new folder.
-
-  Raises:
-    UserError: there were checkpoints, and none is whole.
+  Args:
+    run: the run.
+    execute: of `parallel.make_run`.
+    data: the data set, on the devices.
+    way: one of parallel.WAYS.
+    devices: the devices to use.
   """
-  init_key = _keys(run.config)[0]
-  like = jax.eval_shape(run.algorithm.init, init_key)
-  damaged = False
-  for step, state, reason in run.checkpoints.restore(like):
-    if state is not None:
-      _rewind(run, step)
-      return state, step
-    run.say(f"The checkpoint of step {step} is damaged: {reason}. It was moved aside.")
-    damaged = True
-  if damaged:
-    raise UserError(
-      f"{run.folder.path} has no checkpoint that can be read; they lie in damaged_checkpoints: put "
-      "a whole one back, use another --workdir, or give the command again to begin anew"
-    )
-  _rewind(run, 0)
-  return jax.jit(run.algorithm.init)(init_key), 0
+
+  def step(state, indices):
+    state, metrics = execute(state, data, indices[0], run.keys.training)
+    return state, {name: metric[None] for name, metric in metrics.items()}
+
+  # Placed as the step leaves it, the first state runs in the same program as all others.
+  place = lambda states: parallel.replicate(states[0], way, devices)  # noqa: E731
+  return Crew(place, step, lambda state: [state])
 
 
-def _rewind(run, step):
-  ended = step >= run.config.steps
-  run.folder.rewind(step, 1 if ended else run.config.log_every)
-  run.folder.rewind(step, 1 if ended else run.config.eval_every or 1, EVALUATIONS)
-
-
-def _train(run: Run, state: GanState, start: int) -> dict[str, Any]:
+def _fit(run: Run, crew: Crew, state: GanState, start: int) -> dict[str, Any]:
   """Steps to the end, an interrupt or a divergence; what was reached is on disk when it returns."""
-  steps = run.config.steps
-  if start >= steps:
+  config = run.config
+  if start >= config.steps:
     run.say(f"Finished at step {start} already: --steps above {start} trains on.")
-    return _summarize(run, "finished", start)
+    return run.summarize("finished", start)
   if start:
     run.say(f"Continuing from step {start}.")
-  _summarize(run, "running", start)
-  try:
-    state, step = _loop(run, state, start)
-  except DivergedError as error:
-    run.say(f"The run {error}: {error.record}")
-    return _summarize(run, str(error), error.record["step"])
-  run.checkpoints.save(step, state)
-  run.checkpoints.wait()
-  if step < steps:
-    run.say(f"Interrupted; step {step} is saved. The same command continues from there.")
-  return _summarize(run, "finished" if step >= steps else "interrupted", step)
-
-
-def _summarize(run, status, step):
-  config, evaluations = run.config, read_metrics(run.folder.path, EVALUATIONS)
-  return run.folder.summarize(
-    status,
-    step=step,
-    dataset=config.dataset,
-    loss=config.loss,
-    evaluation=evaluate.best_and_last(evaluations),
-  )
-
-
-def _loop(run: Run, state: GanState, step: int) -> tuple[GanState, int]:
-  config, log = run.config, _Log(run)
-  key = _keys(config)[1]
   per_step = config.discriminator_steps * config.batch_size
-  with _interrupts() as interrupts, Progress(config.steps, step, per_step) as progress:
-    while step < config.steps and not interrupts:
-      count = _steps_in_call(config, step)
-      state, metrics = run.execute(state, run.data, _indices(run, step, count), key)
-      step += count
-      log.add(step, metrics)
-      progress.advance(count)
-      _write(run, state, step, log, progress)
-  log.flush()
-  return state, step
+  with interrupts() as seen, Progress(config.steps, start, per_step) as progress:
+    step = train([run], crew, [state], start, progress, seen)
+  if step < config.steps and not run.diverged:
+    run.say(f"Interrupted; step {step} is saved. The same command continues from there.")
+  return run.summary
+
+
+def train(
+  runs: list[Run],
+  crew: Crew,
+  states: list[GanState],
+  step: int,
+  progress: Progress,
+  interrupts: list[int],
+) -> int:
+  """Steps runs together to the end, an interrupt, or until all have diverged.
+
+  Each run's records, pictures, checkpoints and summary are on disk when it returns. One that
+  diverges is recorded, and no longer looked at.
+
+  Args:
+    runs: M runs that differ in seeds and hyper-parameters only.
+    crew: steps them.
+    states: of each, at `step`.
+    step: where they stand.
+    progress: what the user sees.
+    interrupts: no longer empty once the user wants to stop.
+
+  Returns:
+    The step that was reached.
+  """
+  for run in runs:
+    run.summarize("running", step)
+  config, log, state = runs[0].config, _Log(runs), crew.place(states)
+  while step < config.steps and not interrupts and log.alive():
+    count = _steps_in_call(config, step)
+    indices = np.stack([run.indices(step, count) for run in runs])
+    state, metrics = crew.execute(state, indices)
+    step += count
+    log.add(step, metrics)
+    progress.advance(count)
+    _write(crew, state, step, log, progress)
+  _end(crew, state, step, log)
+  return step
 
 
 def _steps_in_call(config: Config, step: int) -> int:
@@ -238,110 +187,77 @@ def _steps_in_call(config: Config, step: int) -> int:
   return min(most, config.steps - step, *(every - step % every for every in cadences))
 
 
-def _indices(run, step, count):
-  config = run.config
-  return batch_indices(
-    config.seed,
-    run.info.num_examples,
-    step,
-    count,
-    config.discriminator_steps,
-    config.batch_size,
-  )
-
-
-def _write(run: Run, state: GanState, step: int, log: "_Log", progress: Progress) -> None:
+def _write(crew: Crew, state: Any, step: int, log: "_Log", progress: Progress) -> None:
   """Writes what is due at `step`, after all metrics up to it have been seen to be finite."""
-  config, last = run.config, step == run.config.steps
-  if step % config.log_every == 0 or last:
-    progress.show(log.flush(write=True))
-  if step % config.sample_every == 0 or last:
-    progress.report(log.flush())
-    _save_picture(run, state, step)
-  if run.evaluator and (step % config.eval_every == 0 or last):
-    progress.evaluated(_evaluate(run, state, log.flush()))
-  if step % config.checkpoint_every == 0:
+  config = log.runs[0].config
+  last = step == config.steps
+  due = lambda every: every and (step % every == 0 or last)  # noqa: E731
+  if due(config.log_every):
+    log.write(progress)
+  picture, evaluation = due(config.sample_every), due(config.eval_every)
+  save = step % config.checkpoint_every == 0
+  if picture or evaluation or save:
     log.flush()
+    if picture and log.alive():
+      progress.report(log.alive()[0][1].record)
+    for member, run in zip(crew.members(state), log.runs, strict=True):
+      _write_run(run, member, step, picture, evaluation, save, progress)
+
+
+def _write_run(run, state, step, picture, evaluation, save, progress):
+  if picture and not run.diverged:
+    run.save_picture(state)
+  if evaluation and not run.diverged and (record := run.evaluate(state)):
+    progress.evaluated(record)
+  if save and not run.diverged:
     run.checkpoints.save(step, state)
 
 
-def _save_picture(run, state, step):
-  config = run.config
-  title = f"{config.dataset}  {config.loss}  {config.model}  seed {config.seed}  step {step}"
-  num_classes = run.info.num_classes if config.conditional else 0
-  picture = sampling.progress_picture(
-    run.algorithm.gan, state, _keys(config)[2], num_classes, title, run.dataset.images
-  )
-  pictures.save(picture, run.folder.samples / f"step_{step:08d}.png")
-
-
-def _evaluate(run, state, record) -> dict[str, Any]:
-  """Measures the averaged generator; the latents are the same at every evaluation."""
-  config, count = run.config, run.config.eval_samples
-  rng = np.random.default_rng(config.seed)
-  labels = rng.choice(run.dataset.labels, count) if config.conditional else None
-  key = jax.random.fold_in(_keys(config)[2], 1)
-  if not sampling.is_finite(state):
-    raise DivergedError(record)
-  examples = sampling.samples(run.algorithm.gan, state, key, count, labels)
-  counts = {name: record[name] for name in (*COUNTS, "dataset", "loss")}
-  evaluation = counts | run.evaluator(examples)
-  run.folder.append(evaluation, EVALUATIONS)
-  return evaluation
+def _end(crew, state, step, log):
+  """Saves every run that has not diverged, and writes its summary."""
+  log.flush()
+  alive = log.alive()
+  states = crew.members(state) if alive else []
+  for i, run in alive:
+    run.checkpoints.save(step, states[i])
+  for _, run in alive:
+    run.checkpoints.wait()
+    run.summarize("finished" if step >= run.config.steps else "interrupted", step)
 
 
 class _Log:
   """Metrics of recent steps: kept on the device until something is written, then all checked."""
 
-  def __init__(self, run: Run):
-    self._run, self._pending, self._record = run, [], None
-    records = read_metrics(run.folder.path)
-    self._began = time.monotonic() - (records[-1].get("seconds", 0.0) if records else 0.0)
+  def __init__(self, runs: list[Run]):
+    self.runs, self._pending = runs, []
+
+  def alive(self) -> list[tuple[int, Run]]:
+    """The runs that have not diverged, with their places."""
+    return [(i, run) for i, run in enumerate(self.runs) if not run.diverged]
 
   def add(self, step: int, metrics: dict[str, jax.Array]) -> None:
-    """Takes the metrics [S] of a call that ended at `step`, and waits for the call before it."""
+    """Takes the metrics [M, S] of a call that ended at `step`, and waits for the call before it."""
     if self._pending:
       jax.block_until_ready(self._pending[-1][1])
     self._pending.append((step, metrics))
 
-  def flush(self, write: bool = False) -> dict[str, Any]:
-    """Returns the record of the latest step; with `write` it is added to metrics.jsonl.
-
-    Raises:
-      DivergedError: a metric of a step since the last flush is not finite.
-    """
+  def flush(self) -> None:
+    """Brings the record of each run up to the latest step, or to that of its divergence."""
     for end, metrics in jax.device_get(self._pending):
-      count = len(metrics["generator_loss"])
-      for i in range(count):
-        self._check(
-          {name: float(values[i]) for name, values in metrics.items()}, end - count + 1 + i
-        )
+      for i, run in self.alive():
+        run.observe(end, {name: values[i] for name, values in metrics.items()})
     self._pending = []
-    if write:
-      self._run.folder.append(self._record)
-    return self._record
 
-  def _check(self, metrics, step):
-    config = self._run.config
-    discriminator_steps = step * config.discriminator_steps
-    images = discriminator_steps * config.batch_size
-    self._record = {
-      "step": step,
-      "discriminator_steps": discriminator_steps,
-      "images": images,
-      "epoch": images / self._run.info.num_examples,
-      "seconds": round(time.monotonic() - self._began, 3),
-      "dataset": config.dataset,
-      "loss": config.loss,
-      **metrics,
-    }
-    if not all(math.isfinite(value) for value in metrics.values()):
-      self._run.folder.append(self._record)
-      raise DivergedError(self._record)
+  def write(self, progress: Progress) -> None:
+    """Adds the latest record of each run to its metrics."""
+    self.flush()
+    for _, run in self.alive():
+      run.write_record()
+      progress.show(run.record)
 
 
 @contextlib.contextmanager
-def _interrupts():
+def interrupts() -> Iterator[list[int]]:
   """Yields a list that is no longer empty once the user interrupts; a second time stops at once."""
   seen = []
 

@@ -19,7 +19,7 @@ GROUPS = {"data", "model", "loss", "training", "devices", "records"}
 
 
 def parsed(*argv, defaults=mnist.DEFAULTS):
-  command = common.Command("doc")
+  command = common.ConfigCommand("doc")
   command.add_config(defaults)
   command.values(["command", *argv])
   return command.config(defaults)
@@ -44,14 +44,14 @@ def test_every_preset_is_valid(name):
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def test_values_chosen_for_one_optimiser_do_not_forbid_another(optimizer):
-  command = common.Command("")
+  command = common.ConfigCommand("")
   command.add_config(mnist.DEFAULTS)
   command.values(["mnist", f"--optimizer={optimizer}"])
   validate(command.config(mnist.DEFAULTS))
 
 
 def test_a_rate_that_was_given_and_is_not_read_is_still_refused():
-  command = common.Command("")
+  command = common.ConfigCommand("")
   command.add_config(mnist.DEFAULTS)
   command.values(["mnist", "--optimizer=sgd", "--b1=0.3"])
   with pytest.raises(UserError, match="--b1 has no meaning"):
@@ -158,7 +158,7 @@ def test_a_rule_of_one_discriminator_update_refuses_more():
 def test_every_field_has_a_help_a_group_and_a_flag_of_its_type(field):
   assert field.metadata["group"] in GROUPS
   assert len(field.metadata["help"]) >= 10
-  command = common.Command("doc")
+  command = common.ConfigCommand("doc")
   command.add_config(Config())
   flag = command.values[field.name]
   assert field.metadata["help"] in flag.help and flag.default == field.default

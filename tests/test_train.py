@@ -12,7 +12,7 @@ import kill_and_resume
 import pytest
 
 from experiments import mnist
-from gan import datasets, models, train, trained
+from gan import datasets, models, sampling, train, trained
 from gan.checkpoint import Checkpoints
 from gan.config import Config
 from gan.errors import UserError
@@ -164,7 +164,7 @@ def test_the_summary_says_finished_and_holds_every_metric(unbroken):
 def test_a_finished_run_says_so_and_takes_no_step(tmp_path, unbroken, monkeypatch):
   run = tmp_path / "again"
   shutil.copytree(unbroken, run)
-  monkeypatch.setattr(train, "_loop", lambda *args: pytest.fail("it trained"))
+  monkeypatch.setattr(train, "train", lambda *args: pytest.fail("it trained"))
   summary, said = fit(run, steps=12)
   assert summary["status"] == "finished" and summary["step"] == 12
   assert any("Finished at step 12 already" in line for line in said)
@@ -390,7 +390,7 @@ def test_drawing_from_a_run_leaves_what_its_training_is_writing(tmp_path):
 
 def test_a_generator_that_is_no_longer_finite_ends_the_run_as_diverged(tmp_path, monkeypatch):
   # Losses are of the weights before an update, so only the samples show what the last one did.
-  monkeypatch.setattr(train.sampling, "is_finite", lambda state: False)
+  monkeypatch.setattr(sampling, "is_finite", lambda state: False)
   summary, _ = fit(tmp_path, steps=4, eval_every=2, eval_samples=50)
   assert summary["status"] == "diverged at step 2"
   assert not (tmp_path / "evaluations.jsonl").exists()
@@ -399,6 +399,6 @@ def test_a_generator_that_is_no_longer_finite_ends_the_run_as_diverged(tmp_path,
 def test_finite_says_of_every_weight_and_statistic_whether_it_is(tmp_path):
   fit(tmp_path, steps=2)
   state = trained.load(tmp_path).state
-  assert train.sampling.is_finite(state)
+  assert sampling.is_finite(state)
   broken = jax.tree.map(lambda leaf: leaf * math.nan, state.ema_params)
-  assert not train.sampling.is_finite(state.replace(ema_params=broken))
+  assert not sampling.is_finite(state.replace(ema_params=broken))

@@ -14,8 +14,8 @@ import sys
 
 from absl import flags
 
-from experiments import common
 from experiments.benchmark.cases import CASES
+from experiments.command import OK, Command
 from gan.errors import UserError
 
 
@@ -50,7 +50,7 @@ class Worker:
 
 
 def main(argv=None):
-  command = common.Command(__doc__)
+  command = Command(__doc__)
   command.add(str, "peer", "torch", "what to compare with", "benchmark", ["torch"])
   command.add(str, "cases", ",".join(CASES), "which networks, by commas", "benchmark")
   command.add(int, "batch_size", 128, "real examples in an update", "benchmark")
@@ -69,7 +69,7 @@ def _compare(values: flags.FlagValues) -> int:
     if name not in CASES:
       raise UserError(f"--cases={name} is unknown: choose from {', '.join(CASES)}")
     _compare_case(name, values)
-  return common.OK
+  return OK
 
 
 def _compare_case(name, values):

@@ -11,19 +11,28 @@ __all__ = ["MODELS", "NORMS", "Model", "ModelSpec", "build"]
 
 
 class Model(NamedTuple):
-  """An architecture: how it is built, and the range of the pixels that its generator makes."""
+  """An architecture.
+
+  Attributes:
+    build: how its two players are made.
+    image_range: of the pixels that its generator makes.
+    normed: whether `discriminator_norm` may be chosen.
+    convolutional: whether it has convolutions, which XLA runs slowly in loops on the CPU.
+  """
 
   build: Callable[[ModelSpec], tuple[Network, Network]]
   image_range: tuple[float, float] = (-1.0, 1.0)
+  normed: bool = False
+  convolutional: bool = False
 
 
 MODELS: dict[str, Model] = {
   "mlp": Model(mlp.build),
-  "dcgan": Model(dcgan.build),
-  "infogan": Model(infogan.build, (0.0, 1.0)),
+  "dcgan": Model(dcgan.build, normed=True, convolutional=True),
+  "infogan": Model(infogan.build, (0.0, 1.0), normed=True, convolutional=True),
   "goodfellow": Model(goodfellow.build, (0.0, 1.0)),
-  "firstgan_dcgan": Model(dcgan.build_firstgan),
-  "tutorial_dcgan": Model(dcgan.build_tutorial),
+  "firstgan_dcgan": Model(dcgan.build_firstgan, convolutional=True),
+  "tutorial_dcgan": Model(dcgan.build_tutorial, convolutional=True),
   "points": Model(points.build),
 }
 

@@ -1,0 +1,134 @@
+"""Trains many GANs that differ in loss, seed and hyper-parameters, on every device there is.
+
+  python -m experiments.sweep --experiment=mnist --losses=sat,nonsat,lsgan,hinge,wgan --seeds=5
+  python -m experiments.sweep --experiment=ring --losses=all --grid="b1=0,0.5;width=32,128"
+  python -m experiments.sweep --experiment=mnist --model=infogan --losses=nonsat,wgan
+      --search=lucic_wide --samples=20
+
+Members that differ in arrays only (seeds, rates, betas, weights) are stepped by one compiled
+program; every loss and every other choice is a program of its own. Each member has an ordinary run
+folder in <workdir>/members, equal to that of the run trained alone, to rounding. The same command
+again continues a sweep. Flags that are not given have the experiment's values, but for
+--eval_every, which is an eighth of the steps.
+
+  python -m experiments.compare --workdir=DIR
+
+draws the page that compares them, also while the sweep goes on.
+"""
+
+import dataclasses
+import shlex
+import sys
+
+from experiments import cifar10, common, fashion_mnist, mnist, ring
+from experiments.command import INTERRUPTED, OK
+from gan import losses
+from gan.errors import UserError
+from gan.progress import say
+from gan.search import SEARCHES, grid_points, make_members, parse_grid, search_points
+
+EXPERIMENTS = {
+  "mnist": mnist.DEFAULTS,
+  "fashion_mnist": fashion_mnist.DEFAULTS,
+  "cifar10": cifar10.DEFAULTS,
+  "ring": ring.DEFAULTS,
+}
+# Chosen by --losses, and by the sweep itself.
+NO_FLAGS = ("loss", "parallel")
+
+
+def main(argv=None):
+  command = common.ConfigCommand(__doc__)
+  add = lambda *flag: command.add(*flag[:4], "sweep", *flag[4:])  # noqa: E731
+  add(str, "experiment", "mnist", "whose values are the start", EXPERIMENTS)
+  add(str, "losses", "sat,nonsat,lsgan,hinge,wgan,rsgan", "losses by commas, or all")
+  add(int, "seeds", 3, "runs of each, with seeds --seed, --seed + 1, ...")
+  add(str, "grid", "", "field=value,value;field=value: every combination of fields of a config")
+  add(str, "search", None, "random draws in the place of a grid", SEARCHES)
+  add(int, "samples", 10, "draws of --search for each loss, the first being the values as they are")
+  add(int, "members_per_call", 0, "members stepped at once on each device; 0 chooses")
+  add(bool, "dry_run", False, "print the plan, with its time and memory, and end")
+  add(str, "workdir", None, "the sweep's folder (default: runs/sweep-<experiment>)")
+  command.add(str, "data_dir", None, "IDX files, .npz, images, or a root of such folders", "data")
+  command.add_config(None, NO_FLAGS)
+  return command.run(lambda: _sweep(command, list(argv or sys.argv)), argv)
+
+
+def _sweep(command, argv) -> int:
+  values = command.values
+  members = make_members(
+    chosen_losses(values.losses),
+    range(values.seed or 0, (values.seed or 0) + _positive(values, "seeds")),
+    _points(values),
+    lambda point: _config(command, point),
+    searched=values.search is not None,
+  )
+  if values.members_per_call < 0:
+    raise UserError(f"--members_per_call={values.members_per_call} must be at least 0")
+  # Importing training only now keeps --help and flag errors quick.
+  from gan import sweep
+
+  common.use_compilation_cache()
+  plan = sweep.make_plan(
+    members,
+    values.data_dir,
+    members_per_call=values.members_per_call,
+    command=shlex.join(["python", "-m", "experiments.sweep", *argv[1:]]),
+    experiment=values.experiment,
+  )
+  print(sweep.describe(plan), flush=True)
+  if values.dry_run:
+    return OK
+  workdir = values.workdir or f"runs/sweep-{values.experiment}"
+  return _report(sweep.fit(plan, workdir), workdir)
+
+
+def _report(statuses, workdir) -> int:
+  finished = [status == "finished" for status in statuses.values()]
+  diverged = [name for name, status in statuses.items() if status.startswith("diverged")]
+  say(f"{sum(finished)} of {len(statuses)} members finished, {len(diverged)} diverged")
+  say(f"Compare them: python -m experiments.compare --workdir={workdir}")
+  return OK if sum(finished) + len(diverged) == len(statuses) else INTERRUPTED
+
+
+def chosen_losses(text: str) -> list[str]:
+  """Reads the losses of a flag: names by commas, or all.
+
+  Raises:
+    UserError: one is unknown or stands twice.
+  """
+  names = sorted(losses.LOSSES) if text == "all" else text.split(",")
+  for name in names:
+    if name not in losses.LOSSES:
+      raise UserError(
+        f"--losses={name} is unknown: choose from {', '.join(sorted(losses.LOSSES))}, or all"
+      )
+  if repeated := sorted({name for name in names if names.count(name) > 1}):
+    raise UserError(f"--losses has {', '.join(repeated)} twice")
+  return names
+
+
+def _points(values):
+  if values.search and values.grid:
+    raise UserError("--grid and --search: give one of them")
+  if values.search:
+    return search_points(values.search, _positive(values, "samples"), values.seed or 0)
+  return grid_points(parse_grid(values.grid))
+
+
+def _positive(values, name):
+  if values[name].value < 1:
+    raise UserError(f"--{name}={values[name].value} must be above 0")
+  return values[name].value
+
+
+def _config(command, point):
+  defaults = EXPERIMENTS[command.values.experiment]
+  config = command.config(defaults, point)
+  if defaults.eval_every and not command.values["eval_every"].present:
+    return dataclasses.replace(config, eval_every=max(1, config.steps // 8))
+  return config
+
+
+if __name__ == "__main__":
+  sys.exit(main())

@@ -1,0 +1,178 @@
+"""What a study says: last and best values at equal steps, the best setting of each loss, tests."""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from gan.errors import UserError
+from gan.report import statistics
+from gan.report.statistics import Centre, Comparison
+from gan.report.study import DIRECTIONS, Member, Study
+
+RANKED = {"lower": 1, "higher": -1}  # sign under which the smallest is the best
+
+
+class Outcome(NamedTuple):
+  """What one member reached on one metric; points are (step, value), None without a value."""
+
+  member: Member
+  last: tuple[int, float] | None
+  best: tuple[int, float] | None
+
+
+class Row(NamedTuple):
+  """One loss in one setting on one metric.
+
+  Attributes:
+    loss: its name.
+    setting: values of the varied fields.
+    metric: its name.
+    step: the last and the best are of evaluations up to here, for all rows of the metric.
+    outcomes: of every member that has begun.
+    last: over the seeds with a value.
+    best: the same of each run's best evaluation; None for a metric of no direction.
+  """
+
+  loss: str
+  setting: tuple
+  metric: str
+  step: int | None
+  outcomes: list[Outcome]
+  last: Centre | None
+  best: Centre | None
+
+  @property
+  def diverged(self) -> int:
+    """How many members diverged."""
+    return sum(outcome.member.status == "diverged" for outcome in self.outcomes)
+
+
+class Analysis(NamedTuple):
+  """A study by one metric.
+
+  Attributes:
+    study: the runs.
+    metric: the headline metric, None where no member has an evaluation.
+    rows: of every metric, loss and setting.
+    chosen: loss -> the setting with the best median of last values of the headline metric.
+    ranking: losses, best first; in the order of the study for a metric of no direction.
+    comparisons: of all pairs of losses, by last values of the headline metric.
+  """
+
+  study: Study
+  metric: str | None
+  rows: list[Row]
+  chosen: dict[str, tuple]
+  ranking: list[str]
+  comparisons: list[Comparison]
+
+  @property
+  def headline(self) -> list[Row]:
+    """The rows of the headline metric."""
+    return [row for row in self.rows if row.metric == self.metric]
+
+  def row(self, loss: str, metric: str | None = None) -> Row | None:
+    """Returns the row of a loss in its chosen setting; None where there is none."""
+    wanted = (loss, self.chosen[loss], metric or self.metric)
+    found = (row for row in self.rows if (row.loss, row.setting, row.metric) == wanted)
+    return next(found, None)
+
+  def members(self, loss: str) -> list[Member]:
+    """Returns the members of a loss in its chosen setting."""
+    study = self.study
+    mine = (member for member in study.members if member.loss == loss)
+    return [member for member in mine if study.setting(member) == self.chosen[loss]]
+
+
+def analyse(study: Study, metric: str | None = None) -> Analysis:
+  """Returns the analysis of a study.
+
+  Args:
+    study: the runs.
+    metric: the headline metric; by default the first of METRICS that was evaluated.
+
+  Raises:
+    UserError: no member has the metric.
+  """
+  known = study.metrics()
+  if metric is not None and metric not in known:
+    choices = f"choose from {', '.join(known)}" if known else "no member has an evaluation yet"
+    raise UserError(f"--metric={metric} was not evaluated: {choices}")
+  metric = metric or next(iter(known), None)
+  rows = [row for name in known for row in _rows(study, name)]
+  headline = [row for row in rows if row.metric == metric]
+  chosen, ranking = _choose(study, headline)
+  return Analysis(study, metric, rows, chosen, ranking, _compare(study, headline))
+
+
+def _rows(study, metric) -> list[Row]:
+  step = common_step(study, metric)
+  groups = {}
+  for member in study.members:
+    groups.setdefault((member.loss, study.setting(member)), []).append(member)
+  return [_row(*group, metric, step, members) for group, members in groups.items()]
+
+
+def _row(loss, setting, metric, step, members) -> Row:
+  outcomes = [outcome(member, metric, step) for member in members]
+  last, best = (
+    statistics.centre([point[1] for point in points if point])
+    for points in zip(*((found.last, found.best) for found in outcomes), strict=True)
+  )
+  return Row(loss, setting, metric, step, outcomes, last, best)
+
+
+def common_step(study: Study, metric: str) -> int | None:
+  """Returns the last step at which every member that did not diverge has been evaluated.
+
+  Members without an evaluation do not count; where all diverged, it is the last of any.
+  """
+  last = {True: [], False: []}
+  for member in study.members:
+    if points := member.points(metric):
+      last[member.status == "diverged"].append(points[-1][0])
+  return min(last[False]) if last[False] else max(last[True], default=None)
+
+
+def outcome(member: Member, metric: str, step: int | None) -> Outcome:
+  """Returns the last and the best of a member's evaluations up to a step."""
+  points = [point for point in member.points(metric) if step is None or point[0] <= step]
+  sign = RANKED.get(DIRECTIONS.get(metric))
+  best = min(points, key=lambda point: sign * point[1]) if points and sign else None
+  return Outcome(member, points[-1] if points else None, best)
+
+
+def _choose(study, rows) -> tuple[dict[str, tuple], list[str]]:
+  """The best setting of each loss, and the losses by it."""
+  order = {loss: place for place, loss in enumerate(study.losses)}
+  best = {}
+  for row in sorted(rows, key=rank):
+    best.setdefault(row.loss, row.setting)
+  chosen = {member.loss: study.setting(member) for member in reversed(study.members)} | best
+  ranking = list(best) if rows and math.isfinite(min(map(rank, rows))) else []
+  return chosen, ranking + [loss for loss in order if loss not in ranking]
+
+
+def rank(row: Row) -> float:
+  """Returns the median of last values, the smaller the better; 0 for a metric of no direction.
+
+  A member that diverged or has no value counts as the worst: its value before says little.
+  """
+  sign = RANKED.get(DIRECTIONS.get(row.metric))
+  if sign is None:
+    return 0.0
+  values = [
+    sign * found.last[1] if found.last and found.member.status != "diverged" else math.inf
+    for found in row.outcomes
+  ]
+  return float(np.median(values))
+
+
+def _compare(study, rows) -> list[Comparison]:
+  values = {loss: {} for loss in study.losses}
+  for row in rows:
+    for found in row.outcomes:
+      if found.last:
+        values[row.loss][(found.member.seed, *map(str, row.setting))] = found.last[1]
+  return statistics.compare(values)

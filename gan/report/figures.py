@@ -1,0 +1,145 @@
+"""The figures of a comparison: which there are, their captions, and what draws them."""
+
+import functools
+from collections.abc import Callable
+from typing import NamedTuple
+
+from matplotlib.figure import Figure
+
+from gan.report import metric_figures, sample_figures, training_figures
+from gan.report.analysis import Analysis
+from gan.report.plots import Size
+
+
+class Drawing(NamedTuple):
+  """A figure of the page.
+
+  Attributes:
+    name: of its files.
+    title: a heading.
+    caption: what is drawn, from how much.
+    draw: `(size) -> Figure`.
+  """
+
+  name: str
+  title: str
+  caption: str
+  draw: Callable[[Size], Figure]
+
+
+def drawings(analysis: Analysis) -> list[Drawing]:
+  """Returns the figures for which there are records, in the order of the page."""
+  return [
+    *_of_evaluations(analysis),
+    *_of_training(analysis),
+    *_of_settings(analysis),
+  ]
+
+
+def _of_evaluations(analysis) -> list[Drawing]:
+  if analysis.metric is None:
+    return []
+  name, counts = metric_figures.title(analysis.metric), _sample_counts(analysis)
+  bands = (
+    "Lines: interquartile mean over seeds; bands: 95 % bootstrap intervals over seeds, from three "
+    "seeds up. Of fewer than three each seed has its own line. A cross is the last evaluation "
+    f"of a run that diverged. {counts}"
+  )
+  draw = functools.partial(metric_figures.curves, analysis, analysis.metric)
+  found = [
+    Drawing(f"metric_by_{unit}", f"{name} against {short}", bands, functools.partial(draw, unit))
+    for unit, short in (("step", "steps"), ("images", "images"), ("seconds", "wall time"))
+  ]
+  points = (
+    "Points: single seeds, crosses those that diverged. Diamonds and bars: interquartile mean with "
+    f"its 95 % bootstrap interval. Last is at step {analysis.headline[0].step}, best up to there. "
+    f"{counts}"
+  )
+  strip = functools.partial(metric_figures.last_and_best, analysis)
+  found.append(Drawing("last_and_best", f"{name}: last and best values", points, strip))
+  others = [metric for metric in analysis.study.metrics() if metric != analysis.metric]
+  if others:
+    draw = functools.partial(metric_figures.other_metrics, analysis, others)
+    found.append(Drawing("other_metrics", "All other metrics against steps", bands, draw))
+  return found
+
+
+def _of_training(analysis) -> list[Drawing]:
+  lines = "Lines: mean over seeds of training records; bands: from the lowest seed to the highest."
+  found = [
+    Drawing(
+      "probabilities",
+      "What the discriminator makes of both sides",
+      f"Mean of the sigmoid of the logits, D(x) on data (solid) and D(G(z)) on fakes (dashed), on "
+      "training batches. It is a probability for losses trained by cross-entropy only; for others "
+      f"it tells on which side of 0 the logits are. {lines}",
+      functools.partial(training_figures.probabilities, analysis),
+    ),
+    Drawing(
+      "discriminator_loss",
+      "The discriminator's loss",
+      "Its scale differs between losses. Dotted, where the loss has one: the value at which D "
+      "cannot tell the sides apart, 2 log 2 = 1.386 for the two terms of cross-entropy at D = 1/2 "
+      f"and log 2 = 0.693 for relativistic losses at equal logits. {lines}",
+      functools.partial(training_figures.discriminator_loss, analysis),
+    ),
+    Drawing(
+      "gradient_norms",
+      "Gradient norm of the generator",
+      "Euclidean norm of the whole gradient, logarithmic: a generator whose gradient vanishes goes "
+      f"down here. {lines.replace('mean', 'geometric mean')}",
+      functools.partial(training_figures.gradient_norms, analysis),
+    ),
+  ]
+  recorded = {name for m in analysis.study.members for record in m.metrics for name in record}
+  needed = ("real_probability", "discriminator_loss", "generator_gradient_norm")
+  return [
+    drawing for drawing, name in zip(found, needed, strict=True) if name in recorded
+  ] + _of_samples(analysis)
+
+
+def _of_samples(analysis) -> list[Drawing]:
+  pictures = sample_figures.last_pictures(analysis)
+  if not pictures:
+    return []
+  missing = sorted(set(analysis.study.losses) - {picture.loss for picture in pictures})
+  missing = f" There is none of {', '.join(missing)}." if missing else ""
+  return [
+    Drawing(
+      "samples",
+      "Samples from the same latents",
+      f"The last pictures of seed {pictures[0].seed}. The latents follow from the seed, so equal "
+      f"places show what each loss makes of the same latent.{missing}",
+      functools.partial(sample_figures.samples, pictures),
+    )
+  ]
+
+
+def _of_settings(analysis) -> list[Drawing]:
+  if analysis.metric is None:
+    return []
+  text = (
+    "Points: last values of single runs, over all values of the other hyper-parameters; crosses: "
+    "runs that diverged. Lines and bars: medians of runs that did not."
+  )
+  return [
+    Drawing(
+      f"sensitivity_{field}",
+      f"Sensitivity to {field}",
+      text,
+      functools.partial(metric_figures.sensitivity, analysis, field),
+    )
+    for field in analysis.study.varied
+  ]
+
+
+def _sample_counts(analysis) -> str:
+  counts = {
+    (record.get("eval_samples"), record.get("reference_samples"))
+    for member in analysis.study.members
+    for record in member.evaluations
+  }
+  return " ".join(
+    f"An evaluation has {samples} generated and {reference} reference samples."
+    for samples, reference in sorted(counts, key=str)
+  )

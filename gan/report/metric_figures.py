@@ -1,0 +1,163 @@
+"""Figures of the metrics of samples: curves, last and best values, hyper-parameters."""
+
+import math
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from gan.report import plots, series
+from gan.report.analysis import Analysis, outcome
+from gan.report.plots import Size
+from gan.report.series import Curve
+from gan.report.study import DIRECTIONS, number, sortable
+
+UNITS = {
+  "step": "generator steps",
+  "images": "real images seen",
+  "seconds": "wall time in seconds, shared by members that trained together",
+}
+
+
+def title(metric: str) -> str:
+  """Returns the name of a metric for people."""
+  return metric.replace("_", " ").capitalize()
+
+
+def axis_label(metric: str) -> str:
+  """Returns the name of a metric with the direction that is good."""
+  name, way = metric.replace("_", " "), DIRECTIONS.get(metric)
+  return f"{name} ({way} is better)" if way in ("lower", "higher") else name
+
+
+def curves(analysis: Analysis, metric: str, unit: str, size: Size) -> Figure:
+  """Returns a metric against a count, all losses in their chosen settings."""
+  found, colours = _all_curves(analysis, metric, unit), plots.colours(analysis.study.losses)
+
+  def draw(axes, loss, faint):
+    plots.draw_curves(axes, loss, colours[loss], found[loss], faint)
+    if not faint:
+      _mark_divergence(axes, analysis, loss, metric, unit)
+
+  figure = plots.shared_or_panels(analysis.study.losses, size, draw)
+  plots.finish(figure, UNITS[unit], axis_label(metric))
+  return figure
+
+
+def other_metrics(analysis: Analysis, metrics: list[str], size: Size) -> Figure:
+  """Returns a panel against steps for each metric."""
+  shape = size._replace(columns=1 if size.narrow else 3)
+  many = len(analysis.study.losses) > plots.MOST_IN_ONE
+  colours = plots.colours(analysis.study.losses)
+  figure, panels = plots.panels(metrics, shape, 3.2 if many else 2.4, sharey=False)
+  for metric, axes in panels.items():
+    axes.set_title(axis_label(metric))
+    for loss, found in _all_curves(analysis, metric, "step").items():
+      plots.draw_curves(axes, loss, colours[loss], found)
+      _mark_divergence(axes, analysis, loss, metric, "step")
+  plots.legend(figure, panels[metrics[0]], size)
+  plots.finish(figure, UNITS["step"], "")
+  return figure
+
+
+def _all_curves(analysis, metric, unit) -> dict[str, list[Curve]]:
+  losses = analysis.study.losses
+  return {loss: series.evaluated(analysis.members(loss), metric, unit) for loss in losses}
+
+
+def _mark_divergence(axes, analysis, loss, metric, unit):
+  color = plots.colours(analysis.study.losses)[loss].color
+  diverged = [member for member in analysis.members(loss) if member.status == "diverged"]
+  for found in filter(None, (series.finite(member, metric) for member in diverged)):
+    record, value = found[-1]
+    axes.plot(record[unit], value, "x", color=color, markersize=7, markeredgewidth=2)
+
+
+def last_and_best(analysis: Analysis, size: Size) -> Figure:
+  """Returns every seed's last and best value of the headline metric, a row for each loss."""
+  kinds = ["last", "best"] if DIRECTIONS.get(analysis.metric) in ("lower", "higher") else ["last"]
+  losses = [loss for loss in analysis.ranking if analysis.row(loss)]
+  shape = size._replace(columns=1 if size.narrow else 2)
+  figure, panels = plots.panels(kinds, shape, 0.9 + 0.3 * len(losses))
+  for kind, axes in panels.items():
+    for place, loss in enumerate(losses):
+      _draw_strip(axes, analysis, analysis.row(loss), kind, place)
+    axes.set_yticks(range(len(losses)), losses)
+    axes.set_ylim(len(losses) - 0.4, -0.6)
+    axes.grid(axis="y", visible=False)
+    if plots.spans_decades(list(plots.values_in(axes, horizontal=True))):
+      plots.logarithmic(axes.xaxis)
+  plots.label(figure, axis_label(analysis.metric), "")
+  return figure
+
+
+def _draw_strip(axes, analysis, row, kind, place):
+  color = plots.colours(analysis.study.losses)[row.loss].color
+  for status, marker in ((False, "o"), (True, "x")):
+    points = [
+      getattr(found, kind)[1]
+      for found in row.outcomes
+      if getattr(found, kind) and (found.member.status == "diverged") is status
+    ]
+    points = [point for point in points if math.isfinite(point)]
+    # Apart from each other, in the order of the seeds.
+    height = place + 0.22 * np.linspace(-1, 1, len(points)) if len(points) > 1 else [place]
+    axes.plot(points, height[: len(points)], marker, color=color, markersize=6, alpha=0.75)
+  centre = getattr(row, kind)
+  if centre and centre.iqm_interval:
+    axes.plot(centre.iqm_interval, [place] * 2, color=plots.INK, linewidth=2, zorder=1, alpha=0.5)
+    axes.plot(centre.iqm, place, "D", color=plots.INK, markersize=5, zorder=4)
+
+
+def sensitivity(analysis: Analysis, field: str, size: Size) -> Figure:
+  """Returns the last values of the headline metric against one hyper-parameter."""
+  values = {member.determining.get(field) for member in analysis.study.members}
+  values = sorted(values, key=sortable)
+  numeric = all(number(value) is not None for value in values)
+  places = {value: value if numeric else place for place, value in enumerate(values)}
+
+  def draw(axes, loss, faint):
+    if not faint:
+      _draw_sensitivity(axes, analysis, loss, field, places, beside=not numeric)
+
+  figure = plots.shared_or_panels(analysis.study.losses, size, draw)
+  plots.finish(figure, field, axis_label(analysis.metric))
+  for axes in figure.axes:
+    if not numeric:
+      axes.set_xticks(range(len(values)), [str(value).lower() for value in values])
+    elif plots.spans_decades(values):
+      plots.logarithmic(axes.xaxis)
+    else:
+      axes.set_xticks(values if len(values) <= 6 else axes.get_xticks())
+  return figure
+
+
+def _draw_sensitivity(axes, analysis, loss, field, places, beside):
+  """`beside` puts losses side by side at a value and draws medians as bars: for words."""
+  colour, found = plots.colours(analysis.study.losses)[loss], []
+  for member in (member for member in analysis.study.members if member.loss == loss):
+    last = outcome(member, analysis.metric, analysis.headline[0].step).last
+    if last and math.isfinite(last[1]):
+      found.append((places[member.determining.get(field)], last[1], member.status == "diverged"))
+  losses = analysis.study.losses
+  shift = (losses.index(loss) - (len(losses) - 1) / 2) * 0.6 / len(losses) if beside else 0
+  for place, value, diverged in found:
+    marker = "x" if diverged else "o"
+    axes.plot(place + shift, value, marker, color=colour.color, markersize=5, alpha=0.6)
+  medians = _medians(found)
+  # A line through values that were tried once each would show noise.
+  if beside:
+    axes.plot(medians[:, 0] + shift, medians[:, 1], "_", color=colour.color, markersize=18)
+    axes.plot([], **colour._asdict(), label=loss)
+  else:
+    joined = medians if len(found) > len(medians) or len(places) <= 6 else medians[:0]
+    axes.plot(*joined.T, **colour._asdict(), label=loss)
+
+
+def _medians(found):
+  """[places, 2]: place and median of the runs that did not diverge."""
+  kept = {}
+  for place, value, diverged in found:
+    if not diverged:
+      kept.setdefault(place, []).append(value)
+  pairs = [(place, float(np.median(kept[place]))) for place in sorted(kept)]
+  return np.array(pairs, float).reshape(-1, 2)

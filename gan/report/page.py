@@ -1,0 +1,181 @@
+"""report.html: one page that needs nothing else, and the files beside it."""
+
+import base64
+import importlib.resources
+import pathlib
+from collections.abc import Callable
+from typing import Any
+
+import jinja2
+
+from gan.records import writable_folder
+from gan.report import figures, metric_figures, plots, sample_figures, table, words
+from gan.report.analysis import Analysis
+from gan.report.figures import Drawing
+from gan.report.study import DIRECTIONS
+
+
+def write(analysis: Analysis, outdir: pathlib.Path, say: Callable[[str], None]) -> None:
+  """Writes report.html, summary.csv and figures/*.png, *.svg; equal studies give equal bytes.
+
+  Args:
+    analysis: the study.
+    outdir: a folder that can be written to.
+    say: prints one line to the user.
+
+  Raises:
+    UserError: `figures` in the folder cannot be written to.
+  """
+  folder = writable_folder(outdir / "figures")
+  shown = []
+  for drawing in figures.drawings(analysis):
+    shown.append(_write_figure(analysis, drawing, folder))
+    say(f"Drawn: {drawing.title}.")
+  _write(outdir / "summary.csv", table.to_csv(analysis).encode())
+  _write(outdir / "report.html", render(analysis, shown).encode())
+
+
+def _write_figure(analysis, drawing: Drawing, folder) -> dict[str, Any]:
+  """Writes both files of a figure, and returns what the page shows of it."""
+  wide = plots.render(lambda: drawing.draw(plots.WIDE))
+  svg = plots.to_svg(wide)
+  _write(folder / f"{drawing.name}.svg", svg.encode())
+  _write(folder / f"{drawing.name}.png", plots.to_png(wide))
+  found = {"title": drawing.title, "caption": drawing.caption}
+  if drawing.name == "samples":
+    return found | {"pictures": _pictures(analysis)}
+  narrow = plots.to_svg(plots.render(lambda: drawing.draw(plots.NARROW)))
+  sources = {"light": svg, "dark": plots.to_dark(svg)}
+  sources |= {"narrow": narrow, "narrow_dark": plots.to_dark(narrow)}
+  return found | {name: _source("svg+xml", text.encode()) for name, text in sources.items()}
+
+
+def _pictures(analysis):
+  return [
+    {
+      "name": f"{picture.loss}, step {picture.step}",
+      "source": _source("png", picture.path.read_bytes()),
+    }
+    for picture in sample_figures.last_pictures(analysis)
+  ]
+
+
+def _source(kind: str, content: bytes) -> str:
+  return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
+
+
+def _write(path: pathlib.Path, content: bytes) -> None:
+  """Whole or not at all: the page may be open while it is made anew."""
+  part = path.with_name(path.name + ".part")
+  part.write_bytes(content)
+  part.replace(path)
+
+
+def render(analysis: Analysis, shown: list[dict[str, Any]]) -> str:
+  """Returns the page.
+
+  Args:
+    analysis: the study.
+    shown: of each figure its title, caption and sources of pictures.
+  """
+  template = importlib.resources.files("gan.report").joinpath("page.html").read_text("utf-8")
+  environment = jinja2.Environment(
+    autoescape=True, trim_blocks=True, undefined=jinja2.ChainableUndefined
+  )
+  return environment.from_string(template).render(
+    title=_title(analysis),
+    subtitle=_subtitle(analysis),
+    findings=words.findings(analysis),
+    notes=words.notes(analysis),
+    figures=shown,
+    tables=_tables(analysis),
+    table_note=_table_note(analysis),
+    comparisons=_comparisons(analysis),
+    method=words.method(analysis) if analysis.metric else "",
+    facts=words.facts(analysis),
+  )
+
+
+def _title(analysis) -> str:
+  names, study = analysis.study.losses, analysis.study
+  dataset = study.members[0].record["config"].get("dataset", "data")
+  return f"{len(names)} losses on {dataset}" if len(names) > 1 else f"{names[0]} on {dataset}"
+
+
+def _subtitle(analysis) -> str:
+  members = analysis.study.members
+  statuses = [member.status for member in members]
+  counts = [f"{len(members)} {'run' if len(members) == 1 else 'runs'}"]
+  counts += [
+    f"{statuses.count(status)} {status}"
+    for status in ("finished", "running", "interrupted", "diverged")
+    if status in statuses
+  ]
+  counts += [f"{len(analysis.study.waiting)} not started"] if analysis.study.waiting else []
+  return ", ".join([*counts, f"losses: {', '.join(analysis.study.losses)}"])
+
+
+def _tables(analysis) -> list[dict[str, Any]]:
+  metrics = analysis.study.metrics()
+  ordered = sorted(metrics, key=lambda name: name != analysis.metric)
+  return [_table(analysis, metric) for metric in ordered]
+
+
+def _table(analysis, metric):
+  rows = table.shown_rows(analysis, metric)
+  way = DIRECTIONS.get(metric)
+  direction = f", {way} is better" if way in ("lower", "higher") else ""
+  return {
+    "title": f"{metric_figures.title(metric)} up to step {rows[0].step}{direction}",
+    "head": table.head(analysis),
+    "rows": [
+      {
+        "cells": table.shown_cells(analysis, row),
+        "mark": "chosen" if _is_chosen(analysis, row) else "",
+      }
+      for row in rows
+    ],
+  }
+
+
+def _is_chosen(analysis, row):
+  return bool(analysis.study.varied) and analysis.chosen[row.loss] == row.setting
+
+
+def _table_note(analysis) -> str:
+  text = (
+    "Median, interquartile mean (IQM) and their 95 % percentile bootstrap intervals over seeds, of "
+    "each run's last value and of its best. Of few seeds such intervals are too narrow: those of "
+    "three hold the truth far less often than 95 %. The best of a run is picked from noise and "
+    "looks better than the last."
+  )
+  if analysis.study.varied:
+    text += " Coloured: the setting of each loss that all figures show. All are in summary.csv."
+  return text
+
+
+def _comparisons(analysis) -> dict[str, Any] | None:
+  if not analysis.comparisons:
+    return None
+  found = sorted(
+    analysis.comparisons, key=lambda c: (c.p_value is None, c.p_value if c.p_value else 0.0)
+  )
+  head = ["pair", "seeds", "difference", "interval", "p", "p, corrected", "survives"]
+  return {"head": head, "rows": [_comparison(comparison) for comparison in found]}
+
+
+def _comparison(comparison):
+  numbers = (comparison.p_value, comparison.adjusted)
+  interval = comparison.interval
+  tested = "yes" if comparison.survives else "no"
+  return {
+    "cells": [
+      f"{comparison.first} - {comparison.second}",
+      comparison.count,
+      table.text(comparison.difference),
+      f"{table.text(interval[0])} to {table.text(interval[1])}" if interval else "",
+      *("" if value is None else f"{value:.3g}" for value in numbers),
+      "not tested" if comparison.p_value is None else tested,
+    ],
+    "mark": "survives" if comparison.survives else "",
+  }

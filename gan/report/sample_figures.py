@@ -1,0 +1,75 @@
+"""The last pictures of every loss, from the same latents."""
+
+import math
+import pathlib
+from typing import NamedTuple
+
+import numpy as np
+from matplotlib.figure import Figure
+from PIL import Image
+
+from gan.report import plots
+from gan.report.analysis import Analysis
+from gan.report.plots import Size
+from gan.report.study import Member
+
+
+class Picture(NamedTuple):
+  """The last picture of a run."""
+
+  loss: str
+  seed: int
+  step: int
+  path: pathlib.Path
+
+
+def last_pictures(analysis: Analysis) -> list[Picture]:
+  """Returns a picture of each loss, all of the seed that most losses have, the lowest such.
+
+  They are of one step where all have one, else each loss's last.
+  """
+  of_seed = {}
+  for loss in analysis.study.losses:
+    for member in analysis.members(loss):
+      if pictures := _pictures(member):
+        of_seed.setdefault(member.seed, {})[loss] = pictures
+  if not of_seed:
+    return []
+  seed = min(of_seed, key=lambda seed: (-len(of_seed[seed]), seed))
+  shared = set.intersection(*(set(pictures) for pictures in of_seed[seed].values()))
+  chosen = [
+    Picture(loss, seed, step, pictures[step])
+    for loss, pictures in of_seed[seed].items()
+    for step in [max(shared or pictures)]
+  ]
+  return [picture for picture in chosen if _is_whole(picture.path)]
+
+
+def _pictures(member: Member) -> dict[int, pathlib.Path]:
+  """{step: path} of the pictures up to a divergence."""
+  paths = {
+    path.stem.removeprefix("step_"): path for path in (member.folder / "samples").glob("step_*.png")
+  }
+  end = math.inf if member.diverged_at is None else member.diverged_at
+  return {int(step): path for step, path in paths.items() if step.isdigit() and int(step) < end}
+
+
+def _is_whole(path) -> bool:
+  try:
+    with Image.open(path) as picture:
+      picture.load()
+    return True
+  except (OSError, SyntaxError):  # Pillow's for a broken chunk
+    return False
+
+
+def samples(pictures: list[Picture], size: Size) -> Figure:
+  """Returns the pictures side by side."""
+  figure, panels = plots.panels([picture.loss for picture in pictures], size, 2.4)
+  for picture in pictures:
+    axes = panels[picture.loss]
+    with Image.open(picture.path) as image:
+      axes.imshow(np.asarray(image.convert("RGB")))
+    axes.set_title(f"{picture.loss}, step {picture.step}")
+    axes.set_axis_off()
+  return figure

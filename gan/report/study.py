@@ -1,0 +1,351 @@
+"""The runs that are compared: found in folders, checked to belong together, read to their ends."""
+
+import json
+import math
+import os
+import pathlib
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from gan import records
+from gan.errors import UserError
+from gan.metrics import METRICS
+
+FACTORS = ("loss", "seed")
+# Values under another of these are other quantities: a Frechet distance grows as samples shrink.
+MEASURED_ON = ("dataset", "data_sha256", "split", "image_size", "eval_samples")
+FACTS = ("eval_samples", "reference_samples", "extractor", "split")
+NOT_MEASURED = {*records.COUNTS, *FACTS, "dataset", "loss", "eval_seed"}
+# "lower", "higher" or "floor", in the order of the registry.
+DIRECTIONS = {name: way for metric in METRICS.values() for name, way in metric.better.items()}
+
+
+class Member(NamedTuple):
+  """One run.
+
+  Attributes:
+    folder: where its records are.
+    record: its config.json.
+    status: "finished", "running", "interrupted" or "diverged".
+    diverged_at: the step, or None.
+    metrics: records of training, up to the divergence.
+    evaluations: records of the metrics of samples, up to the divergence.
+    sessions: what it ran on.
+  """
+
+  folder: pathlib.Path
+  record: dict[str, Any]
+  status: str
+  diverged_at: int | None
+  metrics: list[dict[str, Any]]
+  evaluations: list[dict[str, Any]]
+  sessions: list[dict[str, Any]]
+
+  @property
+  def determining(self) -> dict[str, Any]:
+    return self.record["determining"]
+
+  @property
+  def loss(self) -> str:
+    return self.determining["loss"]
+
+  @property
+  def seed(self) -> int:
+    return self.determining["seed"]
+
+  @property
+  def step(self) -> int:
+    """The last step of which there is a record, 0 before the first."""
+    return max(
+      (found[-1]["step"] for found in (self.metrics, self.evaluations) if found), default=0
+    )
+
+  def points(self, metric: str) -> list[tuple[int, float]]:
+    """Returns (step, value) of every evaluation that has the metric."""
+    pairs = ((record["step"], number(record.get(metric))) for record in self.evaluations)
+    return [(step, value) for step, value in pairs if value is not None]
+
+
+class Study(NamedTuple):
+  """The runs of a comparison.
+
+  Attributes:
+    members: those that have begun, in order of loss, setting and seed.
+    varied: fields beside loss and seed in which they differ.
+    waiting: names of those that were planned and have not begun.
+    commands: what the user typed.
+    notes: what a reader has to know of them, a sentence each.
+  """
+
+  members: list[Member]
+  varied: tuple[str, ...]
+  waiting: list[str]
+  commands: list[str]
+  notes: list[str]
+
+  @property
+  def losses(self) -> list[str]:
+    """In the order of their first members."""
+    return list(dict.fromkeys(member.loss for member in self.members))
+
+  def setting(self, member: Member) -> tuple:
+    """Returns the values of the varied fields."""
+    return tuple(member.determining.get(name) for name in self.varied)
+
+  def metrics(self) -> list[str]:
+    """Names of what the members evaluated: those with a direction first, then others."""
+    found = {
+      name
+      for member in self.members
+      for record in member.evaluations
+      for name in record.keys() - NOT_MEASURED
+      if number(record[name]) is not None
+    }
+    ordered = [name for name in DIRECTIONS if name in found]
+    return ordered + sorted(found - set(ordered))
+
+
+def number(value: Any) -> float | None:
+  """Returns a recorded value; infinities are strings in the records, and NaN is no value."""
+  if value in ("inf", "-inf"):
+    return float(value)
+  is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+  return float(value) if is_number and not math.isnan(value) else None
+
+
+def load(folders: Sequence[str | os.PathLike]) -> Study:
+  """Returns the study in some folders: sweeps, runs, or folders with such below.
+
+  Raises:
+    UserError: a folder has no run in it; records are damaged; the runs do not belong together; or
+      none of them has a record yet.
+  """
+  parts = {os.path.normpath(folder): _members(pathlib.Path(folder)) for folder in folders}
+  _check_parts(parts)
+  members, notes = _without_repetitions([member for part in parts.values() for member in part])
+  _check_measured_alike(members)
+  if not any(member.metrics or member.evaluations for member in members):
+    raise UserError(
+      f"{', '.join(map(str, folders))}: none of {_runs(len(members))} has a record to compare yet; "
+      "wait for the first, or name other folders"
+    )
+  plans = [plan for folder in parts for plan in _plans(pathlib.Path(folder))]
+  waiting = _waiting(plans)
+  varied = _varied(members)
+  members = sorted(members, key=lambda member: _order(member, varied))
+  notes += _notes(members, waiting)
+  return Study(members, varied, waiting, _commands(plans, members), notes)
+
+
+def _runs(count):
+  return "one run" if count == 1 else f"{count} runs"
+
+
+# Reading.
+
+
+def _members(folder: pathlib.Path) -> list[Member]:
+  if not folder.is_dir():
+    raise UserError(f"{folder} is no folder: name a sweep or run folder in --workdir")
+  found = [_member(path) for path in _run_folders(folder)]
+  if not found and not _plans(folder):
+    raise UserError(f"{folder} has no run in it (no config.json below it): check --workdir")
+  return found
+
+
+def _run_folders(folder):
+  """Folders with a config.json, in order; what lies inside a run is not searched."""
+  for path, below, files in os.walk(folder):
+    below.sort()
+    if records.CONFIG in files:
+      below.clear()
+      yield pathlib.Path(path)
+
+
+def _member(folder) -> Member:
+  record = records.read_config(folder)
+  _check_fields(folder / records.CONFIG, record["determining"], FACTORS)
+  status, diverged_at = _status(folder, record["config"])
+  environment = folder / "environment.json"
+  return Member(
+    folder,
+    record,
+    status,
+    diverged_at,
+    _until(diverged_at, records.read_metrics(folder)),
+    _until(diverged_at, records.read_metrics(folder, records.EVALUATIONS)),
+    _read(environment, "sessions")["sessions"] if environment.exists() else [],
+  )
+
+
+def _status(folder, config):
+  summary = records.read_summary(folder)
+  if summary is None:
+    return "running", None
+  _check_fields(folder / "summary.json", summary, ("status",))
+  status, _, step = str(summary["status"]).partition(" at step ")
+  if status == "finished" and summary.get("step", math.inf) < config.get("steps", 0):
+    return "interrupted", None  # it was finished, and is to go on
+  return status, int(step) if step.isdigit() else None
+
+
+def _until(step, found):
+  """Records before a divergence: from there on they are of a broken run."""
+  return [record for record in found if step is None or record["step"] < step]
+
+
+def _plans(folder: pathlib.Path) -> list[tuple[pathlib.Path, dict[str, Any]]]:
+  """(folder, sweep.json) of each sweep in a folder."""
+  plans = []
+  for path, below, files in os.walk(folder):
+    below.sort()
+    if records.CONFIG in files:
+      below.clear()
+    if records.SWEEP in files:
+      plans.append((pathlib.Path(path), _read(pathlib.Path(path) / records.SWEEP, "members")))
+  return plans
+
+
+def _read(path, *fields) -> dict[str, Any]:
+  try:
+    value = json.loads(path.read_text(encoding="utf-8"))
+  except (OSError, ValueError) as error:
+    raise UserError(f"{path} is damaged ({error}): restore it, or use another --workdir") from error
+  _check_fields(path, value, fields)
+  return value
+
+
+def _check_fields(path, value, fields):
+  if not isinstance(value, dict) or any(field not in value for field in fields):
+    raise UserError(
+      f"{path} is damaged (it has no {', '.join(fields)}): restore it, or use another --workdir"
+    )
+
+
+def _waiting(plans) -> list[str]:
+  return [
+    str(folder / records.MEMBERS / member["name"])
+    for folder, plan in plans
+    for member in plan["members"]
+    if not (folder / records.MEMBERS / member["name"] / records.CONFIG).exists()
+  ]
+
+
+def _commands(plans, members) -> list[str]:
+  """Of the sweeps, and of runs that belong to none."""
+  swept = [folder / records.MEMBERS for folder, _ in plans]
+  alone = [member for member in members if member.folder.parent not in swept]
+  typed = [plan.get("command") for _, plan in plans]
+  typed += [member.record.get("command") for member in alone]
+  return [command for command in dict.fromkeys(typed) if command]
+
+
+# Whether they belong together.
+
+
+def _check_parts(parts: dict[str, list[Member]]) -> None:
+  """Refuses folders that differ in what varies inside none of them."""
+  free = {*FACTORS, *(name for part in parts.values() for name in _varied(part))}
+  first, *others = [(name, part[0].determining) for name, part in parts.items() if part] or [None]
+  for name, here in others:
+    if lines := _differences(first[1], here, free):
+      raise UserError(
+        f"{first[0]} and {name} are of different studies ({'; '.join(lines)}): compare folders "
+        "whose configs agree in all but loss, seed and what varies inside one of them"
+      )
+
+
+def _differences(there, here, free=()):
+  return [
+    f"{name}: {there.get(name)} there, {here.get(name)} here"
+    for name in sorted((there.keys() | here.keys()) - set(free))
+    if there.get(name) != here.get(name)
+  ]
+
+
+def _check_measured_alike(members):
+  """Refuses values that are not of one quantity."""
+  known = {}
+  for member in members:
+    described = {name: member.determining.get(name) for name in MEASURED_ON}
+    _check_against(known.setdefault("data", (member, described)), member, described)
+    for record in member.evaluations:
+      described = {name: record.get(name) for name in FACTS}
+      _check_against(known.setdefault("evaluation", (member, described)), member, described)
+
+
+def _check_against(first, member, described):
+  other, expected = first
+  if lines := _differences(expected, described):
+    raise UserError(
+      f"{other.folder} and {member.folder} are not measured alike ({'; '.join(lines)}): their "
+      "values cannot be compared; name folders that agree"
+    )
+
+
+def _without_repetitions(members) -> tuple[list[Member], list[str]]:
+  """Of runs with the same config the one that came furthest, and a note on each of the others."""
+  kept, notes = {}, []
+  for member in members:
+    key = json.dumps(member.determining, sort_keys=True)
+    other = kept.get(key)
+    if other is None:
+      kept[key] = member
+      continue
+    more, less = (member, other) if member.step > other.step else (other, member)
+    kept[key] = more
+    if more.folder.resolve() != less.folder.resolve():
+      notes.append(f"{less.folder} repeats {more.folder} (same config and seed) and is left out.")
+  return list(kept.values()), notes
+
+
+def _varied(members: Sequence[Member]) -> tuple[str, ...]:
+  """Fields beside loss and seed that have more than one value."""
+  configs = [member.determining for member in members]
+  names = sorted({name for config in configs for name in config} - set(FACTORS))
+  return tuple(
+    name for name in names if len({json.dumps(config.get(name)) for config in configs}) > 1
+  )
+
+
+def _order(member, varied):
+  """Numbers by size, before words; losses by name."""
+  setting = [member.determining.get(name) for name in varied]
+  return member.loss, [sortable(value) for value in setting], member.seed
+
+
+def sortable(value: Any) -> tuple:
+  """A key under which any two values of a field have an order: numbers first, by size."""
+  numeric = number(value) is not None
+  return (0, float(value), "") if numeric else (1, 0.0, str(value))
+
+
+def _notes(members, waiting) -> list[str]:
+  return [
+    *_note(
+      [_name(member) for member in members if member.status in ("running", "interrupted")],
+      "not finished, shown as far as recorded",
+    ),
+    *_note(waiting, "planned and not begun"),
+    *_note(
+      [f"{_name(m)} at step {m.diverged_at}" for m in members if m.status == "diverged"],
+      "diverged, counted, and shown up to the last evaluation before",
+    ),
+    *_note(
+      [_name(member) for member in members if not member.evaluations],
+      "without an evaluation, missing wherever metrics of samples are shown",
+    ),
+  ]
+
+
+def _name(member):
+  return member.folder.name
+
+
+def _note(names, what, most=8) -> list[str]:
+  """A sentence on some members, with the first names."""
+  if not names:
+    return []
+  names = [pathlib.Path(name).name for name in names]
+  more = f" and {len(names) - most} more" if len(names) > most else ""
+  return [f"{_runs(len(names)).capitalize()} {what}: {', '.join(names[:most])}{more}."]

@@ -1,0 +1,241 @@
+"""What a study says in words, made from its numbers."""
+
+import collections
+from typing import Any
+
+from gan.report.analysis import RANKED, Analysis, rank
+from gan.report.statistics import LEAST_SEEDS, Centre
+from gan.report.study import DIRECTIONS
+from gan.report.table import text
+
+MOST_SAID = 3  # losses whose differences the head of the page tells one by one
+
+
+def findings(analysis: Analysis) -> list[str]:
+  """Returns the result in a few sentences: the best loss, its interval, and what is significant."""
+  if analysis.metric is None:
+    return ["No run has been evaluated by a metric of samples: there is no value to compare."]
+  return [_best(analysis), *_selection(analysis), *_significance(analysis)]
+
+
+def _best(analysis) -> str:
+  name, step = _name(analysis.metric), analysis.headline[0].step
+  if DIRECTIONS.get(analysis.metric) not in RANKED:
+    return f"The {name} has no direction that is better; the table has its values at step {step}."
+  rows = [analysis.row(loss) for loss in analysis.ranking]
+  rows = [row for row in rows if row and row.last]
+  first = [row for row in rows if rank(row) == rank(rows[0])]
+  names, centre = _list([row.loss for row in first]), rows[0].last
+  median = "median " if centre.count > 1 else ""
+  value = f"{median}{name} {text(centre.median)} at step {step} ({_spread(centre)})"
+  if len(rows) == 1:
+    return f"Only {names} has a value: {value}."
+  return f"The best {'are' if len(first) > 1 else 'is'} {names}: {value}."
+
+
+def _spread(centre: Centre) -> str:
+  if centre.median_interval is None:
+    return f"{_seeds(centre.count)}, too few for an interval"
+  low, high = map(text, centre.median_interval)
+  return f"{_seeds(centre.count)}, 95 % interval {low} to {high}"
+
+
+def _selection(analysis) -> list[str]:
+  """What has to be said where hyper-parameters vary too."""
+  if not analysis.study.varied:
+    return []
+  settings = collections.Counter(row.loss for row in analysis.headline)
+  fields = _list(analysis.study.varied)
+  return [
+    f"Each loss stands in its best of up to {max(settings.values())} settings of {fields}, chosen "
+    "by the median over seeds of these very evaluations, which flatters losses with more settings; "
+    "runs that diverged count as the worst in this choice."
+  ]
+
+
+def _significance(analysis) -> list[str]:
+  tested = [found for found in analysis.comparisons if found.adjusted is not None]
+  surviving = [found for found in tested if found.survives]
+  if not analysis.comparisons:
+    return []
+  if not tested:
+    return ["No pair of losses could be tested: that takes at least two seeds that both have."]
+  if not surviving:
+    return [f"No difference between two losses survives the correction for {_tests(len(tested))}."]
+  verb = "survives" if len(surviving) == 1 else "survive"
+  over = " (over all settings that both have)" if analysis.study.varied else ""
+  return [
+    f"{len(surviving)} of {len(tested)} differences between losses{over} {verb} the correction"
+    f"{_examples(analysis, surviving)}."
+  ]
+
+
+def _examples(analysis, surviving) -> str:
+  """The first surviving differences in words, those of the best losses first."""
+  sign = RANKED.get(DIRECTIONS.get(analysis.metric))
+  if sign is None:
+    return ""
+  worse = {loss: [] for loss in analysis.ranking}
+  for found in surviving:
+    names = (found.first, found.second)
+    better, other = names if sign * found.difference < 0 else names[::-1]
+    worse[better].append(other)
+  said = [(loss, others) for loss, others in worse.items() if others][:MOST_SAID]
+  rest = len(surviving) - sum(len(others) for _, others in said)
+  text = "; ".join(f"{loss} is better than {_list(others)}" for loss, others in said)
+  return f": {text}" + (f"; and {rest} more in the table" if rest else "")
+
+
+def method(analysis: Analysis) -> str:
+  """Returns what the table of comparisons is, with its power."""
+  tests = sum(found.adjusted is not None for found in analysis.comparisons)
+  count = max((found.count for found in analysis.comparisons), default=0)
+  settings = (
+    " A seed's difference is the mean over the settings that both losses have with it."
+    if analysis.study.varied
+    else ""
+  )
+  return (
+    f"Difference of last values of the {_name(analysis.metric)} at step "
+    f"{analysis.headline[0].step}, runs of the same seed and the same hyper-parameters paired."
+    f"{settings} Two-sided paired t-test over at most {_seeds(count)}, Holm's correction for "
+    f"{_tests(tests)}; intervals are at level 1 - 0.05 / {max(tests, 1)} (Bonferroni), so that all "
+    "hold together. Few seeds have little power: a difference that does not survive is not shown "
+    "to be none. A run that diverged enters with its last value before, or not at all."
+  )
+
+
+def notes(analysis: Analysis) -> list[str]:
+  """Returns what a reader has to know of the runs before believing the page."""
+  found = list(analysis.study.notes)
+  few = [
+    row.loss
+    for loss in analysis.ranking
+    if (row := analysis.row(loss)) and _count(row) < LEAST_SEEDS
+  ]
+  if few:
+    found.append(
+      f"Fewer than {LEAST_SEEDS} seeds with a value: {', '.join(few)}. There each seed is shown by "
+      "itself and no interval is given."
+    )
+  if infinite := _infinite(analysis):
+    found.append(f"Infinite values are in the tables as inf and in no figure: {infinite}.")
+  if further := _further(analysis):
+    found.append(
+      f"Last and best values are up to step {analysis.headline[0].step}, the last that all runs "
+      f"which did not diverge have reached; {_runs(further)} went further, as curves show."
+    )
+  if early := _earlier(analysis):
+    found.append(f"The last evaluation is of an earlier step than that of the table in {early}.")
+  return found
+
+
+def _further(analysis) -> int:
+  """How many members were evaluated after the step of the table."""
+  step = analysis.headline[0].step if analysis.headline else None
+  ends = [member.points(analysis.metric)[-1:] for member in analysis.study.members]
+  return sum(point[0] > step for end in ends for point in end)
+
+
+def _count(row):
+  return row.last.count if row.last else 0
+
+
+def _infinite(analysis) -> str:
+  counts = collections.Counter(
+    row.metric
+    for row in analysis.rows
+    for outcome in row.outcomes
+    if outcome.last and abs(outcome.last[1]) == float("inf")
+  )
+  return ", ".join(f"{name} of {_runs(count)}" for name, count in counts.items())
+
+
+def _earlier(analysis) -> str:
+  """Members whose last value is of an earlier step than that of the table."""
+  return ", ".join(
+    f"{outcome.member.folder.name} (step {outcome.last[0]})"
+    for row in analysis.headline
+    for outcome in row.outcomes
+    if outcome.last and outcome.last[0] < row.step
+  )
+
+
+def facts(analysis: Analysis) -> list[tuple[str, list[str]]]:
+  """Returns (heading, lines) of the foot: commands, data, counts, versions, hardware, seeds."""
+  members = analysis.study.members
+  configs = [member.record["config"] for member in members]
+  evaluations = [record for member in members for record in member.evaluations]
+  sessions = [session for member in members for session in member.sessions]
+  found = [
+    ("Commands", _distinct(analysis.study.commands)),
+    ("Data", _distinct(_data(member.record) for member in members)),
+    ("Evaluations", _distinct(map(_evaluation, evaluations))),
+    ("Seeds", [", ".join(map(str, sorted({member.seed for member in members})))]),
+    ("A generator step", _distinct(map(_step, configs))),
+    ("Versions", _distinct(map(_versions, sessions))),
+    ("Hardware", _distinct(map(_hardware, sessions))),
+    ("Commit", _distinct(session.get("git_commit") for session in sessions)),
+  ]
+  return [(heading, lines) for heading, lines in found if lines]
+
+
+def _distinct(values) -> list[str]:
+  return list(dict.fromkeys(str(value) for value in values if value))
+
+
+def _data(record: dict[str, Any]) -> str:
+  config = record["config"]
+  examples = record.get("num_examples")
+  return (
+    f"{config.get('dataset')} {config.get('split')}: {examples} examples, {record.get('source')}"
+  )
+
+
+def _evaluation(record) -> str:
+  extractor = f"extractor {record['extractor']}" if record.get("extractor") else "no extractor"
+  return (
+    f"{record.get('eval_samples')} generated and {record.get('reference_samples')} reference "
+    f"samples, {extractor}"
+  )
+
+
+def _step(config) -> str:
+  updates, batch = config.get("discriminator_steps"), config.get("batch_size")
+  return f"one update of G and {updates} of D, each on {batch} real images"
+
+
+def _versions(session) -> str:
+  packages = session.get("packages", {})
+  return ", ".join(
+    [f"python {session.get('python')}", *(f"{name} {v}" for name, v in packages.items())]
+  )
+
+
+def _hardware(session) -> str:
+  devices = ", ".join(session.get("devices", []))
+  return (
+    f"{session.get('processor')}; {session.get('backend')}: {devices}; {session.get('platform')}"
+  )
+
+
+def _name(metric):
+  return metric.replace("_", " ")
+
+
+def _list(names) -> str:
+  """a; a and b; a, b and c."""
+  *first, last = names
+  return f"{', '.join(first)} and {last}" if first else last
+
+
+def _seeds(count):
+  return "1 seed" if count == 1 else f"{count} seeds"
+
+
+def _runs(count):
+  return "1 run" if count == 1 else f"{count} runs"
+
+
+def _tests(count):
+  return "1 test" if count == 1 else f"{count} tests"

@@ -1,0 +1,245 @@
+"""One run: its folder, its place in time, and everything that is written of it."""
+
+import dataclasses
+import time
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+from jaxtyping import Array, Float, Int32, Key
+
+from gan import datasets, evaluate, pictures, sampling
+from gan.checkpoint import Checkpoints
+from gan.config import Algorithm, Config, DataInfo, determining, fingerprint, hyperparameters
+from gan.datafeed import batch_indices
+from gan.errors import UserError
+from gan.game import Batch
+from gan.records import COUNTS, EVALUATIONS, RunFolder, read_metrics, read_summary
+from gan.state import GanState
+
+
+class Setting(NamedTuple):
+  """What runs that are stepped by one program share.
+
+  Attributes:
+    dataset: what they are trained on.
+    info: what a model needs to know of it.
+    algorithm: their init, their step and their players.
+    data: the data set as the step takes it, with labels where the runs are conditional.
+    evaluator: `seed -> Evaluator`, or None where they do not measure themselves.
+  """
+
+  dataset: datasets.Dataset
+  info: DataInfo
+  algorithm: Algorithm
+  data: Batch
+  evaluator: Callable[[int], evaluate.Evaluator | None]
+
+
+class Keys(NamedTuple):
+  """Every draw of a run comes from one of these."""
+
+  init: Key[Array, ""]
+  training: Key[Array, ""]
+  latents: Key[Array, ""]
+
+
+class Run:
+  """A run in its folder, which is this process's until `close`.
+
+  Args:
+    config: what to run; its data set by its own name.
+    setting: what it is built from.
+    folder: where everything is written.
+    command: what the user typed, for config.json.
+    say: prints one line to the user.
+
+  Raises:
+    UserError: the folder belongs to another run, or another process trains in it.
+  """
+
+  def __init__(
+    self,
+    config: Config,
+    setting: Setting,
+    folder: RunFolder,
+    command: str,
+    say: Callable[[str], None],
+  ):
+    self.config, self.setting, self.folder, self.say = config, setting, folder, say
+    folder.claim(_identity(config, setting, command))
+    self.keys = Keys(*jax.random.split(jax.random.key(config.seed), 3))
+    self.record: dict[str, Any] = {}  # of the latest step that was seen
+    self.diverged = False
+    self._evaluator = setting.evaluator(config.seed)
+    self._checkpoints: Checkpoints | None = None
+    self._began = time.monotonic()
+
+  def close(self) -> None:
+    """Waits until everything is written and lets go of the folder."""
+    if self._checkpoints:
+      self._checkpoints.close()
+    self.folder.close()
+
+  @property
+  def checkpoints(self) -> Checkpoints:
+    self._checkpoints = self._checkpoints or Checkpoints(self.folder.checkpoints)
+    return self._checkpoints
+
+  def restore(self) -> tuple[GanState, int]:
+    """Returns the newest whole state and its step; the state of step 0 in a new folder.
+
+    Records of later steps are dropped: those steps are made again.
+
+    Raises:
+      UserError: there were checkpoints, and none is whole.
+    """
+    algorithm = self.setting.algorithm
+    like = jax.eval_shape(algorithm.init, self.keys.init)
+    damaged = False
+    for step, state, reason in self.checkpoints.restore(like):
+      if state is not None:
+        return state, self._rewound(step)
+      self.say(f"The checkpoint of step {step} is damaged: {reason}. It was moved aside.")
+      damaged = True
+    if damaged:
+      raise UserError(
+        f"{self.folder.path} has no checkpoint that can be read; they lie in damaged_checkpoints: "
+        "put a whole one back, use another --workdir, or give the command again to begin anew"
+      )
+    state = jax.jit(algorithm.init)(self.keys.init)
+    # Members of a sweep share an algorithm and differ in these.
+    return state.replace(hyperparameters=hyperparameters(self.config)), self._rewound(0)
+
+  def _rewound(self, step):
+    ended = step >= self.config.steps
+    self.folder.rewind(step, 1 if ended else self.config.log_every)
+    self.folder.rewind(step, 1 if ended else self.config.eval_every or 1, EVALUATIONS)
+    records = read_metrics(self.folder.path)
+    self._began = time.monotonic() - (records[-1].get("seconds", 0.0) if records else 0.0)
+    return step
+
+  def indices(self, step: int, count: int) -> Int32[np.ndarray, "s k b"]:
+    """Returns the examples of `count` steps from `step` on."""
+    config, examples = self.config, self.setting.info.num_examples
+    return batch_indices(
+      config.seed, examples, step, count, config.discriminator_steps, config.batch_size
+    )
+
+  def observe(self, end: int, metrics: dict[str, Float[np.ndarray, " s"]]) -> None:
+    """Takes the metrics of the steps up to `end`; the first that are not finite end the run."""
+    values = np.stack(list(metrics.values()))
+    bad = np.flatnonzero(~np.isfinite(values).all(axis=0))
+    last = bad[0] if len(bad) else values.shape[1] - 1
+    step = end - values.shape[1] + 1 + int(last)
+    self.record = self._counts(step) | {name: float(row[last]) for name, row in metrics.items()}
+    if len(bad):
+      self.folder.append(self.record)
+      self.diverge()
+
+  def _counts(self, step):
+    config, discriminator_steps = self.config, step * self.config.discriminator_steps
+    images = discriminator_steps * config.batch_size
+    return {
+      "step": step,
+      "discriminator_steps": discriminator_steps,
+      "images": images,
+      "epoch": images / self.setting.info.num_examples,
+      "seconds": round(time.monotonic() - self._began, 3),
+      "dataset": config.dataset,
+      "loss": config.loss,
+    }
+
+  def write_record(self) -> None:
+    """Adds the latest record to metrics.jsonl."""
+    self.folder.append(self.record)
+
+  def diverge(self) -> None:
+    """Ends the run at the latest step that was seen."""
+    self.diverged = True
+    status = f"diverged at step {self.record['step']}"
+    self.say(f"The run {status}: {self.record}")
+    self.summarize(status, self.record["step"])
+
+  def save_picture(self, state: GanState) -> None:
+    """Writes samples from latents that are the same at every step."""
+    config, setting, step = self.config, self.setting, self.record["step"]
+    title = f"{config.dataset}  {config.loss}  {config.model}  seed {config.seed}  step {step}"
+    num_classes = setting.info.num_classes if config.conditional else 0
+    picture = sampling.progress_picture(
+      setting.algorithm.gan, state, self.keys.latents, num_classes, title, setting.dataset.images
+    )
+    pictures.save(picture, self.folder.samples / f"step_{step:08d}.png")
+
+  def evaluate(self, state: GanState) -> dict[str, Any] | None:
+    """Measures the averaged generator, by the same latents each time, and writes the record.
+
+    Returns None where there is nothing to measure by, or where its weights are not finite: losses
+    are of the weights before an update and do not show it.
+    """
+    if self._evaluator is None:
+      return None
+    if not sampling.is_finite(state):
+      self.diverge()
+      return None
+    count, rng = self.config.eval_samples, np.random.default_rng(self.config.seed)
+    labels = rng.choice(self.setting.dataset.labels, count) if self.config.conditional else None
+    key = jax.random.fold_in(self.keys.latents, 1)
+    examples = sampling.samples(self.setting.algorithm.gan, state, key, count, labels)
+    counts = {name: self.record[name] for name in (*COUNTS, "dataset", "loss")}
+    evaluation = counts | self._evaluator(examples)
+    self.folder.append(evaluation, EVALUATIONS)
+    return evaluation
+
+  def summarize(self, status: str, step: int) -> dict[str, Any]:
+    """Writes summary.json and returns it."""
+    return self.folder.summarize(
+      status,
+      step=step,
+      dataset=self.config.dataset,
+      loss=self.config.loss,
+      evaluation=evaluate.best_and_last(read_metrics(self.folder.path, EVALUATIONS)),
+    )
+
+  @property
+  def summary(self) -> dict[str, Any] | None:
+    """What summary.json holds, or None before the run has begun."""
+    return read_summary(self.folder.path)
+
+
+def load_data(config: Config, data_dir: str | None, say: Callable[[str], None]):
+  """Returns (the data set, the config with its own name in the place of "auto")."""
+  dataset = datasets.load(config.dataset, config.split, data_dir, config.image_size)
+  if dataset.notice:
+    say(dataset.notice)
+  return dataset, dataclasses.replace(config, dataset=dataset.name)
+
+
+def describe(config: Config, dataset: datasets.Dataset) -> DataInfo:
+  """Returns what a model needs to know of a data set.
+
+  Raises:
+    UserError: labels are asked for and there are none.
+  """
+  if config.conditional and dataset.labels is None:
+    raise UserError(f"--conditional needs labels, and {dataset.name} has none ({dataset.source})")
+  points = dataset.images.ndim == 2
+  mean = None if points else dataset.images.mean(axis=0, dtype=np.float64) / 255
+  return DataInfo(dataset.images.shape[1:], dataset.num_classes, len(dataset.images), mean)
+
+
+def _identity(config, setting, command) -> dict[str, Any]:
+  """What config.json holds: all fields, and those that the result depends on, with the data."""
+  info, dataset = setting.info, setting.dataset
+  determined_by = determining(config) | {"data_sha256": datasets.digest(dataset)}
+  return {
+    "fingerprint": fingerprint(determined_by),
+    "command": command,
+    "source": dataset.source,
+    "image_shape": list(info.image_shape),
+    "num_classes": info.num_classes,
+    "num_examples": info.num_examples,
+    "config": dataclasses.asdict(config),
+    "determining": determined_by,
+  }

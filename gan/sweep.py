@@ -1,0 +1,381 @@
+"""Many runs from few compiled programs: those that differ in arrays only are stepped together.
+
+Members of one program differ in their seed and in hyper-parameters that are arrays; every loss and
+every other static choice is a program of its own. Members are split over all devices, and go
+through a program in crews of as many as fit. Each has an ordinary run folder, with the records,
+pictures and checkpoints of a run that was trained alone.
+"""
+
+import contextlib
+import dataclasses
+import functools
+import itertools
+import math
+import os
+import time
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from gan import datasets, environment, parallel
+from gan.config import Config, determining, fingerprint, weight_clip
+from gan.errors import UserError
+from gan.game import Batch
+from gan.progress import SweepProgress, say
+from gan.records import (
+  CONFIG,
+  MEMBERS,
+  SWEEP,
+  RunFolder,
+  claim,
+  lock,
+  read_summary,
+  writable_folder,
+)
+from gan.run import Run, Setting, load_data
+from gan.search import ARRAYS, Member
+from gan.train import Crew, alone, interrupts, make_setting, train
+
+# On the CPU, members that need more arithmetic than this in a step gain nothing from `vmap`: one
+# fills the machine, and batched products and grouped convolutions are slower than plain ones.
+TOGETHER_ON_CPU = 2e7  # floating-point operations in a step
+
+
+class Cost(NamedTuple):
+  """What a member costs when it is trained alone.
+
+  Attributes:
+    flops: floating-point operations of a step.
+    bytes: of its state, of what a step needs beside it, and of a second state for reading out.
+    seconds: of a step, measured.
+  """
+
+  flops: float
+  bytes: int
+  seconds: float
+
+
+class Program(NamedTuple):
+  """Members that one compiled program can step, in crews of equal size.
+
+  Attributes:
+    crews: lists of members that differ in arrays only; the last may be shorter.
+    size: members that are stepped at once, a multiple of the number of devices.
+    cost: of each member.
+  """
+
+  crews: list[list[Member]]
+  size: int
+  cost: Cost
+
+  @property
+  def members(self) -> list[Member]:
+    return list(itertools.chain.from_iterable(self.crews))
+
+
+class Plan(NamedTuple):
+  """A sweep before its first step.
+
+  Attributes:
+    programs: what is compiled.
+    dataset: what all members are trained on.
+    identity: what sweep.json holds.
+  """
+
+  programs: list[Program]
+  dataset: datasets.Dataset
+  identity: dict[str, Any]
+
+  @property
+  def members(self) -> list[Member]:
+    return [member for program in self.programs for member in program.members]
+
+
+def make_plan(
+  members: list[Member],
+  data_dir: str | None = None,
+  *,
+  members_per_call: int = 0,
+  command: str = "",
+  experiment: str = "",
+  say: Callable[[str], None] = say,
+) -> Plan:
+  """Returns what a sweep will do; compiles and measures one step of each kind of program.
+
+  Args:
+    members: of one data set, with the same number of steps and the same cadences.
+    data_dir: where local data lie; see `datasets.load`.
+    members_per_call: members stepped at once on each device; 0 chooses.
+    command: what the user typed, for sweep.json.
+    experiment: whose defaults the members started from, for sweep.json.
+    say: prints one line to the user.
+
+  Raises:
+    UserError: the model cannot make such images, or there are no labels.
+  """
+  dataset, _ = load_data(members[0].config, data_dir, say)
+  members = [
+    member._replace(
+      config=dataclasses.replace(member.config, dataset=dataset.name, parallel="none")
+    )
+    for member in members
+  ]
+  measured, programs = {}, []
+  for group in _groups(members):
+    kind = _static(dataclasses.replace(group[0].config, loss="nonsat"))
+    if kind not in measured:
+      measured[kind] = _measure(group[0].config, dataset)
+    programs.append(_program(group, measured[kind], members_per_call or _fitting(measured[kind])))
+  return Plan(programs, dataset, _identity(members, dataset, command, experiment))
+
+
+def _program(members, cost, per_device) -> Program:
+  """As few crews as can be, as even as can be: places that no member takes cost the same."""
+  devices = len(_devices())
+  crews = math.ceil(len(members) / (per_device * devices))
+  size = devices * math.ceil(len(members) / crews / devices)
+  starts = range(0, len(members), size)
+  return Program([members[start : start + size] for start in starts], size, cost)
+
+
+def _devices() -> list:
+  return jax.local_devices()
+
+
+def _groups(members) -> list[list[Member]]:
+  groups = {}
+  for member in members:
+    groups.setdefault(_static(member.config), []).append(member)
+  return list(groups.values())
+
+
+def _static(config: Config) -> tuple:
+  """What a compiled program depends on: all fields but arrays, and whether those are there."""
+  fields = {
+    name: value
+    for name, value in dataclasses.asdict(config).items()
+    if name not in {*ARRAYS, "seed"}
+  }
+  there = (weight_clip(config) > 0, config.instance_noise > 0, config.lecam_weight > 0)
+  return (*fields.items(), *there)
+
+
+def _measure(config: Config, dataset: datasets.Dataset) -> Cost:
+  setting = make_setting(config, dataset, (), lambda line: None)
+  key = jax.random.key(0)
+  state = jax.jit(setting.algorithm.init)(key)
+  shape = (config.discriminator_steps, config.batch_size)
+  batch = jax.tree.map(lambda array: np.resize(array, (*shape, *array.shape[1:])), setting.data)
+  step = jax.jit(setting.algorithm.step).lower(state, batch, key).compile()
+  size = sum(leaf.nbytes for leaf in jax.tree.leaves(state))
+  memory, analysis = step.memory_analysis(), step.cost_analysis() or {}
+  needed = 2 * size + (memory.temp_size_in_bytes if memory else size)
+  return Cost(analysis.get("flops", math.inf), needed, _seconds(step, state, batch, key))
+
+
+def _seconds(step, state, batch, key):
+  times = []
+  for _ in range(4):
+    began = time.perf_counter()
+    jax.block_until_ready(step(state, batch, key))
+    times.append(time.perf_counter() - began)
+  return min(times)
+
+
+def _fitting(cost: Cost) -> int:
+  """Members that a device steps at once: 1 on the CPU where they gain nothing, else what fits."""
+  device = _devices()[0]
+  if device.platform == "cpu" and cost.flops > TOGETHER_ON_CPU:
+    return 1
+  return max(1, int(_free_bytes(device) / cost.bytes))
+
+
+def _free_bytes(device):
+  """Half of the memory that a device has: the rest is for data, programs and other users."""
+  stats = device.memory_stats() or {}
+  if "bytes_limit" in stats:
+    return stats["bytes_limit"] / 2
+  memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+  return memory / 2 / len(_devices())
+
+
+def _identity(members, dataset, command, experiment) -> dict[str, Any]:
+  """What sweep.json holds; a field in which members differ has the list of its values."""
+  configs = [determining(member.config) for member in members]
+  determined_by = {name: _values(config[name] for config in configs) for name in configs[0]}
+  determined_by |= {"data_sha256": datasets.digest(dataset), "members": len(members)}
+  return {
+    "command": command,
+    "experiment": experiment,
+    "fingerprint": fingerprint(determined_by),
+    "determining": determined_by,
+    "varied": sorted({name for member in members for name in member.varied}),
+    "members": [{"name": member.name, "varied": member.varied} for member in members],
+  }
+
+
+def _values(values):
+  distinct = list(dict.fromkeys(values))
+  return distinct[0] if len(distinct) == 1 else distinct
+
+
+def describe(plan: Plan) -> str:
+  """Returns a plan in lines: members, programs, memory, and the time that steps take at most."""
+  devices = _devices()
+  lines = [
+    f"{len(plan.members)} members, {len(plan.programs)} programs, {len(devices)} x "
+    f"{devices[0].device_kind}, {plan.dataset.name} ({len(plan.dataset.images)} examples)"
+  ]
+  for program in plan.programs:
+    config, cost = program.members[0].config, program.cost
+    lines.append(
+      f"  {config.loss} {config.model}: {len(program.members)} members, {program.size} at once, "
+      f"{program.size * cost.bytes / 2**20:.0f} MiB, {1e3 * cost.seconds:.1f} ms a step alone"
+    )
+  return "\n".join([*lines, f"At most {_minutes(plan):.0f} min of steps, without evaluations"])
+
+
+def _minutes(plan):
+  steps = plan.members[0].config.steps
+  alone = sum(steps * len(program.members) * program.cost.seconds for program in plan.programs)
+  return math.ceil(alone / 60)
+
+
+def fit(
+  plan: Plan, workdir: str | os.PathLike, *, say: Callable[[str], None] = say
+) -> dict[str, str]:
+  """Trains every member up to its last step, from where each stands.
+
+  Args:
+    plan: what to train.
+    workdir: the sweep's folder; one that belongs to another sweep is refused.
+    say: prints one line to the user.
+
+  Returns:
+    The status of each member: finished, interrupted, "diverged at step n"; "not started".
+
+  Raises:
+    UserError: anything that the user can put right; nothing on disk is lost.
+  """
+  folder = writable_folder(workdir)
+  if (folder / CONFIG).exists():
+    raise UserError(f"{folder} holds a run: use another --workdir for a sweep")
+  with contextlib.closing(lock(folder)):
+    claim(folder / SWEEP, plan.identity, "a sweep")
+    _train(plan, folder, say)
+  return {member.name: _status(folder, member) for member in plan.members}
+
+
+def _train(plan, folder, say):
+  say = _once(say)
+  environ = environment.describe()
+  # One copy of the data on each device, for all programs.
+  data = Batch(plan.dataset.images, plan.dataset.labels)
+  data = parallel.replicate(data, "jit", _devices())
+  trainers = [_Trainer(plan, program, data, environ, say) for program in plan.programs]
+  steps = plan.members[0].config.steps
+  with interrupts() as seen, SweepProgress(steps * len(plan.members)) as progress:
+    for trainer, crew in _turns(trainers):
+      waiting = [member for member in crew if not _ended(folder, member)]
+      progress.skip(steps * (len(crew) - len(waiting)))
+      if waiting and not seen:
+        trainer.train(waiting, folder, progress, seen)
+  if seen:
+    say("Interrupted; what was reached is saved. The same command continues from there.")
+
+
+def _once(say):
+  """Programs that share a data set have the same to say of it."""
+  said = set()
+
+  def say_new(line):
+    if line not in said:
+      said.add(line)
+      say(line)
+
+  return say_new
+
+
+def _turns(trainers):
+  """(trainer, crew), each trainer in its turn, so that early results are of every loss."""
+  queues = [[(trainer, crew) for crew in trainer.program.crews] for trainer in trainers]
+  return filter(None, itertools.chain.from_iterable(itertools.zip_longest(*queues)))
+
+
+def _status(folder, member):
+  summary = read_summary(folder / MEMBERS / member.name)
+  if summary is None:
+    return "not started"
+  more = summary["status"] == "finished" and summary["step"] < member.config.steps
+  return "interrupted" if more else summary["status"]
+
+
+def _ended(folder, member):
+  return _status(folder, member).startswith(("finished", "diverged"))
+
+
+class _Trainer:
+  """A program, with what its members share, that trains crews of them."""
+
+  def __init__(self, plan: Plan, program: Program, data: Batch, environ: dict[str, Any], say):
+    self.program, self._plan, self._environ, self._say = program, plan, environ, say
+    self._devices = _devices()
+    conditional = program.members[0].config.conditional
+    self._data = data if conditional else data._replace(label=None)
+
+  @functools.cached_property
+  def _setting(self) -> Setting:
+    return make_setting(self.program.members[0].config, self._plan.dataset, (), self._say)
+
+  @functools.cached_property
+  def _execute(self):
+    step = self._setting.algorithm.step
+    if self.program.size == 1:
+      return parallel.make_run(step, "none", self._devices)
+    return parallel.make_members_run(step, self._devices)
+
+  def train(self, members, folder, progress, seen):
+    """Trains members from where each stands; those that stand at the same step go together."""
+    with contextlib.ExitStack() as stack:
+      runs = [stack.enter_context(self._open(member, folder)) for member in members]
+      found = [(*run.restore(), run) for run in runs]
+      for step in sorted({step for _, step, _ in found}):
+        states, same = zip(*((state, run) for state, at, run in found if at == step), strict=True)
+        progress.begin([run.folder.path.name for run in same], step)
+        train(list(same), self._crew(same), list(states), step, progress, seen)
+    for member in members:
+      self._say(f"{member.name}: {_status(folder, member)}")
+
+  @contextlib.contextmanager
+  def _open(self, member, folder):
+    say = lambda line: self._say(f"{member.name}: {line}")  # noqa: E731
+    with contextlib.closing(RunFolder(folder / MEMBERS / member.name)) as own:
+      command = self._plan.identity["command"]
+      with contextlib.closing(Run(member.config, self._setting, own, command, say)) as run:
+        own.add_environment(self._environ | {"parallel": f"{self.program.size} members at once"})
+        yield run
+
+  def _crew(self, runs) -> Crew:
+    """Steps runs at once; places that none takes repeat the last, so that the program stays."""
+    count, size = len(runs), self.program.size
+    if size == 1:
+      # The very program of a run alone: equal to the bit, and off the slow paths of `vmap`.
+      return alone(runs[0], self._execute, self._data, "none", self._devices)
+    fill = lambda items: [*items, *[items[-1]] * (size - count)]  # noqa: E731
+    keys = jnp.stack(fill([run.keys.training for run in runs]))
+
+    def place(states):
+      stacked = jax.tree.map(lambda *leaves: np.stack(leaves), *fill(jax.device_get(states)))
+      return parallel.split_members(stacked, self._devices)
+
+    def step(state, indices):
+      return self._execute(state, self._data, np.stack(fill(list(indices))), keys)
+
+    def members(state):
+      state = jax.device_get(state)
+      return [jax.tree.map(lambda leaf: leaf[i], state) for i in range(count)]  # noqa: B023
+
+    return Crew(place, step, members)

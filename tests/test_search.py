@@ -1,0 +1,153 @@
+"""Which members a sweep has: grids, draws, names, and what is refused."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from gan import models, search
+from gan.config import Config, DataInfo, build
+from gan.errors import UserError
+from gan.search import ARRAYS, SEARCHES, STATIC, applicable, grid_points, make_members, parse_grid
+
+
+def test_a_grid_is_read_by_the_types_of_its_fields():
+  grid = parse_grid("b1=0,0.5; discriminator_steps=1,5;conditional=true,False;model=mlp;")
+  assert grid == {
+    "b1": [0.0, 0.5],
+    "discriminator_steps": [1, 5],
+    "conditional": [True, False],
+    "model": ["mlp"],
+  }
+  assert [type(grid[name][0]) for name in grid] == [float, int, bool, str]
+
+
+def test_points_are_every_combination():
+  points = grid_points({"b1": [0.0, 0.5], "width": [8, 16]})
+  assert points == [
+    {"b1": 0.0, "width": 8},
+    {"b1": 0.0, "width": 16},
+    {"b1": 0.5, "width": 8},
+    {"b1": 0.5, "width": 16},
+  ]
+  assert grid_points(parse_grid("")) == [{}]
+
+
+@pytest.mark.parametrize(
+  ("text", "message"),
+  [
+    ("b1", "'b1' must be field=value,value"),
+    ("b1=", "'b1=' must be field=value,value"),
+    ("b1=0;b1=1", "each field once"),
+    ("b1=0,0.0", "has a value twice"),
+    ("b1=half", "b1=half must be of type float"),
+    ("conditional=perhaps", "conditional=perhaps must be of type bool"),
+    ("steps=1,2", "members cannot differ in 'steps'. Arrays, in one program: generator_learning_"),
+    ("loss=sat,wgan", "--losses, --seeds"),
+    ("lsgan_targets=0,1,1", "members cannot differ in 'lsgan_targets'"),
+    ("learning_rate=1", "A program for each value: model, width"),
+  ],
+)
+def test_malformed_grids_are_refused_in_one_line(text, message):
+  with pytest.raises(UserError) as refusal:
+    parse_grid(text)
+  assert message in str(refusal.value) and "\n" not in str(refusal.value)
+
+
+def test_fields_are_arrays_or_static_or_not_to_be_varied():
+  fields = {field.name for field in dataclasses.fields(Config)}
+  assert set(ARRAYS) <= fields and set(STATIC) <= fields and not set(ARRAYS) & set(STATIC)
+  rest = fields - set(ARRAYS) - set(STATIC)
+  assert {"dataset", "split", "steps", "parallel", "eval_every", "loss", "seed"} <= rest
+
+
+# Names of the ranges of Lucic et al. as in peers' `params.py`: (field, lowest, highest).
+RANGES = {
+  "lucic_wide": [
+    ("generator_learning_rate", 1e-5, 1e-2),
+    ("b1", 0, 1),
+    ("weight_clip", 1e-3, 1),
+    ("penalty_weight", 0.1, 100),
+  ],
+  "lucic_narrow": [
+    ("generator_learning_rate", 1e-4, 1e-3),
+    ("b1", 0.5, 0.5),
+    ("weight_clip", 1e-2, 1),
+    ("penalty_weight", 0.1, 10),
+  ],
+}
+
+
+@pytest.mark.parametrize("name", sorted(SEARCHES))
+def test_draws_fill_the_ranges_of_the_study(name):
+  points = search.search_points(name, 300, seed=0)
+  assert points[0] == {}, "the first are the values as they stand"
+  for field, low, high in RANGES[name]:
+    values = np.array([point[field] for point in points[1:]])
+    assert values.min() >= low and values.max() <= high
+    # Rates and weights are uniform in their logarithm, b1 itself: a tenth at either end is hit.
+    if low < high:
+      line = values if field == "b1" else np.log10(values)
+      ends = np.array([low, high]) if field == "b1" else np.log10([low, high])
+      share = (line - ends[0]) / (ends[1] - ends[0])
+      assert share.min() < 0.1 and share.max() > 0.9
+      assert abs(share.mean() - 0.5) < 0.06  # 3.5 standard errors, sqrt(1/12/299) each
+  assert all(p["generator_learning_rate"] == p["discriminator_learning_rate"] for p in points[1:])
+  steps = {point["discriminator_steps"] for point in points[1:]}
+  assert steps == ({1, 5} if name == "lucic_wide" else {1})
+
+
+def test_a_longer_search_begins_with_the_points_of_a_shorter_one():
+  short, long = (search.search_points("lucic_wide", count, seed=3) for count in (4, 9))
+  assert long[:4] == short and len(long) == 9
+  assert search.search_points("lucic_wide", 4, seed=4)[1:] != short[1:]
+
+
+def test_a_loss_takes_of_a_draw_what_it_reads():
+  point = search.search_points("lucic_wide", 2, seed=0)[1]
+  plain = applicable(point, Config(loss="nonsat", model="mlp"))
+  assert not {"weight_clip", "penalty_weight", "discriminator_norm"} & set(plain)
+  assert "weight_clip" in applicable(point, Config(loss="wgan"))
+  assert "weight_clip" not in applicable(point, Config(loss="wgan", penalty="wgan_gp"))
+  assert "penalty_weight" in applicable(point, Config(loss="wgan", penalty="wgan_gp"))
+  assert "discriminator_norm" in applicable(point, Config(model="infogan"))
+
+
+@pytest.mark.parametrize("name", sorted(models.MODELS))
+def test_models_that_are_normed_take_a_norm_and_others_refuse_it(name):
+  shape = {"points": (2,), "firstgan_dcgan": (64, 64, 1), "tutorial_dcgan": (64, 64, 1)}
+  info = DataInfo(shape.get(name, (28, 28, 1)), 0, 10, None)
+  config = Config(model=name, discriminator_norm="batch")
+  if models.MODELS[name].normed:
+    build(config, info)
+  else:
+    with pytest.raises(UserError, match="discriminator_norm"):
+      build(config, info)
+
+
+def make(losses=("sat", "nonsat"), seeds=(3, 4), points=({},), searched=False):
+  return make_members(
+    losses, seeds, list(points), lambda point: dataclasses.replace(Config(), **point), searched
+  )
+
+
+def test_members_are_named_by_what_they_differ_in():
+  members = make(points=[{"b1": 0.0}, {"b1": 0.5}])
+  assert len(members) == 8 and len({member.name for member in members}) == 8
+  assert members[0].name == "sat,b1=0.0,seed=3"
+  assert members[0].varied == {"loss": "sat", "seed": 3, "b1": 0.0}
+  for member in members:
+    assert all(getattr(member.config, key) == value for key, value in member.varied.items())
+
+
+def test_members_of_a_search_are_named_by_their_draw_and_share_it():
+  points = search.search_points("lucic_narrow", 3, seed=0)
+  members = make(points=points, seeds=(0,), searched=True)
+  assert [m.name for m in members][:3] == [f"sat,sample={i},seed=0" for i in range(3)]
+  drawn = [m.config.generator_learning_rate for m in members]
+  assert drawn[:3] == drawn[3:], "draw i is the same for every loss"
+
+
+def test_a_member_that_cannot_be_is_named():
+  with pytest.raises(UserError, match=r"sat,penalty_weight=1.0,seed=3: --penalty_weight has"):
+    make(points=[{"penalty_weight": 1.0}])

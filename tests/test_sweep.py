@@ -1,0 +1,338 @@
+"""A sweep: every member is the run trained alone, whatever happens to the others."""
+
+import dataclasses
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import time
+
+import jax
+import numpy as np
+import pytest
+
+from experiments import sweep as command
+from gan import sweep, train, trained
+from gan.config import Config
+from gan.errors import UserError
+from gan.progress import SweepProgress
+from gan.records import EVALUATIONS, read_config, read_metrics, read_summary
+from gan.search import make_members
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+# SGD: Adam would turn differences of rounding in tiny gradients into whole steps.
+BASE = Config(
+  dataset="ring",
+  split="train[:200]",
+  model="points",
+  width=8,
+  latent_dim=2,
+  batch_size=6,
+  optimizer="sgd",
+  generator_learning_rate=0.05,
+  discriminator_learning_rate=0.05,
+  b1=Config().b1,
+  steps=12,
+  log_every=2,
+  sample_every=6,
+  eval_every=6,
+  eval_samples=50,
+  checkpoint_every=4,
+  parallel="none",
+)
+
+
+def members(points=({},), losses=("nonsat",), seeds=(0, 1, 2), **changes):
+  base = dataclasses.replace(BASE, **changes)
+  make = lambda point: dataclasses.replace(base, **point)  # noqa: E731
+  return make_members(losses, seeds, list(points), make, searched=False)
+
+
+def fit(folder, chosen, say=lambda line: None, **options):
+  """({member: status}, the plan) of a sweep in a folder."""
+  plan = sweep.make_plan(chosen, say=say, **options)
+  return sweep.fit(plan, folder, say=say), plan
+
+
+def own(folder, member):
+  return folder / "members" / member.name
+
+
+def records(folder, file="metrics.jsonl"):
+  """Records without the clock."""
+  found = read_metrics(folder, file)
+  return [{name: value for name, value in r.items() if name != "seconds"} for r in found]
+
+
+def assert_same_records(one, other, rtol=0.0, atol=0.0):
+  for file in ("metrics.jsonl", EVALUATIONS):
+    pairs = list(zip(records(one, file), records(other, file), strict=True))
+    assert pairs
+    for ours, theirs in pairs:
+      assert set(ours) == set(theirs)
+      for name, value in ours.items():
+        if isinstance(value, float) and rtol:
+          np.testing.assert_allclose(value, theirs[name], rtol, atol, err_msg=name)
+        else:
+          assert value == theirs[name], name
+
+
+def assert_same_states(one, other, atol=0.0):
+  states = [jax.tree.leaves(trained.load(folder).state) for folder in (one, other)]
+  for ours, theirs in zip(*states, strict=True):
+    np.testing.assert_allclose(ours, theirs, rtol=10 * atol, atol=atol)
+
+
+def assert_same_sweeps(one, other):
+  names = sorted(path.name for path in (one / "members").iterdir())
+  assert names == sorted(path.name for path in (other / "members").iterdir())
+  for name in names:
+    assert_same_records(one / "members" / name, other / "members" / name)
+    assert_same_states(one / "members" / name, other / "members" / name)
+    pictures = [
+      sorted((folder / "members" / name / "samples").iterdir()) for folder in (one, other)
+    ]
+    assert [p.name for p in pictures[0]] == [p.name for p in pictures[1]]
+    assert all(a.read_bytes() == b.read_bytes() for a, b in zip(*pictures, strict=True))
+
+
+RATES = ({"generator_learning_rate": 0.01}, {"generator_learning_rate": 0.05, "ema_decay": 0.5})
+
+
+@pytest.fixture(scope="module")
+def swept(tmp_path_factory):
+  """(folder, members, plan) of two losses, two points and three seeds; to be read only."""
+  folder, chosen = tmp_path_factory.mktemp("sweep"), members(RATES, ("nonsat", "wgan"))
+  statuses, plan = fit(folder, chosen, command="what was typed", experiment="ring")
+  assert set(statuses.values()) == {"finished"}
+  return folder, chosen, plan
+
+
+def test_members_that_differ_in_arrays_share_a_program(swept):
+  _, chosen, plan = swept
+  assert len(chosen) == 12 and len(plan.programs) == 2
+  # Six members on two devices, three each at once.
+  assert [(program.size, len(program.crews)) for program in plan.programs] == [(6, 1)] * 2
+  assert {m.config.loss for m in plan.programs[0].members} == {"nonsat"}
+
+
+def test_static_choices_and_what_is_switched_off_get_programs_of_their_own():
+  points = [{}, {"discriminator_steps": 2}, {"instance_noise": 0.1}, {"instance_noise": 0.2}]
+  points += [{"weight_clip": 0.1}, {"lecam_weight": 0.1}]
+  groups = sweep._groups(members(points, seeds=(0,)))
+  found = [[m.varied.get("instance_noise") for m in group] for group in groups]
+  assert found == [[None], [None], [0.1, 0.2], [None], [None]]
+
+
+@pytest.mark.parametrize("i", [0, 1, 6, 11])
+def test_a_member_is_the_run_trained_alone(swept, tmp_path, i):
+  folder, chosen, _ = swept
+  alone = tmp_path / "alone"
+  train.fit(chosen[i].config, alone, say=lambda line: None)
+  assert_same_states(own(folder, chosen[i]), alone, atol=1e-6)
+  assert_same_records(own(folder, chosen[i]), alone, rtol=2e-4, atol=1e-6)
+  ours, theirs = (read_config(path) for path in (own(folder, chosen[i]), alone))
+  assert ours["fingerprint"] == theirs["fingerprint"]
+  assert {p.name for p in own(folder, chosen[i]).iterdir()} == {p.name for p in alone.iterdir()}
+
+
+def test_members_differ(swept):
+  folder, chosen, _ = swept
+  # Clipped at 0.01, the critic of wgan moves G by less than rounding.
+  last = [records(own(folder, m))[-1]["generator_loss"] for m in chosen if m.config.loss != "wgan"]
+  assert len(set(last)) == len(last) == 6
+
+
+def test_a_member_can_be_continued_alone(swept, tmp_path):
+  folder, chosen, _ = swept
+  copy = tmp_path / "copy"
+  subprocess.run(["cp", "-r", own(folder, chosen[0]), copy], check=True)
+  said = []
+  longer = dataclasses.replace(chosen[0].config, steps=14)
+  assert train.fit(longer, copy, say=said.append)["status"] == "finished"
+  assert "Continuing from step 12." in said
+
+
+@pytest.mark.parametrize("devices", [1, 2])
+def test_members_one_at_a_time_are_runs_alone(tmp_path, monkeypatch, devices):
+  # As large members are on the CPU, without vmap; on one device equal to the bit.
+  monkeypatch.setattr(sweep, "_devices", lambda: jax.local_devices()[:devices])
+  chosen = members(seeds=(0, 1, 2))
+  statuses, plan = fit(tmp_path / "sweep", chosen, members_per_call=1)
+  assert set(statuses.values()) == {"finished"}
+  assert plan.programs[0].size == devices
+  assert [len(crew) for crew in plan.programs[0].crews] == {1: [1, 1, 1], 2: [2, 1]}[devices]
+  atol, rtol = (0.0, 0.0) if devices == 1 else (1e-6, 2e-4)
+  for member in chosen[1:]:
+    alone = tmp_path / member.name
+    train.fit(member.config, alone, say=lambda line: None)
+    assert_same_states(own(tmp_path / "sweep", member), alone, atol)
+    assert_same_records(own(tmp_path / "sweep", member), alone, rtol, atol)
+
+
+def test_crews_are_even_and_their_size_is_that_of_all():
+  cost = sweep.Cost(flops=1.0, bytes=1, seconds=1.0)
+  assert jax.local_device_count() == 2
+  chosen = members(seeds=range(7))
+  program = sweep._program(chosen, cost, per_device=2)
+  assert program.size == 4 and [len(crew) for crew in program.crews] == [4, 3]
+  program = sweep._program(chosen, cost, per_device=100)
+  assert program.size == 8 and [len(crew) for crew in program.crews] == [7]
+  assert program.members == chosen
+
+
+def test_members_go_together_where_they_gain_and_fit(monkeypatch):
+  monkeypatch.setattr(sweep, "_free_bytes", lambda device: 1000)
+  assert sweep._fitting(sweep.Cost(flops=1e6, bytes=300, seconds=1)) == 3
+  assert sweep._fitting(sweep.Cost(flops=1e6, bytes=3000, seconds=1)) == 1
+  assert sweep._fitting(sweep.Cost(flops=1e9, bytes=300, seconds=1)) == 1
+
+
+def test_one_that_diverges_does_not_disturb_the_others(tmp_path):
+  calm, wild = ({"generator_learning_rate": rate} for rate in (0.02, 1e38))
+  said = []
+  fit(tmp_path / "calm", members([{}, calm]))
+  statuses, _ = fit(tmp_path / "wild", members([{}, wild]), said.append)
+  diverged = [name for name, status in statuses.items() if status.startswith("diverged at step")]
+  assert diverged == [f"nonsat,generator_learning_rate=1e+38,seed={seed}" for seed in (0, 1, 2)]
+  for member in members([{}]):
+    assert statuses[member.name] == "finished"
+    assert_same_records(own(tmp_path / "calm", member), own(tmp_path / "wild", member))
+    assert_same_states(own(tmp_path / "calm", member), own(tmp_path / "wild", member))
+  # As the run alone: same step, no checkpoint or picture after it, and it is said.
+  alone = train.fit(members([wild])[0].config, tmp_path / "alone", say=said.append)
+  summary = read_summary(tmp_path / "wild" / "members" / diverged[0])
+  assert summary["status"] == alone["status"] and summary["step"] == alone["step"]
+  assert any(diverged[0] in line and alone["status"] in line for line in said)
+
+
+def test_diverged_and_finished_members_are_not_trained_again(tmp_path, monkeypatch):
+  chosen = members([{}, {"generator_learning_rate": 1e38}])
+  before, _ = fit(tmp_path, chosen)
+  monkeypatch.setattr(sweep, "train", lambda *args: pytest.fail("it trained"))
+  again, _ = fit(tmp_path, chosen)
+  assert again == before
+
+
+def interrupt_at(monkeypatch, steps):
+  advance, seen = SweepProgress.advance, [0]
+
+  def advance_and_signal(self, count):
+    advance(self, count)
+    seen[0] += count
+    if seen[0] == steps:
+      os.kill(os.getpid(), signal.SIGINT)
+
+  monkeypatch.setattr(SweepProgress, "advance", advance_and_signal)
+
+
+@pytest.mark.parametrize("steps", [3, 17])
+def test_an_interrupted_sweep_goes_on_to_the_same_bits(tmp_path, swept, monkeypatch, steps):
+  folder, chosen, _ = swept
+  said = []
+  with monkeypatch.context() as patch:
+    interrupt_at(patch, steps)
+    statuses, _ = fit(tmp_path, chosen, said.append)
+  assert set(statuses.values()) <= {"finished", "interrupted", "not started"}
+  assert "interrupted" in statuses.values()
+  assert sum("The same command continues" in line for line in said) == 1
+  assert set(fit(tmp_path, chosen)[0].values()) == {"finished"}
+  assert_same_sweeps(tmp_path, folder)
+
+
+def test_members_that_stand_at_different_steps_reach_the_same_bits(tmp_path, swept, monkeypatch):
+  folder, chosen, _ = swept
+  fit(tmp_path, chosen)
+  # A kill while checkpoints are written leaves some members a checkpoint behind.
+  for member in chosen[:2]:
+    late = own(tmp_path, member) / "checkpoints" / "12"
+    subprocess.run(["rm", "-r", late], check=True)
+    summary = own(tmp_path, member) / "summary.json"
+    summary.write_text(json.dumps({"status": "running", "step": 0}))
+  assert set(fit(tmp_path, chosen)[0].values()) == {"finished"}
+  assert_same_sweeps(tmp_path, folder)
+
+
+def test_more_steps_train_every_member_on(tmp_path):
+  fit(tmp_path, members(steps=4))
+  statuses, _ = fit(tmp_path, members(steps=6))
+  assert set(statuses.values()) == {"finished"}
+  for member in members():
+    assert records(own(tmp_path, member))[-1]["step"] == 6
+
+
+def test_another_sweep_and_a_run_are_refused_with_the_difference(tmp_path):
+  fit(tmp_path / "sweep", members(seeds=(0,), steps=2))
+  with pytest.raises(UserError, match=r"holds a sweep.*loss: nonsat there, \['sat', 'wgan'\] here"):
+    fit(tmp_path / "sweep", members(losses=("sat", "wgan"), seeds=(0,), steps=2))
+  train.fit(dataclasses.replace(BASE, steps=2), tmp_path / "run", say=lambda line: None)
+  with pytest.raises(UserError, match="holds a run: use another --workdir"):
+    fit(tmp_path / "run", members(seeds=(0,), steps=2))
+
+
+def test_sweep_json_says_what_was_asked_for(swept):
+  folder, chosen, _ = swept
+  record = json.loads((folder / "sweep.json").read_text())
+  assert record["command"] == "what was typed" and record["experiment"] == "ring"
+  assert record["varied"] == ["ema_decay", "generator_learning_rate", "loss", "seed"]
+  assert [m["name"] for m in record["members"]] == [m.name for m in chosen]
+  assert record["determining"]["loss"] == ["nonsat", "wgan"]
+  assert record["determining"]["seed"] == [0, 1, 2]
+
+
+FLAGS = ["--experiment=ring", "--split=train[:200]", "--width=8", "--batch_size=6", "--steps=12"]
+FLAGS += ["--losses=nonsat", "--seeds=2", "--eval_samples=50", "--checkpoint_every=4"]
+
+
+def test_the_command_plans_trains_and_says_how_to_compare(tmp_path, capsys):
+  argv = ["sweep", f"--workdir={tmp_path}", *FLAGS, "--grid=b1=0,0.5"]
+  assert command.main([*argv, "--dry_run"]) == 0
+  assert "4 members, 1 programs, 2 x cpu" in capsys.readouterr().out
+  assert not list(tmp_path.iterdir())
+  assert command.main(argv) == 0
+  printed = capsys.readouterr()
+  assert "4 of 4 members finished, 0 diverged" in printed.err
+  assert f"python -m experiments.compare --workdir={tmp_path}" in printed.err
+  # An evaluation every eighth of the steps.
+  member = tmp_path / "members" / "nonsat,b1=0.5,seed=1"
+  assert [record["step"] for record in records(member, EVALUATIONS)] == list(range(1, 13))
+
+
+@pytest.mark.parametrize(
+  ("flags", "message"),
+  [
+    (["--losses=nonstat"], "--losses=nonstat is unknown: choose from"),
+    (["--losses=sat,sat"], "--losses has sat twice"),
+    (["--seeds=0"], "--seeds=0 must be above 0"),
+    (["--grid=b1"], "must be field=value,value"),
+    (["--grid=dataset=ring"], "members cannot differ in 'dataset'"),
+    (["--grid=b1=0,1"], "member nonsat,b1=1.0,seed=0: --b1=1.0 must be below 1"),
+    (["--search=lucic_wide", "--grid=b1=0"], "--grid and --search: give one of them"),
+    (["--search=lucic_wide", "--samples=0"], "--samples=0 must be above 0"),
+    (["--model=dcgan"], "the data are points: use --model=points"),
+    (["--members_per_call=-1"], "--members_per_call=-1 must be at least 0"),
+  ],
+)
+def test_bad_input_gives_one_line(tmp_path, capsys, flags, message):
+  assert command.main(["sweep", f"--workdir={tmp_path}", *FLAGS, *flags]) == 2
+  printed = capsys.readouterr().err
+  assert message in printed and printed.startswith("error: ") and printed.count("\n") == 1
+
+
+def test_a_killed_sweep_goes_on_to_the_same_bits(tmp_path):
+  flags = [*FLAGS, "--steps=400", "--checkpoint_every=20", "--eval_every=200", "--log_every=10"]
+  line = [sys.executable, "-m", "experiments.sweep", *flags, "--losses=nonsat,sat"]
+  environment = os.environ | {"JAX_PLATFORMS": "cpu"}
+  start = lambda folder: subprocess.Popen(  # noqa: E731
+    [*line, f"--workdir={folder}"], cwd=ROOT, env=environment, stderr=subprocess.DEVNULL
+  )
+  killed, unbroken = start(tmp_path / "killed"), start(tmp_path / "unbroken")
+  mark = tmp_path / "killed" / "members" / "nonsat,seed=0" / "checkpoints" / "100"
+  while not mark.exists() and killed.poll() is None:
+    time.sleep(0.02)
+  killed.kill()
+  assert killed.wait() == -signal.SIGKILL, "it ended before it was killed"
+  assert start(tmp_path / "killed").wait() == 0 and unbroken.wait() == 0
+  assert_same_sweeps(tmp_path / "killed", tmp_path / "unbroken")
