@@ -8,7 +8,7 @@ import pytest
 
 from experiments import common, mnist
 from gan import config as config_module
-from gan.config import Config, determining, fingerprint, validate
+from gan.config import Config, determining, field_types, fingerprint, validate
 from gan.errors import UserError
 from gan.losses import LOSSES
 from gan.optimizers import OPTIMIZERS
@@ -90,7 +90,7 @@ def test_a_decay_of_one_is_refused(name, value):
 
 
 @pytest.mark.parametrize(
-  "name", [field.name for field in FIELDS if common._flag_type(field.type) is float]
+  "name", [field.name for field in FIELDS if field_types()[field.name] is float]
 )
 @pytest.mark.parametrize("value", [math.nan, math.inf])
 def test_a_number_that_is_not_finite_is_refused(name, value):
@@ -162,11 +162,11 @@ def test_every_field_has_a_help_a_group_and_a_flag_of_its_type(field):
   command.add_config(Config())
   flag = command.values[field.name]
   assert field.metadata["help"] in flag.help and flag.default == field.default
-  example = {int: "3", float: "0.25", bool: "true", str: "word"}[common._flag_type(field.type)]
+  example = {int: "3", float: "0.25", bool: "true", str: "word"}[field_types()[field.name]]
   if field.metadata["choices"]:
     example = sorted(field.metadata["choices"])[-1]
   value = getattr(parsed(f"--{field.name}={example}"), field.name)
-  assert type(value) is common._flag_type(field.type)
+  assert type(value) is field_types()[field.name]
   assert str(value).lower() == example
 
 
