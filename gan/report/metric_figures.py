@@ -14,7 +14,7 @@ from gan.report.study import DIRECTIONS, number, sortable
 UNITS = {
   "step": "generator steps",
   "images": "real images seen",
-  "seconds": "wall time in seconds, shared by members that trained together",
+  "seconds": "seconds, shared by members that trained together",
 }
 
 

@@ -22,7 +22,7 @@ from gan.report.series import Curve
 
 INK, LINES, PAPER = "#1b1e24", "#d5d8dd", "#fefefe"
 DARK = {INK: "#e4e6ea", LINES: "#42464f", PAPER: "#17191e"}
-DARK |= {"#0072b2": "#3f9fe0", "#94703c": "#b8925a"}  # of the losses' colours, the two darkest
+DARK |= {"#0072b2": "#4a7dff", "#94703c": "#b8925a"}  # of the losses' colours, the two darkest
 # Okabe and Ito's colours, which the colour-blind tell apart, without yellow (no contrast on white)
 # and with brown and grey for black (none in the dark).
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#94703c", "#808791")
@@ -161,7 +161,10 @@ def label(figure: Figure, x: str, y: str) -> None:
   if len(visible) == 1:
     visible[0].set(xlabel=x, ylabel=y)
   else:
-    figure.supxlabel(x, fontsize=9)
+    # Under each column: a label of the whole figure is drawn over a legend below it.
+    lowest = {axes.get_subplotspec().colspan.start: axes for axes in visible}
+    for axes in lowest.values():
+      axes.set_xlabel(x)
     figure.supylabel(y, fontsize=9)
 
 
