@@ -128,8 +128,8 @@ def make_members_run(step: Callable, devices: list) -> Callable:
   """Returns `run(states, dataset, indices, keys) -> (states, metrics)` of M members, compiled.
 
   Members are split over the devices, whose number must divide M; the data set is whole on each.
-  Members of one device are stepped under `vmap`. A single one is not: `vmap` of a convolution over
-  kernels is a grouped convolution, which has no fast path on the CPU.
+  Members of one device are stepped under `vmap`, where a convolution becomes a grouped convolution:
+  that has no fast path on the CPU.
 
   Args:
     step: `(state, batch, key) -> (state, metrics)`, built with the axis name ().
@@ -137,15 +137,7 @@ def make_members_run(step: Callable, devices: list) -> Callable:
 
   The arguments of the result are as in `make_run`, with a leading axis M in all but the data set.
   """
-  run = _many_steps(step)
-
-  def share(states, dataset, indices, keys):
-    if len(indices) > 1:
-      return jax.vmap(run, in_axes=(0, None, 0, 0))(states, dataset, indices, keys)
-    only = lambda tree: jax.tree.map(lambda array: array[0], tree)  # noqa: E731
-    result = run(only(states), dataset, indices[0], keys[0])
-    return jax.tree.map(lambda array: array[None], result)
-
+  share = jax.vmap(_many_steps(step), in_axes=(0, None, 0, 0))
   mapped = jax.shard_map(
     share,
     mesh=_mesh(devices),

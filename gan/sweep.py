@@ -323,6 +323,7 @@ class _Trainer:
   def __init__(self, plan: Plan, program: Program, data: Batch, environ: dict[str, Any], say):
     self.program, self._plan, self._environ, self._say = program, plan, environ, say
     self._devices = _devices()
+    self._one_a_device = program.size == len(self._devices)
     conditional = program.members[0].config.conditional
     self._data = data if conditional else data._replace(label=None)
 
@@ -333,7 +334,7 @@ class _Trainer:
   @functools.cached_property
   def _execute(self):
     step = self._setting.algorithm.step
-    if self.program.size == 1:
+    if self._one_a_device:
       return parallel.make_run(step, "none", self._devices)
     return parallel.make_members_run(step, self._devices)
 
@@ -359,12 +360,37 @@ class _Trainer:
         yield run
 
   def _crew(self, runs) -> Crew:
-    """Steps runs at once; places that none takes repeat the last, so that the program stays."""
-    count, size = len(runs), self.program.size
-    if size == 1:
-      # The very program of a run alone: equal to the bit, and off the slow paths of `vmap`.
-      return alone(runs[0], self._execute, self._data, "none", self._devices)
-    fill = lambda items: [*items, *[items[-1]] * (size - count)]  # noqa: E731
+    return self._side_by_side(runs) if self._one_a_device else self._together(runs)
+
+  def _side_by_side(self, runs) -> Crew:
+    """Steps each run on a device of its own, by the very program of a run alone.
+
+    They are equal to it to the bit, and off the slow paths of `vmap`; calls return before they are
+    done, so that the devices work at the same time.
+    """
+    crews = []
+    for i, (run, device) in enumerate(zip(runs, self._devices, strict=False)):
+      data = jax.tree.map(lambda array: array.addressable_shards[i].data, self._data)  # noqa: B023
+      crews.append(alone(run, self._execute, data, "none", [device]))
+
+    def step(states, indices):
+      results = [
+        crew.execute(state, part[None])
+        for crew, state, part in zip(crews, states, indices, strict=True)
+      ]
+      return tuple(zip(*results, strict=True))
+
+    return Crew(
+      place=lambda states: [crew.place([state]) for crew, state in zip(crews, states, strict=True)],
+      execute=step,
+      members=list,
+      records=list,
+    )
+
+  def _together(self, runs) -> Crew:
+    """Steps runs by one call; places that none takes repeat the last, so that the program stays."""
+    count = len(runs)
+    fill = lambda items: [*items, *[items[-1]] * (self.program.size - count)]  # noqa: E731
     keys = jnp.stack(fill([run.keys.training for run in runs]))
 
     def place(states):
@@ -374,8 +400,8 @@ class _Trainer:
     def step(state, indices):
       return self._execute(state, self._data, np.stack(fill(list(indices))), keys)
 
-    def members(state):
-      state = jax.device_get(state)
-      return [jax.tree.map(lambda leaf: leaf[i], state) for i in range(count)]  # noqa: B023
+    def split(tree):
+      tree = jax.device_get(tree)
+      return [jax.tree.map(lambda leaf: leaf[i], tree) for i in range(count)]  # noqa: B023
 
-    return Crew(place, step, members)
+    return Crew(place, step, members=split, records=split)

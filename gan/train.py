@@ -23,13 +23,15 @@ class Crew(NamedTuple):
 
   Attributes:
     place: `M states -> state`, on the devices, as `execute` takes it.
-    execute: `(state, indices [M, S, K, B]) -> (state, metrics [M, S])`; the state is donated.
+    execute: `(state, indices [M, S, K, B]) -> (state, metrics)`; the state is donated.
     members: `state -> M states`.
+    records: `metrics -> M dictionaries of [S]`, of metrics on the host.
   """
 
   place: Callable[[list[GanState]], Any]
-  execute: Callable[[Any, np.ndarray], tuple[Any, dict[str, jax.Array]]]
+  execute: Callable[[Any, np.ndarray], tuple[Any, Any]]
   members: Callable[[Any], list[GanState]]
+  records: Callable[[Any], list[dict[str, np.ndarray]]]
 
 
 def fit(
@@ -111,13 +113,13 @@ def alone(run: Run, execute: Callable, data: Batch, way: str, devices: list) -> 
     devices: the devices to use.
   """
 
-  def step(state, indices):
-    state, metrics = execute(state, data, indices[0], run.keys.training)
-    return state, {name: metric[None] for name, metric in metrics.items()}
-
-  # Placed as the step leaves it, the first state runs in the same program as all others.
-  place = lambda states: parallel.replicate(states[0], way, devices)  # noqa: E731
-  return Crew(place, step, lambda state: [state])
+  return Crew(
+    # Placed as the step leaves it, the first state runs in the same program as all others.
+    place=lambda states: parallel.replicate(states[0], way, devices),
+    execute=lambda state, indices: execute(state, data, indices[0], run.keys.training),
+    members=lambda state: [state],
+    records=lambda metrics: [metrics],
+  )
 
 
 def _fit(run: Run, crew: Crew, state: GanState, start: int) -> dict[str, Any]:
@@ -162,7 +164,7 @@ def train(
   """
   for run in runs:
     run.summarize("running", step)
-  config, log, state = runs[0].config, _Log(runs), crew.place(states)
+  config, log, state = runs[0].config, _Log(runs, crew), crew.place(states)
   while step < config.steps and not interrupts and log.alive():
     count = _steps_in_call(config, step)
     indices = np.stack([run.indices(step, count) for run in runs])
@@ -228,15 +230,15 @@ def _end(crew, state, step, log):
 class _Log:
   """Metrics of recent steps: kept on the device until something is written, then all checked."""
 
-  def __init__(self, runs: list[Run]):
-    self.runs, self._pending = runs, []
+  def __init__(self, runs: list[Run], crew: Crew):
+    self.runs, self._records, self._pending = runs, crew.records, []
 
   def alive(self) -> list[tuple[int, Run]]:
     """The runs that have not diverged, with their places."""
     return [(i, run) for i, run in enumerate(self.runs) if not run.diverged]
 
-  def add(self, step: int, metrics: dict[str, jax.Array]) -> None:
-    """Takes the metrics [M, S] of a call that ended at `step`, and waits for the call before it."""
+  def add(self, step: int, metrics: Any) -> None:
+    """Takes the metrics of a call that ended at `step`, and waits for the call before it."""
     if self._pending:
       jax.block_until_ready(self._pending[-1][1])
     self._pending.append((step, metrics))
@@ -244,8 +246,9 @@ class _Log:
   def flush(self) -> None:
     """Brings the record of each run up to the latest step, or to that of its divergence."""
     for end, metrics in jax.device_get(self._pending):
+      records = self._records(metrics)
       for i, run in self.alive():
-        run.observe(end, {name: values[i] for name, values in metrics.items()})
+        run.observe(end, records[i])
     self._pending = []
 
   def write(self, progress: Progress) -> None:
