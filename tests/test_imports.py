@@ -36,7 +36,7 @@ LEVELS = [
   {"game"},
   {"update_rules"},
   {"train_step"},
-  {"config", "presets"},
+  {"config", "presets", "theory"},
   {"search"},
   {"sampling", "trained"},
   {"run"},

@@ -16,6 +16,8 @@ from hypothesis import strategies as st
 from scipy.optimize import linprog, minimize
 
 from gan.losses import LOSSES, make_loss
+from gan.theory import divergences
+from gan.theory.divergences import js, kl, total_variation
 
 P = np.array([0.5, 0.3, 0.15, 0.05])
 Q = np.array([0.1, 0.2, 0.3, 0.4])
@@ -24,51 +26,16 @@ CLIP = 0.5  # the box that keeps the Wasserstein critic bounded
 FAR = 18.0  # stands for infinity: there tanh is 1 to the last digit but one of float64
 BOX = {"wgan": CLIP, "fgan_tv": FAR}  # what the tabular discriminator's logits are held to
 
-# --- divergences, from their definitions ------------------------------------------------------
-
-
-def kl(p, q):
-  return jnp.sum(p * jnp.log(p / q))
-
-
-def jsd(p, q):
-  middle = (p + q) / 2
-  return (kl(p, middle) + kl(q, middle)) / 2
-
-
-def total_variation(p, q):
-  return jnp.sum(jnp.abs(p - q)) / 2
+F_DIVERGENCES = {f"fgan_{name}": value for name, value in divergences.F_DIVERGENCES.items()}
+# The logit at which T = f'(u), u = p/q.
+F_LOGITS = {f"fgan_{name}": logit for name, logit in divergences.OPTIMAL_LOGITS.items()} | {
+  "fgan_tv": lambda u: FAR * np.sign(u - 1)
+}
 
 
 def triangular(p, q):
   """S = sum (p - q)^2/(p + q), which is Pearson's chi2(p + q, 2q)."""
   return jnp.sum((p - q) ** 2 / (p + q))
-
-
-F_DIVERGENCES = {
-  "fgan_kl": kl,
-  "fgan_reverse_kl": lambda p, q: kl(q, p),
-  "fgan_pearson": lambda p, q: jnp.sum((p - q) ** 2 / q),
-  "fgan_neyman": lambda p, q: jnp.sum((p - q) ** 2 / p),
-  "fgan_hellinger": lambda p, q: jnp.sum((jnp.sqrt(p) - jnp.sqrt(q)) ** 2),
-  "fgan_jeffrey": lambda p, q: kl(p, q) + kl(q, p),
-  "fgan_js": lambda p, q: 2 * jsd(p, q),
-  "fgan_gan": lambda p, q: 2 * jsd(p, q) - jnp.log(4.0),
-  "fgan_tv": total_variation,
-}
-
-# The logit at which T = f'(u), u = p/q.
-F_LOGITS = {
-  "fgan_kl": lambda u: 1 + np.log(u),
-  "fgan_reverse_kl": np.log,
-  "fgan_pearson": lambda u: 2 * (u - 1),
-  "fgan_neyman": lambda u: 2 * np.log(u),
-  "fgan_hellinger": lambda u: np.log(u) / 2,
-  "fgan_jeffrey": lambda u: 1 + np.log(u) - 1 / u,
-  "fgan_js": np.log,
-  "fgan_gan": np.log,
-  "fgan_tv": lambda u: FAR * np.sign(u - 1),
-}
 
 
 # --- optima: (p, q) -> (loss, logits or None where they are not unique) ------------------------
@@ -96,7 +63,7 @@ def wasserstein_optimum(p, q):
 
 def relativistic_optimum(p, q):
   # All pairs (i, j) are one classification of p_i q_j against q_i p_j, at half the weight.
-  return np.log(2) - jsd(np.outer(p, q).ravel(), np.outer(q, p).ravel()), np.log(p / q)
+  return np.log(2) - js(np.outer(p, q).ravel(), np.outer(q, p).ravel()), np.log(p / q)
 
 
 def relativistic_average_optimum(p, q):
@@ -280,9 +247,9 @@ def test_optimal_losses_are_the_known_constants(name):
 
 GENERATOR_GRADIENTS = {
   # name: what the generator's loss, D held at its optimum, has the gradient of
-  "sat": lambda p, q: 2 * jsd(p, q),
-  "minimax": lambda p, q: 2 * jsd(p, q),
-  "nonsat": lambda p, q: kl(q, p) - 2 * jsd(p, q),
+  "sat": lambda p, q: 2 * js(p, q),
+  "minimax": lambda p, q: 2 * js(p, q),
+  "nonsat": lambda p, q: kl(q, p) - 2 * js(p, q),
   "ml": kl,
   "hinge": lambda p, q: 2 * total_variation(p, q),
   "wgan": lambda p, q: 2 * CLIP * total_variation(p, q),

@@ -7,29 +7,23 @@ import jax.extend.random
 import jax.numpy as jnp
 from jax.sharding import PartitionSpec as P
 
-from gan.game import Batch, Game
-from gan.losses import make_loss
-from gan.networks import Gan, Network
-from gan.optimizers import make_optimizer
-from gan.penalties import make_penalty
-from gan.state import GanState, Hyperparameters, init_state
-from gan.train_step import make_train_step
-from gan.update_rules import memories, wrap_optimizer
+from gan.game import Game
+from gan.networks import Gan
+from gan.state import GanState
+from gan.theory import games
+from gan.theory.games import dirac_gan, make_game, network
 
-DEFAULTS = {
-  "generator_learning_rate": 0.1,
-  "discriminator_learning_rate": 0.1,
-  "b1": 0.5,
-  "b2": 0.999,
-  "momentum": 0.0,
-  "ema_decay": 0.9,
-  "real_label": 1.0,
-  "discriminator_loss_scale": 1.0,
-  "weight_clip": 1.0,
-  "penalty_weight": 0.0,
-  "instance_noise": 0.0,
-  "lecam_weight": 0.0,
-}
+__all__ = [
+  "CHEAP",
+  "compiled",
+  "dirac_gan",
+  "key",
+  "make_game",
+  "network",
+  "over_two_devices",
+  "start",
+  "tanh_gan",
+]
 
 
 def _mix(x):
@@ -86,23 +80,6 @@ def over_two_devices(step):
   return jax.shard_map(step, mesh=mesh, check_vma=False, **specs)
 
 
-def network(init_params, function) -> Network:
-  """A network without state from `key -> params` and `(params, inputs) -> outputs`."""
-
-  def apply(params, model_state, inputs, labels, *, train, key=None):
-    del labels, train, key
-    return function(params, inputs), model_state
-
-  return Network(lambda key: (init_params(key), {}), apply)
-
-
-def dirac_gan(theta: float, psi: float) -> Gan:
-  """G(z) = theta and D(x) = psi x, the game of Mescheder et al. (arXiv 1801.04406)."""
-  generator = network(lambda key: jnp.asarray(theta, float), lambda theta, z: 0 * z + theta)
-  discriminator = network(lambda key: jnp.asarray(psi, float), lambda psi, x: psi * x[:, 0])
-  return Gan(generator, discriminator, lambda key: jnp.zeros(1), (-1.0, 1.0))
-
-
 def tanh_gan(size: int = 2) -> Gan:
   """An affine generator of points and a discriminator with three tanh units."""
 
@@ -120,56 +97,6 @@ def tanh_gan(size: int = 2) -> Gan:
   return Gan(generator, network(units, critic), sample, (-1.0, 1.0))
 
 
-def make_game(
-  gan: Gan,
-  *,
-  loss: str = "nonsat",
-  penalty: str = "none",
-  update_rule: str = "alternating",
-  optimizer: str = "sgd",
-  axis_name=(),
-  **choices,
-) -> Game:
-  """A Game as the experiments build it; `choices` are further fields of Game."""
-  optimizers = (
-    wrap_optimizer(update_rule, make_optimizer(optimizer, player))
-    for player in ("generator", "discriminator")
-  )
-  return Game(
-    gan,
-    lambda hyper: make_loss(loss, real_label=hyper.real_label, axis_name=axis_name),
-    *optimizers,
-    lambda hyper, step: hyper,
-    penalty=make_penalty(penalty, axis_name=axis_name),
-    axis_name=axis_name,
-    **choices,
-  )
-
-
 def start(game: Game, update_rule: str = "alternating", seed: int = 0, **numbers) -> GanState:
-  """The state before the first step; `numbers` replace those of DEFAULTS."""
-  hyper = Hyperparameters(
-    **{name: jnp.asarray(value, float) for name, value in (DEFAULTS | numbers).items()}
-  )
-  return init_state(
-    key(seed),
-    game.gan,
-    hyper,
-    game.generator_optimizer,
-    game.discriminator_optimizer,
-    memories=memories(update_rule, lecam=game.lecam),
-  )
-
-
-def play(game: Game, update_rule: str, state: GanState, data, steps: int):
-  """Plays `steps` steps on the same real examples [K, B, ...].
-
-  Returns the last state, and of the state after each step (theta, psi) [steps, 2].
-  """
-  step = make_train_step(game, update_rule)
-
-  def one(state, _):
-    state, _ = step(state, Batch(data, None), key(1))
-    return state, jnp.stack([state.generator.params, state.discriminator.params])
-
-  return compiled(lambda state: jax.lax.scan(one, state, None, length=steps))(state)
+  """The state before the first step; `numbers` replace those of games.NUMBERS."""
+  return games.start(key(seed), game, update_rule, **numbers)

@@ -1,0 +1,102 @@
+"""The bilinear game under every update rule."""
+
+import jax
+import numpy as np
+from matplotlib.figure import Figure
+
+from experiments.theory.case import Check, Result, Settings, at_most, close, within
+from gan.theory import bilinear, dirac
+from gan.update_rules import UPDATE_RULES
+
+RATE, STEPS = 0.1, 200
+CHOICES = {"consensus_weight": 1.0}
+EXACT = "linear algebra: the rule is a matrix"
+# Alternating play keeps theta^2 + psi^2 - eta theta psi: an ellipse. It starts where it is nearest.
+ELLIPSE = ((1 + RATE / 2) / (1 - RATE / 2)) ** 0.5
+# Growth of the radius from the start, eta = .1; known in closed form.
+GROWTH = {
+  "simultaneous": ("sqrt(1 + eta^2) a step", 200, (1 + RATE**2) ** 100),
+  "extragradient": (
+    "sqrt((1 - eta^2)^2 + eta^2) a step",
+    2000,
+    ((1 - RATE**2) ** 2 + RATE**2) ** 1000,
+  ),
+  "consensus": ("sqrt((1 - eta gamma)^2 + eta^2) a step", 200, (0.9**2 + RATE**2) ** 100),
+}
+SOURCES = {
+  "simultaneous": "Gidel et al. 2019, arXiv:1802.10551",
+  "extragradient": "Gidel et al. 2019, arXiv:1802.10551",
+  "consensus": "Mescheder et al. 2017, arXiv:1705.10461",
+}
+
+
+def run(settings: Settings) -> Result:
+  """min over x, max over y of x y: which update rules reach the equilibrium.
+
+  Played as the Wasserstein loss on the Dirac-GAN, from (1, -1), at the rate 0.1. Plain simultaneous
+  play spirals out, alternating play circles; the rules made for games go to the equilibrium. The
+  course of every rule is held against the powers of its matrix.
+  """
+  del settings
+  with jax.enable_x64(True):
+    paths = {name: play(name, STEPS) for name in UPDATE_RULES}
+    checks = [_growth(name) for name in GROWTH]
+  radii = {name: np.linalg.norm(path, axis=1) / 2**0.5 for name, path in paths.items()}
+  checks.append(
+    within(
+      "alternating, radii over 200 steps",
+      radii["alternating"],
+      1 - 1e-9,
+      ELLIPSE + 1e-9,
+      source=EXACT,
+    )
+  )
+  checks += [_course(name, path) for name, path in paths.items()]
+  records = [{"update_rule": name, "radius": radii[name].tolist()} for name in paths]
+  return Result(checks, {"courses": _figure(paths, radii)}, records, _notes(radii))
+
+
+def play(update_rule: str, steps: int) -> np.ndarray:
+  """Returns (theta, psi) [steps, 2] of the project's own step."""
+  method = dirac.Method("wgan", consensus_weight=CHOICES["consensus_weight"])
+  return dirac.play([method], update_rule, steps, rate=RATE)[0]
+
+
+def _growth(name) -> Check:
+  formula, steps, exact = GROWTH[name]
+  ours = np.linalg.norm(play(name, steps)[-1]) / 2**0.5
+  title = f"{name}, radius after {steps} steps, {formula}"
+  return close(title, ours, exact, relative=1e-6, source=SOURCES[name])
+
+
+def _course(name, path) -> Check:
+  exact = bilinear.course(name, RATE, STEPS, **CHOICES)
+  title = f"{name}, distance of the course from the exact one over {STEPS} steps"
+  return at_most(title, np.abs(path - exact).max(), 1e-9, source=EXACT)
+
+
+def _notes(radii):
+  shrinking = [name for name, radius in radii.items() if radius[-1] < 0.9]
+  return [
+    f"After {STEPS} steps the radius is below 0.9 of the start under: {', '.join(shrinking)}."
+  ]
+
+
+def _figure(paths, radii) -> Figure:
+  figure = Figure(figsize=(11, 4.6), dpi=90, layout="constrained")
+  plane, course = figure.subplots(1, 2)
+  for i, (name, path) in enumerate(paths.items()):
+    style = {"color": f"C{i}", "lw": 1.2, "label": name}
+    if name == "alternating_generator_first":
+      style |= {"ls": ":", "lw": 2.5}  # the same course as simultaneous play
+    if name == "optimistic":
+      style |= {"ls": "--"}  # close to extragradient
+    plane.plot(*np.vstack([[1, -1], path]).T, **style)
+    course.semilogy(np.append(1.0, radii[name]), **style)
+  plane.plot(0, 0, "k+", ms=10)
+  plane.set(xlabel="theta", ylabel="psi", aspect="equal", xlim=(-2.2, 2.2), ylim=(-2.2, 2.2))
+  course.set(xlabel="step", ylabel="radius / radius at the start", ylim=(1e-6, 5))
+  for axes in (plane, course):
+    axes.grid(alpha=0.3)
+  course.legend(fontsize=8, loc="lower left")
+  return figure

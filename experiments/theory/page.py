@@ -1,0 +1,173 @@
+"""The pages of the theory lab, from the folders of its cases: report.html, and one for the docs."""
+
+import base64
+import json
+import pathlib
+import shutil
+from typing import Any
+
+import jinja2
+
+from gan.records import writable_folder
+
+WORDS = {True: "pass", False: "FAIL", None: "reported"}
+
+TEMPLATE = """<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width">
+<title>Theory lab</title>
+<style>
+body { font: 15px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem;
+       color: #222 }
+table { border-collapse: collapse; font-size: 13px; margin: 1rem 0; width: 100% }
+th, td { text-align: left; padding: .25rem .6rem; border-bottom: 1px solid #ddd;
+         vertical-align: top }
+td.number { font-variant-numeric: tabular-nums }
+.pass { color: #11733b } .FAIL { color: #b00020; font-weight: bold } .reported { color: #777 }
+img { max-width: 100%; display: block; margin: 1rem 0 }
+.small { color: #666; font-size: 13px }
+pre { white-space: pre-wrap }
+</style>
+</head>
+<body>
+<h1>Theory lab</h1>
+<p>What is known exactly of GANs, and toy results of the literature, by this library's own losses,
+penalties, update rules and training step. A row without a criterion is reported.</p>
+<table>
+<tr><th>case</th><th>criteria met</th><th>seconds</th></tr>
+{% for case in cases %}
+<tr><td><a href="#{{ case.case }}">{{ case.case }}</a>: {{ case.title }}</td>
+<td class="{{ 'pass' if case.met == case.criteria and not case.error else 'FAIL' }}">
+{{ case.verdict }}</td>
+<td>{{ case.seconds }}{{ " (quick)" if case.quick }}</td></tr>
+{% endfor %}
+</table>
+{% for case in cases %}
+<h2 id="{{ case.case }}">{{ case.case }}: {{ case.title }}</h2>
+{% for paragraph in case.about.split("\n\n") %}<p>{{ paragraph }}</p>
+{% endfor %}
+{% if case.error %}<p class="FAIL">Error: {{ case.error }}</p>{% endif %}
+{% if case.checks %}
+<table>
+<tr><th></th><th>ours</th><th>expected</th><th></th><th>source</th></tr>
+{% for check in case.checks %}
+<tr><td>{{ check.quantity }}</td><td class="number">{{ check.ours }}</td>
+<td class="number">{{ check.expected }}</td>
+<td class="{{ words[check.passed] }}">{{ words[check.passed] }}</td>
+<td class="small">{{ check.source }}</td></tr>
+{% endfor %}
+</table>
+{% endif %}
+{% for note in case.notes %}<p>{{ note }}</p>
+{% endfor %}
+{% for image in case.images %}<img alt="" src="data:image/png;base64,{{ image }}">
+{% endfor %}
+<p class="small">{{ case.seconds }} s{{ " (quick)" if case.quick }}, {{ case.hardware }}</p>
+{% endfor %}
+</body>
+</html>
+"""
+
+
+def read_outcomes(folder: pathlib.Path, names: list[str]) -> list[dict[str, Any]]:
+  """Returns the result.json of every case that the folder holds, in the order of `names`."""
+  files = [folder / name / "result.json" for name in names]
+  return [json.loads(file.read_text(encoding="utf-8")) for file in files if file.exists()]
+
+
+def hardware(outcome: dict[str, Any]) -> str:
+  """Returns when and on what a case ran, in a few words."""
+  environment = outcome["environment"]
+  device = environment["processor"] if environment["backend"] == "cpu" else environment["devices"]
+  day, jax = environment["time"].split()[0], environment["packages"]["jax"]
+  return f"{day}, {device}, jax {jax}, commit {(environment['git_commit'] or 'unknown')[:12]}"
+
+
+def _counts(outcome):
+  judged = [check["passed"] for check in outcome["checks"] if check["passed"] is not None]
+  return {"met": sum(judged), "criteria": len(judged), "hardware": hardware(outcome)}
+
+
+def write_report(folder: pathlib.Path, names: list[str]) -> None:
+  """Writes <folder>/report.html of every case in the folder; the pictures are inside the file."""
+  cases = []
+  for outcome in read_outcomes(folder, names):
+    files = [folder / outcome["case"] / f"{name}.png" for name in outcome["figures"]]
+    images = [base64.b64encode(file.read_bytes()).decode() for file in files]
+    case = outcome | _counts(outcome)
+    cases.append(case | {"verdict": _verdict(case), "images": images})
+  template = jinja2.Environment(autoescape=True).from_string(TEMPLATE)
+  (folder / "report.html").write_text(template.render(cases=cases, words=WORDS), encoding="utf-8")
+
+
+DOCS_HEAD = """# The theory lab
+
+    python -m experiments.theory --case=all --outdir=runs/theory --docs=docs/theory.md
+
+What is known exactly of GANs, and toy results of the literature, by this library's own losses,
+penalties, update rules and training step. This page was written by the command above; a row without
+a criterion is reported. Where our run does not show what a paper says, the row says FAIL and our
+numbers stand beside the paper's.
+"""
+
+
+def write_docs(folder: pathlib.Path, names: list[str], page: pathlib.Path) -> None:
+  """Writes the Markdown page of every case in the folder, its pictures in figures/theory beside it.
+
+  Args:
+    folder: where the cases are.
+    names: of the cases, in order.
+    page: the file; its folder is made.
+  """
+  figures = writable_folder(page.parent / "figures" / "theory")
+  outcomes = [outcome | _counts(outcome) for outcome in read_outcomes(folder, names)]
+  parts = [DOCS_HEAD, _summary(outcomes)]
+  for outcome in outcomes:
+    for name in outcome["figures"]:
+      file = f"{outcome['case']}_{name}.png"
+      shutil.copyfile(folder / outcome["case"] / f"{name}.png", figures / file)
+    parts.append(_section(outcome))
+  page.write_text("\n".join(parts), encoding="utf-8")
+
+
+def _summary(outcomes):
+  rows = ["| case | criteria met | seconds |", "| --- | --- | --- |"]
+  for case in outcomes:
+    title = f"[`{case['case']}`](#{case['case']}): {_cell(case['title'])}"
+    rows.append(
+      f"| {title} | {_verdict(case)} | {case['seconds']}{' (quick)' if case['quick'] else ''} |"
+    )
+  return "\n".join(rows) + "\n"
+
+
+def _verdict(case):
+  if case["error"]:
+    return "error"
+  return f"{case['met']} of {case['criteria']}" if case["criteria"] else "none laid on it"
+
+
+def _cell(text):
+  return text.replace("|", "\\|")
+
+
+def _section(case):
+  parts = [f"## {case['case']}", f"{case['title']}\n\n{case['about']}"]
+  if case["error"]:
+    parts.append(f"Error: {case['error']}")
+  if case["checks"]:
+    parts.append(_table(case["checks"]))
+  parts += case["notes"]
+  parts += [f"![{name}](figures/theory/{case['case']}_{name}.png)" for name in case["figures"]]
+  parts.append(f"{case['seconds']} s{' (quick)' if case['quick'] else ''}, {case['hardware']}.")
+  return "\n\n".join(parts) + "\n"
+
+
+def _table(checks):
+  rows = ["| | ours | expected | | source |", "| --- | --- | --- | --- | --- |"]
+  for check in checks:
+    cells = [check[key] for key in ("quantity", "ours", "expected")]
+    cells += [WORDS[check["passed"]], check["source"]]
+    rows.append("| " + " | ".join(map(_cell, cells)) + " |")
+  return "\n".join(rows)

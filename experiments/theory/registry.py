@@ -1,0 +1,28 @@
+"""Every case, by the name that a user types; the docstring of its `run` is its heading."""
+
+from collections.abc import Callable
+
+from experiments.theory import (
+  bilinear,
+  dirac,
+  dirac_matrix,
+  fgan_gaussian,
+  generator_costs,
+  optimal_discriminator,
+  parallel_lines,
+  two_cluster,
+  two_point,
+)
+from experiments.theory.case import Result, Settings
+
+CASES: dict[str, Callable[[Settings], Result]] = {
+  "generator_costs": generator_costs.run,
+  "optimal_discriminator": optimal_discriminator.run,
+  "fgan_gaussian": fgan_gaussian.run,
+  "dirac": dirac.run,
+  "dirac_matrix": dirac_matrix.run,
+  "bilinear": bilinear.run,
+  "parallel_lines": parallel_lines.run,
+  "two_point": two_point.run,
+  "two_cluster": two_cluster.run,
+}

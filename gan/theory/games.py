@@ -1,0 +1,200 @@
+"""Games small enough to be worked by hand, for the project's own step: players, losses, states."""
+
+import itertools
+from collections.abc import Callable, Sequence
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int, Key
+
+from gan.game import Examples, Game, apply_discriminator, discriminator_update
+from gan.losses import Loss, make_loss
+from gan.networks import Gan, Network
+from gan.optimizers import make_optimizer
+from gan.penalties import make_penalty
+from gan.state import GanState, Hyperparameters, init_state
+from gan.update_rules import memories, wrap_optimizer
+
+NUMBERS = {
+  "generator_learning_rate": 0.1,
+  "discriminator_learning_rate": 0.1,
+  "b1": 0.5,
+  "b2": 0.999,
+  "momentum": 0.0,
+  "ema_decay": 0.9,
+  "real_label": 1.0,
+  "discriminator_loss_scale": 1.0,
+  "weight_clip": 1.0,
+  "penalty_weight": 0.0,
+  "instance_noise": 0.0,
+  "lecam_weight": 0.0,
+}
+
+
+def network(init_params: Callable, function: Callable) -> Network:
+  """A network without state from `key -> params` and `(params, inputs) -> outputs`."""
+
+  def apply(params, model_state, inputs, labels, *, train, key=None):
+    del labels, train, key
+    return function(params, inputs), model_state
+
+  return Network(lambda key: (init_params(key), {}), apply)
+
+
+def dirac_gan(theta: float, psi: float) -> Gan:
+  """G(z) = theta and D(x) = psi x, against data at 0.
+
+  See "Which Training Methods for GANs do actually Converge?" by Mescheder et al., definition 2.1
+  (https://arxiv.org/abs/1801.04406).
+  """
+  generator = network(lambda key: jnp.asarray(theta, float), lambda theta, z: 0 * z + theta)
+  discriminator = network(lambda key: jnp.asarray(psi, float), lambda psi, x: psi * x[:, 0])
+  return Gan(generator, discriminator, lambda key: jnp.zeros(1), (-1.0, 1.0))
+
+
+def mlp(sizes: Sequence[int], activation: Callable, last: Callable = lambda outputs: outputs):
+  """A fully connected Network with PyTorch's initialisers: weights and biases U(+-1/sqrt(inputs)).
+
+  Args:
+    sizes: units of the input, of each hidden layer and of the output.
+    activation: after each hidden layer.
+    last: of the outputs [B, sizes[-1]]; `scores` for a discriminator.
+  """
+
+  def init(key):
+    keys = jax.random.split(key, len(sizes) - 1)
+    return [_dense(key, *ends) for key, ends in zip(keys, itertools.pairwise(sizes), strict=True)]
+
+  def function(layers, inputs):
+    for layer in layers[:-1]:
+      inputs = activation(inputs @ layer["kernel"] + layer["bias"])
+    return last(inputs @ layers[-1]["kernel"] + layers[-1]["bias"])
+
+  return network(init, function)
+
+
+def _dense(key, inputs, outputs):
+  bound = inputs**-0.5
+  draw = lambda key, shape: jax.random.uniform(key, shape, minval=-bound, maxval=bound)  # noqa: E731
+  kernel_key, bias_key = jax.random.split(key)
+  # The bias is [1, outputs]: no rank is promoted.
+  return {"kernel": draw(kernel_key, (inputs, outputs)), "bias": draw(bias_key, (1, outputs))}
+
+
+def scores(outputs: Float[Array, "b 1"]) -> Float[Array, " b"]:
+  """The outputs of a discriminator as logits [B]."""
+  return outputs[:, 0]
+
+
+def make_game(
+  gan: Gan,
+  *,
+  loss: str = "nonsat",
+  penalty: str = "none",
+  update_rule: str = "alternating",
+  optimizer: str = "sgd",
+  axis_name=(),
+  **choices,
+) -> Game:
+  """A Game as the experiments build it, for players that no Config describes.
+
+  Args:
+    gan: the two players.
+    loss: key of LOSSES.
+    penalty: key of PENALTIES.
+    update_rule: key of UPDATE_RULES.
+    optimizer: key of OPTIMIZERS, of both players.
+    axis_name: mapped axes that hold the rest of the batch.
+    **choices: further fields of Game.
+  """
+  optimizers = (
+    wrap_optimizer(update_rule, make_optimizer(optimizer, player))
+    for player in ("generator", "discriminator")
+  )
+  fields = {
+    "loss": lambda hyper: make_loss(loss, real_label=hyper.real_label, axis_name=axis_name),
+    "schedule": lambda hyper, step: hyper,
+    "penalty": make_penalty(penalty, axis_name=axis_name),
+    "axis_name": axis_name,
+  }
+  names = ("generator_optimizer", "discriminator_optimizer")
+  return Game(gan, **dict(zip(names, optimizers, strict=True)), **fields | choices)
+
+
+def start(
+  key: Key[Array, ""], game: Game, update_rule: str = "alternating", **numbers: float | Array
+) -> GanState:
+  """The state before the first step; `numbers` replace those of NUMBERS."""
+  hyper = Hyperparameters(
+    **{name: jnp.asarray(value, float) for name, value in (NUMBERS | numbers).items()}
+  )
+  return init_state(
+    key,
+    game.gan,
+    hyper,
+    game.generator_optimizer,
+    game.discriminator_optimizer,
+    memories=memories(update_rule, lecam=game.lecam),
+  )
+
+
+def any_loss(index: Int[Array, ""], names: Sequence[str], axis_name=()) -> Loss:
+  """The loss at a place of `names` that only the compiled step knows: one program for all."""
+  made = [make_loss(name, axis_name=axis_name) for name in names]
+
+  def pick(field):
+    functions = [getattr(loss, field) for loss in made]
+    return lambda real, fake: jax.lax.switch(index, functions, real, fake)
+
+  return Loss(pick("discriminator"), pick("generator"), pick("threshold"), None)
+
+
+def any_penalty(index: Int[Array, ""], names: Sequence[str]) -> Callable:
+  """The penalty at a place of `names` that only the compiled step knows; "none" is 0."""
+  functions = [make_penalty(name) or _no_penalty for name in names]
+  return lambda *args: jax.lax.switch(
+    index, [lambda function=function: function(*args) for function in functions]
+  )
+
+
+def _no_penalty(score, real, fake, keys):
+  del score, fake, keys
+  return jnp.zeros(len(real), real.dtype)
+
+
+def falling_rates(steps: int) -> Callable:
+  """A schedule that takes both learning rates from their start to 0 along half a cosine."""
+
+  def schedule(hyper, step):
+    share = (1 + jnp.cos(jnp.pi * jnp.minimum(step / steps, 1.0))) / 2
+    return hyper.replace(
+      generator_learning_rate=share * hyper.generator_learning_rate,
+      discriminator_learning_rate=share * hyper.discriminator_learning_rate,
+    )
+
+  return schedule
+
+
+def train_discriminator(
+  game: Game, state: GanState, real: Callable, key: Key[Array, ""], steps: int
+) -> tuple[GanState, dict[str, Float[Array, " steps"]]]:
+  """Updates the discriminator alone, against the generator of `state`.
+
+  Args:
+    game: what is played.
+    state: where it starts.
+    real: `key -> [B, ...]`, the data of one update.
+    key: of all draws.
+    steps: updates.
+
+  Returns:
+    The last state, and the metrics of every update [steps].
+  """
+
+  def step(state, key):
+    data_key, update_key = jax.random.split(key)
+    update = discriminator_update(game, state, Examples(real(data_key), None), update_key)
+    state = apply_discriminator(game, state, update)
+    return state.replace(step=state.step + 1), update.metrics
+
+  return jax.lax.scan(step, state, jax.random.split(key, steps))
