@@ -6,7 +6,7 @@ VENV ?= .venv-$(TAG)
 RUN := $(VENV)/bin/python
 ARGS ?=
 
-.PHONY: mnist test test-slow lint figures benchmark clean
+.PHONY: mnist test test-slow lint figures theory benchmark clean
 .DEFAULT_GOAL := mnist
 
 mnist: $(VENV)/installed
@@ -22,8 +22,22 @@ lint: $(VENV)/installed-dev
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
 
+# Every figure of the README, from scratch: six losses with three seeds, on MNIST where it can be had.
+STUDY := --losses=sat,nonsat,lsgan,hinge,wgan,rsgan --seeds=3
+SHOWN := metric_by_step last_and_best gradient_norms samples
 figures: $(VENV)/installed
 	$(RUN) -m experiments.losses --outdir=docs/figures
+	$(RUN) -m experiments.sweep --experiment=ring $(STUDY) --workdir=runs/figures/ring
+	$(RUN) -m experiments.sweep --experiment=mnist $(STUDY) --steps=1000 --workdir=runs/figures/mnist
+	for name in ring mnist; do \
+	  $(RUN) -m experiments.compare --workdir=runs/figures/$$name && mkdir -p docs/figures/$$name && \
+	  for figure in $(SHOWN); do \
+	    cp runs/figures/$$name/figures/$$figure.png docs/figures/$$name/ || exit 1; \
+	  done || exit 1; \
+	done
+
+theory: $(VENV)/installed
+	$(RUN) -m experiments.theory --case=all --outdir=runs/theory --docs=docs/theory.md $(ARGS)
 
 benchmark: $(VENV)/installed-bench
 	$(RUN) -m experiments.benchmark --peer=torch $(ARGS)
