@@ -1,1 +1,1 @@
-"""Step times beside a peer's on the same machine, in one run: `python -m experiments.benchmark`."""
+"""Times beside others on the same machine, in one run: `python -m experiments.benchmark`."""

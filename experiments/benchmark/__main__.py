@@ -5,6 +5,12 @@
 
 Both run in processes of their own and take turns, so that neither disturbs the other and a change
 of the machine's speed meets both. A ratio is our step time over the peer's: below 1 we are faster.
+
+  python -m experiments.benchmark --sweeps=ring_small,ring_large,mlp,dcgan
+
+times whole sweeps beside their members as single commands, one after the other, and needs no
+PyTorch. Here a ratio is the time of the single commands over that of the sweep: above 1 the sweep
+is faster. Give --peer as well for both comparisons.
 """
 
 import importlib.util
@@ -14,6 +20,7 @@ import sys
 
 from absl import flags
 
+from experiments.benchmark import sweeps
 from experiments.benchmark.cases import CASES
 from experiments.command import OK, Command
 from gan.errors import UserError
@@ -56,20 +63,32 @@ def main(argv=None):
   command.add(int, "batch_size", 128, "real examples in an update", "benchmark")
   command.add(int, "pairs", 7, "how often each takes its turn", "benchmark")
   command.add(int, "steps", 20, "steps in a turn", "benchmark")
-  return command.run(lambda: _compare(command.values), argv)
+  choices = ",".join(sweeps.SWEEP_CASES)
+  command.add(str, "sweeps", "", f"sweeps to time, by commas, of {choices}", "sweeps")
+  command.add(int, "sweep_steps", 500, "steps of every run", "sweeps")
+  command.add(int, "sweep_singles", 4, "single commands to time; the rest are scaled", "sweeps")
+  return command.run(lambda: _benchmark(command.values), argv)
 
 
-def _compare(values: flags.FlagValues) -> int:
-  for name in ("batch_size", "pairs", "steps"):
+def _benchmark(values: flags.FlagValues) -> int:
+  for name in ("batch_size", "pairs", "steps", "sweep_steps", "sweep_singles"):
     if values[name].value < 1:
       raise UserError(f"--{name}={values[name].value} must be above 0")
+  chosen = sweeps.chosen_cases(values.sweeps)
+  if values["peer"].present or not chosen:
+    _compare(values)
+  if chosen:
+    sweeps.compare(chosen, values.sweep_steps, values.sweep_singles)
+  return OK
+
+
+def _compare(values):
   if importlib.util.find_spec("torch") is None:
     raise UserError("PyTorch is not installed: pip install -e '.[bench]'")
   for name in values.cases.split(","):
     if name not in CASES:
       raise UserError(f"--cases={name} is unknown: choose from {', '.join(CASES)}")
     _compare_case(name, values)
-  return OK
 
 
 def _compare_case(name, values):
