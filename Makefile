@@ -26,9 +26,11 @@ lint: $(VENV)/installed-dev
 STUDY := --losses=sat,nonsat,lsgan,hinge,wgan,rsgan --seeds=3
 SHOWN := metric_by_step last_and_best gradient_norms samples
 figures: $(VENV)/installed
+	rm -rf runs/figures
 	$(RUN) -m experiments.losses --outdir=docs/figures
 	$(RUN) -m experiments.sweep --experiment=ring $(STUDY) --workdir=runs/figures/ring
-	$(RUN) -m experiments.sweep --experiment=mnist $(STUDY) --steps=1000 --workdir=runs/figures/mnist
+	$(RUN) -m experiments.sweep --experiment=mnist $(STUDY) --steps=1000 --eval_every=125 \
+	  --workdir=runs/figures/mnist
 	for name in ring mnist; do \
 	  $(RUN) -m experiments.compare --workdir=runs/figures/$$name && mkdir -p docs/figures/$$name && \
 	  for figure in $(SHOWN); do \

@@ -9,7 +9,7 @@ Members that differ in arrays only (seeds, rates, betas, weights) are stepped by
 program; every loss and every other choice is a program of its own. Each member has an ordinary run
 folder in <workdir>/members, equal to that of the run trained alone, to rounding. The same command
 again continues a sweep. Flags that are not given have the experiment's values, but for
---eval_every, which is an eighth of the steps.
+--eval_every, which is an eighth of the experiment's own steps.
 
   python -m experiments.compare --workdir=DIR
 
@@ -25,6 +25,7 @@ from experiments.command import INTERRUPTED, OK
 from gan import losses
 from gan.errors import UserError
 from gan.progress import say
+from gan.records import writable_folder
 from gan.search import SEARCHES, grid_points, make_members, parse_grid, search_points
 
 EXPERIMENTS = {
@@ -46,7 +47,7 @@ def main(argv=None):
   add(str, "grid", "", "field=value,value;field=value: every combination of fields of a config")
   add(str, "search", None, "random draws in the place of a grid", SEARCHES)
   add(int, "samples", 10, "draws of --search for each loss, the first being the values as they are")
-  add(int, "members_per_call", 0, "members stepped at once on each device; 0 chooses")
+  add(str, "members_per_call", "auto", "members stepped at once on each device: a number, or auto")
   add(bool, "dry_run", False, "print the plan, with its time and memory, and end")
   add(str, "workdir", None, "the sweep's folder (default: runs/sweep-<experiment>)")
   command.add(str, "data_dir", None, "IDX files, .npz, images, or a root of such folders", "data")
@@ -63,8 +64,10 @@ def _sweep(command, argv) -> int:
     lambda point: _config(command, point),
     searched=values.search is not None,
   )
-  if values.members_per_call < 0:
-    raise UserError(f"--members_per_call={values.members_per_call} must be at least 0")
+  together = _together(values.members_per_call)
+  workdir = values.workdir or f"runs/sweep-{values.experiment}"
+  if not values.dry_run:
+    writable_folder(workdir)
   # Importing training only now keeps --help and flag errors quick.
   from gan import sweep
 
@@ -72,14 +75,13 @@ def _sweep(command, argv) -> int:
   plan = sweep.make_plan(
     members,
     values.data_dir,
-    members_per_call=values.members_per_call,
+    members_per_call=together,
     command=shlex.join(["python", "-m", "experiments.sweep", *argv[1:]]),
     experiment=values.experiment,
   )
   print(sweep.describe(plan), flush=True)
   if values.dry_run:
     return OK
-  workdir = values.workdir or f"runs/sweep-{values.experiment}"
   return _report(sweep.fit(plan, workdir), workdir)
 
 
@@ -97,15 +99,25 @@ def chosen_losses(text: str) -> list[str]:
   Raises:
     UserError: one is unknown or stands twice.
   """
-  names = sorted(losses.LOSSES) if text == "all" else text.split(",")
+  if text == "all":
+    # "minimax" is another name of "sat".
+    return list({id(entry): name for name, entry in reversed(losses.LOSSES.items())}.values())[::-1]
+  names = [name.strip() for name in text.split(",")]
   for name in names:
     if name not in losses.LOSSES:
       raise UserError(
         f"--losses={name} is unknown: choose from {', '.join(sorted(losses.LOSSES))}, or all"
       )
-  if repeated := sorted({name for name in names if names.count(name) > 1}):
-    raise UserError(f"--losses has {', '.join(repeated)} twice")
+  entries = [id(losses.LOSSES[name]) for name in names]
+  if repeated := [name for name in names if entries.count(id(losses.LOSSES[name])) > 1]:
+    raise UserError(f"--losses has one loss twice: {', '.join(repeated)}")
   return names
+
+
+def _together(text):
+  if text != "auto" and not (text.isdecimal() and int(text)):
+    raise UserError(f"--members_per_call={text} must be a number above 0, or auto")
+  return 0 if text == "auto" else int(text)
 
 
 def _points(values):
@@ -113,7 +125,10 @@ def _points(values):
     raise UserError("--grid and --search: give one of them")
   if values.search:
     return search_points(values.search, _positive(values, "samples"), values.seed or 0)
-  return grid_points(parse_grid(values.grid))
+  grid = parse_grid(values.grid)
+  if given := [name for name in grid if values[name].present]:
+    raise UserError(f"--{given[0]} is in --grid already: leave the flag out")
+  return grid_points(grid)
 
 
 def _positive(values, name):
@@ -126,7 +141,7 @@ def _config(command, point):
   defaults = EXPERIMENTS[command.values.experiment]
   config = command.config(defaults, point)
   if defaults.eval_every and not command.values["eval_every"].present:
-    return dataclasses.replace(config, eval_every=max(1, config.steps // 8))
+    return dataclasses.replace(config, eval_every=defaults.steps // 8)
   return config
 
 

@@ -171,7 +171,11 @@ class Config:
     "auto", "devices", "how local devices share a batch", choices=("auto", *WAYS), resumable=True
   )
   steps_per_call: int = option(
-    0, "devices", "steps in one compiled call; 0 chooses: 1 on the CPU", minimum=0, resumable=True
+    0,
+    "devices",
+    "steps in one compiled call; 0 chooses: 1 on the CPU but for points",
+    minimum=0,
+    resumable=True,
   )
   log_every: int = option(20, "records", "steps between records", positive=True)
   sample_every: int = option(250, "records", "steps between image grids", positive=True)

@@ -123,13 +123,18 @@ def claim(path: pathlib.Path, record: dict[str, Any], what: str) -> None:
     UserError: they differ, and the message holds every difference.
   """
   if path.exists():
-    differences = _differences(_determining(path), record["determining"])
-    if differences:
-      raise UserError(
-        f"{path.parent} holds {what} with another config ({'; '.join(differences)}): "
-        "give the same flags to continue it, or another --workdir"
-      )
+    check_claim(path, record["determining"], what)
   write_json(path, record)
+
+
+def check_claim(path: pathlib.Path, determining: dict[str, Any], what: str) -> None:
+  """Raises UserError where a file of `claim` is of other work; the message holds the difference."""
+  differences = _differences(_determining(path), determining)
+  if differences:
+    raise UserError(
+      f"{path.parent} holds {what} with another config ({'; '.join(differences)}): "
+      "give the same flags to continue it, or another --workdir"
+    )
 
 
 def _determining(path):
@@ -202,7 +207,12 @@ def _parse(file, number, line):
 def read_summary(path: str | os.PathLike) -> dict[str, Any] | None:
   """Returns summary.json of a run folder, or None before the run has stopped for the first time."""
   file = pathlib.Path(path) / "summary.json"
-  return _read_json(file) if file.exists() else None
+  if not file.exists():
+    return None
+  summary = _read_json(file)
+  if not (isinstance(summary, dict) and {"status", "step"} <= set(summary)):
+    raise UserError(f"{file} is damaged (fields are missing): restore it, or delete it")
+  return summary
 
 
 def write_json(path: pathlib.Path, value: Any) -> None:

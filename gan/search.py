@@ -47,12 +47,12 @@ def parse_grid(text: str) -> dict[str, list[Any]]:
   """
   grid = {}
   for part in filter(None, (part.strip() for part in text.split(";"))):
-    name, equals, values = part.partition("=")
+    name, equals, values = (piece.strip() for piece in part.partition("="))
     if not (equals and values) or name in grid:
       raise UserError(
         f"--grid: {part!r} must be field=value,value, each field once; fields are separated by ';'"
       )
-    grid[name] = [_value(name, value) for value in values.split(",")]
+    grid[name] = [_value(name, value) for value in map(str.strip, values.split(","))]
     if len(set(grid[name])) < len(grid[name]):
       raise UserError(f"--grid: {part!r} has a value twice")
   return grid
@@ -154,14 +154,24 @@ def make_members(
   Raises:
     UserError: a member cannot be; the line names it.
   """
-  members = []
+  members, shown = [], _shown(points, searched)
   for seed, loss, (i, point) in itertools.product(seeds, losses, list(enumerate(points))):
     point = applicable(point, make_config({"loss": loss})) if searched else point
-    shown = {"sample": i} if searched else point
-    name = ",".join([loss, *(f"{key}={value}" for key, value in shown.items()), f"seed={seed}"])
+    name = ",".join(filter(None, [loss, shown[i], f"seed={seed}"]))
     varied = {"loss": loss, "seed": seed, **point}
     members.append(Member(name, _valid(name, make_config(varied)), varied))
   return members
+
+
+def _shown(points, searched) -> list[str]:
+  """What each point is called: its fields that others have otherwise, or its number."""
+  if searched:
+    return [f"sample={i}" for i in range(len(points))]
+  fields = dict.fromkeys(itertools.chain.from_iterable(points))
+  differing = [name for name in fields if len({point.get(name) for point in points}) > 1]
+  names = [",".join(f"{n}={point[n]}" for n in differing if n in point) for point in points]
+  # File systems end at 255 bytes.
+  return names if max(map(len, names)) < 150 else [f"point={i}" for i in range(len(points))]
 
 
 def _valid(name, config):

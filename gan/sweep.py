@@ -12,6 +12,7 @@ import functools
 import itertools
 import math
 import os
+import sys
 import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -19,6 +20,11 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+
+try:
+  import resource
+except ImportError:  # Windows counts no files
+  resource = None
 
 from gan import datasets, environment, parallel
 from gan.config import Config, determining, fingerprint, weight_clip
@@ -30,6 +36,7 @@ from gan.records import (
   MEMBERS,
   SWEEP,
   RunFolder,
+  check_claim,
   claim,
   lock,
   read_summary,
@@ -42,6 +49,8 @@ from gan.train import Crew, alone, interrupts, make_setting, train
 # On the CPU, members that need more arithmetic than this in a step gain nothing from `vmap`: one
 # fills the machine, and batched products and grouped convolutions are slower than plain ones.
 TOGETHER_ON_CPU = 2e7  # floating-point operations in a step
+# Each member of a crew holds its folder's lock and its checkpointer open.
+MOST_TOGETHER, FILES_OF_A_MEMBER = 64, 12
 
 
 class Cost(NamedTuple):
@@ -88,6 +97,10 @@ class Plan(NamedTuple):
   programs: list[Program]
   dataset: datasets.Dataset
   identity: dict[str, Any]
+
+  @property
+  def data_sha256(self) -> str:
+    return self.identity["determining"]["data_sha256"]
 
   @property
   def members(self) -> list[Member]:
@@ -190,7 +203,14 @@ def _fitting(cost: Cost) -> int:
   device = _devices()[0]
   if device.platform == "cpu" and cost.flops > TOGETHER_ON_CPU:
     return 1
-  return max(1, int(_free_bytes(device) / cost.bytes))
+  fitting = int(_free_bytes(device) / cost.bytes)
+  return max(1, min(fitting, MOST_TOGETHER, _files() // FILES_OF_A_MEMBER // len(_devices())))
+
+
+def _files() -> int:
+  """How many files a process may hold open."""
+  limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0] if resource else -1
+  return limit if limit > 0 else sys.maxsize
 
 
 def _free_bytes(device):
@@ -279,7 +299,7 @@ def _train(plan, folder, say):
   steps = plan.members[0].config.steps
   with interrupts() as seen, SweepProgress(steps * len(plan.members)) as progress:
     for trainer, crew in _turns(trainers):
-      waiting = [member for member in crew if not _ended(folder, member)]
+      waiting = [member for member in crew if not _ended(folder, member, plan.data_sha256)]
       progress.skip(steps * (len(crew) - len(waiting)))
       if waiting and not seen:
         trainer.train(waiting, folder, progress, seen)
@@ -313,8 +333,13 @@ def _status(folder, member):
   return "interrupted" if more else summary["status"]
 
 
-def _ended(folder, member):
-  return _status(folder, member).startswith(("finished", "diverged"))
+def _ended(folder, member, data_sha256):
+  """Whether there is nothing left to train; UserError where the folder is of another run."""
+  if not _status(folder, member).startswith(("finished", "diverged")):
+    return False
+  determined_by = determining(member.config) | {"data_sha256": data_sha256}
+  check_claim(folder / MEMBERS / member.name / CONFIG, determined_by, "a run")
+  return True
 
 
 class _Trainer:
@@ -346,7 +371,9 @@ class _Trainer:
       for step in sorted({step for _, step, _ in found}):
         states, same = zip(*((state, run) for state, at, run in found if at == step), strict=True)
         progress.begin([run.folder.path.name for run in same], step)
-        train(list(same), self._crew(same), list(states), step, progress, seen)
+        reached = train(list(same), self._crew(same), list(states), step, progress, seen)
+        if all(run.diverged for run in same):
+          progress.skip((same[0].config.steps - reached) * len(same))
     for member in members:
       self._say(f"{member.name}: {_status(folder, member)}")
 

@@ -12,6 +12,7 @@ import numpy as np
 from gan import environment, evaluate, parallel
 from gan.config import Config, build, validate
 from gan.game import Batch
+from gan.models import MODELS
 from gan.progress import Progress, say
 from gan.records import RunFolder
 from gan.run import Run, Setting, describe, load_data
@@ -181,9 +182,11 @@ def _steps_in_call(config: Config, step: int) -> int:
   """Steps until the next thing to write, at most `steps_per_call`.
 
   On the CPU a loop of steps inside one program runs the gradients of convolutions off the fast
-  path, and dispatch costs nothing beside a step; on accelerators small networks wait for dispatch.
+  path, and dispatch costs nothing beside a step, but for the smallest networks; on accelerators
+  networks wait for dispatch.
   """
-  most = config.steps_per_call or (1 if jax.default_backend() == "cpu" else 100)
+  one = jax.default_backend() == "cpu" and not MODELS[config.model].small
+  most = config.steps_per_call or (1 if one else 100)
   cadences = (config.log_every, config.sample_every, config.checkpoint_every, config.eval_every)
   cadences = [every for every in cadences if every]
   return min(most, config.steps - step, *(every - step % every for every in cadences))

@@ -12,7 +12,7 @@ from gan.search import ARRAYS, SEARCHES, STATIC, applicable, grid_points, make_m
 
 
 def test_a_grid_is_read_by_the_types_of_its_fields():
-  grid = parse_grid("b1=0,0.5; discriminator_steps=1,5;conditional=true,False;model=mlp;")
+  grid = parse_grid(" b1 = 0, 0.5 ; discriminator_steps=1,5;conditional=true,False;model=mlp;")
   assert grid == {
     "b1": [0.0, 0.5],
     "discriminator_steps": [1, 5],
@@ -140,6 +140,14 @@ def test_members_are_named_by_what_they_differ_in():
     assert all(getattr(member.config, key) == value for key, value in member.varied.items())
 
 
+def test_names_hold_what_differs_and_fit_into_a_folder():
+  assert [m.name for m in make(("sat",), (0,), [{"b1": 0.0, "b2": 0.9}])] == ["sat,seed=0"]
+  fields = ("generator_learning_rate", "discriminator_learning_rate", "b1", "b2", "ema_decay")
+  points = [dict.fromkeys(fields, value) for value in (0.12345678901234567, 0.2)]
+  names = [m.name for m in make(("sat",), (0,), points)]
+  assert names == ["sat,point=0,seed=0", "sat,point=1,seed=0"]
+
+
 def test_members_of_a_search_are_named_by_their_draw_and_share_it():
   points = search.search_points("lucic_narrow", 3, seed=0)
   members = make(points=points, seeds=(0,), searched=True)
@@ -149,5 +157,5 @@ def test_members_of_a_search_are_named_by_their_draw_and_share_it():
 
 
 def test_a_member_that_cannot_be_is_named():
-  with pytest.raises(UserError, match=r"sat,penalty_weight=1.0,seed=3: --penalty_weight has"):
+  with pytest.raises(UserError, match=r"member sat,seed=3: --penalty_weight has"):
     make(points=[{"penalty_weight": 1.0}])

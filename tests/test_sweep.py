@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from experiments import sweep as command
-from gan import sweep, train, trained
+from gan import losses, sweep, train, trained
 from gan.config import Config
 from gan.errors import UserError
 from gan.progress import SweepProgress
@@ -187,6 +187,11 @@ def test_members_go_together_where_they_gain_and_fit(monkeypatch):
   assert sweep._fitting(sweep.Cost(flops=1e6, bytes=300, seconds=1)) == 3
   assert sweep._fitting(sweep.Cost(flops=1e6, bytes=3000, seconds=1)) == 1
   assert sweep._fitting(sweep.Cost(flops=1e9, bytes=300, seconds=1)) == 1
+  # Each member holds files open, and half of those that there may be are on the other device.
+  monkeypatch.setattr(sweep, "_free_bytes", lambda device: 1e12)
+  assert sweep._fitting(sweep.Cost(flops=1e6, bytes=300, seconds=1)) == sweep.MOST_TOGETHER
+  monkeypatch.setattr(sweep, "_files", lambda: 10 * 2 * sweep.FILES_OF_A_MEMBER)
+  assert sweep._fitting(sweep.Cost(flops=1e6, bytes=300, seconds=1)) == 10
 
 
 def test_one_that_diverges_does_not_disturb_the_others(tmp_path):
@@ -227,7 +232,7 @@ def interrupt_at(monkeypatch, steps):
   monkeypatch.setattr(SweepProgress, "advance", advance_and_signal)
 
 
-@pytest.mark.parametrize("steps", [3, 17])
+@pytest.mark.parametrize("steps", [4, 18])
 def test_an_interrupted_sweep_goes_on_to_the_same_bits(tmp_path, swept, monkeypatch, steps):
   folder, chosen, _ = swept
   said = []
@@ -271,6 +276,21 @@ def test_another_sweep_and_a_run_are_refused_with_the_difference(tmp_path):
     fit(tmp_path / "run", members(seeds=(0,), steps=2))
 
 
+def test_ended_members_of_another_config_are_refused(tmp_path):
+  fit(tmp_path, members(seeds=(0,), steps=2))
+  (tmp_path / "sweep.json").unlink()
+  with pytest.raises(UserError, match="batch_size: 6 there, 8 here"):
+    fit(tmp_path, members(seeds=(0,), steps=2, batch_size=8))
+
+
+def test_a_damaged_summary_is_refused_in_one_line(tmp_path):
+  chosen = members(seeds=(0,), steps=2)
+  fit(tmp_path, chosen)
+  (own(tmp_path, chosen[0]) / "summary.json").write_text("{}")
+  with pytest.raises(UserError, match="summary.json is damaged"):
+    fit(tmp_path, chosen)
+
+
 def test_sweep_json_says_what_was_asked_for(swept):
   folder, chosen, _ = swept
   record = json.loads((folder / "sweep.json").read_text())
@@ -279,6 +299,13 @@ def test_sweep_json_says_what_was_asked_for(swept):
   assert [m["name"] for m in record["members"]] == [m.name for m in chosen]
   assert record["determining"]["loss"] == ["nonsat", "wgan"]
   assert record["determining"]["seed"] == [0, 1, 2]
+
+
+def test_all_losses_are_taken_once():
+  names = command.chosen_losses("all")
+  assert len(names) == len({id(losses.LOSSES[name]) for name in names}) == 19
+  assert "sat" in names and "minimax" not in names
+  assert command.chosen_losses("nonsat, wgan") == ["nonsat", "wgan"]
 
 
 FLAGS = ["--experiment=ring", "--split=train[:200]", "--width=8", "--batch_size=6", "--steps=12"]
@@ -294,16 +321,18 @@ def test_the_command_plans_trains_and_says_how_to_compare(tmp_path, capsys):
   printed = capsys.readouterr()
   assert "4 of 4 members finished, 0 diverged" in printed.err
   assert f"python -m experiments.compare --workdir={tmp_path}" in printed.err
-  # An evaluation every eighth of the steps.
+  # An evaluation every eighth of the experiment's own 5,000 steps, and at the last.
   member = tmp_path / "members" / "nonsat,b1=0.5,seed=1"
-  assert [record["step"] for record in records(member, EVALUATIONS)] == list(range(1, 13))
+  assert read_config(member)["config"]["eval_every"] == 625
+  assert [record["step"] for record in records(member, EVALUATIONS)] == [12]
 
 
 @pytest.mark.parametrize(
   ("flags", "message"),
   [
     (["--losses=nonstat"], "--losses=nonstat is unknown: choose from"),
-    (["--losses=sat,sat"], "--losses has sat twice"),
+    (["--losses=sat,sat"], "--losses has one loss twice: sat, sat"),
+    (["--losses=sat,minimax"], "--losses has one loss twice: sat, minimax"),
     (["--seeds=0"], "--seeds=0 must be above 0"),
     (["--grid=b1"], "must be field=value,value"),
     (["--grid=dataset=ring"], "members cannot differ in 'dataset'"),
@@ -311,7 +340,8 @@ def test_the_command_plans_trains_and_says_how_to_compare(tmp_path, capsys):
     (["--search=lucic_wide", "--grid=b1=0"], "--grid and --search: give one of them"),
     (["--search=lucic_wide", "--samples=0"], "--samples=0 must be above 0"),
     (["--model=dcgan"], "the data are points: use --model=points"),
-    (["--members_per_call=-1"], "--members_per_call=-1 must be at least 0"),
+    (["--members_per_call=-1"], "--members_per_call=-1 must be a number above 0, or auto"),
+    (["--b1=0.9", "--grid=b1=0,0.5"], "--b1 is in --grid already"),
   ],
 )
 def test_bad_input_gives_one_line(tmp_path, capsys, flags, message):

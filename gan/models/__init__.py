@@ -17,23 +17,23 @@ class Model(NamedTuple):
     build: how its two players are made.
     image_range: of the pixels that its generator makes.
     normed: whether `discriminator_norm` may be chosen.
-    convolutional: whether it has convolutions, which XLA runs slowly in loops on the CPU.
+    small: whether dispatch, not arithmetic, is what a step takes on the CPU.
   """
 
   build: Callable[[ModelSpec], tuple[Network, Network]]
   image_range: tuple[float, float] = (-1.0, 1.0)
   normed: bool = False
-  convolutional: bool = False
+  small: bool = False
 
 
 MODELS: dict[str, Model] = {
   "mlp": Model(mlp.build),
-  "dcgan": Model(dcgan.build, normed=True, convolutional=True),
-  "infogan": Model(infogan.build, (0.0, 1.0), normed=True, convolutional=True),
+  "dcgan": Model(dcgan.build, normed=True),
+  "infogan": Model(infogan.build, (0.0, 1.0), normed=True),
   "goodfellow": Model(goodfellow.build, (0.0, 1.0)),
-  "firstgan_dcgan": Model(dcgan.build_firstgan, convolutional=True),
-  "tutorial_dcgan": Model(dcgan.build_tutorial, convolutional=True),
-  "points": Model(points.build),
+  "firstgan_dcgan": Model(dcgan.build_firstgan),
+  "tutorial_dcgan": Model(dcgan.build_tutorial),
+  "points": Model(points.build, small=True),
 }
 
 
