@@ -10,13 +10,18 @@ from experiments.theory import (
   generator_costs,
   optimal_discriminator,
   parallel_lines,
+  r3gan_toy,
   two_cluster,
   two_point,
+  unrolled,
+  vanishing_gradient,
+  wgan_gp_critic,
 )
 from experiments.theory.case import Result, Settings
 
 CASES: dict[str, Callable[[Settings], Result]] = {
   "generator_costs": generator_costs.run,
+  "vanishing_gradient": vanishing_gradient.run,
   "optimal_discriminator": optimal_discriminator.run,
   "fgan_gaussian": fgan_gaussian.run,
   "dirac": dirac.run,
@@ -25,4 +30,7 @@ CASES: dict[str, Callable[[Settings], Result]] = {
   "parallel_lines": parallel_lines.run,
   "two_point": two_point.run,
   "two_cluster": two_cluster.run,
+  "unrolled": unrolled.run,
+  "wgan_gp_critic": wgan_gp_critic.run,
+  "r3gan_toy": r3gan_toy.run,
 }

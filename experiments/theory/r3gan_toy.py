@@ -1,0 +1,203 @@
+"""Two losses and two penalties on 25 Gaussians, the penalty at every step or at every eighth."""
+
+import itertools
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from matplotlib.figure import Figure
+
+from experiments.theory.case import Check, Result, Settings, reported
+from gan.datasets import grid
+from gan.game import Batch
+from gan.metrics.modes import expected_mixture_modes, mixture_modes
+from gan.networks import Gan
+from gan.penalties import gradient_norm
+from gan.theory import densities, games
+from gan.train_step import make_train_step
+
+PAPER = "Huang et al. 2024, arXiv:2501.05441, table 1"
+LAZY = "the same, on lazy regularisation"
+UNITS, LAYERS, LATENT, BATCH, SAMPLES = 128, 4, 16, 128, 2500
+SPREAD = 4.0  # the outermost means lie at +-4: data and samples are divided by it
+NUMBERS = {"generator_learning_rate": 1e-3, "discriminator_learning_rate": 1e-3, "b1": 0.0}
+NUMBERS |= {"b2": 0.99, "penalty_weight": 0.1}
+SNAPSHOTS = 10
+
+
+class Kind(NamedTuple):
+  """A combination: loss, penalty, steps between penalties."""
+
+  loss: str
+  penalty: str
+  every: int
+
+  @property
+  def title(self) -> str:
+    return f"{self.loss} + {self.penalty}" + (f", every {self.every} steps" * (self.every > 1))
+
+
+KINDS = [Kind(*parts) for parts in itertools.product(("rsgan", "nonsat"), ("r1r2", "r1"), (1, 8))]
+
+QUICK_KINDS = [kind for kind in KINDS if kind.every == 1] + [Kind("rsgan", "r1r2", 8)]
+
+
+def run(settings: Settings) -> Result:
+  """What of R3GAN's claims a toy shows: paired or original loss, R1 or R1 + R2, lazy or not.
+
+  The paper has, on stacked MNIST: the paired loss with R1 and R2 covers 1000 modes, the original
+  one with both 693, and either diverges with R1 alone; penalties at every eighth step fail there
+  and on 25 Gaussians. Here are 25 Gaussians, divided by 4 so that they fill [-1, 1], both players
+  of four hidden layers of 128 ReLU units, Adam with b1 0, b2 0.99 and rate 1e-3 (theirs is 2e-4,
+  for runs many times as long), batches of 128, gamma 0.1, 6,000 steps, 3 seeds, with no criterion:
+  modes of 2500 samples, and the mean norm of D's slope on samples. A run counts as diverged where
+  something is not finite. A quick run makes 300 steps of 2 seeds, and one of the lazy
+  kinds: it shows that everything runs, and little more.
+  """
+  seeds, steps = settings.seeds_or(3, 2), 300 if settings.quick else 6000
+  kinds = QUICK_KINDS if settings.quick else KINDS
+  found = {kind: _judge(train(kind, seeds, steps)) for kind in kinds}
+  records = [
+    kind._asdict()
+    | {"seed": seed, **{key: rows[key][seed].tolist() for key in rows if key != "last"}}
+    for kind, rows in found.items()
+    for seed in range(seeds)
+  ]
+  checks = [check for kind, rows in found.items() for check in _checks(kind, rows)]
+  figures = {"courses": _courses(found, steps), "samples": _clouds(found)}
+  return Result(checks, figures, records, _notes(found))
+
+
+def train(kind: Kind, seeds: int, steps: int) -> dict[str, np.ndarray]:
+  """Returns samples [seeds, snapshots, 2500, 2] and norms of D's slope on them [seeds, snapshots].
+
+  The samples are in units of the grid, whose means are -4, -2, 0, 2 and 4.
+  """
+  keys = jax.random.split(jax.random.key(0), seeds)
+  return jax.tree.map(np.asarray, jax.jit(jax.vmap(lambda key: _seed(kind, steps, key)))(keys))
+
+
+def _seed(kind, steps, key) -> dict[str, Any]:
+  gan = _players()
+  game = games.make_game(
+    gan, loss=kind.loss, penalty=kind.penalty, penalty_every=kind.every, optimizer="adam"
+  )
+  init_key, data_key, sample_key, step_key = jax.random.split(key, 4)
+  latents = jax.random.normal(sample_key, (SAMPLES, LATENT))
+  of = densities.mixture([1 / 25] * 25, grid.centres() / SPREAD, [grid.SIGMA / SPREAD] * 25)
+  step = make_train_step(game, "alternating")
+
+  def one(state, _):
+    real = densities.samples(of, jax.random.fold_in(data_key, state.step), BATCH)
+    return step(state, Batch(real[None], None), step_key)[0], None
+
+  def snapshot(state, _):
+    state, _ = jax.lax.scan(one, state, None, length=steps // SNAPSHOTS)
+    fake = gan.generator.apply(state.generator.params, {}, latents, None, train=False)[0]
+    critic = state.discriminator.params
+    score = lambda x: gan.discriminator.apply(critic, {}, x, None, train=False)[0]  # noqa: E731
+    return state, {"samples": SPREAD * fake, "norm": jnp.mean(gradient_norm(score, fake))}
+
+  return jax.lax.scan(snapshot, games.start(init_key, game, **NUMBERS), None, length=SNAPSHOTS)[1]
+
+
+def _players() -> Gan:
+  hidden = (UNITS,) * LAYERS
+  generator = games.mlp((LATENT, *hidden, 2), jax.nn.relu)
+  discriminator = games.mlp((2, *hidden, 1), jax.nn.relu, games.scores)
+  return Gan(generator, discriminator, lambda key: jax.random.normal(key, (LATENT,)), (-1.0, 1.0))
+
+
+def _judge(trained) -> dict[str, np.ndarray]:
+  """Of what `train` returns: modes, good share and norm [seeds, snapshots], the last samples."""
+  rows = np.array([[_modes(cloud) for cloud in row] for row in trained["samples"]])
+  names = ("modes", "good", "kl")
+  return {name: rows[..., i] for i, name in enumerate(names)} | {
+    "norm": trained["norm"],
+    "last": trained["samples"][:, -1],
+  }
+
+
+def _modes(cloud):
+  if not np.isfinite(cloud).all():
+    return 0, 0.0, np.inf
+  return mixture_modes(cloud, grid.centres(), grid.SIGMA)
+
+
+def diverged(rows) -> np.ndarray:
+  """Which seeds hold something that is not finite at the end [seeds]."""
+  return ~(np.isfinite(rows["norm"][:, -1]) & np.isfinite(rows["last"]).all(axis=(1, 2)))
+
+
+def _checks(kind, rows) -> list[Check]:
+  perfect, good, _ = expected_mixture_modes(SAMPLES, 25)
+  ends = ", ".join(f"{modes:g}" for modes in rows["modes"][:, -1])
+  claims = {("rsgan", "r1r2"): "1000 of 1000", ("nonsat", "r1r2"): "693 of 1000"}
+  claim = claims.get((kind.loss, kind.penalty), "diverges")
+  paper = f"stacked MNIST: {claim}" if kind.every == 1 else "fails"
+  source = PAPER if kind.every == 1 else LAZY
+  return [
+    reported(f"{kind.title}, modes of {perfect:.0f}, by seed", ends, paper, source),
+    reported(f"{kind.title}, share of good samples", rows["good"][:, -1], f"perfect: {good:.3f}"),
+    reported(f"{kind.title}, mean |grad D| on samples", rows["norm"][:, -1]),
+    reported(f"{kind.title}, seeds that diverged", str(int(diverged(rows).sum()))),
+  ]
+
+
+def _notes(found) -> list[str]:
+  """What is seen and what is not, from the numbers."""
+  modes = {kind: rows["modes"][:, -1].mean() for kind, rows in found.items()}
+  norms = {kind: rows["norm"][:, -1].mean() for kind, rows in found.items()}
+  fell = [kind.title for kind, rows in found.items() if diverged(rows).any()]
+  return [
+    _pair("Paired against original loss", modes, "loss", ("rsgan", "nonsat"), "modes"),
+    _pair("R1 alone against both", norms, "penalty", ("r1", "r1r2"), "|grad D| on samples"),
+    _pair("Every eighth step against every step", modes, "every", (8, 1), "modes"),
+    f"Diverged: {', '.join(fell) or 'none'}; the paper has divergence with R1 alone and when lazy.",
+  ]
+
+
+def _pair(title, values, field, ends, quantity) -> str:
+  """Means over the seeds of two kinds that differ in one field, for each choice of the others."""
+  parts = []
+  for kind in values:
+    other = kind._replace(**{field: ends[1]})
+    if getattr(kind, field) == ends[0] and other in values:
+      parts.append(f"{values[kind]:.3g} ({kind.title}) and {values[other]:.3g} ({other.title})")
+  return f"{title}, mean {quantity}: {'; '.join(parts)}."
+
+
+def _courses(found, steps) -> Figure:
+  figure = Figure(figsize=(12, 4.6), dpi=90, layout="constrained")
+  left, right = figure.subplots(1, 2)
+  times = steps // SNAPSHOTS * np.arange(1, SNAPSHOTS + 1)
+  for kind, rows in found.items():
+    color, line = f"C{_color(kind)}", "--" if kind.every > 1 else "-"
+    for seed in range(len(rows["modes"])):
+      label = None if seed else kind.title
+      left.plot(times, rows["modes"][seed], f"{color}{line}", lw=1, label=label)
+      right.semilogy(times, rows["norm"][seed], f"{color}{line}", lw=1)
+  left.set(title="modes of 25", xlabel="step", ylim=(-0.5, 25.5))
+  right.set(title="mean norm of D's slope on samples", xlabel="step")
+  left.legend(fontsize=8)
+  for axes in (left, right):
+    axes.grid(alpha=0.3)
+  return figure
+
+
+def _color(kind):
+  return 2 * ("rsgan", "nonsat").index(kind.loss) + ("r1r2", "r1").index(kind.penalty)
+
+
+def _clouds(found) -> Figure:
+  figure = Figure(figsize=(12, 6.4), dpi=90, layout="constrained")
+  panels = figure.subplots(2, -(-len(found) // 2), sharex=True, sharey=True).T.ravel()
+  for axes in panels[len(found) :]:
+    axes.remove()
+  for axes, (kind, rows) in zip(panels, found.items(), strict=False):
+    axes.plot(*grid.centres().T, "k+", ms=6)
+    axes.plot(*rows["last"][0].T, "C0.", ms=1.5, alpha=0.4)
+    axes.set(aspect="equal", xlim=(-5.5, 5.5), ylim=(-5.5, 5.5))
+    axes.set_title(kind.title, fontsize=9)
+  return figure

@@ -1,0 +1,347 @@
+"""Critics by clipped weights and by the gradient penalty: surfaces, weights, depth, samples."""
+
+import math
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from matplotlib.figure import Figure
+
+from experiments.theory.case import Check, Result, Settings, at_most, reported, span, within
+from gan.datasets import grid
+from gan.game import Batch
+from gan.metrics.modes import mixture_modes
+from gan.networks import Gan
+from gan.penalties import gradient_norm, interpolate
+from gan.theory import densities, games
+from gan.train_step import make_train_step
+
+PAPER = "Gulrajani et al. 2017, arXiv:1704.00028, figure 1"
+UNITS, LAYERS, BATCH = 128, 3, 256
+DEEP_UNITS, DEEP_LAYERS, DEEP_BATCH = 256, 12, 64
+PENALTY = {"discriminator_learning_rate": 1e-4, "generator_learning_rate": 1e-4, "b1": 0.5}
+PENALTY |= {"b2": 0.9, "penalty_weight": 10.0}
+CLIP = {"discriminator_learning_rate": 5e-5}
+BOUND, BOUNDS = 0.01, (0.1, 0.01, 0.001)
+DRAWN = 2048
+SCALE = math.sqrt(8)  # of the grid in the authors' code, 2.828
+
+
+class Length(NamedTuple):
+  """Updates of the critics of each part, steps of the generator; see `run`."""
+
+  critic: int
+  deep: int
+  generator: int
+
+
+FULL, QUICK = Length(5000, 1000, 20_000), Length(1000, 200, 100)
+
+
+def run(settings: Settings) -> Result:
+  """Clipped weights pile up at the bounds and make simple critics; a penalty keeps slopes near 1.
+
+  The set-up of the authors' toys (igul222/improved_wgan_training, gan_toy.py): ReLU critics with He
+  weights, batches of 256; with the penalty (weight 10) Adam at 1e-4, b1 0.5, b2 0.9, with weights
+  clipped at 0.01 RMSProp at 5e-5. Networks have three hidden layers of 128 units where theirs have
+  512. First G is fixed: data plus N(0, 1). Weights at the bound are those of 99 % of it or more;
+  critics with a penalty have no bound, and 99 % of their largest weight stands for it. Then critics
+  of 12 layers of 256 units on the swiss roll, batches of 64: the norm of the critic's slope along
+  the outputs of each layer, and how its logarithm (base 10) changes from a layer to the next.
+  Last a generator, with five updates of the critic a step, on 25 Gaussians. A quick run has two
+  of the three data sets, and makes 1000 and 200 updates and 100 steps where a full one makes 5000,
+  1000 and 20,000: its generator has no criterion.
+  """
+  seeds, length = settings.seeds_or(2, 1), QUICK if settings.quick else FULL
+  fixed = {
+    (name, kind): critic(name, kind, seeds, length.critic)
+    for name in (QUICK_DATA if settings.quick else DATA)
+    for kind in ("clip", "penalty")
+  }
+  deep = {label: deepen(bound, seeds, length.deep) for label, bound in _deep_kinds().items()}
+  points = generate(seeds, length.generator)
+  modes = [mixture_modes(p, grid.centres() / SCALE, grid.SIGMA / SCALE) for p in points]
+  checks = [check for key, found in fixed.items() for check in _critic_checks(*key, found)]
+  checks += _deep_checks(deep) + _generator_checks(modes, quick=settings.quick)
+  figures = {"surfaces": _surfaces(fixed), "weights_and_depth": _weights(fixed, deep)}
+  return Result(checks, figures | {"samples": _samples(points)}, _records(fixed, deep, modes), [])
+
+
+# The data.
+
+
+def _ring(key):
+  angles = np.arange(8) * np.pi / 4
+  places = np.sqrt(2) * np.stack([np.cos(angles), np.sin(angles)], axis=1)
+  return densities.sample(densities.mixture([1 / 8] * 8, places, [0.02 / np.sqrt(2)] * 8), key)
+
+
+def _grid(key):
+  of = densities.mixture([1 / 25] * 25, grid.centres() / SCALE, [grid.SIGMA / SCALE] * 25)
+  return densities.sample(of, key)
+
+
+def _swiss_roll(key):
+  """As scikit-learn's, noise 0.25, its first and last coordinate over 7.5."""
+  angle_key, noise_key = jax.random.split(key)
+  angle = 1.5 * jnp.pi * (1 + 2 * jax.random.uniform(angle_key))
+  place = angle * jnp.stack([jnp.cos(angle), jnp.sin(angle)])
+  return (place + 0.25 * jax.random.normal(noise_key, (2,))) / 7.5
+
+
+DATA = {"8 Gaussians": _ring, "25 Gaussians": _grid, "swiss roll": _swiss_roll}
+QUICK_DATA = ("25 Gaussians", "swiss roll")
+
+
+def draw(name: str, key, count: int):
+  """Draws data [count, 2]."""
+  return jax.vmap(DATA[name])(jax.random.split(key, count))
+
+
+# A critic against a fixed generator.
+
+
+def fixed_generator(name: str, sizes) -> Gan:
+  """G(z) = z with z a point of the data plus N(0, 1), and a ReLU critic with He weights."""
+
+  def sample(key):
+    data_key, noise_key = jax.random.split(key)
+    return DATA[name](data_key) + jax.random.normal(noise_key, (2,))
+
+  generator = games.network(lambda key: jnp.zeros(()), lambda params, z: z)
+  return Gan(generator, _he(sizes, games.scores), sample, (-1.0, 1.0))
+
+
+def _he(sizes, last):
+  network = games.mlp(sizes, jax.nn.relu, last)
+
+  def init(key):
+    layers, model_state = network.init(key)
+    keys = jax.random.split(key, len(layers))
+    draw = jax.nn.initializers.he_uniform()
+    pairs = zip(keys, layers, strict=True)
+    made = [{"kernel": draw(k, p["kernel"].shape), "bias": 0 * p["bias"]} for k, p in pairs]
+    return made, model_state
+
+  return network._replace(init=init)
+
+
+def _game(gan, bound):
+  """The game with clipped weights, or, without a bound, with the penalty; and its numbers."""
+  if bound is None:
+    return games.make_game(gan, loss="wgan", penalty="wgan_gp", optimizer="adam"), PENALTY
+  game = games.make_game(gan, loss="wgan", optimizer="rmsprop", clip_weights=True)
+  return game, CLIP | {"weight_clip": bound}
+
+
+def critic(name: str, kind: str, seeds: int, steps: int) -> dict[str, Any]:
+  """Trains a critic a seed; returns its parameters and mean |grad D| between data and samples."""
+  gan = fixed_generator(name, (2, *[UNITS] * LAYERS, 1))
+  game, numbers = _game(gan, BOUND if kind == "clip" else None)
+
+  def one(key):
+    init_key, train_key, real_key, fake_key, between_key = jax.random.split(key, 5)
+    state = games.start(init_key, game, **numbers)
+    real = lambda key: draw(name, key, BATCH)  # noqa: E731
+    state, _ = games.train_discriminator(game, state, real, train_key, steps)
+    params = state.discriminator.params
+    score = lambda x: gan.discriminator.apply(params, {}, x, None, train=False)[0]  # noqa: E731
+    fake = jax.vmap(gan.sample_latent)(jax.random.split(fake_key, DRAWN))
+    keys = jax.random.split(between_key, DRAWN)
+    between = interpolate(draw(name, real_key, DRAWN), fake, keys)
+    return {"params": params, "norm": jnp.mean(gradient_norm(score, between))}
+
+  found = jax.jit(jax.vmap(one))(jax.random.split(jax.random.key(0), seeds))
+  return found | {"gan": gan, "weights": weights(found["params"], seeds)}
+
+
+def weights(layers, seeds: int) -> np.ndarray:
+  """All weights, without biases, of critics with a leading axis of seeds [seeds, W]."""
+  return np.concatenate([np.reshape(p["kernel"], (seeds, -1)) for p in layers], axis=1)
+
+
+def at_bound(values: np.ndarray, bound) -> np.ndarray:
+  """Share of weights [seeds, W] with |w| of 99 % of the bound or more [seeds]."""
+  return np.mean(np.abs(values) >= 0.99 * bound, axis=1)
+
+
+# Depth.
+
+
+def _deep_kinds():
+  return {f"clip {bound:g}": bound for bound in BOUNDS} | {"penalty": None}
+
+
+def deepen(bound: float | None, seeds: int, steps: int) -> np.ndarray:
+  """Returns the norm of the critic's slope along each layer's outputs [seeds, layers]."""
+  gan = fixed_generator("swiss roll", (2, *[DEEP_UNITS] * DEEP_LAYERS, 1))
+  game, numbers = _game(gan, bound)
+
+  def one(key):
+    init_key, train_key, data_key = jax.random.split(key, 3)
+    state = games.start(init_key, game, **numbers)
+    real = lambda key: draw("swiss roll", key, DEEP_BATCH)  # noqa: E731
+    state, _ = games.train_discriminator(game, state, real, train_key, steps)
+    return slopes_by_layer(state.discriminator.params, real(data_key))
+
+  return np.asarray(jax.jit(jax.vmap(one))(jax.random.split(jax.random.key(0), seeds)))
+
+
+def slopes_by_layer(layers, points):
+  """Norm of the slope of the critic's mean along the outputs of each hidden layer [layers]."""
+
+  def function(offsets):
+    hidden = points
+    for layer, offset in zip(layers[:-1], offsets, strict=True):
+      hidden = jax.nn.relu(hidden @ layer["kernel"] + layer["bias"]) + offset
+    return jnp.mean(hidden @ layers[-1]["kernel"] + layers[-1]["bias"])
+
+  shapes = [(len(points), layer["kernel"].shape[1]) for layer in layers[:-1]]
+  grads = jax.grad(function)([jnp.zeros(shape) for shape in shapes])
+  return jnp.stack([_norm(grad) for grad in grads])
+
+
+def _norm(values):
+  """The Euclidean norm, of values whose squares are too small for float32 as well."""
+  largest = jnp.max(jnp.abs(values))
+  return largest * jnp.sqrt(jnp.sum((values / jnp.maximum(largest, 1e-37)) ** 2))
+
+
+def per_layer(norms: np.ndarray) -> np.ndarray:
+  """Slope of log10 of the norm against the distance from the critic's output [seeds]."""
+  from_top = -np.arange(norms.shape[1])
+  return np.array([np.polyfit(from_top, np.log10(np.maximum(n, 1e-45)), 1)[0] for n in norms])
+
+
+# A generator.
+
+
+def generate(seeds: int, steps: int) -> np.ndarray:
+  """Trains G on 25 Gaussians with the penalty; returns 2500 samples of each seed."""
+  hidden = (UNITS,) * LAYERS
+  generator = _he((2, *hidden, 2), lambda outputs: outputs)
+  latent = lambda key: jax.random.normal(key, (2,))  # noqa: E731
+  gan = Gan(generator, _he((2, *hidden, 1), games.scores), latent, (-1.0, 1.0))
+  game, numbers = _game(gan, None)
+  step = make_train_step(game, "alternating")
+
+  def one(key):
+    init_key, data_key, step_key, sample_key = jax.random.split(key, 4)
+
+    def take(state, _):
+      keys = jax.random.split(jax.random.fold_in(data_key, state.step), 5)
+      real = jnp.stack([draw("25 Gaussians", key, BATCH) for key in keys])
+      return step(state, Batch(real, None), step_key)[0], None
+
+    state, _ = jax.lax.scan(take, games.start(init_key, game, **numbers), None, length=steps)
+    latents = jax.random.normal(sample_key, (2500, 2))
+    return generator.apply(state.generator.params, {}, latents, None, train=False)[0]
+
+  return np.asarray(jax.jit(jax.vmap(one))(jax.random.split(jax.random.key(0), seeds)))
+
+
+# The table and the pictures.
+
+
+def _critic_checks(name, kind, found) -> list[Check]:
+  if kind == "clip":
+    piled = at_bound(found["weights"], BOUND)
+    title = f"{name}, clipped, share of weights at the bound"
+    norm = f"{name}, clipped, mean |grad D| between data and samples"
+    return [within(title, piled, 0.5, 1, source=PAPER), reported(norm, found["norm"])]
+  largest = np.abs(found["weights"]).max(axis=1, keepdims=True)
+  title = f"{name}, penalty, mean |grad D| between data and samples"
+  piled = f"{name}, penalty, share of weights at the largest"
+  return [
+    within(title, found["norm"], 0.9, 1.1, source=PAPER),
+    at_most(piled, at_bound(found["weights"], largest), 0.01, source=PAPER),
+  ]
+
+
+def _deep_checks(deep) -> list[Check]:
+  slopes = {label: per_layer(norms) for label, norms in deep.items()}
+  rows = [
+    reported(f"12 layers, {label}, log10 of the norm, change a layer down", values)
+    for label, values in slopes.items()
+  ]
+  high, low, flat = slopes["clip 0.1"], slopes["clip 0.001"], np.abs(slopes["penalty"])
+  title = "12 layers, slopes of clip 0.1 and 0.001 have opposite signs"
+  opposite = Check(title, f"{span(high)}; {span(low)}", "", PAPER, bool(np.all(high * low < 0)))
+  least = np.minimum(np.abs(high), np.abs(low)) / flat
+  steeper = Check(
+    "12 layers, lesser |slope| of the two over that of the penalty",
+    span(least),
+    "at least 5",
+    PAPER,
+    bool(np.all(least >= 5)),
+  )
+  return [*rows, opposite._replace(expected="opposite"), steeper]
+
+
+def _generator_checks(modes, *, quick) -> list[Check]:
+  found = np.array([row[0] for row in modes])
+  expected = "at least 20" + (" in a full run" if quick else "")
+  passed = None if quick else bool(np.all(found >= 20))
+  title = "25 Gaussians, modes of the generator with the penalty"
+  good = reported("25 Gaussians, share of good samples", [row[1] for row in modes])
+  return [Check(title, span(found), expected, PAPER, passed), good]
+
+
+def _records(fixed, deep, modes):
+  seeds = range(len(modes))
+  rows = [
+    {"part": "critic", "data": name, "kind": kind, "seed": s, "norm": float(found["norm"][s])}
+    for (name, kind), found in fixed.items()
+    for s in seeds
+  ]
+  rows += [
+    {"part": "depth", "kind": label, "seed": s, "norms": norms[s].tolist()}
+    for label, norms in deep.items()
+    for s in seeds
+  ]
+  return rows + [{"part": "generator", "seed": s, "modes": modes[s][0]} for s in seeds]
+
+
+def _surfaces(fixed) -> Figure:
+  figure = Figure(figsize=(11, 7.2), dpi=90, layout="constrained")
+  names = list(dict.fromkeys(name for name, _ in fixed))
+  panels = figure.subplots(2, len(names), sharex=True, sharey=True)
+  points, _ = densities.lattice(-2.0, 2.0, 101, 2)
+  for i, name in enumerate(names):
+    data = draw(name, jax.random.key(2), 500)
+    for axes, kind in zip(panels[:, i], ("clip", "penalty"), strict=True):
+      found = fixed[name, kind]
+      params = jax.tree.map(lambda values: values[0], found["params"])
+      values = found["gan"].discriminator.apply(params, {}, points, None, train=False)[0]
+      square = np.asarray(values).reshape(101, 101)
+      axes.contour(square, 14, extent=(-2, 2, -2, 2), linewidths=1, cmap="viridis")
+      axes.plot(*data.T, "C1.", ms=2)
+      axes.set(aspect="equal", title=f"{name}, {'clipped' if kind == 'clip' else kind}")
+  return figure
+
+
+def _weights(fixed, deep) -> Figure:
+  figure = Figure(figsize=(12, 3.8), dpi=90, layout="constrained")
+  left, middle, right = figure.subplots(1, 3)
+  for axes, kind, color in ((left, "clip", "C0"), (middle, "penalty", "C1")):
+    axes.hist(fixed["swiss roll", kind]["weights"][0], bins=81, color=color)
+    axes.set(title=f"weights, {'clipped' if kind == 'clip' else kind}, swiss roll", yscale="log")
+  for i, (label, norms) in enumerate(deep.items()):
+    for seed, row in enumerate(norms):
+      layers = np.arange(1, len(row) + 1)
+      right.semilogy(layers, row, f"C{i}o-", ms=3, label=None if seed else label)
+  right.set(title="norm of the critic's slope along a layer", xlabel="layer, 12 next to the output")
+  right.legend(fontsize=8)
+  for axes in (left, middle, right):
+    axes.grid(alpha=0.3)
+  return figure
+
+
+def _samples(points) -> Figure:
+  figure = Figure(figsize=(4 * len(points), 4), dpi=90, layout="constrained")
+  for seed, axes in enumerate(figure.subplots(1, len(points), squeeze=False)[0]):
+    axes.plot(*(grid.centres() / SCALE).T, "k+", ms=10)
+    axes.plot(*points[seed].T, "C0.", ms=2, alpha=0.4)
+    axes.set(aspect="equal", title=f"25 Gaussians, seed {seed}", xlim=(-2, 2), ylim=(-2, 2))
+  return figure

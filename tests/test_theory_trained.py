@@ -1,0 +1,136 @@
+"""The trained cases of the theory lab: their parts by hand, and a few steps of each."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from experiments.theory import case, r3gan_toy, unrolled, vanishing_gradient, wgan_gp_critic
+from gan import train
+from gan.config import Config
+from gan.datasets import ring
+from gan.datasets.base import Dataset
+
+RNG = np.random.default_rng(0)
+
+
+@pytest.fixture
+def images():
+  pixels = RNG.integers(0, 256, (32, 4, 4, 1), dtype=np.uint8)
+  return Dataset("noise", pixels, np.zeros(32, np.int32), 1, "random")
+
+
+# vanishing_gradient
+
+
+def test_new_discriminator_meets_a_generator_that_stays(images):
+  lab = vanishing_gradient.thin(images)._replace(batch=8)
+  length = vanishing_gradient.QUICK._replace(epochs=(1,), steps=240)
+  curves = vanishing_gradient.measure(lab, 2, length)
+  assert list(curves) == ["1 epoch"]
+  rows = curves["1 epoch"]
+  assert rows["sat"].shape == (2, 12) and np.isfinite(rows["nonsat"]).all()
+  # -log D and log(1 - D) have slopes that differ by the factor (1 - D)/D: that of the first is
+  # the larger one where D rejects samples.
+  assert (rows["nonsat"][:, -1] > rows["sat"][:, -1]).all()
+  found = vanishing_gradient.summarise(rows)
+  assert found["accuracy_by_200"].shape == (2,)
+  assert vanishing_gradient._checks({"1 epoch": found}, length)
+
+
+def test_ratio_and_noise_of_known_curves():
+  flat = np.ones((1, 40))
+  halves = np.where(np.arange(40) < 20, 1.0, 0.5)[None]
+  rows = {"sat": halves, "nonsat": flat, "drawn": np.arange(40.0)[None], "accuracy": flat}
+  found = vanishing_gradient.summarise(rows | {"loss": flat})
+  np.testing.assert_allclose(found["sat_ratio"], 0.5)
+  np.testing.assert_allclose([found["nonsat_ratio"], found["nonsat_noise_late"]], [[1], [0]])
+  np.testing.assert_allclose(found["drawn_scatter_late"], 0, atol=1e-9)  # a line has none
+
+
+def test_any_run_folder_serves(tmp_path, monkeypatch):
+  loss, penalty = "wgan", "wgan_gp"
+  config = Config(
+    dataset="ring", model="points", width=8, steps=1, batch_size=8, loss=loss, penalty=penalty
+  )
+  train.fit(config, tmp_path, say=lambda line: None)
+  monkeypatch.setattr(vanishing_gradient, "QUICK", vanishing_gradient.QUICK._replace(steps=200))
+  result = vanishing_gradient.run(case.Settings(quick=True, seeds=2, workdir=str(tmp_path)))
+  assert all(check.passed is None for check in result.checks)
+  assert {f"{loss}_ratio", "sat_ratio", "nonsat_ratio"} <= set(result.records[0])
+
+
+# unrolled
+
+
+def test_modes_and_sets_of_known_samples():
+  places = ring.centres().astype(np.float32)
+  clouds = [places[:3], places[:3], places[:3], places[:2], places[:3], places]
+  padded = np.stack([np.pad(c, ((0, 8 - len(c)), (0, 0)), constant_values=9) for c in clouds])
+  found = unrolled.count(padded[None])
+  assert found["modes"].tolist() == [[3, 3, 3, 2, 3, 8]]
+  assert found["sets"].tolist() == [3]
+
+
+def test_notebook_networks_are_orthogonal():
+  layers, _ = unrolled.players().generator.init(jax.random.key(0))
+  kernel = layers[1]["kernel"]
+  np.testing.assert_allclose(kernel.T @ kernel, unrolled.GAIN**2 * np.eye(128), atol=1e-4)
+  assert not layers[1]["bias"].any()
+
+
+def test_ring_has_eight_places_of_equal_mass():
+  points = np.asarray(unrolled.data(jax.random.key(0), 4000))
+  nearest = np.linalg.norm(points[:, None] - ring.centres(), axis=-1).argmin(axis=1)
+  assert (np.abs(np.bincount(nearest, minlength=8) / 4000 - 1 / 8) < 0.03).all()
+
+
+# wgan_gp_critic
+
+
+def test_slopes_by_layer_of_a_known_chain():
+  # Positive inputs and weights 2: every ReLU passes, each layer doubles the slope.
+  layers = [{"kernel": jnp.full((1, 1), 2.0), "bias": jnp.zeros((1, 1))}] * 4
+  slopes = wgan_gp_critic.slopes_by_layer(layers, jnp.ones((1, 1)))
+  np.testing.assert_allclose(slopes, [8.0, 4.0, 2.0])
+  np.testing.assert_allclose(wgan_gp_critic.per_layer(slopes[None]), np.log10(2), rtol=1e-5)
+
+
+def test_norm_of_small_slopes_is_not_lost():
+  np.testing.assert_allclose(wgan_gp_critic._norm(jnp.array([3e-30, 4e-30])), 5e-30, rtol=1e-5)
+
+
+def test_share_of_weights_at_the_bound():
+  values = np.array([[0.01, -0.00995, 0.005, 0.0]])
+  assert wgan_gp_critic.at_bound(values, 0.01).tolist() == [0.5]
+
+
+def test_clipped_critic_stays_within_the_bound(monkeypatch):
+  monkeypatch.setattr(wgan_gp_critic, "UNITS", 8)
+  monkeypatch.setattr(wgan_gp_critic, "LAYERS", 1)
+  found = wgan_gp_critic.critic("swiss roll", "clip", 2, 3)
+  assert found["norm"].shape == (2,)
+  assert np.abs(found["weights"]).max() <= wgan_gp_critic.BOUND * (1 + 1e-6)
+
+
+# r3gan_toy
+
+
+def test_kinds_are_every_combination_once():
+  assert len(set(r3gan_toy.KINDS)) == len(r3gan_toy.KINDS) == 8
+  assert r3gan_toy.Kind("rsgan", "r1", 8).title == "rsgan + r1, every 8 steps"
+
+
+def test_samples_that_are_not_finite_count_as_divergence(monkeypatch):
+  samples = np.zeros((2, 3, 5, 2))
+  samples[1, -1] = np.nan
+  found = r3gan_toy._judge({"samples": samples, "norm": np.ones((2, 3))})
+  assert r3gan_toy.diverged(found).tolist() == [False, True]
+  assert found["modes"][:, -1].tolist() == [1, 0]
+
+
+def test_few_steps_of_the_toy_run(monkeypatch):
+  monkeypatch.setattr(r3gan_toy, "UNITS", 8)
+  monkeypatch.setattr(r3gan_toy, "LAYERS", 1)
+  found = r3gan_toy._judge(r3gan_toy.train(r3gan_toy.Kind("rsgan", "r1r2", 8), 2, 10))
+  assert found["modes"].shape == found["norm"].shape == (2, 10)
