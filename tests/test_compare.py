@@ -317,3 +317,12 @@ def test_help_lists_every_flag(capsys):
   assert command("--help") == 0
   text = capsys.readouterr().out
   assert all(f"--{name}" in text for name in ("workdir", "metric", "outdir"))
+
+
+def test_folders_of_members_with_commas_in_their_names_are_found(tmp_path, monkeypatch):
+  monkeypatch.chdir(tmp_path)
+  for name in ("a", "b,seed=0", "c,b1=0.5,seed=1"):
+    (tmp_path / name).mkdir()
+  assert compare.split_folders("b,seed=0") == ["b,seed=0"]
+  assert compare.split_folders("a,c,b1=0.5,seed=1,b,seed=0") == ["a", "c,b1=0.5,seed=1", "b,seed=0"]
+  assert compare.split_folders("a,missing,") == ["a", "missing"]

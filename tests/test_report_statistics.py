@@ -127,3 +127,33 @@ def test_a_clear_difference_survives():
   values = {loss: seeds(level + 0.1 * rng.normal(size=5)) for loss, level in (("a", 1), ("b", 9))}
   (found,) = statistics.compare(values)
   assert found.survives and found.interval[1] < 0
+
+
+def test_a_field_that_one_loss_varies_alone_does_not_part_the_pairs():
+  first = {(0, "x", "c"): 2.0, (0, "y", "d"): 5.0, (1, "x", "c"): 6.0, (1, "y", "d"): 8.0}
+  second = {(0, "x", ""): 1.0, (0, "y", ""): 2.0, (1, "x", ""): 1.0, (1, "y", ""): 5.0}
+  (found,) = statistics.compare({"a": first, "b": second})
+  assert (found.count, found.difference) == (2, 3)
+
+
+def test_draws_are_paired_by_what_both_losses_read():
+  # wgan alone draws a weight clip; the rate tells the draws apart. Differences: -1 and -3, mean -2.
+  nonsat = {(seed, str(rate), "None"): float(rate) for seed in (0, 1) for rate in (1, 2)}
+  clips = {1: "None", 2: "0.03"}
+  wgan = {(seed, str(rate), clips[rate]): 3.0 * rate - 1 for seed in (0, 1) for rate in (1, 2)}
+  (found,) = statistics.compare({"nonsat": nonsat, "wgan": wgan})
+  assert found.count == 2 and found.difference == -2.0
+
+
+def test_a_setting_that_one_loss_has_not_reached_is_not_paired_with_another():
+  done = {(seed, str(rate)): float(rate) for seed in (0, 1) for rate in (1, 2)}
+  begun = {(seed, "1"): 4.0 for seed in (0, 1)}
+  (found,) = statistics.compare({"done": done, "begun": begun})
+  assert found.difference == -3.0
+
+
+def test_equal_differences_count_in_the_family_and_are_tested_where_they_are_zero():
+  values = {"a": {(0,): 1.0, (1,): 2.0}, "b": {(0,): 1.0, (1,): 2.0}, "c": {(0,): 2.0, (1,): 3.0}}
+  same, moved, _ = statistics.compare(values)
+  assert (same.difference, same.p_value, same.interval) == (0.0, 1.0, (0.0, 0.0))
+  assert (moved.difference, moved.p_value, moved.adjusted) == (-1.0, None, None)

@@ -109,10 +109,11 @@ class Comparison(NamedTuple):
     second: another.
     count: seeds that both have.
     difference: mean of first - second; None without a pair.
-    interval: (low, high) at the level 1 - 0.05 / m for m tests (Bonferroni); None where no test is.
-    p_value: of the paired t-test, two-sided; None where there are fewer than two pairs, or where
-      all differences are the same.
-    adjusted: the p-value after Holm's correction for the m tests.
+    interval: (low, high) at the level 1 - 0.05 / m (Bonferroni) for the m pairs with at least two
+      seeds; None where no test is.
+    p_value: of the paired t-test, two-sided; 1 where all differences are 0; None where there are
+      fewer than two pairs, or where all differences are the same other number.
+    adjusted: the p-value after Holm's correction for the m pairs.
   """
 
   first: str
@@ -143,13 +144,24 @@ def compare(values: Mapping[str, Mapping[tuple, float]]) -> list[Comparison]:
     pair: _differences(values[pair[0]], values[pair[1]])
     for pair in itertools.combinations(values, 2)
   }
-  tested = [pair for pair, found in differences.items() if len(found) > 1 and np.ptp(found) > 0]
-  p_values = [float(stats.ttest_1samp(differences[pair], 0).pvalue) for pair in tested]
-  tests = dict(zip(tested, zip(p_values, holm(p_values), strict=True), strict=True))
+  tested = [pair for pair, found in differences.items() if len(found) > 1]
+  p_values = [_p_value(differences[pair]) for pair in tested]
+  adjusted = holm([1.0 if p is None else p for p in p_values])
+  tests = {
+    pair: (p, None if p is None else a)
+    for pair, p, a in zip(tested, p_values, adjusted, strict=True)
+  }
   return [
     _comparison(pair, found, len(tested), *tests.get(pair, (None, None)))
     for pair, found in differences.items()
   ]
+
+
+def _p_value(differences):
+  """Of the t-test: 1 where all are zero, None where all are the same other number."""
+  if np.ptp(differences) > 0:
+    return float(stats.ttest_1samp(differences, 0).pvalue)
+  return None if differences[0] else 1.0
 
 
 def _comparison(pair, differences, tests, p_value, adjusted):
@@ -165,6 +177,10 @@ def _t_interval(differences, alpha):
 
 def _differences(first, second) -> list[float]:
   """One difference a seed, the mean over the settings that both have."""
+  kept = _shared_fields(first, second)
+  first, second = (
+    {_project(key, kept): value for key, value in values.items()} for values in (first, second)
+  )
   by_seed = {}
   for seed, *setting in sorted(first.keys() & second.keys(), key=repr):
     key = (seed, *setting)
@@ -172,3 +188,22 @@ def _differences(first, second) -> list[float]:
     if math.isfinite(first[key]) and math.isfinite(second[key]):
       by_seed.setdefault(seed, []).append(first[key] - second[key])
   return [float(np.mean(found)) for found in by_seed.values()]
+
+
+def _shared_fields(first, second) -> list[int]:
+  """Places of (seed, *setting) by which two losses are paired.
+
+  A random search draws for each loss what it reads. A field that only one of the two varies is left
+  out where the others tell its settings apart: they still are the same draw.
+  """
+  kept = list(range(len(next(iter([*first, *second]), ()))))
+  for place in kept[1:]:
+    rest = [other for other in kept if other != place]
+    varies = [len({key[place] for key in values}) > 1 for values in (first, second)]
+    distinct = all(len({_project(k, rest) for k in v}) == len(v) for v in (first, second))
+    kept = rest if varies[0] != varies[1] and distinct else kept
+  return kept
+
+
+def _project(key, places):
+  return tuple(key[place] for place in places)

@@ -1,6 +1,7 @@
 """What a study says in words, made from its numbers."""
 
 import collections
+import math
 from typing import Any
 
 from gan.report.analysis import RANKED, Analysis, rank
@@ -24,10 +25,14 @@ def _best(analysis) -> str:
     return f"The {name} has no direction that is better; the table has its values at step {step}."
   rows = [analysis.row(loss) for loss in analysis.ranking]
   rows = [row for row in rows if row and row.last]
+  rows = [row for row in rows if math.isfinite(rank(row))]
+  if not rows:
+    return f"No loss has a finite {name} from runs that did not diverge, up to step {step}."
   first = [row for row in rows if rank(row) == rank(rows[0])]
   names, centre = _list([row.loss for row in first]), rows[0].last
   median = "median " if centre.count > 1 else ""
-  value = f"{median}{name} {text(centre.median)} at step {step} ({_spread(centre)})"
+  spread = _spread(centre) if len(first) == 1 else _seeds(centre.count)
+  value = f"{median}{name} {text(centre.median)} at step {step} ({spread})"
   if len(rows) == 1:
     return f"Only {names} has a value: {value}."
   return f"The best {'are' if len(first) > 1 else 'is'} {names}: {value}."
@@ -58,16 +63,22 @@ def _significance(analysis) -> list[str]:
   surviving = [found for found in tested if found.survives]
   if not analysis.comparisons:
     return []
+  if not tested and _family(analysis):
+    return ["No pair of losses could be tested: the differences of each are the same in all seeds."]
   if not tested:
     return ["No pair of losses could be tested: that takes at least two seeds that both have."]
   if not surviving:
-    return [f"No difference between two losses survives the correction for {_tests(len(tested))}."]
+    tests = _tests(_family(analysis))
+    return [f"No difference between two losses survives the correction for {tests}."]
   verb = "survives" if len(surviving) == 1 else "survive"
   over = " (over all settings that both have)" if analysis.study.varied else ""
-  return [
-    f"{len(surviving)} of {len(tested)} differences between losses{over} {verb} the correction"
-    f"{_examples(analysis, surviving)}."
-  ]
+  count = f"{len(surviving)} of {_family(analysis)} differences between losses{over}"
+  return [f"{count} {verb} the correction{_examples(analysis, surviving)}."]
+
+
+def _family(analysis) -> int:
+  """How many pairs are corrected for: those with a difference in at least two seeds."""
+  return sum(found.count > 1 for found in analysis.comparisons)
 
 
 def _examples(analysis, surviving) -> str:
@@ -88,7 +99,7 @@ def _examples(analysis, surviving) -> str:
 
 def method(analysis: Analysis) -> str:
   """Returns what the table of comparisons is, with its power."""
-  tests = sum(found.adjusted is not None for found in analysis.comparisons)
+  tests = _family(analysis)
   count = max((found.count for found in analysis.comparisons), default=0)
   settings = (
     " A seed's difference is the mean over the settings that both losses have with it."
