@@ -15,6 +15,7 @@ import math
 import os
 import pathlib
 import tempfile
+from collections.abc import Collection
 from typing import Any, TextIO
 
 from gan.errors import UserError
@@ -129,10 +130,9 @@ def claim(path: pathlib.Path, record: dict[str, Any], what: str) -> None:
 
 def check_claim(path: pathlib.Path, determining: dict[str, Any], what: str) -> None:
   """Raises UserError where a file of `claim` is of other work; the message holds the difference."""
-  differences = _differences(_determining(path), determining)
-  if differences:
+  if lines := differences(_determining(path), determining):
     raise UserError(
-      f"{path.parent} holds {what} with another config ({'; '.join(differences)}): "
+      f"{path.parent} holds {what} with another config ({'; '.join(lines)}): "
       "give the same flags to continue it, or another --workdir"
     )
 
@@ -233,12 +233,14 @@ def _read_json(path):
     raise UserError(f"{path} is damaged ({error}): restore it, or use another --workdir") from error
 
 
-def _differences(old, new):
-  names = sorted(set(old) | set(new))
+def differences(
+  there: dict[str, Any], here: dict[str, Any], without: Collection[str] = ()
+) -> list[str]:
+  """Returns a phrase on each field in which two configs differ, but for those in `without`."""
   return [
-    f"{name}: {old.get(name)} there, {new.get(name)} here"
-    for name in names
-    if old.get(name) != new.get(name)
+    f"{name}: {there.get(name)} there, {here.get(name)} here"
+    for name in sorted((there.keys() | here.keys()) - set(without))
+    if there.get(name) != here.get(name)
   ]
 
 

@@ -26,6 +26,7 @@ class Setting(NamedTuple):
     dataset: what they are trained on.
     info: what a model needs to know of it.
     algorithm: their init, their step and their players.
+    data_sha256: names its images and labels.
     data: the data set as the step takes it, with labels where the runs are conditional.
     evaluator: `seed -> Evaluator`, or None where they do not measure themselves.
   """
@@ -33,6 +34,7 @@ class Setting(NamedTuple):
   dataset: datasets.Dataset
   info: DataInfo
   algorithm: Algorithm
+  data_sha256: str
   data: Batch
   evaluator: Callable[[int], evaluate.Evaluator | None]
 
@@ -232,7 +234,7 @@ def describe(config: Config, dataset: datasets.Dataset) -> DataInfo:
 def _identity(config, setting, command) -> dict[str, Any]:
   """What config.json holds: all fields, and those that the result depends on, with the data."""
   info, dataset = setting.info, setting.dataset
-  determined_by = determining(config) | {"data_sha256": datasets.digest(dataset)}
+  determined_by = determining(config) | {"data_sha256": setting.data_sha256}
   return {
     "fingerprint": fingerprint(determined_by),
     "command": command,

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from gan import environment, evaluate, parallel
+from gan import datasets, environment, evaluate, parallel
 from gan.config import Config, build, validate
 from gan.game import Batch
 from gan.models import MODELS
@@ -87,7 +87,8 @@ def make_setting(config: Config, dataset, axis_name: Any, say: Callable[[str], N
   info = describe(config, dataset)
   algorithm = build(config, info, axis_name)
   data = Batch(dataset.images, dataset.labels if config.conditional else None)
-  return Setting(dataset, info, algorithm, data, _evaluators(config, dataset, say))
+  evaluators = _evaluators(config, dataset, say)
+  return Setting(dataset, info, algorithm, datasets.digest(dataset), data, evaluators)
 
 
 def _evaluators(config, dataset, say):
@@ -113,7 +114,6 @@ def alone(run: Run, execute: Callable, data: Batch, way: str, devices: list) -> 
     way: one of parallel.WAYS.
     devices: the devices to use.
   """
-
   return Crew(
     # Placed as the step leaves it, the first state runs in the same program as all others.
     place=lambda states: parallel.replicate(states[0], way, devices),

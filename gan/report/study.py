@@ -182,7 +182,6 @@ def _status(folder, config):
   summary = records.read_summary(folder)
   if summary is None:
     return "running", None
-  _check_fields(folder / "summary.json", summary, ("status",))
   status, _, step = str(summary["status"]).partition(" at step ")
   if status == "finished" and summary.get("step", math.inf) < config.get("steps", 0):
     return "interrupted", None  # it was finished, and is to go on
@@ -248,19 +247,11 @@ def _check_parts(parts: dict[str, list[Member]]) -> None:
   free = {*FACTORS, *(name for part in parts.values() for name in _varied(part))}
   first, *others = [(name, part[0].determining) for name, part in parts.items() if part] or [None]
   for name, here in others:
-    if lines := _differences(first[1], here, free):
+    if lines := records.differences(first[1], here, free):
       raise UserError(
         f"{first[0]} and {name} are of different studies ({'; '.join(lines)}): compare folders "
         "whose configs agree in all but loss, seed and what varies inside one of them"
       )
-
-
-def _differences(there, here, free=()):
-  return [
-    f"{name}: {there.get(name)} there, {here.get(name)} here"
-    for name in sorted((there.keys() | here.keys()) - set(free))
-    if there.get(name) != here.get(name)
-  ]
 
 
 def _check_measured_alike(members):
@@ -276,7 +267,7 @@ def _check_measured_alike(members):
 
 def _check_against(first, member, described):
   other, expected = first
-  if lines := _differences(expected, described):
+  if lines := records.differences(expected, described):
     raise UserError(
       f"{other.folder} and {member.folder} are not measured alike ({'; '.join(lines)}): their "
       "values cannot be compared; name folders that agree"
