@@ -82,7 +82,14 @@ def starting_point(defaults: Config, preset: str | None, model: str) -> Config:
   return dataclasses.replace(defaults, **{name: getattr(Config(), name) for name in TUNED})
 
 
-def train(name: str, doc: str, defaults: Config, argv: Sequence[str] | None = None) -> int:
+def train(
+  name: str,
+  doc: str,
+  defaults: Config,
+  argv: Sequence[str] | None = None,
+  *,
+  animated: bool = False,
+) -> int:
   """The main function of a training command; returns its exit code.
 
   Args:
@@ -90,23 +97,33 @@ def train(name: str, doc: str, defaults: Config, argv: Sequence[str] | None = No
     doc: its docstring.
     defaults: its config.
     argv: the command line, `sys.argv` by default.
+    animated: whether there is a flag --animate, for points in the plane.
   """
   command = ConfigCommand(doc)
   command.add(str, "workdir", None, "run folder (default: runs/<name>/<choice>)", "records")
+  if animated:
+    command.add(bool, "animate", False, "also write animation.gif of the whole run", "records")
   command.add(str, "data_dir", None, "IDX files, .npz, images, or a root of such folders", "data")
   command.add_config(defaults)
 
   def main():
     # Importing training only now keeps --help and flag errors quick.
-    from gan import train
+    from gan import animation, train
 
     use_compilation_cache()
     config = command.config(defaults)
     validate(config)
+    animate = animated and command.values.animate
+    if animate:
+      animation.check(config, command.values.data_dir)
     workdir = command.values.workdir or default_workdir(name, config)
     say(f"Run folder: {workdir}")
     typed = shlex.join(["python", "-m", f"experiments.{name}", *(argv or sys.argv)[1:]])
     summary = train.fit(config, workdir, command.values.data_dir, command=typed, say=say)
+    if animate and summary["status"] != "interrupted":
+      path = pathlib.Path(workdir) / "animation.gif"
+      animation.animate(config, path, command.values.data_dir)
+      say(f"Animation: {path}")
     return _report(summary, pathlib.Path(workdir))
 
   return command.run(main, argv)

@@ -1,10 +1,12 @@
 """Trains a GAN on eight Gaussians in a ring, drawn as points over the level sets of D.
 
   python -m experiments.ring --loss=nonsat
+  python -m experiments.ring --loss=wgan --penalty=wgan_gp --animate
 
 Points in the plane by two networks of 2 x 128 ReLU units; --dataset=grid has 25 Gaussians. 5,000
 steps take under a minute on two CPU cores; the points lie on most of the ring's modes, with bridges
-between them.
+between them. --animate trains the run once more, in one compiled program that keeps 60 snapshots,
+and writes them as animation.gif.
 """
 
 import sys
@@ -30,7 +32,7 @@ DEFAULTS = Config(
 
 
 def main(argv=None):
-  return common.train("ring", __doc__, DEFAULTS, argv)
+  return common.train("ring", __doc__, DEFAULTS, argv, animated=True)
 
 
 if __name__ == "__main__":

@@ -114,7 +114,7 @@ def make_run(step: Callable, way: str, devices: list) -> Callable:
   [N, ...]; indices int32 [S, K, B] into it, S steps of K discriminator updates; and the root key.
   Metrics come back as [S].
   """
-  return WAYS[way][0](_many_steps(step), devices)
+  return WAYS[way][0](many_steps(step), devices)
 
 
 def replicate(tree: Any, way: str, devices: list) -> Any:
@@ -137,7 +137,7 @@ def make_members_run(step: Callable, devices: list) -> Callable:
 
   The arguments of the result are as in `make_run`, with a leading axis M in all but the data set.
   """
-  share = jax.vmap(_many_steps(step), in_axes=(0, None, 0, 0))
+  share = jax.vmap(many_steps(step), in_axes=(0, None, 0, 0))
   mapped = jax.shard_map(
     share,
     mesh=_mesh(devices),
@@ -153,7 +153,9 @@ def split_members(tree: Any, devices: list) -> Any:
   return jax.device_put(tree, NamedSharding(_mesh(devices), P(AXIS)))
 
 
-def _many_steps(step):
+def many_steps(step: Callable) -> Callable:
+  """Returns `run(state, dataset, indices, key) -> (state, metrics)` of `make_run`, not compiled."""
+
   def run(state, dataset, indices, key):
     def one(state, picked):
       batch = jax.tree.map(lambda array: array[picked], dataset)

@@ -127,12 +127,22 @@ def scatter(
   """
   fake = np.asarray(draw(gan, state, what.latents, what.labels))
   real = np.zeros((0, 2)) if real is None else real[:1000]
-  limit = 1.35 * float(np.abs(real if len(real) else fake).max())
+  limit = half_side(real if len(real) else fake)
+  levels = np.asarray(level_sets(gan, state, limit, conditional=what.labels is not None))
+  return pictures.points_over_levels(real, fake, levels, limit, title)
+
+
+def half_side(points: np.ndarray) -> float:
+  """Returns half the side of a square about 0 in which the points have room."""
+  return 1.35 * float(np.abs(points).max())
+
+
+def level_sets(gan: Gan, state: GanState, limit: float, *, conditional: bool = False) -> Array:
+  """Returns D(x) on a lattice over [-limit, limit]^2, [121, 121], rows are y; for class 0."""
   ticks = jnp.linspace(-limit, limit, 121)
   lattice = jnp.stack(jnp.meshgrid(ticks, ticks), axis=-1).reshape(-1, 2)
-  labels = None if what.labels is None else jnp.zeros(len(lattice), jnp.int32)
-  levels = np.asarray(_probabilities(gan, state, lattice, labels)).reshape(121, 121)
-  return pictures.points_over_levels(real, fake, levels, limit, title)
+  labels = jnp.zeros(len(lattice), jnp.int32) if conditional else None
+  return _probabilities(gan, state, lattice, labels).reshape(121, 121)
 
 
 def progress_picture(

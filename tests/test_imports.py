@@ -41,7 +41,7 @@ LEVELS = [
   {"sampling", "trained"},
   {"run"},
   {"train"},
-  {"sweep"},
+  {"sweep", "animation"},
 ]
 LEVEL = {name: level for level, names in enumerate(LEVELS) for name in names}
 HEAVY = ("tensorflow", "tensorflow_datasets", "sklearn", "torch")
