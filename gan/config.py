@@ -83,6 +83,9 @@ class Config:
     None, "model", "units of a dense layer before D's logit (dcgan: 0, no such layer)", minimum=0
   )
   conditional: bool = option(False, "model", "give the class labels to both players")
+  packing: int = option(
+    1, "model", "examples that D judges at once, joined along the channels (PacGAN)", positive=True
+  )
   latent: str = option("normal", "model", "distribution of the latents", choices=LATENTS)
   latent_dim: int = option(64, "model", "length of a latent", positive=True)
   precision: str = option(
@@ -308,6 +311,7 @@ def _build_gan(config, info, axis_name):
     pixel_mean=info.pixel_mean,
     dtype=PRECISIONS[config.precision],
     axis_name=axis_name,
+    packing=config.packing,
   )
   return models.build(config.model, spec, config.latent)
 
@@ -362,8 +366,20 @@ def validate(config: Config) -> None:
   if config.seed >= 2**32:
     raise UserError(f"--seed={config.seed} must be below 2^32: keys repeat from there on")
   lsgan_targets(config)
+  _validate_packing(config)
   _validate_options(config)
   update_rules.validate(config.update_rule, config.discriminator_steps)
+
+
+def _validate_packing(config):
+  if config.batch_size % config.packing:
+    fitting = max(config.packing, config.batch_size - config.batch_size % config.packing)
+    raise UserError(
+      f"--batch_size={config.batch_size} is not divisible by --packing={config.packing}: use "
+      f"--batch_size={fitting}"
+    )
+  if config.packing > 1 and config.conditional:
+    raise UserError("--packing joins examples of any class: leave out --conditional or --packing")
 
 
 def _validate_options(config):

@@ -16,7 +16,7 @@ from jaxtyping import Array, Float, Int, Key
 
 from gan import regularizers
 from gan.losses import Loss
-from gan.networks import Gan, ModelState, Params
+from gan.networks import Gan, ModelState, Params, pack
 from gan.optimizers import Optimizer
 from gan.state import GanState, Hyperparameters, PlayerState
 
@@ -78,10 +78,13 @@ class Game(NamedTuple):
 
 
 class Shown(NamedTuple):
-  """What the discriminator is shown: real and generated examples, equally many of each label."""
+  """What the discriminator is shown: real and generated examples, equally many of each label.
 
-  real: Float[Array, "b ..."]
-  fake: Float[Array, "b ..."]
+  Of packed examples R = B / m rows each, else R = B.
+  """
+
+  real: Float[Array, "r ..."]
+  fake: Float[Array, "r ..."]
   labels: Int[Array, " b"] | None
 
 
@@ -196,6 +199,7 @@ def _show(game, state, generator_params, examples, key):
   real = examples.real
   if game.instance_noise_steps:
     real, fake = _add_noise(game, state, real, fake, noise_key)
+  real, fake = (pack(shown, game.gan.packing) for shown in (real, fake))
   return Shown(real, fake, examples.labels), model_state, keys
 
 

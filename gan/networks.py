@@ -8,8 +8,11 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 from flax import linen as nn
 from jaxtyping import Array, Float, Int, Key
+
+from gan.errors import UserError
 
 Params = Any
 ModelState = Any
@@ -37,12 +40,14 @@ class Gan(NamedTuple):
     discriminator: images -> logits [B].
     sample_latent: `key -> [Z]`, one latent.
     image_range: the interval of pixel values on which both players work, (-1, 1) or (0, 1).
+    packing: m, examples that the discriminator judges at once; see `pack`.
   """
 
   generator: Network
   discriminator: Network
   sample_latent: Callable[[Key[Array, ""]], Float[Array, " z"]]
   image_range: tuple[float, float]
+  packing: int = 1
 
 
 def from_linen(
@@ -75,6 +80,31 @@ def from_linen(
     )
 
   return Network(jax.jit(init), apply)
+
+
+def pack(examples: Float[Array, "b ..."], packing: int) -> Float[Array, "r ..."]:
+  """Joins m examples in a row along the last axis: [B, ..., C] -> [B/m, ..., m C].
+
+  A discriminator of packed examples sees their variety, and with it collapse: "PacGAN: The power of
+  two samples in generative adversarial networks" by Lin et al. (https://arxiv.org/abs/1712.04086).
+
+  Args:
+    examples: images [B, H, W, C] or points [B, 2], all real or all generated.
+    packing: m >= 1, which divides B.
+
+  Raises:
+    UserError: it does not; under data parallelism B is the share of one device.
+  """
+  if packing == 1:
+    return examples
+  if examples.shape[0] % packing:
+    raise UserError(
+      f"--packing={packing} does not divide the {examples.shape[0]} examples of a device: choose "
+      "--batch_size as a multiple of --packing times the number of devices"
+    )
+  rows = examples.reshape(-1, packing, *examples.shape[1:])
+  rows = jnp.moveaxis(rows, 1, -2)  # [B/m, ..., m, C]
+  return rows.reshape(*rows.shape[:-2], -1)
 
 
 def latent_sampler(kind: str, latent_dim: int) -> Callable[[Key[Array, ""]], Float[Array, " z"]]:

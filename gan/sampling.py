@@ -112,6 +112,8 @@ def grid(gan: Gan, state: GanState, what: Draw, title: str) -> Image.Image:
 @functools.partial(jax.jit, static_argnums=0)
 def _probabilities(gan, state, points, labels):
   player = state.discriminator
+  # One that judges several points at once is shown the same point as often.
+  points = jnp.tile(points, gan.packing)
   logits, _ = gan.discriminator.apply(
     player.params, player.model_state, points, labels, train=False
   )

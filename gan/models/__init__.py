@@ -51,4 +51,4 @@ def build(name: str, spec: ModelSpec, latent: str = "normal") -> Gan:
   model = MODELS[name]
   generator, discriminator = model.build(spec)
   sample_latent = latent_sampler(latent, spec.latent_dim)
-  return Gan(generator, discriminator, sample_latent, model.image_range)
+  return Gan(generator, discriminator, sample_latent, model.image_range, spec.packing)

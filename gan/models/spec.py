@@ -22,6 +22,7 @@ class ModelSpec(NamedTuple):
     pixel_mean: [*image_shape] mean of the data in [0, 1], for models that start from it, or None.
     dtype: float32 or bfloat16, in which activations are computed; parameters are float32.
     axis_name: mapped axes over which batch statistics are averaged.
+    packing: examples that the discriminator judges at once, joined along the last axis.
   """
 
   image_shape: tuple[int, ...]
@@ -33,6 +34,7 @@ class ModelSpec(NamedTuple):
   pixel_mean: np.ndarray | None = None
   dtype: Any = jnp.float32
   axis_name: Any = ()
+  packing: int = 1
 
 
 NORMS = ("none", "batch", "layer")
@@ -41,9 +43,10 @@ NORMS = ("none", "batch", "layer")
 def to_networks(generator, discriminator, spec: ModelSpec):
   """Wraps the two Linen modules of a model as a pair of Networks."""
   labels = jnp.zeros((1,), jnp.int32) if spec.num_classes else None
+  images = jnp.zeros((spec.packing, *spec.image_shape))
   return (
     networks.from_linen(generator, jnp.zeros((1, spec.latent_dim)), labels),
-    networks.from_linen(discriminator, jnp.zeros((1, *spec.image_shape)), labels),
+    networks.from_linen(discriminator, networks.pack(images, spec.packing), labels),
   )
 
 
