@@ -10,6 +10,7 @@ from typing import Any
 
 import jax
 
+from experiments import processes
 from experiments.command import DIVERGED, INTERRUPTED, OK, Command
 from gan.config import Config, determining, field_types, fingerprint, unread_rates, validate
 from gan.environment import cache_folder
@@ -104,29 +105,35 @@ def train(
   if animated:
     command.add(bool, "animate", False, "also write animation.gif of the whole run", "records")
   command.add(str, "data_dir", None, "IDX files, .npz, images, or a root of such folders", "data")
+  processes.add_flags(command)
   command.add_config(defaults)
 
   def main():
-    # Importing training only now keeps --help and flag errors quick.
-    from gan import animation, train
-
     use_compilation_cache()
     config = command.config(defaults)
     validate(config)
-    animate = animated and command.values.animate
-    if animate:
-      animation.check(config, command.values.data_dir)
     workdir = command.values.workdir or default_workdir(name, config)
-    say(f"Run folder: {workdir}")
     typed = shlex.join(["python", "-m", f"experiments.{name}", *(argv or sys.argv)[1:]])
-    summary = train.fit(config, workdir, command.values.data_dir, command=typed, say=say)
-    if animate and summary["status"] != "interrupted":
-      path = pathlib.Path(workdir) / "animation.gif"
-      animation.animate(config, path, command.values.data_dir)
-      say(f"Animation: {path}")
-    return _report(summary, pathlib.Path(workdir))
+    with processes.joined(command.values):
+      return _train(config, workdir, command.values, typed, animated and command.values.animate)
 
   return command.run(main, argv)
+
+
+def _train(config, workdir, values, typed, animate):
+  # Importing training only now keeps --help and flag errors quick.
+  from gan import animation, distributed, train
+
+  tell = say if distributed.leads() else lambda line: None
+  if animate:
+    animation.check(config, values.data_dir)
+  tell(f"Run folder: {workdir}")
+  summary = train.fit(config, workdir, values.data_dir, command=typed, say=tell)
+  if animate and summary["status"] != "interrupted" and distributed.leads():
+    path = pathlib.Path(workdir) / "animation.gif"
+    animation.animate(config, path, values.data_dir)
+    say(f"Animation: {path}")
+  return _report(summary, pathlib.Path(workdir), tell)
 
 
 def default_workdir(name: str, config: Config) -> str:
@@ -141,9 +148,9 @@ def use_compilation_cache() -> None:
   jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
 
 
-def _report(summary, workdir) -> int:
+def _report(summary, workdir, tell) -> int:
   status = summary["status"]
-  say(f"{status}; see {workdir / 'samples'} and {workdir / 'summary.json'}")
+  tell(f"{status}; see {workdir / 'samples'} and {workdir / 'summary.json'}")
   if status.startswith("diverged"):
     return DIVERGED
   return INTERRUPTED if status == "interrupted" else OK

@@ -10,6 +10,8 @@ import jax
 import numpy as np
 from orbax.checkpoint import v1 as ocp
 
+from gan import distributed
+
 KEEP = 3  # checkpoints kept: the newest, and two to fall back on
 
 
@@ -74,14 +76,21 @@ class Checkpoints:
     `<directory>/../damaged_checkpoints/<step>`: it makes room for a new one and is not lost.
     """
     for step in reversed(self.steps()):
-      try:
-        yield step, self._load(step, like), ""
+      state, reason = self._try(step, like)
+      if distributed.all_true(state is not None):
+        yield step, state, ""
         return
-      except Exception as error:  # noqa: BLE001 - Orbax raises whatever the damaged file provokes
-        if not self._read_only:
-          self._set_aside(step)
-        reason = str(error) if isinstance(error, DamagedError) else "its files cannot be read"
-        yield step, None, reason
+      if not self._read_only:
+        self._set_aside(step)
+      yield step, None, reason or "another process cannot read it"
+
+  def _try(self, step, like):
+    try:
+      return self._load(step, like), ""
+    except DamagedError as error:
+      return None, str(error)
+    except Exception:  # noqa: BLE001 - Orbax raises whatever the damaged file provokes
+      return None, "its files cannot be read"
 
   def _load(self, step, like):
     device = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
@@ -105,7 +114,9 @@ class Checkpoints:
     while target.exists():
       target = target.with_name(target.name + "_again")
     self._checkpointer.close()
-    (self._directory / str(step)).rename(target)
+    with distributed.together():
+      if distributed.leads():
+        (self._directory / str(step)).rename(target)
     self._checkpointer = self._open()
 
 

@@ -27,14 +27,14 @@ def _one_device(run, devices):
 
 def _jit(run, devices):
   """The compiler places the work: indices are split over devices, everything else is replicated."""
-  mesh = _mesh(devices)
-  whole, split = NamedSharding(mesh, P()), NamedSharding(mesh, P(None, None, AXIS))
-  return jax.jit(
+  whole, split = NamedSharding(_mesh(devices), P()), _split(devices)
+  compiled = jax.jit(
     run,
     in_shardings=(whole, whole, split, whole),
     out_shardings=(whole, whole),
     donate_argnums=0,
   )
+  return _split_indices(compiled, split)
 
 
 def _shard_map(run, devices):
@@ -46,7 +46,7 @@ def _shard_map(run, devices):
     out_specs=(P(), P()),
     check_vma=False,
   )
-  return jax.jit(mapped, donate_argnums=0)
+  return _split_indices(jax.jit(mapped, donate_argnums=0), _split(devices))
 
 
 def _pmap(run, devices):
@@ -59,16 +59,45 @@ def _pmap(run, devices):
     donate_argnums=0,
   )
 
+  own = [i for i, device in enumerate(devices) if device in _own(devices)]
+
   def call(state, dataset, indices, key):
     steps, updates, _ = indices.shape
     shares = indices.reshape(steps, updates, len(devices), -1)
-    return mapped(state, dataset, jnp.moveaxis(shares, 2, 0), key)
+    return mapped(state, dataset, np.moveaxis(shares, 2, 0)[own], key)
 
   return call
 
 
+def _own(devices) -> list:
+  """Those of this process."""
+  return [device for device in devices if device.process_index == jax.process_index()]
+
+
 def _mesh(devices) -> Mesh:
   return Mesh(np.asarray(devices), (AXIS,), axis_types=(AxisType.Auto,))
+
+
+def _split(devices) -> NamedSharding:
+  """Of indices [S, K, B]: each device has an equal share of every batch."""
+  return NamedSharding(_mesh(devices), P(None, None, AXIS))
+
+
+def _split_indices(compiled, split):
+  """Where devices belong to several processes, each hands on what its own devices take."""
+
+  def call(state, dataset, indices, key):
+    return compiled(state, dataset, _place(indices, split), key)
+
+  return compiled if split.is_fully_addressable else call
+
+
+def _place(array, sharding):
+  """An array that every process has whole, on the devices of all of them."""
+  if jnp.issubdtype(array.dtype, jax.dtypes.prng_key):
+    return jax.random.wrap_key_data(_place(jax.random.key_data(array), sharding))
+  array = np.asarray(array)
+  return jax.make_array_from_callback(array.shape, sharding, lambda at: array[at])
 
 
 # Name -> (how it wraps a step, the axis name that the step must be built with).
@@ -86,13 +115,18 @@ def resolve(name: str, batch_size: int, devices: list) -> str:
   Args:
     name: one of WAYS, or "auto": "none" on one device, "jit" on several.
     batch_size: global number of examples in a batch.
-    devices: the local devices.
+    devices: all devices, of every process.
 
   Raises:
-    UserError: the batch cannot be split evenly.
+    UserError: the batch cannot be split evenly, or one device is asked for in many processes.
   """
   if name == "auto":
     name = "jit" if len(devices) > 1 else "none"
+  if name == "none" and jax.process_count() > 1:
+    raise UserError(
+      f"--parallel=none is for one device, not for {jax.process_count()} processes: use auto, jit, "
+      "shard_map or pmap"
+    )
   if name != "none" and batch_size % len(devices):
     fitting = max(len(devices), batch_size - batch_size % len(devices))
     raise UserError(
@@ -121,7 +155,17 @@ def replicate(tree: Any, way: str, devices: list) -> Any:
   """Places arrays whole on every device that the way uses."""
   if way == "none":
     return jax.device_put(tree, devices[0])
-  return jax.device_put(tree, NamedSharding(_mesh(devices), P()))
+  whole = NamedSharding(_mesh(devices), P())
+  if whole.is_fully_addressable:
+    return jax.device_put(tree, whole)
+  return jax.tree.map(lambda array: _place(array, whole), tree)
+
+
+def local(tree: Any) -> Any:
+  """Returns arrays that are whole on every device as arrays of this process alone."""
+  return jax.tree.map(
+    lambda array: array if array.is_fully_addressable else array.addressable_data(0), tree
+  )
 
 
 def make_members_run(step: Callable, devices: list) -> Callable:

@@ -9,13 +9,13 @@ import jax
 import numpy as np
 from jaxtyping import Array, Float, Int32, Key
 
-from gan import datasets, evaluate, pictures, sampling
+from gan import datasets, distributed, evaluate, pictures, sampling
 from gan.checkpoint import Checkpoints
 from gan.config import Algorithm, Config, DataInfo, determining, fingerprint, hyperparameters
 from gan.datafeed import batch_indices
 from gan.errors import UserError
 from gan.game import Batch
-from gan.records import COUNTS, EVALUATIONS, RunFolder, read_metrics, read_summary
+from gan.records import COUNTS, EVALUATIONS, RunFolder, read_metrics
 from gan.state import GanState
 
 
@@ -73,8 +73,9 @@ class Run:
     folder.claim(_identity(config, setting, command))
     self.keys = Keys(*jax.random.split(jax.random.key(config.seed), 3))
     self.record: dict[str, Any] = {}  # of the latest step that was seen
+    self.summary: dict[str, Any] | None = None  # what summary.json was given last
     self.diverged = False
-    self._evaluator = setting.evaluator(config.seed)
+    self._evaluator = setting.evaluator(config.seed) if distributed.leads() else None
     self._checkpoints: Checkpoints | None = None
     self._began = time.monotonic()
 
@@ -165,7 +166,9 @@ class Run:
     self.summarize(status, self.record["step"])
 
   def save_picture(self, state: GanState) -> None:
-    """Writes samples from latents that are the same at every step."""
+    """Writes samples from latents that are the same at every step; process 0 does."""
+    if not distributed.leads():
+      return
     config, setting, step = self.config, self.setting, self.record["step"]
     title = f"{config.dataset}  {config.loss}  {config.model}  seed {config.seed}  step {step}"
     num_classes = setting.info.num_classes if config.conditional else 0
@@ -180,10 +183,13 @@ class Run:
     Returns None where there is nothing to measure by, or where its weights are not finite: losses
     are of the weights before an update and do not show it.
     """
-    if self._evaluator is None:
+    if not self.config.eval_every:
       return None
+    # Before anything that process 0 alone does: a run ends in all processes.
     if not sampling.is_finite(state):
       self.diverge()
+      return None
+    if self._evaluator is None:
       return None
     count, rng = self.config.eval_samples, np.random.default_rng(self.config.seed)
     labels = rng.choice(self.setting.dataset.labels, count) if self.config.conditional else None
@@ -196,18 +202,14 @@ class Run:
 
   def summarize(self, status: str, step: int) -> dict[str, Any]:
     """Writes summary.json and returns it."""
-    return self.folder.summarize(
+    self.summary = self.folder.summarize(
       status,
       step=step,
       dataset=self.config.dataset,
       loss=self.config.loss,
       evaluation=evaluate.best_and_last(read_metrics(self.folder.path, EVALUATIONS)),
     )
-
-  @property
-  def summary(self) -> dict[str, Any] | None:
-    """What summary.json holds, or None before the run has begun."""
-    return read_summary(self.folder.path)
+    return self.summary
 
 
 def load_data(config: Config, data_dir: str | None, say: Callable[[str], None]):

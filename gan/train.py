@@ -1,20 +1,23 @@
 """The Python loop around the step: one run, or several that one compiled program steps together."""
 
 import contextlib
+import io
+import itertools
 import os
 import signal
+import sys
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 
-from gan import datasets, environment, evaluate, parallel
+from gan import datasets, distributed, environment, evaluate, parallel
 from gan.config import Config, build, validate
 from gan.game import Batch
 from gan.models import MODELS
 from gan.progress import Progress, say
-from gan.records import RunFolder
+from gan.records import FollowedFolder, RunFolder
 from gan.run import Run, Setting, describe, load_data
 from gan.state import GanState
 
@@ -59,17 +62,41 @@ def fit(
     UserError: anything that the user can put right; nothing on disk is lost.
   """
   validate(config)
-  devices = jax.local_devices()
+  devices = jax.devices()
   way = parallel.resolve(config.parallel, config.batch_size, devices)
-  with contextlib.closing(RunFolder(workdir)) as folder:
+  with contextlib.ExitStack() as stack:
+    run = _open_in_turn(
+      lambda: stack.enter_context(_open(config, workdir, data_dir, way, command, say))
+    )
+    state, step = run.restore()
+    run.folder.add_environment(environment.describe() | {"parallel": way})
+    data = parallel.replicate(run.setting.data, way, devices)
+    execute = parallel.make_run(run.setting.algorithm.step, way, devices)
+    return _fit(run, alone(run, execute, data, way, devices), state, step)
+
+
+def _open_in_turn(open_run: Callable[[], Run]) -> Run:
+  """Process 0 prepares data and folder, then the others find both: the folder is one that all see.
+
+  Raises:
+    UserError: whatever one of the processes raised.
+  """
+  run = None
+  for turn in (True, False):
+    with distributed.together():
+      if turn == distributed.leads():
+        run = open_run()
+  return run
+
+
+@contextlib.contextmanager
+def _open(config, workdir, data_dir, way, command, say) -> Iterator[Run]:
+  folder = RunFolder(workdir) if distributed.leads() else FollowedFolder(workdir)
+  with contextlib.closing(folder):
     dataset, config = load_data(config, data_dir, say)
     setting = make_setting(config, dataset, parallel.WAYS[way][1], say)
     with contextlib.closing(Run(config, setting, folder, command, say)) as run:
-      state, step = run.restore()
-      folder.add_environment(environment.describe() | {"parallel": way})
-      data = parallel.replicate(setting.data, way, devices)
-      execute = parallel.make_run(setting.algorithm.step, way, devices)
-      return _fit(run, alone(run, execute, data, way, devices), state, step)
+      yield run
 
 
 def make_setting(config: Config, dataset, axis_name: Any, say: Callable[[str], None]) -> Setting:
@@ -114,11 +141,12 @@ def alone(run: Run, execute: Callable, data: Batch, way: str, devices: list) -> 
     way: one of parallel.WAYS.
     devices: the devices to use.
   """
+  key = parallel.replicate(run.keys.training, way, devices)
   return Crew(
     # Placed as the step leaves it, the first state runs in the same program as all others.
     place=lambda states: parallel.replicate(states[0], way, devices),
-    execute=lambda state, indices: execute(state, data, indices[0], run.keys.training),
-    members=lambda state: [state],
+    execute=lambda state, indices: execute(state, data, indices[0], key),
+    members=lambda state: [parallel.local(state)],
     records=lambda metrics: [metrics],
   )
 
@@ -132,7 +160,9 @@ def _fit(run: Run, crew: Crew, state: GanState, start: int) -> dict[str, Any]:
   if start:
     run.say(f"Continuing from step {start}.")
   per_step = config.discriminator_steps * config.batch_size
-  with interrupts() as seen, Progress(config.steps, start, per_step) as progress:
+  # One of many processes is heard.
+  stream = sys.stderr if distributed.leads() else io.StringIO()
+  with interrupts() as seen, Progress(config.steps, start, per_step, stream) as progress:
     step = train([run], crew, [state], start, progress, seen)
   if step < config.steps and not run.diverged:
     run.say(f"Interrupted; step {step} is saved. The same command continues from there.")
@@ -166,7 +196,8 @@ def train(
   for run in runs:
     run.summarize("running", step)
   config, log, state = runs[0].config, _Log(runs, crew), crew.place(states)
-  while step < config.steps and not interrupts and log.alive():
+  calls = itertools.count()
+  while step < config.steps and not distributed.stops(interrupts, next(calls)) and log.alive():
     count = _steps_in_call(config, step)
     indices = np.stack([run.indices(step, count) for run in runs])
     state, metrics = crew.execute(state, indices)
@@ -264,15 +295,20 @@ class _Log:
 
 @contextlib.contextmanager
 def interrupts() -> Iterator[list[int]]:
-  """Yields a list that is no longer empty once the user interrupts; a second time stops at once."""
+  """Yields a list that is no longer empty once the user interrupts; a second time stops at once.
+
+  In a run of many processes SIGTERM is JAX's, which tells it to all of them.
+  """
   seen = []
 
   def note(number, frame):
     if seen:
       raise KeyboardInterrupt
     seen.append(number)
+    distributed.tell_stop()
 
-  previous = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+  numbers = [signal.SIGINT] if jax.process_count() > 1 else [signal.SIGINT, signal.SIGTERM]
+  previous = {number: signal.signal(number, note) for number in numbers}
   try:
     yield seen
   finally:

@@ -1,0 +1,200 @@
+"""One run over the processes of several hosts: joining them, what they agree on, and their end.
+
+Transport, health checks and the detection of Slurm, Open MPI, Kubernetes and Cloud TPU are JAX's
+own (`jax.distributed`). Process 0 leads: it writes records and pictures. All compute, and all take
+part in checkpoints. Nothing here does anything in a run of one process.
+"""
+
+import contextlib
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import tempfile
+import traceback
+from collections.abc import Callable, Iterator
+
+import jax
+import numpy as np
+from jax.experimental import multihost_utils
+
+from gan.errors import UserError
+
+LOST = 4  # exit code of a process that others have left
+MESSAGE_BYTES = 2048
+
+# Prints the last line that it was told, once the process that tells it is gone.
+WATCHER = """
+import sys
+line = ""
+for line in sys.stdin:
+  pass
+sys.stderr.write(line if line.strip() else "")
+"""
+
+
+def leads() -> bool:
+  """Whether this process writes records and pictures."""
+  return jax.process_index() == 0
+
+
+@contextlib.contextmanager
+def joined(
+  coordinator: str | None, num_processes: int | None, process_id: int | None, seconds: int
+) -> Iterator[None]:
+  """Makes this process one of a run of many, until the block ends.
+
+  JAX ends every process when one is lost, with pages of C++; those go to a file, and the user gets
+  one line. Python's own output is not touched.
+
+  Args:
+    coordinator: HOST:PORT of process 0, or None where JAX detects the cluster.
+    num_processes: how many, or None where JAX detects it.
+    process_id: which one this is, in [0, num_processes), or None where JAX detects it.
+    seconds: how long the others are waited for, at the start and when one falls silent.
+
+  Raises:
+    UserError: no cluster was detected, or the numbers do not fit together.
+  """
+  who = f"process {process_id}" if process_id is not None else "this process"
+  with _one_line_at_the_end() as (expect, log):
+    where = f"{coordinator} " if coordinator else ""
+    expect(
+      f"error: {who} did not find the others at {where}within {seconds} s: start the same command "
+      f"on every host, process 0 on the coordinator's (details: {log})"
+    )
+    _initialize(coordinator, num_processes, process_id, seconds)
+    expect(
+      f"error: {who} ended: it was killed, or another one died or was silent for {seconds} s. The "
+      f"last checkpoint is whole: the same command on every host goes on (details: {log})"
+    )
+    try:
+      yield
+    except jax.errors.JaxRuntimeError:
+      # The others do not answer: leaving in order would wait for them.
+      log.write_text(log.read_text(errors="replace") + traceback.format_exc())
+      os._exit(LOST)
+    except UserError:
+      jax.distributed.shutdown()
+      raise
+    jax.distributed.shutdown()
+
+
+def _initialize(coordinator, num_processes, process_id, seconds):
+  # Without it, processes on CPUs have no collectives.
+  jax.config.update("jax_cpu_collectives_implementation", "gloo")
+  try:
+    jax.distributed.initialize(
+      coordinator,
+      num_processes,
+      process_id,
+      initialization_timeout=seconds,
+      heartbeat_timeout_seconds=seconds,
+      shutdown_timeout_seconds=seconds,
+    )
+  except (ValueError, RuntimeError) as error:
+    raise UserError(
+      f"the processes cannot be joined ({str(error).splitlines()[0]}): give --distributed under "
+      "Slurm, Open MPI, Kubernetes or on Cloud TPU, elsewhere --coordinator=HOST:PORT "
+      "--num_processes=N --process_id=I"
+    ) from error
+
+
+@contextlib.contextmanager
+def _one_line_at_the_end() -> Iterator[tuple[Callable[[str], None], pathlib.Path]]:
+  """Yields (expect, log): `expect(line)` says what is printed should this process end at once.
+
+  What C++ writes goes to the file `log`, which is deleted where the block is left in order.
+  """
+  file, name = tempfile.mkstemp(prefix="gan-process-", suffix=".log")
+  log = pathlib.Path(name)
+  watcher = subprocess.Popen(
+    [sys.executable, "-c", WATCHER], stdin=subprocess.PIPE, text=True, start_new_session=True
+  )
+
+  def expect(line):
+    watcher.stdin.write(f"{line}\n")
+    watcher.stdin.flush()
+
+  try:
+    with _diverted(file):
+      yield expect, log
+  finally:
+    # Python tells its own errors.
+    expect("")
+    watcher.stdin.close()
+    watcher.wait()
+    log.unlink()
+
+
+@contextlib.contextmanager
+def _diverted(file: int) -> Iterator[None]:
+  """Sends what C++ writes to a file; Python's stdout and stderr stay where they were."""
+  kept = sys.stdout, sys.stderr
+  for stream in kept:
+    stream.flush()
+  own = [os.dup(1), os.dup(2)]
+  sys.stdout, sys.stderr = (os.fdopen(number, "w", buffering=1) for number in own)
+  os.dup2(file, 1)
+  os.dup2(file, 2)
+  try:
+    yield
+  finally:
+    for number, stream in zip((1, 2), (sys.stdout, sys.stderr), strict=True):
+      stream.flush()
+      os.dup2(stream.fileno(), number)
+      stream.close()
+    sys.stdout, sys.stderr = kept
+    os.close(file)
+
+
+@contextlib.contextmanager
+def together() -> Iterator[None]:
+  """Ends where all processes have come to its end; a UserError of one is raised in all.
+
+  Raises:
+    UserError: what one of the processes raised.
+  """
+  message = ""
+  try:
+    yield
+  except UserError as error:
+    message = str(error)
+  for process, text in enumerate(_exchange(message)):
+    if text:
+      own = process == jax.process_index()
+      raise UserError(text if own else f"process {process}: {text}")
+
+
+def _exchange(text: str) -> list[str]:
+  """Returns the text of every process."""
+  if jax.process_count() == 1:
+    return [text]
+  padded = text.encode()[:MESSAGE_BYTES].ljust(MESSAGE_BYTES, b"\0")
+  rows = multihost_utils.process_allgather(np.frombuffer(padded, np.uint8))
+  return [bytes(row).rstrip(b"\0").decode(errors="replace") for row in rows]
+
+
+def all_true(flag: bool) -> bool:
+  """Whether a flag is set in every process."""
+  return not any(_exchange("" if flag else "not here"))
+
+
+def stops(seen: list[int], call: int) -> bool:
+  """Whether to stop before the `call`-th call of a program: at the same call in every process.
+
+  Args:
+    seen: signals that this process got.
+    call: 0, 1, 2, ...
+  """
+  if jax.process_count() == 1:
+    return bool(seen)
+  return multihost_utils.reached_preemption_sync_point(call)
+
+
+def tell_stop() -> None:
+  """Tells the other processes that this one was asked to stop."""
+  if jax.process_count() > 1:
+    # JAX takes it as the notice of a scheduler, and finds the call that all can stop at.
+    signal.raise_signal(signal.SIGTERM)
