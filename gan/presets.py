@@ -62,4 +62,18 @@ PRESETS: dict[str, dict[str, Any]] = {
     "steps": 250 * 500,
     "ema_decay": 0.0,
   },
+  # Lin et al. 2018, synthetic_data_experiments of https://github.com/fjxmlzn/PacGAN: 400 epochs of
+  # 100,000 points. --packing=m takes --batch_size=100m: the authors' batch is of packed rows.
+  "pacgan2018": {
+    "model": "pacgan",
+    "latent_dim": 2,
+    "loss": "nonsat",
+    "update_rule": "simultaneous",
+    "generator_learning_rate": 1e-4,
+    "discriminator_learning_rate": 1e-4,
+    "b1": 0.8,
+    "batch_size": 100,
+    "steps": 400 * 1000,
+    "ema_decay": 0.0,
+  },
 }

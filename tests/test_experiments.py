@@ -25,7 +25,7 @@ TWO_STEPS += ("--eval_every=0",)
 # What makes a model small, or lets it make images at all.
 SIZES = {"dcgan": ["--width=4"], "firstgan_dcgan": ["--image_size=64"]}
 SIZES |= {"tutorial_dcgan": ["--image_size=64"]}
-POINTS = {"points"}
+POINTS = {"points", "pacgan"}
 NEEDS_64_PIXELS = {"firstgan_dcgan", "tutorial_dcgan"}
 MODELS_OF_28_PIXELS = sorted(set(MODELS) - POINTS - NEEDS_64_PIXELS)
 OTHER_LOSSES = sorted(set(LOSSES) - {"nonsat"})
@@ -117,8 +117,9 @@ def test_every_update_rule_trains(run, rule):
 
 @pytest.mark.parametrize("preset", sorted(PRESETS))
 def test_every_preset_trains(run, preset):
-  flags = (*DIGITS, *TWO_STEPS)
-  workdir = run(mnist.main, *flags, f"--preset={preset}")
+  points = PRESETS[preset]["model"] in POINTS
+  flags = ("--dataset=grid", *TWO_STEPS) if points else (*DIGITS, *TWO_STEPS)
+  workdir = run(ring.main if points else mnist.main, *flags, f"--preset={preset}")
   config = read_config(workdir)["config"]
   given = {"split", "steps", "batch_size", "latent_dim"}
   expected = {name: value for name, value in PRESETS[preset].items() if name not in given}

@@ -20,7 +20,9 @@ SPECS = {
   "firstgan_dcgan": ModelSpec((64, 64, 1), latent_dim=8),
   "tutorial_dcgan": ModelSpec((64, 64, 3), latent_dim=8),
   "points": ModelSpec((2,), latent_dim=8, width=16),
+  "pacgan": ModelSpec((2,), latent_dim=8),
 }
+OF_POINTS = ("points", "pacgan")
 LARGE = ("firstgan_dcgan", "tutorial_dcgan")
 EVERY = sorted(MODELS)
 SMALL = [name for name in EVERY if name not in LARGE]
@@ -99,7 +101,7 @@ def test_players_map_latents_to_images_and_images_to_logits(name, classes):
 def test_images_stay_in_the_range_of_the_model_and_reach_for_both_ends(name):
   latents = 1e3 * inputs_of(name, "generator")
   images, _ = apply(name, "generator", latents, labels_of(CLASSES), CLASSES)
-  if name == "points":  # unbounded, so that it can be scaled to any data
+  if name in OF_POINTS:  # unbounded, so that it can be scaled to any data
     assert np.abs(images).max() > 1
     return
   low, high = built(name)[0].image_range
@@ -303,6 +305,18 @@ TABLES = {
     [dense(2, 128), dense(128, 128), dense(128, 1)],
     2 * 128 + 128 + 128 * 128 + 128 + 128 + 1,
   ),
+  "pacgan": (
+    ModelSpec((2,), latent_dim=2),
+    [
+      *(dense(2, 400, bias=False), norm(400)),
+      *(dense(400, 400, bias=False), norm(400)) * 3,
+      dense(400, 2),
+    ],
+    2 * 400 + 3 * 400 * 400 + 4 * 2 * 400 + 2 * 400 + 2,
+    # Three layers of 200 units of five pieces.
+    [dense(2, 1000), dense(200, 1000), dense(200, 1000), dense(200, 1)],
+    2 * 1000 + 1000 + 2 * (200 * 1000 + 1000) + 200 + 1,
+  ),
 }
 
 
@@ -450,7 +464,7 @@ def test_a_hidden_layer_joins_the_features_to_the_logit():
     ("infogan", {"image_shape": (30, 30, 1)}, "divisible by 4"),
     ("firstgan_dcgan", {"image_shape": (28, 28, 1)}, "--image_size=64"),
     ("tutorial_dcgan", {"image_shape": (32, 32, 3)}, "--image_size=64"),
-    ("points", {"image_shape": (28, 28, 1)}, "points, not images"),
+    *((name, {"image_shape": (28, 28, 1)}, "points, not images") for name in OF_POINTS),
     ("mlp", {"width": 64}, "no --width"),
     ("mlp", {"discriminator_norm": "layer"}, "no --discriminator_norm"),
     ("goodfellow", {"width": 64}, "no --width"),
@@ -461,12 +475,14 @@ def test_a_hidden_layer_joins_the_features_to_the_logit():
     ("tutorial_dcgan", {"width": 64}, "no --width"),
     ("tutorial_dcgan", {"discriminator_norm": "none"}, "no --discriminator_norm"),
     ("points", {"discriminator_norm": "none"}, "no --discriminator_norm"),
+    ("pacgan", {"width": 64}, "no --width"),
+    ("pacgan", {"discriminator_norm": "none"}, "no --discriminator_norm"),
     *(
       (name, {"discriminator_hidden": 8}, "no --discriminator_hidden")
       for name in EVERY
       if name != "dcgan"
     ),
-    *((name, {"image_shape": (2,)}, "--model=points") for name in EVERY if name != "points"),
+    *((name, {"image_shape": (2,)}, "--model=points") for name in EVERY if name not in OF_POINTS),
   ],
 )
 def test_what_a_model_cannot_do_is_refused_in_one_line(name, changes, says):

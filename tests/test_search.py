@@ -115,7 +115,12 @@ def test_a_loss_takes_of_a_draw_what_it_reads():
 
 @pytest.mark.parametrize("name", sorted(models.MODELS))
 def test_models_that_are_normed_take_a_norm_and_others_refuse_it(name):
-  shape = {"points": (2,), "firstgan_dcgan": (64, 64, 1), "tutorial_dcgan": (64, 64, 1)}
+  shape = {
+    "points": (2,),
+    "pacgan": (2,),
+    "firstgan_dcgan": (64, 64, 1),
+    "tutorial_dcgan": (64, 64, 1),
+  }
   info = DataInfo(shape.get(name, (28, 28, 1)), 0, 10, None)
   config = Config(model=name, discriminator_norm="batch")
   if models.MODELS[name].normed:

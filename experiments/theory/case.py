@@ -1,6 +1,7 @@
 """What a case of the theory lab is given, and what it hands back."""
 
 import math
+import pathlib
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,12 +16,14 @@ class Settings(NamedTuple):
     seeds: how many seeds, None for the case's own number.
     data_dir: where data sets lie, or None.
     workdir: a run folder to look into, or None.
+    outdir: where cases that train runs keep them.
   """
 
   quick: bool = False
   seeds: int | None = None
   data_dir: str | None = None
   workdir: str | None = None
+  outdir: pathlib.Path = pathlib.Path("runs/theory")
 
   def seeds_or(self, full: int, quick: int) -> int:
     """Returns the number of seeds that was asked for, or the case's own."""

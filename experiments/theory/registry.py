@@ -8,8 +8,10 @@ from experiments.theory import (
   dirac_matrix,
   fgan_gaussian,
   generator_costs,
+  mixtures,
   optimal_discriminator,
   parallel_lines,
+  parzen,
   r3gan_toy,
   two_cluster,
   two_point,
@@ -33,4 +35,15 @@ CASES: dict[str, Callable[[Settings], Result]] = {
   "unrolled": unrolled.run,
   "wgan_gp_critic": wgan_gp_critic.run,
   "r3gan_toy": r3gan_toy.run,
+  "mixtures": mixtures.run,
+  "parzen": parzen.run,
 }
+
+# Hours long, or on data that have to be given: not among `all`, unless they are quick.
+LONG = ("mixtures", "parzen")
+QUICK_ALSO = ("mixtures",)
+
+
+def every_case(*, quick: bool) -> list[str]:
+  """Returns the cases that `all` stands for."""
+  return [name for name in CASES if name not in LONG or (quick and name in QUICK_ALSO)]

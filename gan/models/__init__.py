@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
-from gan.models import dcgan, goodfellow, infogan, mlp, points
+from gan.models import dcgan, goodfellow, infogan, mlp, pacgan, points
 from gan.models.spec import NORMS, ModelSpec
 from gan.networks import Gan, Network, latent_sampler
 
@@ -34,6 +34,7 @@ MODELS: dict[str, Model] = {
   "firstgan_dcgan": Model(dcgan.build_firstgan),
   "tutorial_dcgan": Model(dcgan.build_tutorial),
   "points": Model(points.build, small=True),
+  "pacgan": Model(pacgan.build, small=True),
 }
 
 

@@ -160,7 +160,7 @@ class Conv(nn.Module):
 
 
 class Norm(nn.Module):
-  """Normalisation by name: "none", "batch" (momentum .9, epsilon 1e-5) or "layer".
+  """Normalisation by name: "none", "batch" or "layer", epsilon 1e-5.
 
   Batch statistics are those of the global batch. Layer statistics are those of one whole example,
   and scale and bias belong to channels.
@@ -169,11 +169,13 @@ class Norm(nn.Module):
     kind: the name.
     scale_init: initialiser of the scale.
     axis_name: the mapped axes that hold the rest of the batch; () where the batch is whole.
+    momentum: decay of the batch statistics that are kept for sampling.
   """
 
   kind: str
   scale_init: Callable[..., Array] = nn.initializers.ones
   axis_name: Any = ()
+  momentum: float = 0.9
   dtype: Any = jnp.float32
 
   @nn.compact
@@ -183,7 +185,7 @@ class Norm(nn.Module):
       return inputs
     if self.kind == "layer":
       return nn.LayerNorm(reduction_axes=range(1, inputs.ndim), **shared)(inputs)
-    norm = nn.BatchNorm(momentum=0.9, axis_name=self.axis_name, **shared)
+    norm = nn.BatchNorm(momentum=self.momentum, axis_name=self.axis_name, **shared)
     return norm(inputs, use_running_average=not train)
 
 

@@ -2,17 +2,15 @@
 
 import jax
 
-from gan.errors import UserError
 from gan.models.mlp import Discriminator, Generator
-from gan.models.spec import ModelSpec, refuse, to_networks
+from gan.models.spec import ModelSpec, refuse, require_points, to_networks
 from gan.networks import Network
 
 
 def build(spec: ModelSpec) -> tuple[Network, Network]:
   """Returns (generator, discriminator), each with two hidden layers of `width` units (128)."""
   refuse("points", spec, "discriminator_norm", "discriminator_hidden")
-  if len(spec.image_shape) != 1:
-    raise UserError("--model=points makes points, not images: use --model=mlp or --model=dcgan")
+  require_points("points", spec)
   shared = {
     "features": (spec.width or 128,) * 2,
     "activation": jax.nn.relu,

@@ -61,6 +61,12 @@ def require_images(model: str, spec: ModelSpec):
     )
 
 
+def require_points(model: str, spec: ModelSpec):
+  """Raises UserError unless the data are points, (d,)."""
+  if len(spec.image_shape) != 1:
+    raise UserError(f"--model={model} makes points, not images: use --model=mlp or --model=dcgan")
+
+
 def refuse(model: str, spec: ModelSpec, *names: str):
   """Raises UserError for an option of `names` that was given: this model does not have it."""
   for name in names:
