@@ -16,6 +16,7 @@ again continues a sweep. Flags that are not given have the experiment's values, 
 draws the page that compares them, also while the sweep goes on.
 """
 
+import contextlib
 import dataclasses
 import shlex
 import sys
@@ -48,6 +49,10 @@ def main(argv=None):
   add(str, "search", None, "random draws in the place of a grid", SEARCHES)
   add(int, "samples", 10, "draws of --search for each loss, the first being the values as they are")
   add(str, "members_per_call", "auto", "members stepped at once on each device: a number, or auto")
+  add(str, "launcher", "local", "where members are trained", ("local", "ray"))
+  add(str, "ray_address", None, "auto or HOST:PORT of a Ray cluster (default: this machine)")
+  add(float, "cpus_per_task", 1.0, "cores of each task (--launcher=ray)")
+  add(int, "gpus_per_task", 0, "accelerators of each task (--launcher=ray)")
   add(bool, "dry_run", False, "print the plan, with its time and memory, and end")
   add(str, "workdir", None, "the sweep's folder (default: runs/sweep-<experiment>)")
   command.add(str, "data_dir", None, "IDX files, .npz, images, or a root of such folders", "data")
@@ -64,25 +69,60 @@ def _sweep(command, argv) -> int:
     lambda point: _config(command, point),
     searched=values.search is not None,
   )
-  together = _together(values.members_per_call)
+  together, resources = _together(values.members_per_call), _resources(values)
   workdir = values.workdir or f"runs/sweep-{values.experiment}"
   if not values.dry_run:
     writable_folder(workdir)
+  common.use_compilation_cache()
+  with _launcher(resources, values.ray_address) as fit:
+    return _run(members, values, argv, together, resources, workdir, fit)
+
+
+def _run(members, values, argv, together, resources, workdir, fit) -> int:
   # Importing training only now keeps --help and flag errors quick.
   from gan import sweep
 
-  common.use_compilation_cache()
   plan = sweep.make_plan(
     members,
     values.data_dir,
     members_per_call=together,
+    devices=resources and resources.devices,
     command=shlex.join(["python", "-m", "experiments.sweep", *argv[1:]]),
     experiment=values.experiment,
   )
   print(sweep.describe(plan), flush=True)
-  if values.dry_run:
-    return OK
-  return _report(sweep.fit(plan, workdir), workdir)
+  return OK if values.dry_run else _report(fit(plan, workdir), workdir)
+
+
+RAY_FLAGS = ("ray_address", "cpus_per_task", "gpus_per_task")
+
+
+def _resources(values):
+  """What each task of --launcher=ray is given; None where the sweep is local."""
+  if values.launcher == "local":
+    if given := [name for name in RAY_FLAGS if values[name].present]:
+      raise UserError(
+        f"--{given[0]} is read by --launcher=ray only: give that too, or leave it out"
+      )
+    return None
+  if values.cpus_per_task <= 0 or values.gpus_per_task < 0:
+    raise UserError("--cpus_per_task must be above 0, and --gpus_per_task 0 or more")
+  from gan import ray_launcher
+
+  ray_launcher.require()
+  return ray_launcher.Resources(values.cpus_per_task, values.gpus_per_task)
+
+
+@contextlib.contextmanager
+def _launcher(resources, address):
+  """Yields `(plan, workdir) -> statuses`, here or on a cluster."""
+  from gan import ray_launcher, sweep
+
+  if resources is None:
+    yield sweep.fit
+    return
+  with ray_launcher.connected(address) as ray:
+    yield lambda plan, workdir: ray_launcher.fit(plan, workdir, ray, resources)
 
 
 def _report(statuses, workdir) -> int:

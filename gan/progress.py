@@ -136,6 +136,51 @@ class SweepProgress:
     return f"{self._names[0]}{more}"
 
 
+class GroupsProgress:
+  """A live table of groups that are trained elsewhere: state, steps, rate, time left.
+
+  Args:
+    rows: (title, steps) of each group.
+    stream: a terminal gets a bar for each group, anything else a line for each change of state.
+  """
+
+  def __init__(self, rows: list[tuple[str, int]], stream=None):
+    self._stream = stream or sys.stderr
+    self._rows, self._states = rows, ["waiting"] * len(rows)
+    self._bars = [
+      tqdm(
+        total=steps,
+        desc=title,
+        unit="step",
+        position=i,
+        postfix="waiting",
+        dynamic_ncols=True,
+        file=self._stream,
+        disable=not self._stream.isatty(),
+      )
+      for i, (title, steps) in enumerate(rows)
+    ]
+
+  def __enter__(self):
+    return self
+
+  def __exit__(self, *error):
+    for bar in self._bars:
+      bar.close()
+
+  def show(self, index: int, state: str, steps: int) -> None:
+    """Takes how far a group is."""
+    bar, changed = self._bars[index], state != self._states[index]
+    self._states[index] = state
+    if not bar.disable:
+      bar.set_postfix_str(state, refresh=False)
+      bar.n = steps
+      bar.refresh()
+    elif changed:
+      title, total = self._rows[index]
+      print(f"{title}: {state}, {steps} of {total} steps", file=self._stream, flush=True)
+
+
 def losses(record: dict) -> str:
   """The two losses and what D makes of real and fake, in a few words."""
   return (

@@ -12,9 +12,10 @@ import functools
 import itertools
 import math
 import os
+import pathlib
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import jax
@@ -49,6 +50,7 @@ from gan.train import Crew, alone, interrupts, make_setting, train
 # On the CPU, members that need more arithmetic than this in a step gain nothing from `vmap`: one
 # fills the machine, and batched products and grouped convolutions are slower than plain ones.
 TOGETHER_ON_CPU = 2e7  # floating-point operations in a step
+INTERRUPTED = "Interrupted; what was reached is saved. The same command continues from there."
 # Each member of a crew holds its folder's lock and its checkpointer open.
 MOST_TOGETHER, FILES_OF_A_MEMBER = 64, 12
 
@@ -112,6 +114,7 @@ def make_plan(
   data_dir: str | None = None,
   *,
   members_per_call: int = 0,
+  devices: int | None = None,
   command: str = "",
   experiment: str = "",
   say: Callable[[str], None] = say,
@@ -122,6 +125,7 @@ def make_plan(
     members: of one data set, with the same number of steps and the same cadences.
     data_dir: where local data lie; see `datasets.load`.
     members_per_call: members stepped at once on each device; 0 chooses.
+    devices: that step a program together; None for those of this process.
     command: what the user typed, for sweep.json.
     experiment: whose defaults the members started from, for sweep.json.
     say: prints one line to the user.
@@ -141,13 +145,13 @@ def make_plan(
     kind = _static(dataclasses.replace(group[0].config, loss="nonsat"))
     if kind not in measured:
       measured[kind] = _measure(group[0].config, dataset)
-    programs.append(_program(group, measured[kind], members_per_call or _fitting(measured[kind])))
+    per_device = members_per_call or _fitting(measured[kind])
+    programs.append(_program(group, measured[kind], per_device, devices or len(_devices())))
   return Plan(programs, dataset, _identity(members, dataset, command, experiment))
 
 
-def _program(members, cost, per_device) -> Program:
+def _program(members, cost, per_device, devices) -> Program:
   """As few crews as can be, as even as can be: places that no member takes cost the same."""
-  devices = len(_devices())
   crews = math.ceil(len(members) / (per_device * devices))
   size = devices * math.ceil(len(members) / crews / devices)
   starts = range(0, len(members), size)
@@ -280,34 +284,49 @@ def fit(
   Raises:
     UserError: anything that the user can put right; nothing on disk is lost.
   """
+  with claimed(plan, workdir) as folder:
+    _train(plan, folder, once(say))
+    return statuses(plan, folder)
+
+
+@contextlib.contextmanager
+def claimed(plan: Plan, workdir: str | os.PathLike) -> Iterator[pathlib.Path]:
+  """Yields the sweep's folder, which is this process's until the block ends.
+
+  Raises:
+    UserError: it cannot be written to, belongs to other work, or is in use.
+  """
   folder = writable_folder(workdir)
   if (folder / CONFIG).exists():
     raise UserError(f"{folder} holds a run: use another --workdir for a sweep")
   with contextlib.closing(lock(folder)):
     claim(folder / SWEEP, plan.identity, "a sweep")
-    _train(plan, folder, say)
+    yield folder
+
+
+def statuses(plan: Plan, folder: pathlib.Path) -> dict[str, str]:
+  """Returns the status of each member: finished, interrupted, "diverged at ..."; "not started"."""
   return {member.name: _status(folder, member) for member in plan.members}
 
 
 def _train(plan, folder, say):
-  say = _once(say)
-  environ = environment.describe()
-  # One copy of the data on each device, for all programs.
-  data = Batch(plan.dataset.images, plan.dataset.labels)
-  data = parallel.replicate(data, "jit", _devices())
-  trainers = [_Trainer(plan, program, data, environ, say) for program in plan.programs]
+  data = place(plan)
+  trainers = [Trainer(plan, program, data, say) for program in plan.programs]
   steps = plan.members[0].config.steps
   with interrupts() as seen, SweepProgress(steps * len(plan.members)) as progress:
-    for trainer, crew in _turns(trainers):
-      waiting = [member for member in crew if not _ended(folder, member, plan.data_sha256)]
-      progress.skip(steps * (len(crew) - len(waiting)))
-      if waiting and not seen:
-        trainer.train(waiting, folder, progress, seen)
+    for trainer, crew in turns(trainers):
+      if not seen:
+        trainer.train(crew, folder, progress, seen)
   if seen:
-    say("Interrupted; what was reached is saved. The same command continues from there.")
+    say(INTERRUPTED)
 
 
-def _once(say):
+def place(plan: Plan) -> Batch:
+  """Returns one copy of the data on each device, for all programs."""
+  return parallel.replicate(Batch(plan.dataset.images, plan.dataset.labels), "jit", _devices())
+
+
+def once(say: Callable[[str], None]) -> Callable[[str], None]:
   """Programs that share a data set have the same to say of it."""
   said = set()
 
@@ -319,10 +338,15 @@ def _once(say):
   return say_new
 
 
-def _turns(trainers):
+def turns(trainers: list["Trainer"]) -> Iterator[tuple["Trainer", list[Member]]]:
   """(trainer, crew), each trainer in its turn, so that early results are of every loss."""
   queues = [[(trainer, crew) for crew in trainer.program.crews] for trainer in trainers]
   return filter(None, itertools.chain.from_iterable(itertools.zip_longest(*queues)))
+
+
+@functools.cache
+def _environment():
+  return environment.describe()
 
 
 def _status(folder, member):
@@ -342,11 +366,18 @@ def _ended(folder, member, data_sha256):
   return True
 
 
-class _Trainer:
-  """A program, with what its members share, that trains crews of them."""
+class Trainer:
+  """A program, with what its members share, that trains crews of them on all devices there are.
 
-  def __init__(self, plan: Plan, program: Program, data: Batch, environ: dict[str, Any], say):
-    self.program, self._plan, self._environ, self._say = program, plan, environ, say
+  Args:
+    plan: the sweep.
+    program: of the plan.
+    data: of `place`.
+    say: prints one line to the user.
+  """
+
+  def __init__(self, plan: Plan, program: Program, data: Batch, say: Callable[[str], None]):
+    self.program, self._plan, self._say = program, plan, say
     self._devices = _devices()
     self._one_a_device = program.size == len(self._devices)
     conditional = program.members[0].config.conditional
@@ -363,8 +394,25 @@ class _Trainer:
       return parallel.make_run(step, "none", self._devices)
     return parallel.make_members_run(step, self._devices)
 
-  def train(self, members, folder, progress, seen):
-    """Trains members from where each stands; those that stand at the same step go together."""
+  def train(self, crew: list[Member], folder: pathlib.Path, progress: Any, seen: list[int]) -> None:
+    """Trains those of a crew that have not ended from where each stands.
+
+    Args:
+      crew: of the program.
+      folder: the sweep's.
+      progress: what the user sees, as SweepProgress.
+      seen: no longer empty once the user wants to stop.
+
+    Raises:
+      UserError: a member's folder belongs to another run.
+    """
+    waiting = [member for member in crew if not _ended(folder, member, self._plan.data_sha256)]
+    progress.skip(crew[0].config.steps * (len(crew) - len(waiting)))
+    if waiting:
+      self._train(waiting, folder, progress, seen)
+
+  def _train(self, members, folder, progress, seen):
+    """Those that stand at the same step go together."""
     with contextlib.ExitStack() as stack:
       runs = [stack.enter_context(self._open(member, folder)) for member in members]
       found = [(*run.restore(), run) for run in runs]
@@ -383,7 +431,7 @@ class _Trainer:
     with contextlib.closing(RunFolder(folder / MEMBERS / member.name)) as own:
       command = self._plan.identity["command"]
       with contextlib.closing(Run(member.config, self._setting, own, command, say)) as run:
-        own.add_environment(self._environ | {"parallel": f"{self.program.size} members at once"})
+        own.add_environment(_environment() | {"parallel": f"{self.program.size} members at once"})
         yield run
 
   def _crew(self, runs) -> Crew:

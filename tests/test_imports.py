@@ -43,9 +43,10 @@ LEVELS = [
   {"run"},
   {"train"},
   {"sweep", "animation"},
+  {"ray_launcher"},
 ]
 LEVEL = {name: level for level, names in enumerate(LEVELS) for name in names}
-HEAVY = ("tensorflow", "tensorflow_datasets", "sklearn", "torch")
+HEAVY = ("tensorflow", "tensorflow_datasets", "sklearn", "torch", "ray")
 # Imported by gan.datasets.tfds when a set is read; its docstring says so.
 IMPORTS_TFDS = "gan.datasets.builders"
 

@@ -175,9 +175,9 @@ def test_crews_are_even_and_their_size_is_that_of_all():
   cost = sweep.Cost(flops=1.0, bytes=1, seconds=1.0)
   assert jax.local_device_count() == 2
   chosen = members(seeds=range(7))
-  program = sweep._program(chosen, cost, per_device=2)
+  program = sweep._program(chosen, cost, per_device=2, devices=2)
   assert program.size == 4 and [len(crew) for crew in program.crews] == [4, 3]
-  program = sweep._program(chosen, cost, per_device=100)
+  program = sweep._program(chosen, cost, per_device=100, devices=2)
   assert program.size == 8 and [len(crew) for crew in program.crews] == [7]
   assert program.members == chosen
 

@@ -1,0 +1,220 @@
+"""Sweeps on a Ray cluster of two workers on this machine, against the same sweep without Ray."""
+
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import time
+import uuid
+
+import jax
+import numpy as np
+import pytest
+
+from experiments import sweep as command
+from gan import ray_launcher, sweep, trained
+from gan.config import Config
+from gan.errors import UserError
+from gan.records import read_metrics, read_summary
+from gan.search import make_members
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+TIMEOUT = 240  # seconds for a sweep
+STEPS = 400
+FLAGS = ["--experiment=ring", "--losses=nonsat,hinge", "--seeds=3", f"--steps={STEPS}"]
+FLAGS += ["--batch_size=16", "--width=16", "--steps_per_call=2", "--eval_every=0"]
+FLAGS += ["--checkpoint_every=50", "--log_every=50", "--sample_every=400"]
+
+pytestmark = pytest.mark.cluster
+
+
+def start(workdir, *flags):
+  """Starts a sweep whose processes, and those they start, carry a mark; returns both."""
+  mark = f"GAN_TEST={uuid.uuid4().hex}"
+  environment = os.environ | {"JAX_PLATFORMS": "cpu", "JAX_NUM_CPU_DEVICES": "1"}
+  name, value = mark.split("=")
+  process = subprocess.Popen(
+    [sys.executable, "-m", "experiments.sweep", f"--workdir={workdir}", *FLAGS, *flags],
+    cwd=ROOT,
+    env=environment | {name: value},
+    stdout=subprocess.PIPE,
+    stderr=subprocess.STDOUT,
+    text=True,
+  )
+  return process, mark.encode()
+
+
+def end(process):
+  try:
+    output = process.communicate(timeout=TIMEOUT)[0]
+  finally:
+    process.kill()
+  return process.returncode, output
+
+
+def run(workdir, *flags):
+  code, output = end(start(workdir, *flags)[0])
+  assert code == 0, output
+  return output
+
+
+def workers(mark):
+  """Process numbers of the workers that train for a marked sweep."""
+  found = []
+  for folder in pathlib.Path("/proc").glob("[0-9]*"):
+    try:
+      command, environment = ((folder / name).read_bytes() for name in ("cmdline", "environ"))
+    except OSError:
+      continue
+    if command.startswith(b"ray::train_crew") and mark in environment.split(b"\0"):
+      found.append(int(folder.name))
+  return found
+
+
+def wait_for_checkpoint(workdir, process):
+  for _ in range(10 * TIMEOUT):
+    if any(workdir.glob("members/*/checkpoints/100")):
+      return
+    assert process.poll() is None, process.communicate()[0]
+    time.sleep(0.1)
+  raise TimeoutError(f"no checkpoint in {workdir}")
+
+
+@pytest.fixture(scope="module")
+def local(tmp_path_factory):
+  folder = tmp_path_factory.mktemp("local") / "sweep"
+  run(folder)
+  return folder
+
+
+def assert_same_sweep(folder, local):
+  """The same members, with the same records but for the clock, summaries and states."""
+  names = sorted(path.name for path in (local / "members").iterdir())
+  assert len(names) == 6
+  assert sorted(path.name for path in (folder / "members").iterdir()) == names
+  for name in names:
+    assert_same_member(*(path / "members" / name for path in (folder, local)))
+
+
+def assert_same_member(ours, theirs):
+  records = [
+    [{key: value for key, value in record.items() if key != "seconds"} for record in rows]
+    for rows in map(read_metrics, (ours, theirs))
+  ]
+  assert records[0] == records[1]
+  assert read_summary(ours) == read_summary(theirs)
+  states = [trained.load(path, say=lambda line: None).state for path in (ours, theirs)]
+  for a, b in zip(*map(jax.tree.leaves, states), strict=True):
+    np.testing.assert_array_equal(a, b)
+
+
+def test_a_sweep_by_ray_is_the_local_one(local, tmp_path):
+  output = run(tmp_path / "sweep", "--launcher=ray")
+  assert "nonsat,seed=0 and 2 more: finished, 1200 of 1200 steps" in output
+  assert_same_sweep(tmp_path / "sweep", local)
+  # Nothing is left to do, and nothing is done again.
+  again = run(tmp_path / "sweep", "--launcher=ray")
+  assert "6 of 6 members finished" in again
+  assert_same_sweep(tmp_path / "sweep", local)
+
+
+def test_a_crew_whose_worker_is_killed_goes_on_in_another(local, tmp_path):
+  process, mark = start(tmp_path / "sweep", "--launcher=ray")
+  wait_for_checkpoint(tmp_path / "sweep", process)
+  victims = workers(mark)
+  assert victims
+  os.kill(victims[0], signal.SIGKILL)
+  code, output = end(process)
+  assert code == 0, output
+  assert output.count("its worker was lost; another goes on from its checkpoint") == 1
+  assert_same_sweep(tmp_path / "sweep", local)
+
+
+def test_an_interrupt_saves_and_the_same_command_goes_on(local, tmp_path):
+  process, mark = start(tmp_path / "sweep", "--launcher=ray")
+  wait_for_checkpoint(tmp_path / "sweep", process)
+  process.send_signal(signal.SIGINT)
+  code, output = end(process)
+  assert code == 130 and sweep.INTERRUPTED in output, output
+  assert not workers(mark)
+  assert_unfinished(tmp_path / "sweep")
+  run(tmp_path / "sweep", "--launcher=ray")
+  assert_same_sweep(tmp_path / "sweep", local)
+
+
+def assert_unfinished(folder):
+  found = [read_summary(path) for path in (folder / "members").iterdir()]
+  assert found and all(summary["status"] == "interrupted" for summary in found)
+  assert all(0 < summary["step"] < STEPS for summary in found)
+
+
+def plan_of(steps):
+  config = Config(
+    dataset="ring",
+    model="points",
+    width=8,
+    latent_dim=4,
+    batch_size=8,
+    steps=steps,
+    checkpoint_every=20,
+    log_every=20,
+  )
+  return sweep.make_plan(
+    make_members(["nonsat"], [0, 1], [{}], lambda point: config, searched=False),
+    devices=1,
+    say=lambda line: None,
+  )
+
+
+def test_folders_travel_where_workers_do_not_see_them(tmp_path):
+  folders = [tmp_path / "travelled", tmp_path / "shared"]
+  with ray_launcher.connected(None) as ray:
+    for steps in (20, 40):
+      for folder in folders:
+        resources = ray_launcher.Resources(shared=folder.name == "shared")
+        found = ray_launcher.fit(plan_of(steps), folder, ray, resources, say=lambda line: None)
+        assert set(found.values()) == {"finished"}
+  for name in ("nonsat,seed=0", "nonsat,seed=1"):
+    assert_same_member(*(folder / "members" / name for folder in folders))
+    sessions = (folders[0] / "members" / name / "environment.json").read_text()
+    assert sessions.count('"parallel"') == 2  # it went on from where it was
+
+
+def test_a_pack_holds_what_is_there_with_checkpoints_first(tmp_path):
+  (tmp_path / "a" / "checkpoints" / "20").mkdir(parents=True)
+  (tmp_path / "a" / "checkpoints" / "20" / "arrays").write_bytes(b"\0\1")
+  (tmp_path / "a" / "a_record").write_text("1")
+  (tmp_path / "b").mkdir()
+  (tmp_path / "b" / "config.json").write_text("{}")
+  archive = ray_launcher.pack(tmp_path, ["a", "absent"])
+  ray_launcher.unpack(archive, tmp_path / "copy")
+  files = {str(f.relative_to(tmp_path / "copy")) for f in (tmp_path / "copy").rglob("*.*")}
+  assert not files  # of b, nothing
+  assert (tmp_path / "copy" / "a" / "checkpoints" / "20" / "arrays").read_bytes() == b"\0\1"
+  assert archive.index(b"checkpoints/20/arrays") < archive.index(b"a/a_record")
+
+
+@pytest.mark.parametrize(
+  ("flags", "words"),
+  [
+    (["--gpus_per_task=1"], "--gpus_per_task is read by --launcher=ray only"),
+    (["--launcher=ray", "--cpus_per_task=0"], "--cpus_per_task must be above 0"),
+    (["--launcher=ray", "--gpus_per_task=-1"], "--gpus_per_task 0 or more"),
+  ],
+)
+def test_flags_that_do_not_fit_are_one_line(flags, words, tmp_path, capsys):
+  assert command.main(["sweep", f"--workdir={tmp_path}", *flags]) == 2
+  (line,) = capsys.readouterr().err.splitlines()
+  assert line.startswith("error: ") and words in line
+
+
+def test_without_ray_the_line_names_the_extra(tmp_path, capsys, monkeypatch):
+  monkeypatch.setitem(sys.modules, "ray", None)
+  assert command.main(["sweep", f"--workdir={tmp_path}", "--launcher=ray"]) == 2
+  assert capsys.readouterr().err == "error: --launcher=ray needs Ray: pip install 'gan[ray]'\n"
+
+
+def test_a_cluster_that_is_not_there_is_one_line():
+  with pytest.raises(UserError, match="no cluster answers"), ray_launcher.connected("auto"):
+    pass
