@@ -19,7 +19,6 @@ from typing import Any, NamedTuple
 
 import jax
 
-import gan
 from gan import sweep
 from gan.errors import UserError
 from gan.progress import GroupsProgress, say
@@ -78,7 +77,7 @@ def connected(address: str | None):
   """
   ray = require()
   # Workers import the package from where this process has it, where that place is theirs too.
-  root = str(pathlib.Path(gan.__file__).resolve().parent.parent)
+  root = str(pathlib.Path(__file__).resolve().parent.parent)
   own = {} if address else {"include_dashboard": False}
   try:
     with warnings.catch_warnings():
