@@ -14,6 +14,7 @@ from experiments import processes
 from experiments.command import DIVERGED, INTERRUPTED, OK, Command
 from gan.config import Config, determining, field_types, fingerprint, unread_rates, validate
 from gan.environment import cache_folder
+from gan.machine import keep_freed_memory
 from gan.presets import PRESETS
 from gan.progress import say
 
@@ -109,7 +110,7 @@ def train(
   command.add_config(defaults)
 
   def main():
-    use_compilation_cache()
+    prepare()
     config = command.config(defaults)
     validate(config)
     workdir = command.values.workdir or default_workdir(name, config)
@@ -139,6 +140,12 @@ def _train(config, workdir, values, typed, animate):
 def default_workdir(name: str, config: Config) -> str:
   """Returns runs/<name>/<loss>-<model>-<fingerprint>: another config gets another folder."""
   return f"runs/{name}/{config.loss}-{config.model}-{fingerprint(determining(config))[:6]}"
+
+
+def prepare() -> None:
+  """Readies the process for compiled programs: where they are kept, and what memory is."""
+  use_compilation_cache()
+  keep_freed_memory()
 
 
 def use_compilation_cache() -> None:

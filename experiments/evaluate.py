@@ -63,7 +63,7 @@ def _run(values) -> int:
 
   _check(values)
   outdir = writable_folder(values.outdir or values.workdir or ".")
-  common.use_compilation_cache()
+  common.prepare()
   subject = _of_run(values) if values.workdir else _of_sets(values)
   extractor = _extractor(subject, values)
   data = evaluate.make_data(subject.train, subject.held_out, extractor, subject.count, values.seed)

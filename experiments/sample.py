@@ -33,7 +33,7 @@ def _draw(flags) -> int:
     raise UserError(f"--seed={flags.seed} must be at least 0 and below 2^32")
   if not flags.workdir:
     raise UserError("--workdir is missing: name the run folder of a training command")
-  common.use_compilation_cache()
+  common.prepare()
   run = trained.load(flags.workdir)
   outdir = writable_folder(flags.outdir or pathlib.Path(flags.workdir) / "drawn")
   for name, picture in _pictures(run, jax.random.key(flags.seed), flags.seed):

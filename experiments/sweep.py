@@ -73,7 +73,7 @@ def _sweep(command, argv) -> int:
   workdir = values.workdir or f"runs/sweep-{values.experiment}"
   if not values.dry_run:
     writable_folder(workdir)
-  common.use_compilation_cache()
+  common.prepare()
   with _launcher(resources, values.ray_address) as fit:
     return _run(members, values, argv, together, resources, workdir, fit)
 

@@ -41,7 +41,7 @@ def _run(values) -> int:
   from gan import datasets
 
   _check_values(values)
-  common.use_compilation_cache()
+  common.prepare()
   train, test = (datasets.load(values.dataset, s, values.data_dir) for s in ("train", "test"))
   _check_images(train)
   _check_images(test)

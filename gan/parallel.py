@@ -16,25 +16,26 @@ from jax.sharding import AxisType, Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
 from gan.errors import UserError
+from gan.machine import compiled
 
 AXIS = "batch"
 
 
 def _one_device(run, devices):
   del devices
-  return jax.jit(run, donate_argnums=0)
+  return compiled(run, donate_argnums=0)
 
 
 def _jit(run, devices):
   """The compiler places the work: indices are split over devices, everything else is replicated."""
   whole, split = NamedSharding(_mesh(devices), P()), _split(devices)
-  compiled = jax.jit(
+  execute = compiled(
     run,
     in_shardings=(whole, whole, split, whole),
     out_shardings=(whole, whole),
     donate_argnums=0,
   )
-  return _split_indices(compiled, split)
+  return _split_indices(execute, split)
 
 
 def _shard_map(run, devices):
@@ -46,7 +47,7 @@ def _shard_map(run, devices):
     out_specs=(P(), P()),
     check_vma=False,
   )
-  return _split_indices(jax.jit(mapped, donate_argnums=0), _split(devices))
+  return _split_indices(compiled(mapped, donate_argnums=0), _split(devices))
 
 
 def _pmap(run, devices):
@@ -189,7 +190,7 @@ def make_members_run(step: Callable, devices: list) -> Callable:
     out_specs=(P(AXIS), P(AXIS)),
     check_vma=False,
   )
-  return jax.jit(mapped, donate_argnums=0)
+  return compiled(mapped, donate_argnums=0)
 
 
 def split_members(tree: Any, devices: list) -> Any:

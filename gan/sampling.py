@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from gan import pictures
+from gan.machine import compiled
 from gan.networks import Gan
 from gan.state import GanState
 
@@ -64,13 +65,17 @@ def _great_circle(first, last, share):
   return (jnp.sin((1 - share) * angle) * first + jnp.sin(share * angle) * last) / jnp.sin(angle)
 
 
-@functools.partial(jax.jit, static_argnums=0)
 def draw(gan: Gan, state: GanState, latents: Array, labels: Array | None) -> Array:
   """Returns images [N, ...] of the averaged generator, in inference mode."""
-  images, _ = gan.generator.apply(
-    state.ema_params, state.ema_model_state, latents, labels, train=False
-  )
-  return images
+  return _compiled_draw()(gan, state.ema_params, state.ema_model_state, latents, labels)
+
+
+@functools.cache
+def _compiled_draw():
+  def images(gan, params, model_state, latents, labels):
+    return gan.generator.apply(params, model_state, latents, labels, train=False)[0]
+
+  return compiled(images, static_argnums=0)
 
 
 def is_finite(state: GanState) -> bool:

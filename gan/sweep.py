@@ -31,6 +31,7 @@ from gan import datasets, environment, parallel
 from gan.config import Config, determining, fingerprint, weight_clip
 from gan.errors import UserError
 from gan.game import Batch
+from gan.machine import compiled
 from gan.progress import SweepProgress, say
 from gan.records import (
   CONFIG,
@@ -186,7 +187,7 @@ def _measure(config: Config, dataset: datasets.Dataset) -> Cost:
   state = jax.jit(setting.algorithm.init)(key)
   shape = (config.discriminator_steps, config.batch_size)
   batch = jax.tree.map(lambda array: np.resize(array, (*shape, *array.shape[1:])), setting.data)
-  step = jax.jit(setting.algorithm.step).lower(state, batch, key).compile()
+  step = compiled(setting.algorithm.step).lower(state, batch, key).compile()
   size = sum(leaf.nbytes for leaf in jax.tree.leaves(state))
   memory, analysis = step.memory_analysis(), step.cost_analysis() or {}
   needed = 2 * size + (memory.temp_size_in_bytes if memory else size)

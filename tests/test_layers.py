@@ -6,9 +6,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from jax import lax
+from flax import linen as nn
 from jax.test_util import check_grads
 
+from gan.models import patches
 from gan.models.layers import (
   ClassScore,
   Conv,
@@ -22,8 +23,11 @@ from gan.models.layers import (
   torch_uniform,
 )
 
-KERNELS_AND_STRIDES = [(4, 2), (3, 2), (5, 2), (2, 2), (3, 1), (4, 1), (4, 3)]
-SIDE, CHANNELS, FEATURES = 3, 2, 4  # of the small end of the transposed convolution
+KERNELS_AND_STRIDES = [(4, 2), (3, 2), (5, 2), (2, 2), (3, 1), (4, 1), (4, 3), (6, 3), (6, 2)]
+# Of the small end of the transposed convolution, and channels of both ends: one shape for each form
+# that `conv` and `conv_transpose` choose between.
+SHAPES = {"few channels": (3, 2, 4), "many channels": (7, 9, 8), "small images": (2, 9, 8)}
+shapes = pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
 
 
 @pytest.fixture
@@ -36,34 +40,32 @@ def normal(seed, *shape):
   return np.asarray(np.random.default_rng(seed).standard_normal(shape), jnp.zeros(()).dtype)
 
 
-def operands(kernel_size, stride):
-  """(x, w, y): small images [2, 3, 3, 4], a kernel, large images of the conv's input shape."""
-  x = normal(0, 2, SIDE, SIDE, FEATURES)
-  w = normal(1, kernel_size, kernel_size, CHANNELS, FEATURES)
-  return x, w, normal(2, 2, SIDE * stride, SIDE * stride, CHANNELS)
+def operands(shape, kernel_size, stride):
+  """(x, w, y): small images [2, p, p, f], a kernel, large images of the conv's input shape."""
+  side, channels, features = shape
+  x = normal(0, 2, side, side, features)
+  w = normal(1, kernel_size, kernel_size, channels, features) / kernel_size
+  return x, w, normal(2, 2, side * stride, side * stride, channels)
 
 
-def lax_conv_transpose(x, w, stride):
-  return lax.conv_transpose(
-    x,
-    w,
-    (stride, stride),
-    "SAME",
-    dimension_numbers=("NHWC", "HWIO", "NHWC"),
-    transpose_kernel=True,
+def flax_conv_transpose(x, w, stride):
+  size, _, channels, _ = w.shape
+  layer = nn.ConvTranspose(
+    channels, (size, size), (stride, stride), use_bias=False, transpose_kernel=True
   )
+  return layer.apply({"params": {"kernel": w}}, x)
 
 
-def lax_conv(y, w, stride):
-  return lax.conv_general_dilated(
-    y, w, (stride, stride), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC")
-  )
+def flax_conv(y, w, stride):
+  size, _, _, features = w.shape
+  layer = nn.Conv(features, (size, size), (stride, stride), use_bias=False)
+  return layer.apply({"params": {"kernel": w}}, y)
 
 
 # Ours, the plain form, and which of (x, w, y) are its input and what its output is weighed with.
 FORMS = {
-  "conv_transpose": (conv_transpose, lax_conv_transpose, lambda x, w, y: (x, w, y)),
-  "conv": (conv, lax_conv, lambda x, w, y: (y, w, x)),
+  "conv_transpose": (conv_transpose, flax_conv_transpose, lambda x, w, y: (x, w, y)),
+  "conv": (conv, flax_conv, lambda x, w, y: (y, w, x)),
 }
 both_forms = pytest.mark.parametrize(("ours", "plain", "order"), FORMS.values(), ids=FORMS)
 
@@ -71,26 +73,57 @@ both_forms = pytest.mark.parametrize(("ours", "plain", "order"), FORMS.values(),
 # Convolution and transposed convolution.
 
 
-@pytest.mark.parametrize(("kernel_size", "stride"), KERNELS_AND_STRIDES)
-def test_conv_transpose_is_that_of_lax(kernel_size, stride):
-  x, w, y = operands(kernel_size, stride)
-  outputs = conv_transpose(x, w, stride)
-  assert outputs.shape == y.shape
-  np.testing.assert_array_equal(outputs, lax_conv_transpose(x, w, stride))
+def test_shapes_reach_every_form(monkeypatch):
+  reached = []
+  for name in ("conv", "conv_transpose", "conv_transpose_to_blocks", "kernel_gradient"):
+    form = getattr(patches, name)
+    note = functools.partial(lambda name, form, *args: reached.append(name) or form(*args))
+    monkeypatch.setattr(patches, name, functools.partial(note, name, form))
+  for shape, expected in zip(
+    SHAPES.values(),
+    (["conv", "conv_transpose"], ["conv_transpose_to_blocks"], []),
+    strict=True,
+  ):
+    reached.clear()
+    x, w, y = operands(shape, 4, 2)
+    conv(y, w, 2), conv_transpose(x, w, 2)
+    assert reached == expected
 
 
+def test_another_backend_has_the_plain_forms(monkeypatch):
+  monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+  for form in ("conv", "conv_transpose", "conv_transpose_to_blocks", "kernel_gradient"):
+    monkeypatch.setattr(patches, form, None)
+  for shape in SHAPES.values():
+    x, w, y = operands(shape, 4, 2)
+    np.testing.assert_array_equal(conv(y, w, 2), flax_conv(y, w, 2))
+    np.testing.assert_array_equal(conv_transpose(x, w, 2), flax_conv_transpose(x, w, 2))
+
+
+@both_forms
+@shapes
 @pytest.mark.parametrize(("kernel_size", "stride"), KERNELS_AND_STRIDES)
-def test_conv_transpose_is_the_adjoint_of_conv(kernel_size, stride, x64):
-  x, w, y = operands(kernel_size, stride)
+def test_outputs_are_those_of_the_flax_layer(ours, plain, order, shape, kernel_size, stride):
+  inputs, kernel, _ = order(*operands(shape, kernel_size, stride))
+  outputs, expected = (form(inputs, kernel, stride) for form in (ours, plain))
+  assert outputs.shape == expected.shape
+  np.testing.assert_allclose(outputs, expected, rtol=1e-5, atol=1e-5)
+
+
+@shapes
+@pytest.mark.parametrize(("kernel_size", "stride"), KERNELS_AND_STRIDES)
+def test_conv_transpose_is_the_adjoint_of_conv(shape, kernel_size, stride, x64):
+  x, w, y = operands(shape, kernel_size, stride)
   left = jnp.vdot(conv(y, w, stride), x)
   right = jnp.vdot(y, conv_transpose(x, w, stride))
   np.testing.assert_allclose(left, right, rtol=1e-12)
 
 
 @both_forms
+@shapes
 @pytest.mark.parametrize(("kernel_size", "stride"), KERNELS_AND_STRIDES)
-def test_gradients_are_those_of_the_lax_form(ours, plain, order, kernel_size, stride, x64):
-  inputs, kernel, weights = order(*operands(kernel_size, stride))
+def test_gradients_are_those_of_the_flax_layer(ours, plain, order, shape, kernel_size, stride, x64):
+  inputs, kernel, weights = order(*operands(shape, kernel_size, stride))
 
   def value(form, inputs, kernel):
     # Not linear: cotangents depend on the point.
@@ -102,11 +135,12 @@ def test_gradients_are_those_of_the_lax_form(ours, plain, order, kernel_size, st
 
 
 @both_forms
+@shapes
 @pytest.mark.parametrize(("kernel_size", "stride"), [(4, 2), (3, 1)])
 def test_first_and_second_derivatives_match_finite_differences(
-  ours, plain, order, kernel_size, stride, x64
+  ours, plain, order, shape, kernel_size, stride, x64
 ):
-  inputs, kernel, _ = order(*operands(kernel_size, stride))
+  inputs, kernel, _ = order(*operands(shape, kernel_size, stride))
 
   def function(inputs, kernel):
     return jnp.tanh(ours(inputs, kernel, stride))
@@ -115,9 +149,12 @@ def test_first_and_second_derivatives_match_finite_differences(
 
 
 @both_forms
-@pytest.mark.parametrize(("kernel_size", "stride"), [(4, 2), (5, 2), (3, 1)])
-def test_second_derivatives_are_those_of_the_lax_form(ours, plain, order, kernel_size, stride, x64):
-  inputs, kernel, weights = order(*operands(kernel_size, stride))
+@shapes
+@pytest.mark.parametrize(("kernel_size", "stride"), [(4, 2), (5, 2), (3, 1), (6, 3)])
+def test_second_derivatives_are_those_of_the_flax_layer(
+  ours, plain, order, shape, kernel_size, stride, x64
+):
+  inputs, kernel, weights = order(*operands(shape, kernel_size, stride))
 
   def gradient_penalty(form, inputs, kernel):
     slope = jax.grad(lambda x: jnp.sum(jnp.sin(form(x, kernel, stride)) * weights))(inputs)

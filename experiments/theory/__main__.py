@@ -39,7 +39,7 @@ def main(argv=None):
 
 def _run(values) -> int:
   # Importing JAX only now keeps --help quick.
-  from experiments.common import use_compilation_cache
+  from experiments.common import prepare
   from experiments.theory import page
   from experiments.theory.case import Settings
   from experiments.theory.registry import CASES, every_case
@@ -50,7 +50,7 @@ def _run(values) -> int:
     raise UserError(f"--case={','.join(unknown)} is unknown: choose from all, {', '.join(CASES)}")
   if values.seeds is not None and values.seeds < 1:
     raise UserError(f"--seeds={values.seeds} must be above 0")
-  use_compilation_cache()
+  prepare()
   folder = writable_folder(values.outdir)
   settings = Settings(values.quick, values.seeds, values.data_dir, values.workdir, folder)
   outcomes = [perform(name, CASES[name], settings, folder) for name in names]

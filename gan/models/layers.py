@@ -4,6 +4,7 @@ Images are NHWC. "SAME" padding: a stride of s divides or multiplies each side e
 """
 
 import functools
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -14,7 +15,16 @@ from jax import lax
 from jax.extend.random import threefry_2x32
 from jaxtyping import Array, Float, Int
 
+from gan.models import patches
+
 _DIMENSIONS = ("NHWC", "HWIO", "NHWC")
+
+
+# XLA's CPU backend is slow at convolutions of so few channels, and at wide transposed ones unless
+# they are written as convolutions to blocks. docs/performance.md has the times.
+FEW_CHANNELS = 8
+# The work that blocks of padding may add: inputs of 7 x 7 and a kernel of 2 x 2 blocks, 64 for 49.
+MOST_ADDED_WORK = 4 / 3
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
@@ -22,9 +32,9 @@ def conv(
   images: Float[Array, "b h w c"], kernel: Float[Array, "k k c f"], stride: int
 ) -> Float[Array, "b p q f"]:
   """Strided convolution: size h becomes h / stride."""
-  return lax.conv_general_dilated(
-    images, kernel, (stride, stride), "SAME", dimension_numbers=_DIMENSIONS
-  )
+  if _few_channels(images.shape[1:3], kernel, stride):
+    return patches.conv(images, kernel, stride)
+  return _plain_conv(images, kernel, stride)
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
@@ -38,6 +48,11 @@ def conv_transpose(
     kernel: [k, k, c, f], the kernel of the convolution that this is the adjoint of.
     stride: the factor by which each side grows.
   """
+  sides = [side * stride for side in inputs.shape[1:3]]
+  if _few_channels(sides, kernel, stride):
+    return patches.conv_transpose(inputs, kernel, stride)
+  if _blocks_pay(sides, kernel, stride):
+    return patches.conv_transpose_to_blocks(inputs, kernel, stride)
   return lax.conv_transpose(
     inputs,
     kernel,
@@ -57,15 +72,33 @@ def conv_transpose(
 
 def _kernel_gradient(images, cotangent, kernel, stride):
   """The gradient of <cotangent, conv(images, kernel)> in the kernel, at any kernel of its shape."""
-  plain = functools.partial(
-    lax.conv_general_dilated,
-    images,
-    window_strides=(stride, stride),
-    padding="SAME",
-    dimension_numbers=_DIMENSIONS,
-  )
+  if _few_channels(images.shape[1:3], kernel, stride):
+    return patches.kernel_gradient(images, cotangent, kernel, stride)
+  plain = functools.partial(_plain_conv, images, stride=stride)
   (gradient,) = jax.linear_transpose(plain, kernel)(cotangent)
   return gradient
+
+
+def _plain_conv(images, kernel, stride):
+  return lax.conv_general_dilated(
+    images, kernel, (stride, stride), "SAME", dimension_numbers=_DIMENSIONS
+  )
+
+
+def _in_blocks(sides, kernel, stride):
+  """Whether windows are made of whole blocks, and the backend is the one that gains by it."""
+  whole = all(length % stride == 0 for length in (len(kernel), *sides))
+  return whole and jax.default_backend() == "cpu"
+
+
+def _few_channels(sides, kernel, stride):
+  return kernel.shape[2] < FEW_CHANNELS and _in_blocks(sides, kernel, stride)
+
+
+def _blocks_pay(sides, kernel, stride):
+  rim = len(kernel) // stride - 1
+  added = math.prod(1 + rim * stride / side for side in sides)
+  return stride > 1 and added <= MOST_ADDED_WORK and _in_blocks(sides, kernel, stride)
 
 
 def _conv_forward(images, kernel, stride):

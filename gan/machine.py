@@ -1,0 +1,53 @@
+"""What the machine at hand is told, so that compiled programs run fast on it.
+
+Each choice here was measured; docs/performance.md has the numbers.
+"""
+
+import ctypes
+import functools
+from collections.abc import Callable
+
+import jax
+
+# On the CPU XLA has two libraries for convolutions and products. In a training step Eigen's
+# convolutions are faster than YNNPACK's, YNNPACK's products and sums than those of the others.
+CPU_OPTIONS = {
+  "xla_cpu_experimental_ynn_fusion_type": (
+    "LIBRARY_FUSION_TYPE_INDIVIDUAL_DOT,LIBRARY_FUSION_TYPE_REDUCE"
+  )
+}
+# Parameters of glibc's mallopt, from malloc.h.
+_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
+
+
+def compiled(function: Callable, **options) -> Callable:
+  """Returns `jax.jit(function, **options)`, compiled by the libraries that are fastest here."""
+  return jax.jit(function, compiler_options=compiler_options(jax.default_backend()), **options)
+
+
+@functools.cache
+def compiler_options(backend: str) -> dict[str, str]:
+  """Returns XLA's options for a backend; none where the installed XLA does not know them.
+
+  Args:
+    backend: "cpu", "gpu" or "tpu".
+  """
+  if backend != "cpu":
+    return {}
+  try:
+    jax.jit(lambda x: x, compiler_options=CPU_OPTIONS).lower(0.0).compile()
+  except jax.errors.JaxRuntimeError:
+    return {}
+  return CPU_OPTIONS
+
+
+def keep_freed_memory() -> None:
+  """Makes malloc keep what a step frees for the next one, where the C library is glibc.
+
+  XLA allocates the activations of a step anew in each call. By default glibc gives blocks of that
+  size back to the system at once, and the next step waits for every page of them again.
+  """
+  mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+  if mallopt is not None:
+    mallopt(_MMAP_THRESHOLD, 2**30)
+    mallopt(_TRIM_THRESHOLD, 2**31 - 1)
