@@ -1,114 +1,110 @@
-"""Times a training step of ours beside the same network in PyTorch (eager), pair by pair.
+"""Times our work beside PyTorch's, side by side on this machine, and draws both.
 
   pip install -e '.[bench]'
   python -m experiments.benchmark --peer=torch
 
-Both run in processes of their own and take turns, so that neither disturbs the other and a change
-of the machine's speed meets both. A ratio is our step time over the peer's: below 1 we are faster.
+The same networks, batches, updates and precision on both sides, with equally many parameters, each
+side in a process of its own. They take turns, so that neither disturbs the other and a change of
+the machine's speed meets both. PyTorch takes part in the quickest of its forms: eager, channels
+last, or torch.compile upon the quicker of these, tried for each case. A ratio is PyTorch's time
+over ours: above 1 we are faster. Beside it stand the share of the rate of matrix products that was
+measured between the turns (the better library's; only the products and convolutions that the
+mathematics needs are counted), and the peak memory of each process.
+
+  python -m experiments.benchmark --cases=dcgan-28-r1 --forms=eager,channels_last --pairs=3
+
+times one case, quickly. A case is MODEL-SIZE-PENALTY-kN-bN-TASK, with what is left out plain;
+MODEL is mlp, dcgan or infogan, TASK sampling, evaluation, metrics or start. Groups of cases are
+steps, sampling, evaluation, k, batch, pixels, members, start and accelerator. Where JAX and PyTorch
+see a GPU, both work there, and torch.compile records CUDA graphs.
 
   python -m experiments.benchmark --sweeps=ring_small,ring_large,mlp,dcgan
 
 times whole sweeps beside their members as single commands, one after the other, and needs no
 PyTorch. Here a ratio is the time of the single commands over that of the sweep: above 1 the sweep
-is faster. Give --peer as well for both comparisons.
+is faster. Give --peer or --cases as well for both comparisons.
+
+benchmark.json holds every turn, table.md the table, ratios.png and growth.png the pictures.
 """
 
 import importlib.util
-import statistics
-import subprocess
+import json
+import shlex
 import sys
 
 from absl import flags
 
-from experiments.benchmark import sweeps
-from experiments.benchmark.cases import CASES
+from experiments.benchmark import cases, compare, device, figures, results, sweeps
 from experiments.command import OK, Command
 from gan.errors import UserError
-
-
-class Worker:
-  """A process that makes steps when it is told to."""
-
-  def __init__(self, module: str, case: str, batch_size: int):
-    command = [sys.executable, "-m", f"experiments.benchmark.{module}", case, str(batch_size)]
-    self._process = subprocess.Popen(
-      command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
-    self.parameters = self._answer()
-
-  def milliseconds(self, steps: int) -> float:
-    """Returns the time of a step, over `steps` of them."""
-    try:
-      self._process.stdin.write(f"{steps}\n")
-      self._process.stdin.flush()
-    except BrokenPipeError:
-      pass  # The worker has ended; reading says so.
-    return float(self._answer())
-
-  def close(self) -> None:
-    self._process.stdin.close()
-    self._process.wait()
-
-  def _answer(self):
-    line = self._process.stdout.readline()
-    if not line:
-      raise UserError(f"a worker ended with exit code {self._process.wait()}; see above")
-    return line.strip()
+from gan.records import writable_folder
 
 
 def main(argv=None):
   command = Command(__doc__)
-  command.add(str, "peer", "torch", "what to compare with", "benchmark", ["torch"])
-  command.add(str, "cases", ",".join(CASES), "which networks, by commas", "benchmark")
-  command.add(int, "batch_size", 128, "real examples in an update", "benchmark")
-  command.add(int, "pairs", 7, "how often each takes its turn", "benchmark")
-  command.add(int, "steps", 20, "steps in a turn", "benchmark")
+  command.add(str, "peer", "torch", "what to compare with", "benchmark", ["torch", "none"])
+  command.add(str, "cases", None, "cases and groups, by commas (default: all)", "benchmark")
+  forms = ",".join(compare.FORMS)
+  command.add(str, "forms", forms, "forms of PyTorch to try, by commas", "benchmark")
+  command.add(int, "pairs", 5, "turns of each side", "benchmark")
+  command.add(float, "seconds", 0.5, "that a turn lasts at least", "benchmark")
   choices = ",".join(sweeps.SWEEP_CASES)
   command.add(str, "sweeps", "", f"sweeps to time, by commas, of {choices}", "sweeps")
   command.add(int, "sweep_steps", 500, "steps of every run", "sweeps")
   command.add(int, "sweep_singles", 4, "single commands to time; the rest are scaled", "sweeps")
-  return command.run(lambda: _benchmark(command.values), argv)
+  command.add(str, "outdir", "runs/benchmark", "where the results go", "output")
+  typed = ["python", "-m", "experiments.benchmark", *(argv or sys.argv)[1:]]
+  return command.run(lambda: _benchmark(command.values, shlex.join(typed)), argv)
 
 
-def _benchmark(values: flags.FlagValues) -> int:
-  for name in ("batch_size", "pairs", "steps", "sweep_steps", "sweep_singles"):
-    if values[name].value < 1:
+def _benchmark(values: flags.FlagValues, typed: str) -> int:
+  for name in ("pairs", "seconds", "sweep_steps", "sweep_singles"):
+    if values[name].value <= 0:
       raise UserError(f"--{name}={values[name].value} must be above 0")
   chosen = sweeps.chosen_cases(values.sweeps)
-  if values["peer"].present or not chosen:
-    _compare(values)
+  folder = writable_folder(values.outdir)
+  environment = device.describe()
+  report = {"format": results.FORMAT, "command": typed, "environment": environment}
+  report |= {"cases": [], "sweeps": []}
+  write = lambda: _write(report, folder)  # noqa: E731
+  if values["peer"].present or values["cases"].present or not chosen:
+    _compare(_plan(values, device.kind(environment)), values.cases, report["cases"], write)
   if chosen:
-    sweeps.compare(chosen, values.sweep_steps, values.sweep_singles)
+    report["sweeps"] = sweeps.compare(chosen, values.sweep_steps, values.sweep_singles)
+  _finish(report, folder)
   return OK
 
 
-def _compare(values):
-  if importlib.util.find_spec("torch") is None:
-    raise UserError("PyTorch is not installed: pip install -e '.[bench]'")
-  for name in values.cases.split(","):
-    if name not in CASES:
-      raise UserError(f"--cases={name} is unknown: choose from {', '.join(CASES)}")
-    _compare_case(name, values)
+def _plan(values, kind) -> compare.Plan:
+  forms = tuple(values.forms.split(","))
+  for form in forms:
+    if form not in compare.FORMS:
+      raise UserError(f"--forms={form} is unknown: choose from {', '.join(compare.FORMS)}")
+  peer = values.peer == "torch"
+  if peer and importlib.util.find_spec("torch") is None:
+    raise UserError("PyTorch is not installed: pip install -e '.[bench]', or --peer=none")
+  return compare.Plan(kind, peer, forms, values.pairs, values.seconds)
 
 
-def _compare_case(name, values):
-  ours, peer = (Worker(module, name, values.batch_size) for module in ("ours", "torch_peer"))
-  if ours.parameters != peer.parameters:
-    raise UserError(f"{name}: {ours.parameters} parameters here, {peer.parameters} in the peer")
-  print(f"{name}, batch {values.batch_size}, parameters of G and D: {ours.parameters}")
-  ratios = []
-  for pair in range(values.pairs):
-    times = ours.milliseconds(values.steps), peer.milliseconds(values.steps)
-    ratios.append(times[0] / times[1])
-    print(
-      f"  pair {pair + 1}: ours {times[0]:.1f} ms, torch {times[1]:.1f} ms, ratio {ratios[-1]:.2f}"
-    )
-  low, high = min(ratios), max(ratios)
-  print(
-    f"  median ratio {statistics.median(ratios):.2f} (from {low:.2f} to {high:.2f})", flush=True
-  )
-  for worker in (ours, peer):
-    worker.close()
+def _compare(plan, names, records, write):
+  for case in cases.chosen(names or cases.default_groups(plan.device)):
+    records.append(compare.run(case, plan))
+    print(results.line(records[-1]), flush=True)
+    write()
+
+
+def _write(report, folder):
+  (folder / "benchmark.json").write_text(json.dumps(report, indent=1) + "\n")
+
+
+def _finish(report, folder):
+  _write(report, folder)
+  if report["cases"]:
+    text = results.table(report["cases"])
+    (folder / "table.md").write_text(text + "\n")
+    print(f"\n{text}")
+    figures.save(report["cases"], folder)
+  print(f"\n{folder / 'benchmark.json'}")
 
 
 if __name__ == "__main__":

@@ -1,38 +1,164 @@
-"""A worker that makes our training steps."""
+"""A worker that does a case with this library: `python -m experiments.benchmark.ours CASE`."""
 
 import sys
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
-from experiments.benchmark.cases import CASES, LATENT_DIM, serve
-from gan import parallel
-from gan.config import Config, DataInfo, build
+from experiments.benchmark import cases, worker
+from experiments.benchmark.cases import CPU, Case
+from experiments.common import use_compilation_cache
+from gan import evaluate, features, parallel, sampling
+from gan.config import PRECISIONS, Config, DataInfo, build
 from gan.datafeed import batch_indices
+from gan.datasets import Dataset
 from gan.game import Batch
+from gan.metrics.frechet import frechet_distance
+
+SIDES = {"cpu": 2048, "gpu": 8192}  # of the matrices whose product is timed
 
 
 def main():
-  case, batch_size = sys.argv[1], int(sys.argv[2])
-  config = Config(model=CASES[case], latent_dim=LATENT_DIM, batch_size=batch_size, ema_decay=0.0)
-  algorithm = build(config, DataInfo((28, 28, 1), 0, 10 * batch_size, pixel_mean=None))
-  run = parallel.make_run(algorithm.step, "none", jax.local_devices())
+  use_compilation_cache()
+  case = cases.parse(sys.argv[1])
+  worker.serve(make_work(case))
+
+
+def make_work(case: Case) -> worker.Work:
+  """Returns what a worker can do for a case."""
+  config = make_config(case)
+  info = DataInfo(case.image_shape, 0, 10 * case.batch_size, pixel_mean=None)
+  algorithm = build(config, info)
   key = jax.random.key(0)
-  data = Batch(jax.random.bits(key, (10 * batch_size, 28, 28, 1), jnp.uint8), None)
   state = jax.jit(algorithm.init)(key)
   players = state.generator.params, state.discriminator.params
-  counts = tuple(sum(leaf.size for leaf in jax.tree.leaves(params)) for params in players)
-  done = 0
+  counts = [sum(leaf.size for leaf in jax.tree.leaves(params)) for params in players]
+  run = _TASKS["members" if case.members else case.task](case, algorithm, state, key)
+  about = {"version": jax.__version__, "devices": [str(device) for device in jax.devices()]}
+  return worker.Work(counts, run, lambda: _rate(case), _peak_memory, about)
 
-  def steps(count):
+
+def make_config(case: Case) -> Config:
+  """Returns the config of a case."""
+  penalised = {"penalty_weight": cases.PENALTY_WEIGHT} if case.penalty != "none" else {}
+  return Config(
+    model=case.model,
+    latent_dim=cases.LATENT_DIM,
+    loss=case.loss,
+    penalty=case.penalty,
+    discriminator_steps=case.discriminator_steps,
+    batch_size=case.batch_size,
+    precision=case.precision,
+    generator_learning_rate=cases.LEARNING_RATE,
+    discriminator_learning_rate=cases.LEARNING_RATE,
+    b1=cases.B1,
+    b2=cases.B2,
+    ema_decay=0.0,
+    **penalised,
+  )
+
+
+def _training(case, algorithm, state, key):
+  way = parallel.make_run(algorithm.step, "none", jax.local_devices())
+  data, done = _data(case, key), 0
+
+  def run(count):
     nonlocal state, done
     for step in range(done, done + count):
-      indices = batch_indices(0, 10 * batch_size, step, 1, 1, batch_size)
-      state, _ = run(state, data, indices, key)
+      state, _ = way(state, data, _indices(case, step), key)
     done += count
     jax.block_until_ready(state)
 
-  serve(counts, steps)
+  return run
+
+
+def _data(case, key):
+  return Batch(jax.random.bits(key, (10 * case.batch_size, *case.image_shape), jnp.uint8), None)
+
+
+def _indices(case, step):
+  updates, size = case.discriminator_steps, case.batch_size
+  return batch_indices(0, 10 * size, step, 1, updates, size)
+
+
+def _members(case, algorithm, state, key):
+  del state
+  devices = jax.local_devices()[:1]
+  keys = parallel.split_members(jax.random.split(key, case.members), devices)
+  states = parallel.split_members(jax.jit(jax.vmap(algorithm.init))(keys), devices)
+  way, data, done = parallel.make_members_run(algorithm.step, devices), _data(case, key), 0
+
+  def run(count):
+    nonlocal states, done
+    for step in range(done, done + count):
+      indices = np.stack([_indices(case, step)] * case.members)
+      states, _ = way(states, data, indices, keys)
+    done += count
+    jax.block_until_ready(states)
+
+  return run
+
+
+def _sampling(case, algorithm, state, key):
+  del case
+
+  def run(count):
+    sampling.samples(algorithm.gan, state, key, count * cases.SAMPLING_BATCH, None)
+
+  return run
+
+
+def _evaluation(case, algorithm, state, key):
+  extractor = features.load("mnist")
+  reference = extractor.extract(_noise(case)).features
+
+  def run(count):
+    for _ in range(count):
+      fake = sampling.samples(algorithm.gan, state, key, cases.EVALUATED, None)
+      frechet_distance(reference, extractor.extract(fake).features)
+
+  return run
+
+
+def _metrics(case, algorithm, state, key):
+  data = Dataset("mnist", _noise(case), None, 0, "noise")
+  evaluator, notice = evaluate.make_evaluator(data, "train", cases.EVALUATED, seed=0)
+  assert evaluator is not None, notice
+
+  def run(count):
+    for _ in range(count):
+      evaluator(sampling.samples(algorithm.gan, state, key, cases.EVALUATED, None))
+
+  return run
+
+
+def _noise(case):
+  shape = (cases.EVALUATED, *case.image_shape)
+  return np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+
+
+_TASKS = {
+  "step": _training,
+  "start": _training,
+  "members": _members,
+  "sampling": _sampling,
+  "evaluation": _evaluation,
+  "metrics": _metrics,
+}
+
+
+def _rate(case):
+  side = SIDES[jax.default_backend()]
+  matrix = jax.random.normal(jax.random.key(0), (side, side), PRECISIONS[case.precision])
+  product = jax.jit(jnp.matmul)
+  return worker.product_rate(lambda: product(matrix, matrix).block_until_ready(), side)
+
+
+def _peak_memory():
+  if jax.default_backend() == CPU:
+    return worker.resident_mib()
+  return jax.local_devices()[0].memory_stats()["peak_bytes_in_use"] / worker.MIB
 
 
 if __name__ == "__main__":

@@ -1,83 +1,341 @@
-"""A worker that makes the same training steps in PyTorch, eager, for comparison only."""
+"""A worker that does a case with PyTorch: `python -m experiments.benchmark.torch_peer CASE FORM`.
 
+The same algorithm with the same counts: k updates of D on data and on fresh samples in calls of
+their own, one update of G; D's training mode for logits, running statistics for the penalty's
+score. Where D treats both alike, as `dcgan` does, R1 takes the gradient of the logits that the loss
+has. Running variances are unbiased here, and move in the update of the other player too.
+"""
+
+import contextlib
+import os
 import sys
+import time
+from collections.abc import Callable
+from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import nn
 from torch.nn.functional import softplus
 
-from experiments.benchmark.cases import CASES, LATENT_DIM, serve
+from experiments.benchmark import cases, worker
+from experiments.benchmark.cases import GPU, Case
+from experiments.benchmark.torch_networks import Classifier, build, in_order, scorer
+
+SIDES = {"cpu": 2048, "cuda": 8192}  # of the matrices whose product is timed
+PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+OPTIMIZER_TRIALS = 10
 
 
-def mlp():
-  """256-512-1024 against 1024-512-256, LeakyReLU .2, dropout .3 in D."""
-  generator, discriminator = [], []
-  for n, m in ((LATENT_DIM, 256), (256, 512), (512, 1024)):
-    generator += [nn.Linear(n, m), nn.LeakyReLU(0.2)]
-  for n, m in ((784, 1024), (1024, 512), (512, 256)):
-    discriminator += [nn.Linear(n, m), nn.LeakyReLU(0.2), nn.Dropout(0.3)]
-  return (
-    nn.Sequential(*generator, nn.Linear(1024, 784), nn.Tanh(), nn.Unflatten(1, (1, 28, 28))),
-    nn.Sequential(nn.Flatten(), *discriminator, nn.Linear(256, 1)),
-  )
+class Form(NamedTuple):
+  """How PyTorch does a case: eager or compiled, and the layout of images in memory."""
+
+  compiled: bool
+  layout: torch.memory_format
+
+  def compile(self, function: Callable, device: str) -> Callable:
+    """Compiles a function where the form says so; on a GPU into CUDA graphs."""
+    mode = "reduce-overhead" if device == "cuda" else "default"
+    return torch.compile(function, mode=mode) if self.compiled else function
 
 
-def dcgan():
-  """128-64 transposed convolutions against 64-128 convolutions, batch normalisation in G."""
-  generator = nn.Sequential(
-    nn.Linear(LATENT_DIM, 49 * 128, bias=False),
-    nn.Unflatten(1, (128, 7, 7)),
-    nn.BatchNorm2d(128),
-    nn.ReLU(),
-    nn.ConvTranspose2d(128, 64, 4, 2, 1, bias=False),
-    nn.BatchNorm2d(64),
-    nn.ReLU(),
-    nn.ConvTranspose2d(64, 1, 4, 2, 1),
-    nn.Tanh(),
-  )
-  discriminator = nn.Sequential(
-    nn.Conv2d(1, 64, 4, 2, 1),
-    nn.LeakyReLU(0.2),
-    nn.Conv2d(64, 128, 4, 2, 1),
-    nn.LeakyReLU(0.2),
-    nn.Flatten(),
-    nn.Linear(49 * 128, 1),
-  )
-  return generator, discriminator
+FORMS = {
+  "eager": Form(False, torch.contiguous_format),
+  "channels_last": Form(False, torch.channels_last),
+  "compile": Form(True, torch.contiguous_format),
+  "compile_channels_last": Form(True, torch.channels_last),
+}
 
 
-NETWORKS = {"mlp": mlp, "dcgan": dcgan}
+class Players(NamedTuple):
+  """Networks, their parameters, and D in inference mode with the same weights."""
+
+  generator: nn.Module
+  discriminator: nn.Module
+  scorer: nn.Module
+
+  @property
+  def parameters(self) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
+    return list(self.generator.parameters()), list(self.discriminator.parameters())
 
 
 def main():
-  case, batch_size = sys.argv[1], int(sys.argv[2])
-  generator, discriminator = NETWORKS[CASES[case]]()
-  players = generator, discriminator
-  optimizers = [torch.optim.Adam(net.parameters(), 2e-4, betas=(0.5, 0.999)) for net in players]
-  data = torch.randint(0, 256, (10 * batch_size, 1, 28, 28), dtype=torch.uint8)
+  name, form, kind = sys.argv[1:]
+  torch.set_num_threads(
+    len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+  )
+  # A gradient within a compiled function: penalties need the gradient of one.
+  torch._dynamo.config.trace_autograd_ops = True
+  device = "cuda" if kind == GPU else "cpu"
+  if device == "cuda":
+    torch.set_float32_matmul_precision("high")  # TF32, as XLA does by default
+  worker.serve(make_work(cases.parse(name), FORMS[form], device))
+
+
+def make_work(case: Case, form: Form, device: str) -> worker.Work:
+  """Returns what a worker can do for a case."""
+  players = make_players(case, form, device)
+  counts = [sum(p.numel() for p in params) for params in players.parameters]
+  run, about = _TASKS[case.task](case, players, form, device)
+  about |= {"version": torch.__version__, "threads": torch.get_num_threads()}
+  if device == "cuda":
+    run = _synchronised(run)
+  return worker.Work(counts, run, lambda: _rate(case, device), lambda: _memory(device), about)
+
+
+def make_players(case: Case, form: Form, device: str) -> Players:
+  """Returns the networks in the layout of the form."""
+  generator, discriminator = (
+    network.to(device, memory_format=form.layout) for network in build(case)
+  )
+  return Players(generator, discriminator, scorer(discriminator))
+
+
+# What the players minimise.
+
+LOSSES = {
+  "nonsat": (lambda real, fake: softplus(-real) + softplus(fake), lambda fake: softplus(-fake)),
+  "wgan": (lambda real, fake: fake - real, lambda fake: -fake),
+}
+
+
+def discriminator_loss(
+  case: Case, players: Players, real: torch.Tensor, fake: torch.Tensor, share: torch.Tensor
+) -> torch.Tensor:
+  """Returns D's loss on images [B, C, H, W]; share [B, 1, 1, 1] is of real ones in between."""
+  if case.penalty == "r1":
+    real = real.detach().requires_grad_()
+  real_logits, fake_logits = players.discriminator(real), players.discriminator(fake)
+  loss = LOSSES[case.loss][0](real_logits, fake_logits).mean()
+  if case.penalty == "none":
+    return loss
+  if case.penalty == "r1":
+    alike = case.model == "dcgan"  # neither dropout nor batch statistics in D
+    scores = real_logits if alike else players.scorer(real)
+    penalty = _squared_norm(scores, real) / 2
+  else:
+    points = torch.lerp(fake, real, share).requires_grad_()
+    penalty = ((_squared_norm(players.scorer(points), points) + 1e-12).sqrt() - 1).square()
+  return loss + cases.PENALTY_WEIGHT * penalty.mean()
+
+
+def _squared_norm(scores, images):
+  """[B], of the gradient of each example's score, itself differentiable."""
+  (gradients,) = torch.autograd.grad(scores.sum(), images, create_graph=True)
+  return gradients.square().sum((1, 2, 3))
+
+
+def make_gradients(case: Case, players: Players, device: str) -> tuple[Callable, Callable]:
+  """Returns `(real, latents, share) -> gradients of D` and `latents -> gradients of G`."""
+  generator_params, discriminator_params = players.parameters
+  precision = _precision(case, device)
+
+  def of_discriminator(real, latents, share):
+    with precision():
+      with torch.no_grad():
+        fake = players.generator(latents)
+      loss = discriminator_loss(case, players, real, fake, share)
+    return torch.autograd.grad(loss, discriminator_params)
+
+  def of_generator(latents):
+    with precision():
+      logits = players.discriminator(players.generator(latents))
+      loss = LOSSES[case.loss][1](logits).mean()
+    return torch.autograd.grad(loss, generator_params)
+
+  return of_discriminator, of_generator
+
+
+def _precision(case, device):
+  if case.precision == "float32":
+    return contextlib.nullcontext
+  return lambda: torch.autocast(device, PRECISIONS[case.precision])
+
+
+def image_range(case: Case) -> tuple[float, float]:
+  """Returns the range of the pixels that the generator makes."""
+  return (0.0, 1.0) if case.model == "infogan" else (-1.0, 1.0)
+
+
+# The tasks: each returns `run(count)` and what goes with the results.
+
+
+def _training(case, players, form, device):
+  of_discriminator, of_generator = (
+    form.compile(gradients, device) for gradients in make_gradients(case, players, device)
+  )
+  generator_params, discriminator_params = players.parameters
+  generator_adam, kind = fastest_adam(generator_params)
+  discriminator_adam, _ = fastest_adam(discriminator_params)
+  size, (low, high) = case.batch_size, image_range(case)
+  data = torch.randint(0, 256, (10 * size, *_shape(case)), dtype=torch.uint8, device=device)
+  data = data.contiguous(memory_format=form.layout)
+  latents = lambda: torch.randn(size, cases.LATENT_DIM, device=device)  # noqa: E731
 
   def step():
-    real = data[torch.randint(len(data), (batch_size,))].float() / 127.5 - 1
-    with torch.no_grad():
-      fake = generator(torch.randn(batch_size, LATENT_DIM))
-    loss = (softplus(-discriminator(real)) + softplus(discriminator(fake))).mean()
-    optimizers[1].zero_grad()
-    loss.backward()
-    optimizers[1].step()
-    # D's parameters need no gradient while G learns: ours computes none either.
-    discriminator.requires_grad_(False)
-    loss = softplus(-discriminator(generator(torch.randn(batch_size, LATENT_DIM)))).mean()
-    optimizers[0].zero_grad()
-    loss.backward()
-    optimizers[0].step()
-    discriminator.requires_grad_(True)
+    for _ in range(case.discriminator_steps):
+      real = data[torch.randint(len(data), (size,), device=device)].float()
+      real = real * ((high - low) / 255) + low
+      share = torch.rand(size, 1, 1, 1, device=device)
+      _apply(discriminator_adam, discriminator_params, of_discriminator(real, latents(), share))
+    _apply(generator_adam, generator_params, of_generator(latents()))
 
-  def steps(count):
+  return _repeated(step), {"optimizer": f"Adam, {kind}"}
+
+
+def _shape(case):
+  height, width, channels = case.image_shape
+  return channels, height, width
+
+
+def _repeated(once):
+  def run(count):
     for _ in range(count):
-      step()
+      once()
 
-  counts = tuple(sum(p.numel() for p in net.parameters()) for net in players)
-  serve(counts, steps)
+  return run
+
+
+def _apply(optimizer, params, gradients):
+  for param, gradient in zip(params, gradients, strict=True):
+    param.grad = gradient
+  optimizer.step()
+
+
+def fastest_adam(params: list[nn.Parameter]) -> tuple[torch.optim.Optimizer, str]:
+  """Returns Adam on the parameters in its quickest implementation, and its name."""
+  seconds = {kind: _adam_seconds(params, kind) for kind in ("foreach", "fused")}
+  kind = min(seconds, key=seconds.get)
+  return _adam(params, kind), kind
+
+
+def _adam(params, kind):
+  return torch.optim.Adam(params, cases.LEARNING_RATE, (cases.B1, cases.B2), **{kind: True})
+
+
+def _adam_seconds(params, kind):
+  """Seconds of some updates of copies."""
+  copies = [param.detach().clone().requires_grad_() for param in params]
+  optimizer, gradients = _adam(copies, kind), [torch.randn_like(copy) for copy in copies]
+  _apply(optimizer, copies, gradients)
+  began = time.perf_counter()
+  for _ in range(OPTIMIZER_TRIALS):
+    _apply(optimizer, copies, gradients)
+  if params[0].is_cuda:
+    torch.cuda.synchronize()
+  return time.perf_counter() - began
+
+
+def _sampling(case, players, form, device):
+  draw = _drawing(case, players, form, device)
+  return _repeated(draw), {}
+
+
+def _drawing(case, players, form, device):
+  """`() -> [500, H, W, C]` uint8 images in NumPy."""
+  generator = form.compile(players.generator.eval(), device)
+  low, high = image_range(case)
+  precision = _precision(case, device)
+
+  @torch.inference_mode()
+  def draw():
+    with precision():
+      images = generator(torch.randn(cases.SAMPLING_BATCH, cases.LATENT_DIM, device=device))
+    pixels = ((images.float() - low) * (255 / (high - low))).round().clamp(0, 255)
+    return pixels.to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()
+
+  return draw
+
+
+def _evaluation(case, players, form, device):
+  draw = _drawing(case, players, form, device)
+  extract = make_extractor(form, device)
+  shape = cases.EVALUATED, *case.image_shape
+  reference = extract(np.random.default_rng(0).integers(0, 256, shape, np.uint8))
+
+  def evaluate():
+    fake = [draw() for _ in range(cases.EVALUATED // cases.SAMPLING_BATCH)]
+    frechet_distance(reference, extract(np.concatenate(fake)))
+
+  return _repeated(evaluate), {}
+
+
+def make_extractor(form: Form, device: str) -> Callable[[np.ndarray], torch.Tensor]:
+  """Returns `images [N, H, W, C] uint8 -> features [N, 64]` float64, by the shipped weights."""
+  classifier = Classifier()
+  load(classifier, _shipped_weights(), (7, 7, 64))
+  classifier = form.compile(classifier.to(device, memory_format=form.layout).eval(), device)
+
+  @torch.inference_mode()
+  def extract(images):
+    batches = torch.from_numpy(images).permute(0, 3, 1, 2).split(cases.SAMPLING_BATCH)
+    scaled = (batch.to(device).float() / 127.5 - 1 for batch in batches)
+    return torch.cat([classifier(batch).double() for batch in scaled])
+
+  return extract
+
+
+def _shipped_weights():
+  """The file of `gan.features`, read without JAX, as nested dicts."""
+  import gan
+
+  path = os.path.join(os.path.dirname(gan.__file__), "extractors", "mnist.npz")
+  params = {}
+  with np.load(path) as archive:
+    for name in archive.files:
+      *layers, leaf = name.split("/")
+      node = params
+      for layer in layers:
+        node = node.setdefault(layer, {})
+      node[leaf] = archive[name]
+  return params
+
+
+def load(network: nn.Module, params: dict, flattened: tuple[int, int, int] | None) -> None:
+  """Gives a network our weights; see `torch_networks.in_order`."""
+  arrays = in_order(network, params, flattened)
+  with torch.no_grad():
+    for parameter, array in zip(network.parameters(), arrays, strict=True):
+      parameter.copy_(torch.from_numpy(np.array(array, np.float32)))
+
+
+def frechet_distance(real: torch.Tensor, fake: torch.Tensor) -> float:
+  """Returns the squared Frechet distance, the root's trace by eigenvalues of the product."""
+  (mean1, cov1), (mean2, cov2) = ((f.mean(0), torch.cov(f.T)) for f in (real, fake))
+  root = torch.linalg.eigvals(cov1 @ cov2).sqrt().real.sum()
+  return float((mean1 - mean2).square().sum() + cov1.trace() + cov2.trace() - 2 * root)
+
+
+_TASKS = {"step": _training, "start": _training, "sampling": _sampling, "evaluation": _evaluation}
+
+
+# The machine.
+
+
+def _synchronised(run):
+  def wait(count):
+    run(count)
+    torch.cuda.synchronize()
+
+  return wait
+
+
+def _rate(case, device):
+  side = SIDES[device]
+  matrix = torch.randn(side, side, device=device, dtype=PRECISIONS[case.precision])
+
+  def product():
+    torch.mm(matrix, matrix)
+    if device == "cuda":
+      torch.cuda.synchronize()
+
+  return worker.product_rate(product, side)
+
+
+def _memory(device):
+  if device == "cpu":
+    return worker.resident_mib()
+  return torch.cuda.max_memory_reserved() / worker.MIB
 
 
 if __name__ == "__main__":

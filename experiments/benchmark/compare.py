@@ -1,0 +1,154 @@
+"""Runs a case on both sides, which take turns in processes of their own: A B A B."""
+
+import math
+import tempfile
+from typing import Any, NamedTuple
+
+from experiments.benchmark import device, results
+from experiments.benchmark.cases import Case
+from experiments.benchmark.worker import Worker
+from gan.errors import UserError
+
+WARM_STARTS = 3
+COMPILED = "compile"
+
+
+class Plan(NamedTuple):
+  """How long and against what.
+
+  Attributes:
+    device: "cpu" or "gpu".
+    peer: whether PyTorch takes part.
+    forms: of PyTorch, of which the quickest is the peer: keys of FORMS.
+    pairs: turns of each side.
+    seconds: that a turn lasts at least, on the quicker side.
+  """
+
+  device: str
+  peer: bool
+  forms: tuple[str, ...]
+  pairs: int
+  seconds: float
+
+
+# What torch_peer calls them; it is not imported here, for it imports PyTorch.
+FORMS = ("eager", "channels_last", "compile")
+
+
+def ours(case: Case, **options) -> Worker:
+  """Starts our side."""
+  return Worker("ours", case.name, environment=device.ENVIRONMENT | options)
+
+
+def torch(case: Case, form: str, kind: str, **options) -> Worker:
+  """Starts PyTorch's side."""
+  return Worker("torch_peer", case.name, form, kind, environment=options)
+
+
+def run(case: Case, plan: Plan) -> dict[str, Any]:
+  """Returns the record of a case; says on the way what it measures.
+
+  Raises:
+    UserError: a worker failed, or the two sides have different numbers of parameters.
+  """
+  if case.task == "start":
+    return _starts(case, plan)
+  with ours(case) as own:
+    if case.alone or not plan.peer:
+      return _alone(case, own, plan)
+    peer, form, tried = _quickest(case, plan)
+    with peer:
+      _check_parameters(case, own, peer)
+      count = _count(plan, milliseconds(own), tried[form])
+      sides = _take_turns([own, peer], count, plan.pairs)
+  sides[0]["device"] = plan.device
+  sides[1] |= {"form": form, "tried_milliseconds": tried}
+  return results.summary(case, *sides)
+
+
+def _alone(case, own, plan):
+  count = _count(plan, milliseconds(own))
+  (side,) = _take_turns([own], count, plan.pairs)
+  return results.summary(case, side | {"device": plan.device}, None)
+
+
+def _check_parameters(case, own, peer):
+  counts = own.about["parameters"], peer.about["parameters"]
+  if counts[0] != counts[1]:
+    raise UserError(f"{case.name}: {counts[0]} parameters of G and D here, {counts[1]} in the peer")
+
+
+def milliseconds(side: Worker) -> float:
+  """Returns the time of a piece of work, roughly; the first turn warms up."""
+  side.turn(1)
+  return side.turn(2)["milliseconds"]
+
+
+def _count(plan, *times):
+  """Pieces of work in a turn."""
+  return math.ceil(plan.seconds * 1e3 / min(times))
+
+
+def _quickest(case: Case, plan: Plan) -> tuple[Worker, str, dict[str, float]]:
+  """Tries PyTorch's forms; returns a worker of the quickest, its name, and all their times.
+
+  Layouts come first, and only the quicker one is compiled.
+  """
+  best, tried, workers = None, {}, {}
+  for form in _forms(case, plan):
+    name = f"{form}_{best}" if form == COMPILED and best == "channels_last" else form
+    workers[name] = torch(case, name, plan.device)
+    tried[name] = milliseconds(workers[name])
+    slower = [other for other in workers if tried[other] > min(tried.values())]
+    for other in slower:
+      workers.pop(other).close()
+    (best,) = workers
+  return workers[best], best, tried
+
+
+def _forms(case, plan):
+  """Without convolutions there is but one layout."""
+  return [form for form in plan.forms if form != "channels_last" or case.model != "mlp"]
+
+
+def _take_turns(sides: list[Worker], count: int, pairs: int) -> list[dict[str, Any]]:
+  """Returns what each side's turns took: one after the other, then the rates of products."""
+  turns, rates = [[] for _ in sides], [[] for _ in sides]
+  for _ in range(pairs):
+    for side, taken in zip(sides, turns, strict=True):
+      taken.append(side.turn(count))
+    for side, measured in zip(sides, rates, strict=True):
+      measured.append(side.rate())
+  return [
+    {
+      **side.about,
+      "count": count,
+      "milliseconds": [turn["milliseconds"] for turn in taken],
+      "peak_mib": taken[0]["peak_mib"],
+      "gflops": measured,
+      "seconds_to_first": side.seconds,
+    }
+    for side, taken, measured in zip(sides, turns, rates, strict=True)
+  ]
+
+
+def _starts(case, plan):
+  """Cold is with an empty cache of compiled programs, warm with what the cold start left there.
+
+  PyTorch's side is eager, which starts soonest, and has nothing to keep: it is always warm.
+  """
+  seconds = {"ours": {"cold": [], "warm": []}}
+  if plan.peer:
+    seconds["peer"] = {"cold": [], "warm": []}
+  with tempfile.TemporaryDirectory(prefix="gan-benchmark-") as cache:
+    for start in range(1 + WARM_STARTS):
+      kind = "warm" if start else "cold"
+      for name in seconds:
+        seconds[name][kind].append(_seconds_to_first(case, name, plan, cache))
+  return results.start_summary(case, seconds)
+
+
+def _seconds_to_first(case, name, plan, cache):
+  options = {"JAX_COMPILATION_CACHE_DIR": cache}
+  with ours(case, **options) if name == "ours" else torch(case, "eager", plan.device) as side:
+    return side.seconds

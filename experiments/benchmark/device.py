@@ -1,0 +1,39 @@
+"""Where both sides work, decided in one place: `python -m experiments.benchmark.device`."""
+
+import json
+import subprocess
+import sys
+from typing import Any
+
+from experiments.benchmark.cases import CPU, GPU
+from gan.errors import UserError
+
+# Both sides share the memory of one GPU; by default JAX takes three quarters at once.
+ENVIRONMENT = {"XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
+
+
+def describe() -> dict[str, Any]:
+  """Returns what `gan.environment` says of this machine; in a process that leaves the GPU free."""
+  command = [sys.executable, "-m", "experiments.benchmark.device"]
+  result = subprocess.run(command, capture_output=True, text=True, check=False)
+  if result.returncode:
+    raise UserError(f"JAX finds no device: {result.stderr.strip().splitlines()[-1]}")
+  return json.loads(result.stdout)
+
+
+def kind(environment: dict[str, Any]) -> str:
+  """Returns "cpu" or "gpu" from what `describe` says.
+
+  Raises:
+    UserError: JAX has another device, for which PyTorch has no build here.
+  """
+  backend = environment["backend"]
+  if backend not in (CPU, GPU):
+    raise UserError(f"no peer for JAX's backend {backend}: set JAX_PLATFORMS=cpu")
+  return backend
+
+
+if __name__ == "__main__":
+  from gan import environment
+
+  print(json.dumps(environment.describe()))
