@@ -142,6 +142,9 @@ class Config:
   discriminator_steps: int = option(
     1, "training", "k, D updates in each step (one G update)", positive=True
   )
+  shared_latents: bool = option(
+    False, "training", "G's update takes the latents of D's last: one pass of G less in each step"
+  )
   optimizer: str = option(
     "adam",
     "training",
@@ -284,6 +287,7 @@ def _build_game(config, info, axis_name) -> Game:
     clip_weights=weight_clip(config) > 0,
     instance_noise_steps=config.instance_noise_steps if config.instance_noise else 0,
     lecam=config.lecam_weight > 0,
+    shared_latents=config.shared_latents,
     unrolled_steps=config.unrolled_steps,
     lookahead_steps=config.lookahead_steps,
     consensus_weight=config.consensus_weight,
@@ -388,6 +392,7 @@ def _validate_options(config):
   rules["consensus_weight"] = "consensus"
   for name, rule in rules.items():
     _refuse_unused(config, name, "update_rule", [rule])
+  _refuse_unused(config, "shared_latents", "update_rule", ["alternating", "lookahead"])
   for name in ("real_label", "lsgan_targets", "fgan_generator"):
     takers = [loss for loss, entry in losses.LOSSES.items() if name in entry.options]
     _refuse_unused(config, name, "loss", takers)

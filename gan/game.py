@@ -53,6 +53,8 @@ class Game(NamedTuple):
     clip_weights: whether the discriminator's weights are clipped after each of its updates.
     instance_noise_steps: steps after which the instance noise has fallen to 0; 0 for no noise.
     lecam: whether the discriminator has the LeCam regulariser; needs the memory "lecam".
+    shared_latents: whether the rules "alternating" and "lookahead" give the generator's update the
+      latents of the discriminator's last one.
     unrolled_steps: K of the rule "unrolled".
     lookahead_steps: k of the rule "lookahead", fast steps between two interpolations.
     lookahead_alpha: share of the fast weights in an interpolation.
@@ -70,6 +72,7 @@ class Game(NamedTuple):
   clip_weights: bool = False
   instance_noise_steps: int = 0
   lecam: bool = False
+  shared_latents: bool = False
   unrolled_steps: int = 5
   lookahead_steps: int = 5
   lookahead_alpha: float = 0.5

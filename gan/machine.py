@@ -9,12 +9,14 @@ from collections.abc import Callable
 
 import jax
 
-# On the CPU XLA has two libraries for convolutions and products. In a training step Eigen's
-# convolutions are faster than YNNPACK's, YNNPACK's products and sums than those of the others.
+# On the CPU XLA has several libraries for convolutions and products. In a training step Eigen's
+# convolutions are faster than YNNPACK's, and YNNPACK's products and sums than the others'. oneDNN's
+# convolutions are faster still, where XLA was built with them: from jaxlib 0.12 on.
 CPU_OPTIONS = {
   "xla_cpu_experimental_ynn_fusion_type": (
     "LIBRARY_FUSION_TYPE_INDIVIDUAL_DOT,LIBRARY_FUSION_TYPE_REDUCE"
-  )
+  ),
+  "xla_cpu_experimental_onednn_custom_call": True,
 }
 # Parameters of glibc's mallopt, from malloc.h.
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
@@ -26,7 +28,7 @@ def compiled(function: Callable, **options) -> Callable:
 
 
 @functools.cache
-def compiler_options(backend: str) -> dict[str, str]:
+def compiler_options(backend: str) -> dict[str, str | bool]:
   """Returns XLA's options for a backend; none where the installed XLA does not know them.
 
   Args:

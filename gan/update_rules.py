@@ -42,9 +42,13 @@ def alternating(
   """K discriminator updates, then one generator update against the result.
 
   Algorithm 1 of "Generative Adversarial Nets" by Goodfellow et al.
-  (https://arxiv.org/abs/1406.2661).
+  (https://arxiv.org/abs/1406.2661), which draws latents for each update. With
+  `game.shared_latents` the generator's update has the key of the last discriminator update, and so
+  its fakes: the generator has not moved in between, and the compiler makes one pass of both.
   """
   *keys, generator_key = jax.random.split(key, len(minibatches) + 1)
+  if game.shared_latents:
+    generator_key = keys[-1]
   for examples, discriminator_key in zip(minibatches, keys, strict=True):
     update = discriminator_update(game, state, examples, discriminator_key)
     state = apply_discriminator(game, state, update)

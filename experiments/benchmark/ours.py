@@ -8,7 +8,7 @@ import numpy as np
 
 from experiments.benchmark import cases, worker
 from experiments.benchmark.cases import CPU, Case
-from experiments.common import use_compilation_cache
+from experiments.common import prepare
 from gan import evaluate, features, parallel, sampling
 from gan.config import PRECISIONS, Config, DataInfo, build
 from gan.datafeed import batch_indices
@@ -20,7 +20,7 @@ SIDES = {"cpu": 2048, "gpu": 8192}  # of the matrices whose product is timed
 
 
 def main():
-  use_compilation_cache()
+  prepare()
   case = cases.parse(sys.argv[1])
   worker.serve(make_work(case))
 
