@@ -10,7 +10,7 @@ from experiments.benchmark.results import Spread, spread
 from gan import pictures
 
 OURS, PEER, INK = "#0072b2", "#d55e00", "#1b1e24"
-SIDES = {"ours": ("ours", OURS, "o-"), "peer": ("PyTorch", PEER, "s--")}
+SIDES = {"ours": ("ours", OURS, "-"), "peer": ("PyTorch", PEER, "--")}
 Records = list[dict[str, Any]]
 
 
@@ -68,7 +68,7 @@ def curves(records: Records) -> dict[str, dict[str, Records]]:
   found = {}
   for label, value in _AXES.items():
     grouped = {}
-    for record in steps:
+    for record in filter(value, steps):  # a run alone has no number of members
       grouped.setdefault(_rest(record, label), {})[value(record)] = record
     lines = {
       name: [line[x] for x in sorted(line)] for name, line in grouped.items() if len(line) > 1
@@ -109,9 +109,9 @@ def growth(grown: dict[str, dict[str, Records]]) -> Figure:
 
 
 def _draw_curve(axes, name, marker, records, value):
-  for side, (label, colour, _) in SIDES.items():
+  for side, (label, colour, line) in SIDES.items():
     measured = [record for record in records if side in record]
     middle = [spread(record[side]["milliseconds"]).median for record in measured]
     if measured:
-      style = {"color": colour, "marker": marker, "linestyle": "-" if side == "ours" else "--"}
+      style = {"color": colour, "marker": marker, "linestyle": line}
       axes.plot([value(record) for record in measured], middle, label=f"{label}: {name}", **style)
