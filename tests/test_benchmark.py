@@ -106,7 +106,8 @@ def record_of(name, ours, peer=None):
   case = cases.parse(name)
   return results.summary(
     case,
-    side(ours, [50.0] * len(ours), device="cpu"),
+    "cpu",
+    side(ours, [50.0] * len(ours)),
     peer and side(peer, [100.0] * len(peer), form="channels_last"),
   )
 
@@ -126,6 +127,7 @@ def test_a_share_is_of_the_better_librarys_products():
 def test_the_table_tells_ratios_and_whether_targets_are_met():
   met, missed = record_of("dcgan-28", [100.0], [125.0]), record_of("mlp", [10.0], [19.0])
   alone = record_of("mlp-b64-m2", [10.0])
+  share = flops.step_flops(cases.parse("dcgan-28")) / 10e9
   start = results.start_summary(
     cases.parse("mlp-start"),
     {"ours": {"cold": [30.0], "warm": [5.0, 4.0]}, "peer": {"cold": [9.0], "warm": [6.0, 12.0]}},
@@ -137,6 +139,10 @@ def test_the_table_tells_ratios_and_whether_targets_are_met():
     *("dcgan-28", "100 (100 to 100)", "125 (125 to 125)", "channels_last"),
     *("1.25 (1.25 to 1.25)", "1.2 met"),
   ]
+  assert (
+    cells[2][7]
+    == f"{share:.0%} (target 65% {'met' if share >= 0.65 else 'not met'}), {share / 1.25:.0%}"
+  )
   assert cells[3][4:6] == ["1.90 (1.90 to 1.90)", "2.0 not met"]
   assert cells[4][:6] == ["mlp-b64-m2", "10 (10 to 10)", "", "", "", ""]
   assert len({len(line) for line in lines[:5]}) == 1

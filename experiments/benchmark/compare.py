@@ -13,7 +13,7 @@ from gan.errors import UserError
 
 WARM_STARTS = 2
 TRIAL = 300.0  # milliseconds that a form is tried
-COMPILED, LAST = "compile", "channels_last"
+COMPILED, CHANNELS_LAST = "compile", "channels_last"
 
 
 class Plan(NamedTuple):
@@ -35,7 +35,7 @@ class Plan(NamedTuple):
 
 
 # What torch_peer calls them; it is not imported here, for it imports PyTorch.
-FORMS = ("eager", LAST, COMPILED)
+FORMS = ("eager", CHANNELS_LAST, COMPILED)
 Known = dict[tuple[str, ...], str]  # the quickest form of each family of cases, as it was found
 
 
@@ -69,20 +69,19 @@ def run(case: Case, plan: Plan, known: Known) -> dict[str, Any]:
     found = not case.plain and known.get(case.family)
     forms = (found,) if found else _forms(case, plan)
     peer, form, tried = _quickest(case, forms, plan.device)
-    known.setdefault(case.family, form)
+    known[case.family] = form
     with peer:
       _check_parameters(case, own, peer)
       count = _count(plan, milliseconds(own), tried[form])
       sides = _take_turns([own, peer], count, plan.pairs)
-  sides[0]["device"] = plan.device
   sides[1] |= {"form": form, "tried_milliseconds": tried}
-  return results.summary(case, *sides)
+  return results.summary(case, plan.device, *sides)
 
 
 def _alone(case, own, plan):
   count = _count(plan, milliseconds(own))
   (side,) = _take_turns([own], count, plan.pairs)
-  return results.summary(case, side | {"device": plan.device}, None)
+  return results.summary(case, plan.device, side, None)
 
 
 def _check_parameters(case, own, peer):
@@ -104,7 +103,7 @@ def _count(plan, *times):
 
 def _forms(case, plan):
   """Those of the plan that are possible: without convolutions there is but one layout."""
-  impossible = {LAST} if case.model == "mlp" else set()
+  impossible = {CHANNELS_LAST} if case.model == "mlp" else set()
   impossible |= set() if has_compiler() else {COMPILED}
   return tuple(form for form in plan.forms if form not in impossible) or ("eager",)
 
@@ -123,7 +122,7 @@ def _quickest(
   """
   best, peer, tried = None, None, {}
   for form in forms:
-    name = f"{form}_{LAST}" if form == COMPILED and best == LAST else form
+    name = f"{form}_{best}" if form == COMPILED and best == CHANNELS_LAST else form
     rival = torch(case, name, kind)
     tried[name] = milliseconds(rival)
     if peer is None or tried[name] < tried[best]:
