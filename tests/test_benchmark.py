@@ -144,7 +144,7 @@ def test_the_table_tells_ratios_and_whether_targets_are_met():
     == f"{share:.0%} (target 65% {'met' if share >= 0.65 else 'not met'}), {share / 1.25:.0%}"
   )
   assert cells[3][4:6] == ["1.90 (1.90 to 1.90)", "2.0 not met"]
-  assert cells[4][:6] == ["mlp-b64-m2", "10 (10 to 10)", "", "", "", ""]
+  assert cells[4][:6] == ["mlp-b64-m2", "10.0 (10.0 to 10.0)", "", "", "", ""]
   assert len({len(line) for line in lines[:5]}) == 1
   assert cells[8] == ["mlp-start", "cold", "30.0", "25 not met", "9.0", "0.30"]
   assert cells[9] == ["mlp-start", "warm", "4.5", "6 met", "9.0", "2.00"]
@@ -293,7 +293,10 @@ def test_the_command_writes_every_turn_the_table_and_pictures(stub, machine, tmp
   assert results.table(report["cases"]) + "\n" == (tmp_path / "table.md").read_text()
   for name in ("ratios.png", "growth.png"):
     assert (tmp_path / name).read_bytes().startswith(b"\x89PNG")
-  assert "dcgan-28: ours, ms 10 (10 to 10); PyTorch, ms 20 (20 to 20)" in capsys.readouterr().out
+  assert (
+    "dcgan-28: ours, ms 10.0 (10.0 to 10.0); PyTorch, ms 20.0 (20.0 to 20.0)"
+    in capsys.readouterr().out
+  )
 
 
 @pytest.mark.parametrize(

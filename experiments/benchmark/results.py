@@ -142,7 +142,8 @@ def row(record: dict[str, Any]) -> list[str]:
 
 def _milliseconds(side):
   middle = spread(side["milliseconds"])
-  return f"{middle.median:.3g} ({middle.low:.3g} to {middle.high:.3g})"
+  median, low, high = (f"{value:.{1 if value < 100 else 0}f}" for value in middle)
+  return f"{median} ({low} to {high})"
 
 
 def _share_cell(share, target):
