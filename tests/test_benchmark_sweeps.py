@@ -110,6 +110,8 @@ def stubbed(monkeypatch, tmp_path):
         write_run(folder / f"members/seed-{seed}", steps, status, seed=seed, loss=loss)
 
     monkeypatch.setattr(sweeps, "_run", run)
+    monkeypatch.setattr(benchmark.device, "describe", lambda: {"backend": "cpu"})
+    monkeypatch.chdir(tmp_path)
     return commands
 
   return stub
@@ -175,7 +177,18 @@ def test_bad_flags_are_refused_before_anything_runs(flag, message, stubbed, caps
 def test_without_sweeps_and_with_a_peer_steps_are_compared(monkeypatch, stubbed):
   stubbed()
   compared = []
-  monkeypatch.setattr(benchmark, "_compare", lambda values: compared.append(values.peer))
+  monkeypatch.setattr(benchmark, "_compare", lambda plan, *rest: compared.append(plan.peer))
+  monkeypatch.setattr(benchmark.importlib.util, "find_spec", lambda name: name)
   for flags in ([], ["--peer=torch"], ["--peer=torch", "--sweeps=dcgan"], ["--sweeps=dcgan"]):
     assert benchmark.main(["benchmark", *flags]) == 0
-  assert compared == ["torch"] * 3
+  assert benchmark.main(["benchmark", "--cases=mlp", "--peer=none", "--sweeps=dcgan"]) == 0
+  assert compared == [True] * 3 + [False]
+
+
+def test_timings_are_kept(stubbed, tmp_path):
+  stubbed()
+  flags = ["--sweeps=dcgan", "--sweep_steps=200", f"--outdir={tmp_path / 'out'}"]
+  assert benchmark.main(["benchmark", *flags]) == 0
+  (record,) = json.loads((tmp_path / "out" / "benchmark.json").read_text())["sweeps"]
+  assert (record["case"], record["members"], record["steps"]) == ("dcgan", 4, 200)
+  assert record["ratio"] == record["one_by_one"] / record["sweep"]

@@ -6,7 +6,8 @@
 The same networks, batches, updates and precision on both sides, with equally many parameters, each
 side in a process of its own. They take turns, so that neither disturbs the other and a change of
 the machine's speed meets both. PyTorch takes part in the quickest of its forms: eager, channels
-last, or torch.compile upon the quicker of these, tried for each case. A ratio is PyTorch's time
+last, or torch.compile upon the quicker of these, tried for each case (cases that differ in k or in
+the batch size alone share one). A ratio is PyTorch's time
 over ours: above 1 we are faster. Beside it stand the share of the rate of matrix products that was
 measured between the turns (the better library's; only the products and convolutions that the
 mathematics needs are counted), and the peak memory of each process.
@@ -87,8 +88,9 @@ def _plan(values, kind) -> compare.Plan:
 
 
 def _compare(plan, names, records, write):
+  known = {}
   for case in cases.chosen(names or cases.default_groups(plan.device)):
-    records.append(compare.run(case, plan))
+    records.append(compare.run(case, plan, known))
     print(results.line(records[-1]), flush=True)
     write()
 

@@ -1,6 +1,8 @@
 """Runs a case on both sides, which take turns in processes of their own: A B A B."""
 
 import math
+import os
+import shutil
 import tempfile
 from typing import Any, NamedTuple
 
@@ -9,8 +11,9 @@ from experiments.benchmark.cases import Case
 from experiments.benchmark.worker import Worker
 from gan.errors import UserError
 
-WARM_STARTS = 3
-COMPILED = "compile"
+WARM_STARTS = 2
+TRIAL = 300.0  # milliseconds that a form is tried
+COMPILED, CHANNELS_LAST = "compile", "channels_last"
 
 
 class Plan(NamedTuple):
@@ -32,7 +35,8 @@ class Plan(NamedTuple):
 
 
 # What torch_peer calls them; it is not imported here, for it imports PyTorch.
-FORMS = ("eager", "channels_last", "compile")
+FORMS = ("eager", CHANNELS_LAST, COMPILED)
+Known = dict[tuple[str, ...], str]  # the quickest form of each family of cases, as it was found
 
 
 def ours(case: Case, **options) -> Worker:
@@ -45,8 +49,14 @@ def torch(case: Case, form: str, kind: str, **options) -> Worker:
   return Worker("torch_peer", case.name, form, kind, environment=options)
 
 
-def run(case: Case, plan: Plan) -> dict[str, Any]:
-  """Returns the record of a case; says on the way what it measures.
+def run(case: Case, plan: Plan, known: Known) -> dict[str, Any]:
+  """Returns the record of a case.
+
+  Args:
+    case: what to do.
+    plan: how long and against what.
+    known: forms that were found before; a case that differs from one of them in k or in the batch
+      size takes its form. What is found is added.
 
   Raises:
     UserError: a worker failed, or the two sides have different numbers of parameters.
@@ -56,20 +66,22 @@ def run(case: Case, plan: Plan) -> dict[str, Any]:
   with ours(case) as own:
     if case.alone or not plan.peer:
       return _alone(case, own, plan)
-    peer, form, tried = _quickest(case, plan)
+    found = not case.plain and known.get(case.family)
+    forms = (found,) if found else _forms(case, plan)
+    peer, form, tried = _quickest(case, forms, plan.device)
+    known[case.family] = form
     with peer:
       _check_parameters(case, own, peer)
       count = _count(plan, milliseconds(own), tried[form])
       sides = _take_turns([own, peer], count, plan.pairs)
-  sides[0]["device"] = plan.device
   sides[1] |= {"form": form, "tried_milliseconds": tried}
-  return results.summary(case, *sides)
+  return results.summary(case, plan.device, *sides)
 
 
 def _alone(case, own, plan):
   count = _count(plan, milliseconds(own))
   (side,) = _take_turns([own], count, plan.pairs)
-  return results.summary(case, side | {"device": plan.device}, None)
+  return results.summary(case, plan.device, side, None)
 
 
 def _check_parameters(case, own, peer):
@@ -80,8 +92,8 @@ def _check_parameters(case, own, peer):
 
 def milliseconds(side: Worker) -> float:
   """Returns the time of a piece of work, roughly; the first turn warms up."""
-  side.turn(1)
-  return side.turn(2)["milliseconds"]
+  once = side.turn(1)["milliseconds"]
+  return side.turn(math.ceil(TRIAL / once))["milliseconds"]
 
 
 def _count(plan, *times):
@@ -89,26 +101,35 @@ def _count(plan, *times):
   return math.ceil(plan.seconds * 1e3 / min(times))
 
 
-def _quickest(case: Case, plan: Plan) -> tuple[Worker, str, dict[str, float]]:
+def _forms(case, plan):
+  """Those of the plan that are possible: without convolutions there is but one layout."""
+  impossible = {CHANNELS_LAST} if case.model == "mlp" else set()
+  impossible |= set() if has_compiler() else {COMPILED}
+  return tuple(form for form in plan.forms if form not in impossible) or ("eager",)
+
+
+def has_compiler() -> bool:
+  """Returns whether there is a C++ compiler, without which torch.compile does nothing."""
+  return any(map(shutil.which, (os.environ.get("CXX", "c++"), "g++", "clang++", "cl")))
+
+
+def _quickest(
+  case: Case, forms: tuple[str, ...], kind: str
+) -> tuple[Worker, str, dict[str, float]]:
   """Tries PyTorch's forms; returns a worker of the quickest, its name, and all their times.
 
   Layouts come first, and only the quicker one is compiled.
   """
-  best, tried, workers = None, {}, {}
-  for form in _forms(case, plan):
-    name = f"{form}_{best}" if form == COMPILED and best == "channels_last" else form
-    workers[name] = torch(case, name, plan.device)
-    tried[name] = milliseconds(workers[name])
-    slower = [other for other in workers if tried[other] > min(tried.values())]
-    for other in slower:
-      workers.pop(other).close()
-    (best,) = workers
-  return workers[best], best, tried
-
-
-def _forms(case, plan):
-  """Without convolutions there is but one layout."""
-  return [form for form in plan.forms if form != "channels_last" or case.model != "mlp"]
+  best, peer, tried = None, None, {}
+  for form in forms:
+    name = f"{form}_{best}" if form == COMPILED and best == CHANNELS_LAST else form
+    rival = torch(case, name, kind)
+    tried[name] = milliseconds(rival)
+    if peer is None or tried[name] < tried[best]:
+      best, peer, rival = name, rival, peer
+    if rival is not None:
+      rival.close()
+  return peer, best, tried
 
 
 def _take_turns(sides: list[Worker], count: int, pairs: int) -> list[dict[str, Any]]:

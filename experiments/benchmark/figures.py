@@ -5,12 +5,14 @@ from collections.abc import Callable
 from typing import Any
 
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator
 
 from experiments.benchmark.results import Spread, spread
 from gan import pictures
 
 OURS, PEER, INK = "#0072b2", "#d55e00", "#1b1e24"
-SIDES = {"ours": ("ours", OURS, "o-"), "peer": ("PyTorch", PEER, "s--")}
+SIDES = {"ours": ("ours", OURS, "-"), "peer": ("PyTorch", PEER, "--")}
+MARKERS = "os^vDP*X" * 4
 Records = list[dict[str, Any]]
 
 
@@ -37,6 +39,7 @@ def ratios(records: Records) -> Figure:
   axes.set_xlabel("PyTorch's time over ours: median and range of the turns; above 1 ours is faster")
   axes.grid(axis="x", alpha=0.3)
   axes.plot([], [], "|", color=INK, markersize=12, markeredgewidth=2, label="target")
+  axes.plot([], [], "o", color=OURS, markerfacecolor="white", label="target not met")
   axes.legend(loc="lower right")
   return figure
 
@@ -68,7 +71,7 @@ def curves(records: Records) -> dict[str, dict[str, Records]]:
   found = {}
   for label, value in _AXES.items():
     grouped = {}
-    for record in steps:
+    for record in filter(value, steps):  # a run alone has no number of members
       grouped.setdefault(_rest(record, label), {})[value(record)] = record
     lines = {
       name: [line[x] for x in sorted(line)] for name, line in grouped.items() if len(line) > 1
@@ -93,25 +96,33 @@ def _rest(record, label):
 
 def growth(grown: dict[str, dict[str, Records]]) -> Figure:
   """Returns the time of a step against each thing that grows, both axes logarithmic."""
-  figure = Figure(figsize=(5 * len(grown), 4.2), dpi=100, layout="constrained")
-  for axes, (label, lines) in zip(
-    figure.subplots(1, len(grown), squeeze=False)[0], grown.items(), strict=True
-  ):
-    for marker, (name, records) in zip("os^vDP*X" * 4, lines.items(), strict=False):
-      _draw_curve(axes, name, marker, records, _AXES[label])
-    axes.set(xscale="log", yscale="log", xlabel=label, ylabel="a step, ms")
-    ticks = sorted({_AXES[label](record) for line in lines.values() for record in line})
-    axes.set_xticks(ticks, map(str, ticks))
-    axes.minorticks_off()
-    axes.grid(alpha=0.3)
-    axes.legend(fontsize=8)
+  rows, columns = -(-len(grown) // 2), min(len(grown), 2)
+  figure = Figure(figsize=(5.5 * columns, 4 * rows), dpi=100, layout="constrained")
+  panels = figure.subplots(rows, columns, squeeze=False).ravel()
+  for axes, (label, lines) in zip(panels, grown.items(), strict=False):
+    _draw_panel(axes, label, lines)
+  for axes in panels[len(grown) :]:
+    axes.set_visible(False)
   return figure
 
 
+def _draw_panel(axes, label, lines):
+  for marker, (name, records) in zip(MARKERS, lines.items(), strict=False):
+    _draw_curve(axes, name, marker, records, _AXES[label])
+  axes.set(xscale="log", yscale="log", xlabel=label, ylabel="a step, ms")
+  ticks = sorted({_AXES[label](record) for line in lines.values() for record in line})
+  axes.set_xticks(ticks, map(str, ticks))
+  axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+  axes.yaxis.set_major_formatter("{x:g}")
+  axes.minorticks_off()
+  axes.grid(alpha=0.3)
+  axes.legend(fontsize=8)
+
+
 def _draw_curve(axes, name, marker, records, value):
-  for side, (label, colour, _) in SIDES.items():
+  for side, (label, colour, line) in SIDES.items():
     measured = [record for record in records if side in record]
     middle = [spread(record[side]["milliseconds"]).median for record in measured]
     if measured:
-      style = {"color": colour, "marker": marker, "linestyle": "-" if side == "ours" else "--"}
+      style = {"color": colour, "marker": marker, "linestyle": line}
       axes.plot([value(record) for record in measured], middle, label=f"{label}: {name}", **style)

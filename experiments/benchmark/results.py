@@ -7,12 +7,12 @@ import statistics
 from typing import Any, NamedTuple
 
 from experiments.benchmark import cases, flops
-from experiments.benchmark.cases import CPU, Case
+from experiments.benchmark.cases import Case
 
 FORMAT = 1  # of benchmark.json
 COLUMNS = (
   *("case", "ours, ms", "PyTorch, ms", "form", "ratio", "target"),
-  *("GFLOP", "of product rate", "peak MiB"),
+  *("GFLOP", "of product rate: ours, PyTorch", "peak MiB: ours, PyTorch"),
 )
 
 
@@ -34,11 +34,14 @@ def ratios(ours: list[float], peer: list[float]) -> list[float]:
   return [b / a for a, b in zip(ours, peer, strict=True)]
 
 
-def summary(case: Case, ours: dict[str, Any], peer: dict[str, Any] | None) -> dict[str, Any]:
+def summary(
+  case: Case, device: str, ours: dict[str, Any], peer: dict[str, Any] | None
+) -> dict[str, Any]:
   """Returns the record of a case in benchmark.json.
 
   Args:
     case: what was done.
+    device: "cpu" or "gpu".
     ours: "milliseconds" of each turn, "gflops" of matrix products beside each, "peak_mib", and
       what the worker says of itself.
     peer: the same of PyTorch, or None where it was not asked or has none.
@@ -56,10 +59,11 @@ def summary(case: Case, ours: dict[str, Any], peer: dict[str, Any] | None) -> di
   del record["name"]
   if work:
     record["share"] = {name: _share(work, side, rate) for name, side in sides.items()}
+    record["share_target"] = cases.share_target(case)
   if peer:
     pairs = ratios(ours["milliseconds"], peer["milliseconds"])
     record |= {"ratios": pairs, "ratio": spread(pairs)._asdict()}
-    record["target"] = cases.target(case, ours.get("device", CPU))
+    record["target"] = cases.target(case, device)
   return record
 
 
@@ -131,14 +135,23 @@ def row(record: dict[str, Any]) -> list[str]:
     peer["form"] if peer else "",
     *_ratio_cells(record),
     f"{record['operations'] / 1e9:.3g}" if record["operations"] else "",
-    ", ".join(f"{share[side]:.0%}" for side in ("ours", "peer") if side in share),
+    _share_cell(share, record.get("share_target")),
     ", ".join(f"{side['peak_mib']:.0f}" for side in sides),
   ]
 
 
 def _milliseconds(side):
   middle = spread(side["milliseconds"])
-  return f"{middle.median:.3g} ({middle.low:.3g} to {middle.high:.3g})"
+  median, low, high = (f"{value:.{1 if value < 100 else 0}f}" for value in middle)
+  return f"{median} ({low} to {high})"
+
+
+def _share_cell(share, target):
+  """Ours with whether it meets its target, then PyTorch's."""
+  cells = [f"{share[side]:.0%}" for side in ("ours", "peer") if side in share]
+  if target is not None:
+    cells[0] += f" (target {target:.0%} {_met(share['ours'] >= target)})"
+  return ", ".join(cells)
 
 
 def _ratio_cells(record):

@@ -77,6 +77,16 @@ class Timing(NamedTuple):
     """Time of the single commands over that of the sweep: above 1 the sweep is faster."""
     return self.one_by_one / self.sweep
 
+  def record(self, name: str, target: float) -> dict[str, Any]:
+    """Returns what benchmark.json holds of a case."""
+    return {
+      "case": name,
+      **self._asdict(),
+      "one_by_one": self.one_by_one,
+      "ratio": self.ratio,
+      "target": target,
+    }
+
   def describe(self, target: float) -> str:
     """Returns one line: seconds of both sides, what was scaled, ratio and target."""
     timed = f"{len(self.singles)} of {self.members} single commands timed"
@@ -131,8 +141,8 @@ def warm_up_steps(steps: int) -> int:
   return min(steps, LOG_EVERY + steps % LOG_EVERY)
 
 
-def compare(names: list[str], steps: int, singles: int) -> None:
-  """Prints how long single commands and the sweep take, and their ratio, for each case.
+def compare(names: list[str], steps: int, singles: int) -> list[dict[str, Any]]:
+  """Prints how long single commands and the sweep take, and returns it, for each case.
 
   Args:
     names: of SWEEP_CASES.
@@ -143,8 +153,7 @@ def compare(names: list[str], steps: int, singles: int) -> None:
     UserError: a command failed, or a run did not come to its last step.
   """
   print(HEAD)
-  for name in names:
-    _compare_case(name, SWEEP_CASES[name], steps, singles)
+  return [_compare_case(name, SWEEP_CASES[name], steps, singles) for name in names]
 
 
 def _compare_case(name, case, steps, singles):
@@ -155,6 +164,7 @@ def _compare_case(name, case, steps, singles):
   print(f"  both warmed up with {warm_up_steps(steps)} steps; data set {dataset}", flush=True)
   timing = _time(case, steps, min(singles, case.members))
   print(timing.describe(case.target), flush=True)
+  return timing.record(name, case.target) | {"steps": steps}
 
 
 def _warm_up(case, steps) -> str:

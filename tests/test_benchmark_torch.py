@@ -1,0 +1,209 @@
+"""The peer does the same work: parameters, gradients, features and operations agree with ours."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from experiments.benchmark import cases, flops, ours
+from gan import features
+from gan.config import DataInfo, build
+from gan.game import Batch, example_keys, to_range
+
+torch = pytest.importorskip("torch", reason="PyTorch is in the extra bench")
+
+from torch.utils import _python_dispatch, flop_counter  # noqa: E402
+
+from experiments.benchmark import torch_networks, torch_peer  # noqa: E402
+
+EAGER = torch_peer.FORMS["eager"]
+STEPS = cases.GROUPS["steps"]
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+  """Threads of several libraries wait for each other where workers share cores."""
+  before = torch.get_num_threads()
+  torch.set_num_threads(1)
+  yield
+  torch.set_num_threads(before)
+
+
+def algorithm_of(case, **changes):
+  config = dataclasses.replace(ours.make_config(case), **changes)
+  return build(config, DataInfo(case.image_shape, 0, case.batch_size, None))
+
+
+@pytest.mark.parametrize("name", ["mlp", "dcgan-28", "dcgan-32", "dcgan-64", "infogan"])
+def test_both_sides_have_equally_many_parameters(name):
+  case = cases.parse(name)
+  state = jax.eval_shape(algorithm_of(case).init, jax.random.key(0))
+  for network, player in zip(
+    torch_networks.build(case), (state.generator, state.discriminator), strict=True
+  ):
+    counted = sum(leaf.size for leaf in jax.tree.leaves(player.params))
+    assert sum(p.numel() for p in network.parameters()) == counted
+
+
+def draws(algorithm, key, count):
+  """Latents [B, Z] and shares [B, 1, 1, 1] that an update draws from its key, as in `gan.game`."""
+  fake_key, rest = jax.random.split(key)
+  latent_key, _ = jax.random.split(fake_key)
+  latents = jax.vmap(algorithm.gan.sample_latent)(example_keys(latent_key, count))
+  penalty_key = jax.random.split(rest, 4)[2]
+  uniform = jax.vmap(lambda key: jax.random.uniform(key, ()))
+  shares = uniform(example_keys(penalty_key, count))
+  return tensor(latents), tensor(shares).reshape(-1, 1, 1, 1)
+
+
+def tensor(array):
+  return torch.from_numpy(np.array(array))
+
+
+def keep_biased_variances(network):
+  """Makes running variances those of Flax: with 1/n, where PyTorch has 1/(n - 1)."""
+
+  def before(norm, inputs):
+    norm.kept = norm.running_var.clone()
+
+  def after(norm, inputs, outputs):
+    count = inputs[0].numel() / norm.num_features
+    kept = (1 - norm.momentum) * norm.kept
+    # Through `data`: autograd would take the correction for damage to what it has saved.
+    norm.running_var.data.copy_(kept + (norm.running_var - kept) * (count - 1) / count)
+
+  for norm in network.modules():
+    if isinstance(norm, torch.nn.modules.batchnorm._BatchNorm):
+      norm.register_forward_pre_hook(before)
+      norm.register_forward_hook(after)
+
+
+def load(case, players, state):
+  flattened = case.size // 4, case.size // 4, 128  # what dense layers of both networks meet
+  for name in ("generator", "discriminator"):
+    torch_peer.load(getattr(players, name), getattr(state, name).params, flattened)
+  return flattened
+
+
+def check_agreement(network, before, after, gradients, flattened):
+  """A step of descent at rate 1 moved our weights by the peer's gradients."""
+  moved = jax.tree.map(lambda a, b: np.asarray(a) - np.asarray(b), before, after)
+  arrays = list(torch_networks.in_order(network, moved, flattened))
+  assert len(arrays) == len(gradients)
+  # A bias before batch normalisation has no gradient but rounding, whose measure is the whole.
+  whole = np.linalg.norm([np.linalg.norm(other) for other in gradients])
+  for own, other in zip(arrays, gradients, strict=True):
+    error = np.linalg.norm(own - other.numpy())
+    assert error <= 2e-3 * np.linalg.norm(other) + 1e-4 * whole
+
+
+@pytest.mark.parametrize("name", ["dcgan-28-r1-b6", "dcgan-28-wgan_gp-b6", "infogan-r1-b6"])
+def test_the_same_weights_have_the_same_gradients(name):
+  """One step of plain descent, so that D's gradient, its update and G's gradient are compared."""
+  case = cases.parse(name)
+  rates = {"generator_learning_rate": 1.0, "discriminator_learning_rate": 1.0}
+  algorithm = algorithm_of(case, optimizer="sgd", **rates)
+  key = jax.random.key(3)
+  state = jax.jit(algorithm.init)(key)
+  images = jax.random.bits(key, (1, case.batch_size, *case.image_shape), jnp.uint8)
+  stepped, _ = jax.jit(algorithm.step)(state, Batch(images, None), key)
+
+  players = torch_peer.make_players(case, EAGER, "cpu")
+  flattened = load(case, players, state)
+  keep_biased_variances(players.discriminator)
+  of_discriminator, of_generator = torch_peer.make_gradients(case, players, "cpu")
+  keys = jax.random.split(jax.random.fold_in(key, 0), 2)
+  real = tensor(to_range(images[0], algorithm.gan.image_range)).permute(0, 3, 1, 2)
+  gradients = of_discriminator(real, *draws(algorithm, keys[0], case.batch_size))
+  check_agreement(
+    players.discriminator,
+    state.discriminator.params,
+    stepped.discriminator.params,
+    gradients,
+    flattened,
+  )
+  with torch.no_grad():
+    for parameter, gradient in zip(players.parameters[1], gradients, strict=True):
+      parameter -= gradient
+  gradients = of_generator(draws(algorithm, keys[1], case.batch_size)[0])
+  check_agreement(
+    players.generator, state.generator.params, stepped.generator.params, gradients, flattened
+  )
+
+
+def test_the_worker_steps_both_players():
+  case = cases.parse("dcgan-28-b2-k2")
+  players = torch_peer.make_players(case, EAGER, "cpu")
+  before = [[p.detach().clone() for p in params] for params in players.parameters]
+  run, about = torch_peer._training(case, players, EAGER, "cpu")
+  run(1)
+  assert about["optimizer"] in ("Adam, foreach", "Adam, fused")
+  for old, new in zip(before, players.parameters, strict=True):
+    assert all((a != b).any() for a, b in zip(old, new, strict=True))
+
+
+def test_the_image_range_is_the_models():
+  for name in cases.MODELS:
+    case = cases.parse(name)
+    assert torch_peer.image_range(case) == algorithm_of(case).gan.image_range
+
+
+def test_features_are_those_of_the_shipped_classifier():
+  images = np.random.default_rng(0).integers(0, 256, (8, 28, 28, 1), np.uint8)
+  extracted = torch_peer.make_extractor(EAGER, "cpu")(images).numpy()
+  expected = features.load("mnist").extract(images).features
+  np.testing.assert_allclose(extracted, expected, rtol=1e-3, atol=1e-3)
+
+
+def test_the_frechet_distance_is_that_of_the_metrics():
+  from gan.metrics.frechet import frechet_distance
+
+  real, fake = np.random.default_rng(0).normal(size=(2, 300, 8)) * [[[1.0]], [[1.5]]]
+  own = frechet_distance(real, fake)
+  assert torch_peer.frechet_distance(tensor(real), tensor(fake)) == pytest.approx(own, rel=1e-6)
+
+
+class Counter(_python_dispatch.TorchDispatchMode):
+  """Adds up the operations of products and convolutions that are executed."""
+
+  total = 0
+
+  def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+    outputs = function(*args, **(kwargs or {}))
+    count = flop_counter.flop_registry.get(function._overloadpacket)
+    if count:
+      self.total += count(*args, **(kwargs or {}), out_val=outputs)
+    return outputs
+
+
+def executed(case):
+  players = torch_peer.make_players(case, EAGER, "cpu")
+  of_discriminator, of_generator = torch_peer.make_gradients(case, players, "cpu")
+  height, width, channels = case.image_shape
+  real = torch.rand(case.batch_size, channels, height, width)
+  latents = torch.randn(case.batch_size, cases.LATENT_DIM)
+  with Counter() as counter:
+    of_discriminator(real, latents, torch.rand(case.batch_size, 1, 1, 1))
+    of_generator(latents)
+  return counter.total
+
+
+@pytest.mark.parametrize("name", STEPS)
+def test_the_operations_are_those_that_are_executed(name):
+  case = cases.parse(name)._replace(batch_size=2)
+  counted, real = flops.step_flops(case), executed(case)
+  if case.penalty == "none":
+    assert counted == real
+  else:
+    # PyTorch also carries zeros back through the score, whose second derivative is 0.
+    assert counted <= real < 1.13 * counted
+
+
+def test_the_operations_of_sampling_are_those_that_are_executed():
+  case = cases.parse("infogan-sampling")
+  generator = torch_peer.make_players(case, EAGER, "cpu").generator.eval()
+  with Counter() as counter:
+    generator(torch.randn(cases.SAMPLING_BATCH, cases.LATENT_DIM))
+  assert counter.total == flops.sampling_flops(case)
