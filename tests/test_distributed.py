@@ -37,7 +37,7 @@ def start(workdir, steps, *flags, devices=1):
   )
 
 
-def start_two(workdir, steps, *flags, devices=2, timeout=10, others=()):
+def start_two(workdir, steps, *flags, devices=2, timeout=60, others=()):
   """Starts two processes of one run; `others` are further flags of process 1."""
   with socket.socket() as free:
     free.bind(("127.0.0.1", 0))
@@ -91,9 +91,11 @@ def assert_same_run(folder, unbroken, rtol=2e-3):
     np.testing.assert_allclose(a, b, rtol=rtol, atol=1e-3)
 
 
-@pytest.mark.parametrize("way", ["jit", "shard_map", "pmap"])
-def test_two_processes_train_the_run_of_one(way, unbroken, tmp_path):
-  run(*start_two(tmp_path / "run", 80, f"--parallel={way}"))
+@pytest.mark.parametrize(
+  ("way", "place"), [("jit", "device"), ("jit", "host"), ("shard_map", "device"), ("pmap", "host")]
+)
+def test_two_processes_train_the_run_of_one(way, place, unbroken, tmp_path):
+  run(*start_two(tmp_path / "run", 80, f"--parallel={way}", f"--data_on={place}"))
   assert_same_run(tmp_path / "run", unbroken)
   assert read_summary(tmp_path / "run")["status"] == "finished"
   assert len(list((tmp_path / "run" / "samples").glob("*.png"))) == 2
@@ -116,7 +118,7 @@ def test_the_loss_of_a_process_is_one_line_and_the_restart_equals_the_unbroken_r
   processes[victim].kill()
   began = time.monotonic()
   code, output = end(*processes)[1 - victim]
-  assert time.monotonic() - began < 60
+  assert time.monotonic() - began < 120  # the time-out, and a slow machine
   assert code != 0
   errors = [line for line in output.splitlines() if line.startswith("error:")]
   assert len(errors) == 1 and f"process {1 - victim} ended" in errors[0]

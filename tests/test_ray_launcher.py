@@ -41,6 +41,7 @@ def start(workdir, *flags):
     stdout=subprocess.PIPE,
     stderr=subprocess.STDOUT,
     text=True,
+    start_new_session=True,
   )
   return process, mark.encode()
 
@@ -134,7 +135,7 @@ def test_a_crew_whose_worker_is_killed_goes_on_in_another(local, tmp_path):
 def test_an_interrupt_saves_and_the_same_command_goes_on(local, tmp_path):
   process, mark = start(tmp_path / "sweep", "--launcher=ray")
   wait_for_checkpoint(tmp_path / "sweep", process)
-  process.send_signal(signal.SIGINT)
+  os.killpg(process.pid, signal.SIGINT)  # as a terminal does, to all that the command started
   code, output = end(process)
   assert code == 130 and sweep.INTERRUPTED in output, output
   assert not workers(mark)
