@@ -16,7 +16,7 @@ from gan import trained
 from gan.records import read_metrics, read_summary
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-TIMEOUT = 180  # seconds for a run
+TIMEOUT = 600  # seconds for a run, on a slow machine
 FLAGS = ["--batch_size=32", "--steps_per_call=1", "--eval_every=0", "--log_every=10"]
 
 pytestmark = pytest.mark.cluster

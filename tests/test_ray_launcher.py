@@ -20,7 +20,7 @@ from gan.records import read_metrics, read_summary
 from gan.search import make_members
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-TIMEOUT = 240  # seconds for a sweep
+TIMEOUT = 600  # seconds for a sweep, on a slow machine
 STEPS = 400
 FLAGS = ["--experiment=ring", "--losses=nonsat,hinge", "--seeds=3", f"--steps={STEPS}"]
 FLAGS += ["--batch_size=16", "--width=16", "--steps_per_call=2", "--eval_every=0"]
