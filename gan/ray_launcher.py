@@ -224,12 +224,14 @@ class _Launch:
       if self._lost[index] > RETRIES:
         progress.show(index, "lost", 0)
         return [f"{title}: its worker was lost {self._lost[index]} times ({type(lost).__name__})"]
-      self._say(f"{title}: its worker was lost; another goes on from its checkpoint")
+      with progress.aside():
+        self._say(f"{title}: its worker was lost; another goes on from its checkpoint")
       ray.get(self._desk.report.remote(index, *IDLE))
       pending[self._submit(index)] = index
       return []
-    for line in lines:
-      self._say(line)
+    with progress.aside():
+      for line in lines:
+        self._say(line)
     return [f"{title}: {error}"] if error else []
 
 
@@ -320,6 +322,7 @@ def train_crew(plan: sweep.Plan, folder: str, token: str, desk: Any, cache: str 
   program, crew = list(_tasks(plan))[index]
   ask = lambda state, steps: ray.get(desk.report.remote(index, state, steps))  # noqa: E731
   if ask("running", 0):
+    ask(*IDLE)
     return [], None
   if os.path.exists(token):
     return _train(plan, program, crew, pathlib.Path(folder), ask, lambda: None)

@@ -12,7 +12,7 @@ import jax
 import numpy as np
 import pytest
 
-from gan import trained
+from gan import distributed, trained
 from gan.records import read_metrics, read_summary
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -144,6 +144,16 @@ def test_what_one_process_cannot_do_ends_all_with_its_line(tmp_path):
   assert [code for code, _ in results] == [2, 2]
   assert "loss: nonsat there, hinge here" in results[1][1].splitlines()[-1]
   assert results[0][1].splitlines()[-1].startswith("error: process 1: ")
+
+
+def test_what_breaks_in_one_process_ends_all_with_a_line_each(tmp_path):
+  (tmp_path / "run").mkdir()
+  (tmp_path / "run" / "samples").write_text("a file where process 0 wants a folder")
+  for process, (code, output) in enumerate(end(*start_two(tmp_path / "run", 80))):
+    assert code == distributed.LOST
+    line = output.splitlines()[-1]
+    assert line.startswith(f"error: process {process} ended: ") and "Traceback" not in output
+    assert ("FileExistsError" in line) == (process == 0)
 
 
 def test_folders_that_are_not_shared_are_refused(tmp_path):
