@@ -26,6 +26,7 @@ from gan.records import MEMBERS
 from gan.train import interrupts
 
 RETRIES = 3  # of a crew whose worker is lost
+STARTS = 3  # of a cluster of this machine: Ray gives up on its daemons after 30 seconds
 REPORT_SECONDS, SHIP_SECONDS = 1.0, 30.0
 IDLE = ("waiting", 0)  # (state, steps) of a crew that no worker has begun
 
@@ -76,33 +77,49 @@ def connected(address: str | None):
     address: "auto", HOST:PORT, or None for a cluster of this machine alone.
 
   Raises:
-    UserError: Ray is not installed, or there is no cluster at the address.
+    UserError: Ray is not installed or does not start, or there is no cluster at the address.
   """
   ray = require()
-  # Workers import the package from where this process has it, where that place is theirs too.
-  root = str(pathlib.Path(__file__).resolve().parent.parent)
-  own = {} if address else {"include_dashboard": False}
-  try:
-    with warnings.catch_warnings():
-      # Of threads, which JAX starts with its first computation.
-      warnings.filterwarnings("ignore", r"os\.fork", RuntimeWarning)
-      ray.init(
-        address,
-        runtime_env={"env_vars": {"PYTHONPATH": root}},
-        log_to_driver=False,
-        logging_level=logging.ERROR,
-        **own,
-      )
-  except (ConnectionError, ValueError, RuntimeError) as error:
-    reason = str(error).strip().splitlines()[0]
-    raise UserError(
-      f"--ray_address={address}: no cluster answers ({reason}): start one with `ray start --head`, "
-      "or leave the flag out for this machine alone"
-    ) from error
+  attempts = 1 if address else STARTS
+  while attempts:
+    attempts -= 1
+    try:
+      _connect(ray, address)
+      break
+    except Exception as error:  # noqa: BLE001 - a start that takes too long raises just that
+      ray.shutdown()
+      if not attempts:
+        raise UserError(_refusal(address, error)) from error
   try:
     yield ray
   finally:
     ray.shutdown()
+
+
+def _connect(ray, address):
+  # Workers import the package from where this process has it, where that place is theirs too.
+  root = str(pathlib.Path(__file__).resolve().parent.parent)
+  own = {} if address else {"include_dashboard": False}
+  with warnings.catch_warnings():
+    # Of threads, which JAX starts with its first computation.
+    warnings.filterwarnings("ignore", r"os\.fork", RuntimeWarning)
+    ray.init(
+      address,
+      runtime_env={"env_vars": {"PYTHONPATH": root}},
+      log_to_driver=False,
+      logging_level=logging.ERROR,
+      **own,
+    )
+
+
+def _refusal(address, error) -> str:
+  reason = str(error).strip().split("\n", 1)[0]
+  if not address:
+    return f"Ray does not start on this machine ({reason}): try again when it has less to do"
+  return (
+    f"--ray_address={address}: no cluster answers ({reason}): start one with `ray start --head`, "
+    "or leave the flag out for this machine alone"
+  )
 
 
 def fit(

@@ -216,6 +216,42 @@ def test_without_ray_the_line_names_the_extra(tmp_path, capsys, monkeypatch):
   assert capsys.readouterr().err == "error: --launcher=ray needs Ray: pip install 'gan[ray]'\n"
 
 
+def test_a_start_that_takes_too_long_is_tried_again(monkeypatch):
+  tried = []
+
+  class Slow:
+    def init(self, *args, **kwargs):
+      tried.append(args)
+      if len(tried) < 3:
+        raise Exception("The current node timed out during startup.")
+
+    def shutdown(self):
+      pass
+
+  monkeypatch.setattr(ray_launcher, "require", Slow)
+  with ray_launcher.connected(None):
+    assert len(tried) == 3
+  with ray_launcher.connected(None):  # the fourth succeeds at once
+    assert len(tried) == 4
+  tried.clear()
+  monkeypatch.setattr(ray_launcher, "STARTS", 2)
+  refused = pytest.raises(UserError, match="does not start on this machine .The current node timed")
+  with refused, ray_launcher.connected(None):
+    pass
+
+
+def test_what_no_machine_has_room_for_is_one_line():
+  class Cluster:
+    def nodes(self):
+      machines = [(True, 2.0, 0.0), (True, 1.0, 1.0), (False, 64.0, 8.0)]
+      return [{"Alive": alive, "Resources": {"CPU": c, "GPU": g}} for alive, c, g in machines]
+
+  ray_launcher._require_room(Cluster(), ray_launcher.Resources(2.0, 0))
+  ray_launcher._require_room(Cluster(), ray_launcher.Resources(1.0, 1))
+  with pytest.raises(UserError, match="no machine of the cluster has 2 cores and 1 accelerators"):
+    ray_launcher._require_room(Cluster(), ray_launcher.Resources(2.0, 1))
+
+
 def test_a_cluster_that_is_not_there_is_one_line():
   with pytest.raises(UserError, match="no cluster answers"), ray_launcher.connected("auto"):
     pass
