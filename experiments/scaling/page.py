@@ -26,7 +26,8 @@ Efficiency is t_c / (t_c + t_w): the share of a step that computes, where nothin
 * t_c = FLOPs of the compiled step / (devices x peak x utilisation), with the batch of the first
   table split over all devices ("same batch"), or that batch on each device ("batch x n"). The
   utilisation is assumed: 40 % and 5 % of the peak, which brackets small and large convolutions.
-  The less is used, the longer a step computes, and the less its wire matters.
+  The less is used, the longer a step computes, and the less its wire matters. The peak is that of
+  `--precision=bfloat16`; gradients travel in float32.
 * t_w = 2 (n - 1) / n x bytes of a step / the slowest link of the ring. Latency is left out: so
   these are upper bounds. The last column is the latency of an all-reduce at which a step on 8
   devices ("same batch", 40 %) loses a tenth more.
@@ -49,10 +50,11 @@ BREAKS = """## What breaks first, and the remedy
 3. **Batch statistics.** They are of the global batch, which keeps runs equal on any number of
    devices, and each is an all-reduce of its own, forward and backward, that nothing can overlap:
    {batch_norms}. Remedy: `--discriminator_norm=layer` or `none` where the model lets one choose.
-4. **The way.** `--parallel=auto` is `jit` on several devices: the compiler also sends the random
-   bits of dropout, which belong to the global batch, and gradients on real and fake examples
-   apart (column "jit"). So runs with dropout are equal on any number of devices, which
-   `shard_map` keeps in distribution only. Remedy where the wire matters: `--parallel=shard_map`.
+4. **The way.** `--parallel=auto` is `jit` on several devices, where the compiler chooses what is
+   split. In the programs above it computes G whole on every device (FLOPs of all devices, "jit"),
+   sends no gradient of G, those of D on real and on fake examples apart, and the random bits of
+   dropout. Remedy: `--parallel=shard_map`, the same model to rounding; with dropout, in
+   distribution.
 5. **Data.** A copy lies on each device while it takes a quarter of its memory at most; then steps
    move 4 bytes an example, its index. Past that, or with `--data_on=host`, each process hands its
    devices the rows of their share and no others: {rows}. Every process still holds the whole set
@@ -123,7 +125,8 @@ variances of batch normalisation; "shard_map" and "jit" are counted in the progr
 compiled for four devices, with the number of its collectives. In a ring each of n devices sends 2
 (n - 1) / n of an all-reduce's bytes.
 """
-  head = ["model", "G", "D", "statistics G, D", "formula", "shard_map", "jit", "FLOPs", "state"]
+  head = ["model", "G", "D", "statistics G, D", "formula", "shard_map", "jit"]
+  head += ["FLOPs of all devices: shard_map, jit", "state"]
   return f"{text}\n{table(head, [_bytes_row(name, counts[name]) for name in counts])}"
 
 
@@ -136,7 +139,7 @@ def _bytes_row(name, count):
     f"{sizes.generator_statistics:,}, {sizes.discriminator_statistics:,}",
     f"{traffic.step_bytes(sizes):,}",
     *(f"{found['bytes']:,} in {found['operations']}" for found in (ours, compiler)),
-    f"{ours['flops']:.3g}",
+    f"{ours['flops']:.3g}, {compiler['flops']:.3g}",
     f"{ours['state'] / 1e6:.1f} MB",
   ]
 
