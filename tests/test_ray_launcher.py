@@ -147,7 +147,9 @@ def test_an_interrupt_saves_and_the_same_command_goes_on(local, tmp_path):
 def assert_unfinished(folder):
   found = [read_summary(path) for path in (folder / "members").iterdir()]
   assert found and all(summary["status"] == "interrupted" for summary in found)
-  assert all(0 < summary["step"] < STEPS for summary in found)
+  steps = [summary["step"] for summary in found]
+  # The other crew's worker may have been about to begin.
+  assert max(steps) >= 100 and all(step < STEPS for step in steps)
 
 
 def plan_of(steps):
