@@ -6,7 +6,7 @@ VENV ?= .venv-$(TAG)
 RUN := $(VENV)/bin/python
 ARGS ?=
 
-.PHONY: mnist test test-slow lint figures theory benchmark clean
+.PHONY: mnist test test-slow lint figures theory scaling benchmark clean
 .DEFAULT_GOAL := mnist
 
 mnist: $(VENV)/installed
@@ -40,6 +40,9 @@ figures: $(VENV)/installed
 
 theory: $(VENV)/installed
 	$(RUN) -m experiments.theory --case=all --outdir=runs/theory --docs=docs/theory.md $(ARGS)
+
+scaling: $(VENV)/installed
+	$(RUN) -m experiments.scaling --docs=docs/scaling.md $(ARGS)
 
 benchmark: $(VENV)/installed-bench
 	$(RUN) -m experiments.benchmark --peer=torch $(ARGS)

@@ -36,7 +36,7 @@ EXPERIMENTS = {
   "ring": ring.DEFAULTS,
 }
 # Chosen by --losses, and by the sweep itself.
-NO_FLAGS = ("loss", "parallel")
+NO_FLAGS = ("loss", "parallel", "data_on")
 
 
 def main(argv=None):

@@ -20,7 +20,7 @@ from gan.errors import UserError
 from gan.game import Game
 from gan.networks import LATENTS, Gan
 from gan.optimizers import OPTIMIZERS, SCHEDULES, make_optimizer
-from gan.parallel import WAYS
+from gan.parallel import PLACES, WAYS
 from gan.penalties import PENALTIES, make_penalty
 from gan.state import GanState, Hyperparameters, init_state
 from gan.train_step import TrainStep, make_train_step
@@ -175,6 +175,14 @@ class Config:
   seed: int = option(0, "training", "everything random follows from it", minimum=0)
   parallel: str = option(
     "auto", "devices", "how local devices share a batch", choices=("auto", *WAYS), resumable=True
+  )
+  data_on: str = option(
+    "auto",
+    "devices",
+    "where the data lie: a copy on each device, or host, which feeds each its share of a batch; "
+    "auto: device, while that takes a quarter of its memory at most",
+    choices=PLACES,
+    resumable=True,
   )
   steps_per_call: int = option(
     0,

@@ -16,12 +16,14 @@ import traceback
 from collections.abc import Callable, Iterator
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax.experimental import multihost_utils
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from gan.errors import UserError
 
-LOST = 4  # exit code of a process that others have left
+INTERRUPTED, LOST = 130, 4  # exit codes of a process that leaves the others, or is left by them
 MESSAGE_BYTES = 2048
 
 # Prints the last line that it was told, once the process that tells it is gone.
@@ -65,20 +67,32 @@ def joined(
       f"on every host, process 0 on the coordinator's (details: {log})"
     )
     _initialize(coordinator, num_processes, process_id, seconds)
-    expect(
-      f"error: {who} ended: it was killed, or another one died or was silent for {seconds} s. The "
-      f"last checkpoint is whole: the same command on every host goes on (details: {log})"
-    )
+    who = f"process {jax.process_index()}"
+    after = f"The last checkpoint is whole: the same command on every host goes on (details: {log})"
+    lost = f"it was killed, or another one died or was silent for {seconds} s"
+    expect(f"error: {who} ended: {lost}. {after}")
     try:
+      _meet()
       yield
-    except jax.errors.JaxRuntimeError:
-      # The others do not answer: leaving in order would wait for them.
-      log.write_text(log.read_text(errors="replace") + traceback.format_exc())
-      os._exit(LOST)
+      # Without a limit: process 0 may still be at work on what it alone writes.
+      _exchange("")
     except UserError:
       jax.distributed.shutdown()
       raise
+    except BaseException as error:
+      # Leaving in order would wait for others, which do not answer or do not know.
+      expect(f"error: {who} ended: {_reason(error)}. {after}")
+      log.write_text(log.read_text(errors="replace") + traceback.format_exc())
+      os._exit(INTERRUPTED if isinstance(error, KeyboardInterrupt) else LOST)
     jax.distributed.shutdown()
+
+
+def _reason(error: BaseException) -> str:
+  if isinstance(error, KeyboardInterrupt):
+    return "it was interrupted twice"
+  if isinstance(error, jax.errors.JaxRuntimeError):
+    return f"another one died, or this one failed ({_first_line(error)})"
+  return f"{type(error).__name__}: {_first_line(error)}"
 
 
 def _initialize(coordinator, num_processes, process_id, seconds):
@@ -95,10 +109,27 @@ def _initialize(coordinator, num_processes, process_id, seconds):
     )
   except (ValueError, RuntimeError) as error:
     raise UserError(
-      f"the processes cannot be joined ({str(error).splitlines()[0]}): give --distributed under "
+      f"the processes cannot be joined ({_first_line(error)}): give --distributed under "
       "Slurm, Open MPI, Kubernetes or on Cloud TPU, elsewhere --coordinator=HOST:PORT "
       "--num_processes=N --process_id=I"
     ) from error
+
+
+def _first_line(error: Exception) -> str:
+  return str(error).split("\n", 1)[0][:160]
+
+
+def _meet() -> None:
+  """Connects the devices of all processes, and one of each.
+
+  XLA gives that 30 seconds and waits as long as it takes later on. Here all have just arrived;
+  where process 0 prepares data before its first step, the others would give up on it.
+  """
+  devices = np.asarray(jax.devices())
+  split = NamedSharding(Mesh(devices, ("all",)), PartitionSpec("all"))
+  ones = jax.make_array_from_callback(devices.shape, split, lambda at: np.ones(devices.shape)[at])
+  jax.block_until_ready(jax.jit(jnp.sum)(ones))
+  _exchange("")
 
 
 @contextlib.contextmanager

@@ -1,11 +1,12 @@
 """The ways to run a step: on one device, data parallel, many steps in one call, many members.
 
 Every way has the same signature, `run(state, dataset, indices, key) -> (state, metrics)`, takes the
-data set whole and picks its batch by index, donates the state and trains the same model; many
-members have a leading axis in all but the data set. Nothing has a leading device axis outside of
-this file.
+data set whole, on each device or on the host, and picks its batch by index, donates the state and
+trains the same model; many members have a leading axis in all but the data set. Nothing has a
+leading device axis outside of this file.
 """
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -19,15 +20,16 @@ from gan.errors import UserError
 from gan.machine import compiled
 
 AXIS = "batch"
+PLACES = ("auto", "device", "host")  # of a data set
 
 
-def _one_device(run, devices):
+def _one_device(run, devices, pick):
   del devices
-  return compiled(run, donate_argnums=0)
+  return _picking(compiled(run, donate_argnums=0), pick)
 
 
-def _jit(run, devices):
-  """The compiler places the work: indices are split over devices, everything else is replicated."""
+def _jit(run, devices, pick):
+  """The compiler places the work: batches are split over devices, everything else is replicated."""
   whole, split = NamedSharding(_mesh(devices), P()), _split(devices)
   execute = compiled(
     run,
@@ -35,10 +37,10 @@ def _jit(run, devices):
     out_shardings=(whole, whole),
     donate_argnums=0,
   )
-  return _split_indices(execute, split)
+  return _picking(execute, pick, split)
 
 
-def _shard_map(run, devices):
+def _shard_map(run, devices, pick):
   # check_vma=True would sum gradients of replicated parameters over devices, once more than pmean.
   mapped = jax.shard_map(
     run,
@@ -47,10 +49,10 @@ def _shard_map(run, devices):
     out_specs=(P(), P()),
     check_vma=False,
   )
-  return _split_indices(compiled(mapped, donate_argnums=0), _split(devices))
+  return _picking(compiled(mapped, donate_argnums=0), pick, _split(devices))
 
 
-def _pmap(run, devices):
+def _pmap(run, devices, pick):
   mapped = jax.pmap(
     run,
     axis_name=AXIS,
@@ -59,13 +61,12 @@ def _pmap(run, devices):
     devices=devices,
     donate_argnums=0,
   )
-
   own = [i for i, device in enumerate(devices) if device in _own(devices)]
 
   def call(state, dataset, indices, key):
     steps, updates, _ = indices.shape
     shares = indices.reshape(steps, updates, len(devices), -1)
-    return mapped(state, dataset, np.moveaxis(shares, 2, 0)[own], key)
+    return mapped(state, *pick(dataset, np.moveaxis(shares, 2, 0)[own]), key)
 
   return call
 
@@ -84,13 +85,31 @@ def _split(devices) -> NamedSharding:
   return NamedSharding(_mesh(devices), P(None, None, AXIS))
 
 
-def _split_indices(compiled, split):
-  """Where devices belong to several processes, each hands on what its own devices take."""
+def _picking(compiled, pick, split=None):
+  if pick is _pick_there and (split is None or split.is_fully_addressable):
+    return compiled
 
   def call(state, dataset, indices, key):
-    return compiled(state, dataset, _place(indices, split), key)
+    return compiled(state, *pick(dataset, indices, split), key)
 
-  return compiled if split.is_fully_addressable else call
+  return call
+
+
+def _pick_there(dataset, indices, split=None):
+  """The step picks its rows: where devices are of many processes, each hands on its own indices."""
+  return dataset, indices if split is None else _place(indices, split)
+
+
+def _pick_here(dataset, indices, split=None):
+  """The step is given its rows, each device those of its share, from the memory of its process."""
+
+  def rows(array):
+    if split is None:
+      return array[indices]
+    shape = (*indices.shape, *array.shape[1:])
+    return jax.make_array_from_callback(shape, split, lambda at: array[indices[at[:3]]])
+
+  return None, jax.tree.map(rows, dataset)
 
 
 def _place(array, sharding):
@@ -137,19 +156,36 @@ def resolve(name: str, batch_size: int, devices: list) -> str:
   return name
 
 
-def make_run(step: Callable, way: str, devices: list) -> Callable:
+def stays_on_host(place: str, dataset: Any, devices: list) -> bool:
+  """Returns whether a data set is kept in the memory of each process, and not on each device.
+
+  Args:
+    place: one of PLACES; "auto" keeps on the host what takes more than a quarter of a device.
+    dataset: arrays on the host.
+    devices: the devices to use.
+  """
+  if place != "auto":
+    return place == "host"
+  stats = _own(devices)[0].memory_stats() or {}
+  size = sum(array.nbytes for array in jax.tree.leaves(dataset))
+  return size > stats.get("bytes_limit", math.inf) / 4
+
+
+def make_run(step: Callable, way: str, devices: list, fed: bool = False) -> Callable:
   """Returns `run(state, dataset, indices, key) -> (state, metrics)`, compiled.
 
   Args:
     step: `(state, batch, key) -> (state, metrics)`, built with the axis name of the way.
     way: one of WAYS.
     devices: the devices to use; "none" uses the first.
+    fed: whether the data set is of NumPy arrays that stay where they are. Each call then moves the
+      rows that it needs, and each process those alone that its own devices need.
 
   The arguments of the result are the state, which is donated; the data set, a Batch of arrays
   [N, ...]; indices int32 [S, K, B] into it, S steps of K discriminator updates; and the root key.
   Metrics come back as [S].
   """
-  return WAYS[way][0](many_steps(step), devices)
+  return WAYS[way][0](many_steps(step), devices, _pick_here if fed else _pick_there)
 
 
 def replicate(tree: Any, way: str, devices: list) -> Any:
@@ -199,16 +235,19 @@ def split_members(tree: Any, devices: list) -> Any:
 
 
 def many_steps(step: Callable) -> Callable:
-  """Returns `run(state, dataset, indices, key) -> (state, metrics)` of `make_run`, not compiled."""
+  """Returns `run(state, dataset, indices, key)` of `make_run`, not compiled.
+
+  Without a data set, batches [S, K, B, ...] stand in the place of indices.
+  """
 
   def run(state, dataset, indices, key):
     def one(state, picked):
-      batch = jax.tree.map(lambda array: array[picked], dataset)
+      batch = picked if dataset is None else jax.tree.map(lambda array: array[picked], dataset)
       return step(state, batch, key)
 
-    if len(indices) > 1:
+    if len(jax.tree.leaves(indices)[0]) > 1:
       return jax.lax.scan(one, state, indices)
-    state, metrics = one(state, indices[0])
+    state, metrics = one(state, jax.tree.map(lambda array: array[0], indices))
     return state, jax.tree.map(lambda metric: metric[None], metrics)
 
   return run

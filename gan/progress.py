@@ -1,5 +1,6 @@
 """What a user sees of a run while it works: a bar on a terminal, plain lines elsewhere."""
 
+import contextlib
 import sys
 import time
 
@@ -167,6 +168,10 @@ class GroupsProgress:
   def __exit__(self, *error):
     for bar in self._bars:
       bar.close()
+
+  def aside(self) -> contextlib.AbstractContextManager:
+    """The table makes room for lines that are printed in this context."""
+    return tqdm.external_write_mode(file=self._stream)
 
   def show(self, index: int, state: str, steps: int) -> None:
     """Takes how far a group is."""

@@ -26,7 +26,9 @@ from gan.records import MEMBERS
 from gan.train import interrupts
 
 RETRIES = 3  # of a crew whose worker is lost
+STARTS = 3  # of a cluster of this machine: Ray gives up on its daemons after 30 seconds
 REPORT_SECONDS, SHIP_SECONDS = 1.0, 30.0
+IDLE = ("waiting", 0)  # (state, steps) of a crew that no worker has begun
 
 
 class Resources(NamedTuple):
@@ -56,6 +58,8 @@ def require():
   """
   # A sweep tells nobody of itself.
   os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+  # This process measures a step, and leaves the memory of its accelerator to the tasks.
+  os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
   try:
     import ray
   except ImportError as error:
@@ -73,33 +77,49 @@ def connected(address: str | None):
     address: "auto", HOST:PORT, or None for a cluster of this machine alone.
 
   Raises:
-    UserError: Ray is not installed, or there is no cluster at the address.
+    UserError: Ray is not installed or does not start, or there is no cluster at the address.
   """
   ray = require()
-  # Workers import the package from where this process has it, where that place is theirs too.
-  root = str(pathlib.Path(__file__).resolve().parent.parent)
-  own = {} if address else {"include_dashboard": False}
-  try:
-    with warnings.catch_warnings():
-      # Of threads, which JAX starts with its first computation.
-      warnings.filterwarnings("ignore", r"os\.fork", RuntimeWarning)
-      ray.init(
-        address,
-        runtime_env={"env_vars": {"PYTHONPATH": root}},
-        log_to_driver=False,
-        logging_level=logging.ERROR,
-        **own,
-      )
-  except (ConnectionError, ValueError, RuntimeError) as error:
-    reason = str(error).strip().splitlines()[0]
-    raise UserError(
-      f"--ray_address={address}: no cluster answers ({reason}): start one with `ray start --head`, "
-      "or leave the flag out for this machine alone"
-    ) from error
+  attempts = 1 if address else STARTS
+  while attempts:
+    attempts -= 1
+    try:
+      _connect(ray, address)
+      break
+    except Exception as error:  # noqa: BLE001 - a start that takes too long raises just that
+      ray.shutdown()
+      if not attempts:
+        raise UserError(_refusal(address, error)) from error
   try:
     yield ray
   finally:
     ray.shutdown()
+
+
+def _connect(ray, address):
+  # Workers import the package from where this process has it, where that place is theirs too.
+  root = str(pathlib.Path(__file__).resolve().parent.parent)
+  own = {} if address else {"include_dashboard": False}
+  with warnings.catch_warnings():
+    # Of threads, which JAX starts with its first computation.
+    warnings.filterwarnings("ignore", r"os\.fork", RuntimeWarning)
+    ray.init(
+      address,
+      runtime_env={"env_vars": {"PYTHONPATH": root}},
+      log_to_driver=False,
+      logging_level=logging.ERROR,
+      **own,
+    )
+
+
+def _refusal(address, error) -> str:
+  reason = str(error).strip().split("\n", 1)[0]
+  if not address:
+    return f"Ray does not start on this machine ({reason}): try again when it has less to do"
+  return (
+    f"--ray_address={address}: no cluster answers ({reason}): start one with `ray start --head`, "
+    "or leave the flag out for this machine alone"
+  )
 
 
 def fit(
@@ -125,11 +145,24 @@ def fit(
   Raises:
     UserError: anything that the user can put right; nothing on disk is lost.
   """
+  _require_room(ray, resources)
   with sweep.claimed(plan, workdir) as folder:
     errors = _Launch(ray, plan, folder.absolute(), resources, say).run()
     if errors:
       raise UserError("; ".join(errors))
     return sweep.statuses(plan, folder)
+
+
+def _require_room(ray, resources):
+  """Raises UserError where no machine could ever take a task: Ray would wait for one."""
+  machines = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+  rooms = [(machine.get("GPU", 0), machine.get("CPU", 0)) for machine in machines]
+  if not any(gpus >= resources.gpus and cpus >= resources.cpus for gpus, cpus in rooms):
+    gpus, cpus = max(rooms)
+    raise UserError(
+      f"no machine of the cluster has {resources.cpus:g} cores and {resources.gpus} accelerators "
+      f"(the largest has {cpus:g} and {gpus:g}): give a smaller --cpus_per_task or --gpus_per_task"
+    )
 
 
 class _Launch:
@@ -155,6 +188,14 @@ class _Launch:
       runtime_env={"env_vars": environment},
     )(train_crew)
     self._lost = dict.fromkeys(range(len(self._tasks)), 0)
+    errors = ray.exceptions
+    self._losses = (
+      errors.WorkerCrashedError,
+      errors.NodeDiedError,
+      errors.OutOfMemoryError,  # Ray ends a worker before the machine's memory is full
+      errors.ObjectLostError,
+      errors.RaySystemError,
+    )
 
   def run(self) -> list[str]:
     """Returns a line for each crew that could not be trained."""
@@ -172,8 +213,12 @@ class _Launch:
     with interrupts() as seen, GroupsProgress(rows) as progress:
       while pending:
         done, _ = self._ray.wait(list(pending), timeout=REPORT_SECONDS)
-        for index, (state, steps) in self._ray.get(self._desk.look.remote(bool(seen))).items():
+        states = self._ray.get(self._desk.look.remote(bool(seen)))
+        for index, (state, steps) in states.items():
           progress.show(index, state, steps)
+        waiting = [index for index in pending.values() if states.get(index, IDLE) == IDLE]
+        if seen and len(waiting) == len(pending):
+          break  # those that no worker has begun would not end before one is free
         for reference in done:
           index = pending.pop(reference)
           errors += self._finish(index, reference, pending, progress, bool(seen))
@@ -189,18 +234,21 @@ class _Launch:
     ray, title = self._ray, _title(self._tasks[index][1])
     try:
       lines, error = ray.get(reference)
-    except (ray.exceptions.WorkerCrashedError, ray.exceptions.RaySystemError) as lost:
+    except self._losses as lost:
       if stopping:
         return []
       self._lost[index] += 1
       if self._lost[index] > RETRIES:
         progress.show(index, "lost", 0)
         return [f"{title}: its worker was lost {self._lost[index]} times ({type(lost).__name__})"]
-      self._say(f"{title}: its worker was lost; another goes on from its checkpoint")
+      with progress.aside():
+        self._say(f"{title}: its worker was lost; another goes on from its checkpoint")
+      ray.get(self._desk.report.remote(index, *IDLE))
       pending[self._submit(index)] = index
       return []
-    for line in lines:
-      self._say(line)
+    with progress.aside():
+      for line in lines:
+        self._say(line)
     return [f"{title}: {error}"] if error else []
 
 
@@ -291,6 +339,7 @@ def train_crew(plan: sweep.Plan, folder: str, token: str, desk: Any, cache: str 
   program, crew = list(_tasks(plan))[index]
   ask = lambda state, steps: ray.get(desk.report.remote(index, state, steps))  # noqa: E731
   if ask("running", 0):
+    ask(*IDLE)
     return [], None
   if os.path.exists(token):
     return _train(plan, program, crew, pathlib.Path(folder), ask, lambda: None)

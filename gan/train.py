@@ -69,9 +69,11 @@ def fit(
       lambda: stack.enter_context(_open(config, workdir, data_dir, way, command, say))
     )
     state, step = run.restore()
-    run.folder.add_environment(environment.describe() | {"parallel": way})
-    data = parallel.replicate(run.setting.data, way, devices)
-    execute = parallel.make_run(run.setting.algorithm.step, way, devices)
+    fed = parallel.stays_on_host(config.data_on, run.setting.data, devices)
+    facts = {"parallel": way, "data_on": "host" if fed else "device"}
+    run.folder.add_environment(environment.describe() | facts)
+    data = run.setting.data if fed else parallel.replicate(run.setting.data, way, devices)
+    execute = parallel.make_run(run.setting.algorithm.step, way, devices, fed)
     return _fit(run, alone(run, execute, data, way, devices), state, step)
 
 
@@ -137,7 +139,7 @@ def alone(run: Run, execute: Callable, data: Batch, way: str, devices: list) -> 
   Args:
     run: the run.
     execute: of `parallel.make_run`.
-    data: the data set, on the devices.
+    data: the data set, as `execute` takes it.
     way: one of parallel.WAYS.
     devices: the devices to use.
   """

@@ -172,7 +172,7 @@ def test_every_field_has_a_help_a_group_and_a_flag_of_its_type(field):
 
 def test_determining_leaves_out_exactly_what_may_change_in_the_middle_of_a_run():
   left_out = {field.name for field in FIELDS} - set(determining(Config()))
-  assert left_out == {"steps", "parallel", "steps_per_call", "checkpoint_every"}
+  assert left_out == {"steps", "parallel", "data_on", "steps_per_call", "checkpoint_every"}
 
 
 def test_the_fingerprint_depends_on_what_determines_and_on_nothing_else():

@@ -79,13 +79,13 @@ def indices():
 
 
 @functools.cache
-def trained(name, way, steps_per_call=1):
+def trained(name, way, steps_per_call=1, fed=False):
   """(state, metrics [STEPS]) on the host after STEPS steps on all devices."""
   devices = jax.devices()
   step = build(*METHODS[name], WAYS[way][1]).step
-  run = make_run(step, way, devices)
+  run = make_run(step, way, devices, fed)
   state = replicate(jax.tree.map(jnp.asarray, start(name)), way, devices)
-  data, seen = replicate(dataset(name), way, devices), []
+  data, seen = dataset(name) if fed else replicate(dataset(name), way, devices), []
   for first in range(0, STEPS, steps_per_call):
     picked = indices()[first : first + steps_per_call]
     state, metrics = run(state, data, picked, jax.random.key(1))
@@ -143,6 +143,50 @@ def test_each_half_of_a_vmapped_batch_is_one_device(name):
 @pytest.mark.parametrize("way", ["none", "shard_map"])
 def test_a_call_of_three_steps_is_three_calls_of_one(way):
   assert_close(trained("points", way, steps_per_call=3), trained("points", way))
+
+
+@pytest.mark.parametrize("way", sorted(WAYS))
+@pytest.mark.parametrize("steps_per_call", [1, 3])
+def test_a_data_set_on_the_host_trains_the_same_model(way, steps_per_call):
+  assert_close(trained("points", way, steps_per_call, fed=True), trained("points", "none"))
+
+
+class Watched(np.ndarray):
+  """An array that notes the rows that are read."""
+
+  def __getitem__(self, at):
+    self.read.append(np.asarray(at))
+    return np.asarray(self)[at]
+
+
+@pytest.mark.parametrize("way", ["jit", "shard_map"])
+def test_a_device_is_fed_the_rows_of_its_share_alone(way):
+  images = dataset("points").image.view(Watched)
+  images.read = []
+  run = make_run(
+    lambda state, batch, key: (state + batch.image.sum(), {}), way, jax.devices(), True
+  )
+  state = replicate(jnp.zeros(()), way, jax.devices())
+  run(state, Batch(images, None), indices(), jax.random.key(0))
+  read = sorted(images.read, key=lambda at: at.tolist())
+  halves = sorted(np.split(indices(), 2, axis=2), key=lambda at: at.tolist())
+  np.testing.assert_array_equal(read, halves)
+
+
+@pytest.mark.parametrize(
+  ("place", "limit", "host"),
+  [("host", 1e9, True), ("device", 1, False), ("auto", 400, False), ("auto", 396, True)],
+)
+def test_auto_keeps_on_the_host_what_takes_more_than_a_quarter_of_a_device(place, limit, host):
+  class Device:
+    process_index = 0
+
+    def memory_stats(self):
+      return {"bytes_limit": limit}
+
+  data = Batch(np.zeros(100, np.uint8), None)
+  assert parallel.stays_on_host(place, data, [Device()]) == host
+  assert not parallel.stays_on_host("auto", data, jax.devices())  # a CPU tells no limit
 
 
 def test_members_of_a_sweep_are_the_runs_alone():

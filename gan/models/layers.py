@@ -268,7 +268,7 @@ class Dropout(nn.Module):
 
   @nn.compact
   def __call__(self, inputs: Float[Array, "b ..."], *, train: bool) -> Float[Array, "b ..."]:
-    if not train:
+    if not train or not self.rate:
       return inputs
     draws = _draws(self.make_rng("dropout"), inputs.size).reshape(inputs.shape)
     kept = round((1 - self.rate) * 2**16)

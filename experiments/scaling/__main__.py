@@ -1,0 +1,106 @@
+"""Measures what a step costs on several devices of this machine, and predicts it for many.
+
+  python -m experiments.scaling --docs=docs/scaling.md
+
+Step times of simulated CPU devices, and of two processes on loopback; the bytes that a step puts on
+the wire, by formula and counted in the compiled program, for every model; from them and from
+published numbers, the efficiency on 8, 64 and 512 accelerators. Nothing is trained, and no data are
+needed.
+"""
+
+import json
+import os
+import pathlib
+import socket
+import subprocess
+import sys
+import time
+from typing import Any
+
+from experiments.command import OK, Command
+from experiments.scaling import page
+from experiments.scaling.cases import CASES
+from gan import environment
+from gan.errors import UserError
+from gan.progress import say
+from gan.records import writable_folder
+
+DEVICES = (1, 2, 4)
+
+
+def main(argv=None):
+  command = Command(__doc__)
+  command.add(str, "docs", None, "write the page to this file (default: print it)", "scaling")
+  command.add(int, "steps", 15, "steps that are timed", "scaling")
+  return command.run(lambda: _scaling(command.values, list(argv or sys.argv)), argv)
+
+
+def _scaling(values, argv) -> int:
+  if values.steps < 1:
+    raise UserError(f"--steps={values.steps} must be above 0")
+  if values.docs:
+    writable_folder(pathlib.Path(values.docs).parent)
+  facts = {
+    "command": " ".join(["python -m experiments.scaling", *argv[1:]]),
+    "date": time.strftime("%Y-%m-%d"),
+    "machine": environment.describe(),
+    "load": os.getloadavg()[0],
+  }
+  text = page.render(facts | measured(values.steps))
+  if values.docs:
+    pathlib.Path(values.docs).write_text(text, encoding="utf-8")
+  else:
+    print(text)
+  return OK
+
+
+def measured(steps: int) -> dict[str, Any]:
+  """Returns all that is measured here, as JSON values.
+
+  Args:
+    steps: how many are timed.
+  """
+  timed = {"time": [name for name, case in CASES.items() if case.timed], "steps": steps}
+  times = {}
+  for devices in DEVICES:
+    say(f"Step times, {devices} devices")
+    ways = ["none"] if devices == 1 else ["shard_map", "jit"]
+    times[f"{devices}"] = _run([timed | {"ways": ways}], devices)
+  say("Step times, 2 processes")
+  times["2 processes"] = _run(_two(timed | {"ways": ["shard_map"]}), 1)
+  say("Step times, data on the host")
+  times["fed"] = _run([timed | {"ways": ["shard_map"], "fed": True}], 2)
+  say("Bytes, compiled for 4 devices")
+  counts = _run([{"count": list(CASES), "ways": ["shard_map", "jit"]}], 4)
+  return {"times": times, "counts": counts, "steps": steps}
+
+
+def _two(order):
+  with socket.socket() as free:
+    free.bind(("127.0.0.1", 0))
+    address = f"127.0.0.1:{free.getsockname()[1]}"
+  return [order | {"coordinator": address, "processes": 2, "process": i} for i in range(2)]
+
+
+def _run(orders, devices):
+  """What the first of the processes that get these orders has to say."""
+  environ = os.environ | {"JAX_PLATFORMS": "cpu", "JAX_NUM_CPU_DEVICES": str(devices)}
+  processes = [
+    subprocess.Popen(
+      [sys.executable, "-m", "experiments.scaling.worker", json.dumps(order)],
+      env=environ,
+      stdout=subprocess.PIPE,
+      stderr=subprocess.PIPE,
+      text=True,
+    )
+    for order in orders
+  ]
+  outputs = [process.communicate() for process in processes]
+  for process, (_, errors) in zip(processes, outputs, strict=True):
+    if process.returncode:
+      raise UserError(f"a worker ended with exit code {process.returncode}: {errors[-2000:]}")
+  return json.loads(outputs[0][0])
+
+
+if __name__ == "__main__":
+  sys.exit(main())

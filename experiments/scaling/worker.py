@@ -1,0 +1,119 @@
+"""A process of `experiments.scaling`: measures models on the devices that it finds.
+
+  python -m experiments.scaling.worker '{"count": ["mlp"], "ways": ["shard_map"]}'
+
+It prints one line of JSON, {case: {way: numbers}}. Of several processes the first prints.
+"""
+
+import contextlib
+import json
+import pathlib
+import statistics
+import sys
+import tempfile
+import time
+from typing import Any
+
+import jax
+import numpy as np
+
+from experiments.scaling import cases, traffic
+from gan import distributed, parallel
+from gan.checkpoint import Checkpoints
+from gan.datafeed import batch_indices
+
+WARM_UP = 3
+
+
+def main(order: dict[str, Any]) -> None:
+  """Measures what an order asks for.
+
+  Args:
+    order: ways; count or time, a list of cases; with the latter steps, how many are timed,
+      and fed, whether the data stay on the host; coordinator, processes and process, where this is
+      one of several.
+  """
+  with _joined(order):
+    found = {
+      name: _ways(cases.CASES[name], order) for name in order.get("count", order.get("time"))
+    }
+    if distributed.leads():
+      print(json.dumps(found), flush=True)
+
+
+def _ways(case, order):
+  measure = _counted if "count" in order else _timed
+  return {way: measure(case, way, order) for way in order["ways"]}
+
+
+def _joined(order):
+  if "coordinator" not in order:
+    return contextlib.nullcontext()
+  numbers = (order[name] for name in ("coordinator", "processes", "process"))
+  return distributed.joined(*numbers, 120)
+
+
+def _start(case, way):
+  algorithm = cases.algorithm(case, parallel.WAYS[way][1])
+  return algorithm, jax.device_get(jax.jit(algorithm.init)(cases.key()))
+
+
+def _timed(case, way, order):
+  """The median time of a step, in milliseconds."""
+  devices, fed, (algorithm, start) = jax.devices(), order.get("fed", False), _start(case, way)
+  run = parallel.make_run(algorithm.step, way, devices, fed)
+  state, key = (parallel.replicate(tree, way, devices) for tree in (start, cases.key()))
+  data = cases.data(case) if fed else parallel.replicate(cases.data(case), way, devices)
+  times = []
+  for step in range(WARM_UP + order["steps"]):
+    began = time.perf_counter()
+    state, _ = run(state, data, _indices(case, step), key)
+    jax.block_until_ready(state)
+    times.append(time.perf_counter() - began)
+  return statistics.median(times[WARM_UP:]) * 1e3
+
+
+def _indices(case, step):
+  config = case.config
+  updates = config.discriminator_steps
+  return batch_indices(0, cases.EXAMPLES, step, 1, updates, config.batch_size)
+
+
+def _counted(case, way, order):
+  """What a step is, as compiled for all devices; nothing is run."""
+  devices, (algorithm, start) = jax.devices(), _start(case, way)
+  arguments = (start, cases.data(case), _indices(case, 0), cases.key())
+  program = parallel.make_run(algorithm.step, way, devices).lower(*arguments).compile()
+  found = traffic.collectives(program.as_text())
+  return {
+    "sizes": _sizes(case, start)._asdict(),
+    "kinds": sorted({kind for kind, _ in found}),
+    "operations": len(found),
+    "bytes": sum(size for _, size in found),
+    "flops": len(devices) * (program.cost_analysis() or {})["flops"],
+    "state": sum(np.asarray(leaf).nbytes for leaf in jax.tree.leaves(start)),
+    "checkpoint": _checkpoint(start),
+  }
+
+
+def _sizes(case, state) -> traffic.Sizes:
+  size = lambda tree: sum(leaf.size for leaf in jax.tree.leaves(tree))  # noqa: E731
+  players = (state.generator, state.discriminator)
+  parameters = (size(player.params) for player in players)
+  statistics = (size(player.model_state) for player in players)
+  return traffic.Sizes(*parameters, *statistics, case.config.discriminator_steps)
+
+
+def _checkpoint(state) -> dict[str, float]:
+  """Bytes and seconds of saving a state."""
+  with tempfile.TemporaryDirectory() as folder:
+    checkpoints, began = Checkpoints(pathlib.Path(folder)), time.perf_counter()
+    checkpoints.save(1, state)
+    checkpoints.close()
+    seconds = time.perf_counter() - began
+    files = (file for file in pathlib.Path(folder).rglob("*") if file.is_file())
+    return {"bytes": sum(file.stat().st_size for file in files), "seconds": seconds}
+
+
+if __name__ == "__main__":
+  main(json.loads(sys.argv[1]))
