@@ -36,12 +36,12 @@ pre { white-space: pre-wrap }
 <p>What is known exactly of GANs, and toy results of the literature, by this library's own losses,
 penalties, update rules and training step. A row without a criterion is reported.</p>
 <table>
-<tr><th>case</th><th>criteria met</th><th>seconds</th></tr>
+<tr><th>case</th><th>criteria met</th><th>time</th></tr>
 {% for case in cases %}
 <tr><td><a href="#{{ case.case }}">{{ case.case }}</a>: {{ case.title }}</td>
 <td class="{{ 'pass' if case.met == case.criteria and not case.error else 'FAIL' }}">
 {{ case.verdict }}</td>
-<td>{{ case.seconds }}{{ " (quick)" if case.quick }}</td></tr>
+<td>{{ case.duration }}</td></tr>
 {% endfor %}
 </table>
 {% for case in cases %}
@@ -62,9 +62,9 @@ penalties, update rules and training step. A row without a criterion is reported
 {% endif %}
 {% for note in case.notes %}<p>{{ note }}</p>
 {% endfor %}
-{% for image in case.images %}<img alt="" src="data:image/png;base64,{{ image }}">
+{% for kind, image in case.images %}<img alt="" src="data:image/{{ kind }};base64,{{ image }}">
 {% endfor %}
-<p class="small">{{ case.seconds }} s{{ " (quick)" if case.quick }}, {{ case.hardware }}</p>
+<p class="small">{{ case.duration }}, {{ case.hardware }}</p>
 {% endfor %}
 </body>
 </html>
@@ -87,15 +87,26 @@ def hardware(outcome: dict[str, Any]) -> str:
 
 def _counts(outcome):
   judged = [check["passed"] for check in outcome["checks"] if check["passed"] is not None]
-  return {"met": sum(judged), "criteria": len(judged), "hardware": hardware(outcome)}
+  return {
+    "met": sum(judged),
+    "criteria": len(judged),
+    "hardware": hardware(outcome),
+    "duration": _duration(outcome),
+  }
+
+
+def _duration(outcome):
+  """The time on the clock and, apart from what else the machine did, of the processor's cores."""
+  quick = "quick: " if outcome["quick"] else ""
+  return f"{quick}{outcome['seconds']} s, {outcome['processor_seconds']} s of processor time"
 
 
 def write_report(folder: pathlib.Path, names: list[str]) -> None:
   """Writes <folder>/report.html of every case in the folder; the pictures are inside the file."""
   cases = []
   for outcome in read_outcomes(folder, names):
-    files = [folder / outcome["case"] / f"{name}.png" for name in outcome["figures"]]
-    images = [base64.b64encode(file.read_bytes()).decode() for file in files]
+    files = [folder / outcome["case"] / name for name in outcome["figures"]]
+    images = [(file.suffix[1:], base64.b64encode(file.read_bytes()).decode()) for file in files]
     case = outcome | _counts(outcome)
     cases.append(case | {"verdict": _verdict(case), "images": images})
   template = jinja2.Environment(autoescape=True).from_string(TEMPLATE)
@@ -126,19 +137,16 @@ def write_docs(folder: pathlib.Path, names: list[str], page: pathlib.Path) -> No
   parts = [DOCS_HEAD, _summary(outcomes)]
   for outcome in outcomes:
     for name in outcome["figures"]:
-      file = f"{outcome['case']}_{name}.png"
-      shutil.copyfile(folder / outcome["case"] / f"{name}.png", figures / file)
+      shutil.copyfile(folder / outcome["case"] / name, figures / f"{outcome['case']}_{name}")
     parts.append(_section(outcome))
   page.write_text("\n".join(parts), encoding="utf-8")
 
 
 def _summary(outcomes):
-  rows = ["| case | criteria met | seconds |", "| --- | --- | --- |"]
+  rows = ["| case | criteria met | time |", "| --- | --- | --- |"]
   for case in outcomes:
     title = f"[`{case['case']}`](#{case['case']}): {_cell(case['title'])}"
-    rows.append(
-      f"| {title} | {_verdict(case)} | {case['seconds']}{' (quick)' if case['quick'] else ''} |"
-    )
+    rows.append(f"| {title} | {_verdict(case)} | {case['duration']} |")
   return "\n".join(rows) + "\n"
 
 
@@ -154,13 +162,16 @@ def _cell(text):
 
 def _section(case):
   parts = [f"## {case['case']}", f"{case['title']}\n\n{case['about']}"]
+  if case["quick"]:
+    parts.append(f"A quick run; in full: `python -m experiments.theory --case={case['case']}`.")
   if case["error"]:
     parts.append(f"Error: {case['error']}")
   if case["checks"]:
     parts.append(_table(case["checks"]))
   parts += case["notes"]
-  parts += [f"![{name}](figures/theory/{case['case']}_{name}.png)" for name in case["figures"]]
-  parts.append(f"{case['seconds']} s{' (quick)' if case['quick'] else ''}, {case['hardware']}.")
+  files = [pathlib.PurePath(name) for name in case["figures"]]
+  parts += [f"![{file.stem}](figures/theory/{case['case']}_{file})" for file in files]
+  parts.append(f"{case['duration']}, {case['hardware']}.")
   return "\n\n".join(parts) + "\n"
 
 
