@@ -24,7 +24,7 @@ SPREAD = 4.0  # the grid is divided by it: its outermost means then lie at +-1
 NUMBERS = {"generator_learning_rate": 1e-3, "discriminator_learning_rate": 1e-3, "b1": 0.0}
 NUMBERS |= {"b2": 0.99, "penalty_weight": 0.1}
 SNAPSHOTS = 20
-STEPS, QUICK_STEPS = 6000, 300
+STEPS, QUICK_STEPS = 3000, 300
 LIMIT = 1.4  # of what is drawn
 
 
@@ -53,7 +53,7 @@ def run(settings: Settings) -> Result:
   one with both 693, and either diverges with R1 alone; penalties at every eighth step fail there
   and on 25 Gaussians. Here are 25 Gaussians, divided by 4 so that they fill [-1, 1], both players
   of four hidden layers of 128 ReLU units, Adam with b1 0, b2 0.99 and rate 1e-3 (theirs is 2e-4,
-  for runs many times as long), batches of 128, gamma 0.1, 6,000 steps, 3 seeds, with no criterion:
+  for runs many times as long), batches of 128, gamma 0.1, 3,000 steps, 3 seeds, with no criterion:
   modes of 2500 samples, and the mean norm of D's slope on samples. A run counts as diverged where
   something is not finite. A quick run makes 300 steps of 2 seeds, and one of the lazy
   kinds: it shows that everything runs, and little more.
