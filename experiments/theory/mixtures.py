@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 
 from experiments.theory import course
 from experiments.theory.case import Check, Result, Settings, reported, span
+from experiments.theory.seeds import over_seeds
 from gan import losses
 from gan.config import Config, build
 from gan.datasets import grid, ring
@@ -112,9 +113,7 @@ def train(condition: Condition, seeds: int, steps: int) -> dict[str, np.ndarray]
   """Returns what `course.show` does, [seeds, snapshots, ...]."""
   config, dataset = make_config(condition), DATA[condition.data].load("train")
   algorithm, data = build(config, describe(config, dataset)), jnp.asarray(dataset.images)
-  one = lambda key: _seed(condition, algorithm, data, steps, key)  # noqa: E731
-  keys = jax.random.split(jax.random.key(0), seeds)
-  return jax.tree.map(np.asarray, jax.jit(jax.vmap(one))(keys))
+  return over_seeds(lambda key: _seed(condition, algorithm, data, steps, key), seeds)
 
 
 def make_config(condition: Condition) -> Config:

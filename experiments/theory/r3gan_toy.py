@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 
 from experiments.theory import course
 from experiments.theory.case import Check, Result, Settings, reported
+from experiments.theory.seeds import over_seeds
 from gan.datasets import grid
 from gan.metrics.modes import expected_mixture_modes, mixture_modes
 from gan.networks import Gan
@@ -76,8 +77,7 @@ def run(settings: Settings) -> Result:
 
 def train(kind: Kind, seeds: int, steps: int) -> dict[str, np.ndarray]:
   """Returns what `course.show` does and "norm" of D's slope on samples, [seeds, snapshots, ...]."""
-  keys = jax.random.split(jax.random.key(0), seeds)
-  return jax.tree.map(np.asarray, jax.jit(jax.vmap(lambda key: _seed(kind, steps, key)))(keys))
+  return over_seeds(lambda key: _seed(kind, steps, key), seeds)
 
 
 def _seed(kind, steps, key) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 
 from experiments.theory import course
 from experiments.theory.case import Check, Result, Settings, at_most, reported, span, within
+from experiments.theory.seeds import over_seeds
 from gan.datasets import grid
 from gan.metrics.modes import mixture_modes
 from gan.networks import Gan
@@ -192,7 +193,7 @@ def deepen(bound: float | None, seeds: int, steps: int) -> np.ndarray:
     state, _ = games.train_discriminator(game, state, real, train_key, steps)
     return slopes_by_layer(state.discriminator.params, real(data_key))
 
-  return np.asarray(jax.jit(jax.vmap(one))(jax.random.split(jax.random.key(0), seeds)))
+  return over_seeds(one, seeds)
 
 
 def slopes_by_layer(layers, points):
@@ -246,8 +247,7 @@ def generate(seeds: int, steps: int) -> dict[str, np.ndarray]:
       look=lambda state: course.show(gan, state, latents, LIMIT),
     )
 
-  keys = jax.random.split(jax.random.key(0), seeds)
-  return jax.tree.map(np.asarray, jax.jit(jax.vmap(one))(keys))
+  return over_seeds(one, seeds)
 
 
 def _batches(key):
