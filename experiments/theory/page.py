@@ -118,9 +118,14 @@ DOCS_HEAD = """# The theory lab
     python -m experiments.theory --case=all --outdir=runs/theory --docs=docs/theory.md
 
 What is known exactly of GANs, and toy results of the literature, by this library's own losses,
-penalties, update rules and training step. This page was written by the command above; a row without
-a criterion is reported. Where our run does not show what a paper says, the row says FAIL and our
-numbers stand beside the paper's.
+penalties, update rules and training step. The command above wrote this page, of every case in
+runs/theory; cases can be run there one at a time, so each tells when, on what machine and at which
+commit it ran. Where other work ran beside a case, the seconds on the clock are more than it takes
+alone; the processor time says how much. `make theory` makes quick runs of the two cases of hours
+first, and then runs the command.
+
+A row without a criterion is reported. Where our run does not show what a paper says, the row says
+FAIL and our numbers stand beside the paper's.
 """
 
 

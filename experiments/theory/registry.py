@@ -40,7 +40,7 @@ CASES: dict[str, Callable[[Settings], Result]] = {
 }
 
 # How long the full run of a case takes that is not among `all`.
-LONG = {"mixtures": "about four hours", "parzen": "hours, and MNIST"}
+LONG = {"mixtures": "many hours", "parzen": "hours, and MNIST"}
 NEED_DATA = ("parzen",)
 
 
