@@ -99,6 +99,7 @@ def _describe(name, run, settings, took, error):
     "title": title,
     "about": about,
     "quick": settings.quick,
+    "seeds": settings.seeds,
     "seconds": round(took[0], 1),
     "processor_seconds": round(took[1], 1),
     "environment": describe(),

@@ -48,6 +48,7 @@ penalties, update rules and training step. A row without a criterion is reported
 <h2 id="{{ case.case }}">{{ case.case }}: {{ case.title }}</h2>
 {% for paragraph in case.about.split("\n\n") %}<p>{{ paragraph }}</p>
 {% endfor %}
+{% if case.short %}<p>{{ case.short }}.</p>{% endif %}
 {% if case.error %}<p class="FAIL">Error: {{ case.error }}</p>{% endif %}
 {% if case.checks %}
 <table>
@@ -92,7 +93,16 @@ def _counts(outcome):
     "criteria": len(judged),
     "hardware": hardware(outcome),
     "duration": _duration(outcome),
+    "short": _short(outcome),
   }
+
+
+def _short(outcome):
+  """How a run was cut short, or ""."""
+  words = ["A quick run"] if outcome["quick"] else []
+  if outcome["seeds"]:
+    words.append(f"{'with' if words else 'Run with'} --seeds={outcome['seeds']}")
+  return " ".join(words)
 
 
 def _duration(outcome):
@@ -167,8 +177,9 @@ def _cell(text):
 
 def _section(case):
   parts = [f"## {case['case']}", f"{case['title']}\n\n{case['about']}"]
-  if case["quick"]:
-    parts.append(f"A quick run; in full: `python -m experiments.theory --case={case['case']}`.")
+  if case["short"]:
+    command = f"python -m experiments.theory --case={case['case']}"
+    parts.append(f"{case['short']}; in full: `{command}`.")
   if case["error"]:
     parts.append(f"Error: {case['error']}")
   if case["checks"]:
