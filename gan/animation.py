@@ -30,7 +30,7 @@ class Film(NamedTuple):
   """Snapshots of a run, the first before any step.
 
   Attributes:
-    fake: [T, n, 2], samples of the averaged generator from latents that stay the same.
+    fake: [T, n, 2], samples of the generator from latents that stay the same.
     levels: [T, k, k], D(x) on a square lattice; rows are y.
     limit: half the side of that square.
     steps: [T], after which a snapshot was taken.
@@ -56,10 +56,8 @@ def animate(
   """
   dataset, config = check(config, data_dir)
   setting = make_setting(config, dataset, (), say)
-  found = film(setting, config)
-  finite = np.isfinite(found.fake).all(axis=(1, 2)) & np.isfinite(found.levels).all(axis=(1, 2))
-  frames = [_frame(found, i, dataset, config) for i in np.flatnonzero(finite)]
-  write_gif(frames, path)
+  title = f"{dataset.name}  {config.loss}  seed {config.seed}"
+  write_gif(draw_frames(film(setting, config), dataset.images[:1000], title), path)
 
 
 def check(config: Config, data_dir: str | None) -> tuple[datasets.Dataset, Config]:
@@ -120,10 +118,22 @@ def _train(setting: Setting, keys: Keys, limit: float, indices, rest: int, each:
   return jax.jit(scan)(jax.tree.map(jnp.asarray, data), indices)
 
 
-def _frame(found: Film, i: int, dataset, config) -> Image.Image:
-  title = f"{dataset.name}  {config.loss}  seed {config.seed}  step {found.steps[i]}"
-  real, fake = dataset.images[:1000], found.fake[i]
-  figure = pictures.points_over_levels(real, fake, found.levels[i], found.limit, title)
+def draw_frames(found: Film, real: Float[np.ndarray, "m 2"], title: str) -> list[Image.Image]:
+  """Returns a picture of each snapshot, up to the first that holds what is not finite.
+
+  Args:
+    found: what is drawn.
+    real: points of the data.
+    title: one line; the step is added to it.
+  """
+  finite = np.isfinite(found.fake).all(axis=(1, 2)) & np.isfinite(found.levels).all(axis=(1, 2))
+  count = len(finite) if finite.all() else int(finite.argmin())
+  return [_frame(found, i, real, title) for i in range(count)]
+
+
+def _frame(found, i, real, title):
+  title = f"{title}  step {found.steps[i]}"
+  figure = pictures.points_over_levels(real, found.fake[i], found.levels[i], found.limit, title)
   buffer = io.BytesIO()
   figure.savefig(buffer, format="png", dpi=72)
   return Image.open(buffer).convert("RGB")

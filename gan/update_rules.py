@@ -28,6 +28,7 @@ from gan.game import (
   generator_update,
   propose,
 )
+from gan.losses import Loss
 from gan.networks import Params
 from gan.optimizers import Optimizer
 from gan.state import GanState
@@ -152,6 +153,9 @@ def unrolled(
   makes its own updates from where it was, against the generator from before the step. With K = 0
   this is `alternating_generator_first`.
 
+  In a zero-sum game the generator has a say, by way of the foreseen updates, in what the
+  discriminator makes of the data: its loss is minus the discriminator's, the data's part included.
+
   See "Unrolled Generative Adversarial Networks" by Metz et al., equations 9 to 11
   (https://arxiv.org/abs/1611.02163).
   """
@@ -168,7 +172,15 @@ def unrolled_objective(
     update = discriminator_update(game, foreseen, examples, key)
     update = update._replace(grads=jax.tree.map(_away_from_zero, update.grads))
     foreseen = apply_discriminator(game, foreseen, update)
-  return generator_objective(params, game, foreseen, examples, key)
+  whole = game._replace(loss=lambda hyper: _with_data(game.loss(hyper)))
+  return generator_objective(params, whole, foreseen, examples, key)
+
+
+def _with_data(loss: Loss) -> Loss:
+  """The loss, its generator's with the data's part that a zero-sum game has."""
+  if not loss.zero_sum:
+    return loss
+  return loss._replace(generator=lambda real, fake: -loss.discriminator(real, fake))
 
 
 def _away_from_zero(grads):

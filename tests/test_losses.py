@@ -546,3 +546,12 @@ def test_an_unknown_fgan_generator_is_refused():
   assert FGAN_GENERATORS == ("bound", "nonsat")
   with pytest.raises(UserError, match="bound, nonsat"):
     make_loss("fgan_kl", fgan_generator="minimax").generator(logits(*REAL), logits(*FAKE))
+
+
+# Of the total variation both generators are one.
+@pytest.mark.parametrize("name", sorted(VARIANTS.keys() - {"fgan_tv nonsat"}))
+def test_zero_sum_games_are_those_whose_losses_sum_to_a_function_of_the_data(name):
+  loss, real = VARIANTS[name], jnp.array(REAL)
+  total = lambda fake: jnp.sum(loss.discriminator(real, fake) + loss.generator(real, fake))  # noqa: E731
+  level = bool(jnp.all(jnp.abs(jax.grad(total)(jnp.array(FAKE))) < 1e-6))
+  assert loss.zero_sum == level

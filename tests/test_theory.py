@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from PIL import Image
 
 from experiments.theory import __main__ as command
 from experiments.theory import case, registry
@@ -134,6 +135,8 @@ def test_suboptimal_minima_are_all_that_do_not_cover_the_data(x64, count, expect
 
 # The command.
 
+FRAME = Image.new("RGB", (8, 8))
+
 CHECKS = {
   "good": case.close("two", 2.0, 2.001, absolute=0.01, source="arithmetic"),
   "bad": case.at_most("three", [1.0, 3.0], 2.0, source="arithmetic"),
@@ -148,7 +151,8 @@ def fake(*names):
     By ones.
     """
     records = [{"seed": seed, "value": math.inf} for seed in range(settings.seeds_or(3, 2))]
-    return case.Result([CHECKS[name] for name in names], {}, records, ["It does."])
+    films = {"steps": [FRAME, FRAME], "ended": []}
+    return case.Result([CHECKS[name] for name in names], {}, records, ["It does."], films)
 
   return run
 
@@ -220,8 +224,11 @@ def test_docs_hold_every_case_of_the_folder_and_copies_of_the_pictures(lab, tmp_
   assert run("--case=fails") == 1
   page = tmp_path / "docs" / "theory.md"
   assert run("--case=generator_costs,counts", f"--docs={page}") == 0
-  text = page.read_text()
-  assert (page.parent / "figures" / "theory" / "generator_costs_figure_16.png").exists()
+  text, figures = page.read_text(), page.parent / "figures" / "theory"
+  assert (figures / "generator_costs_figure_16.png").exists()
+  assert (figures / "counts_steps.gif").exists() and "(figures/theory/counts_steps.gif)" in text
+  assert "ended" not in text
+  assert "data:image/gif" in (folder / "report.html").read_text()
   assert "| two | 2 | 2.001 +- 0.01 | pass | arithmetic |" in text
   assert "1 of 2" in text  # of the case that fails, from the run before
   assert "jax" in text and text.count("\n## ") == 3

@@ -7,6 +7,7 @@ import pytest
 
 from experiments.theory import (
   case,
+  course,
   mixtures,
   parzen,
   r3gan_toy,
@@ -20,8 +21,11 @@ from gan.config import Config
 from gan.datasets import ring
 from gan.datasets.base import Dataset
 from gan.errors import UserError
+from gan.game import Batch
 from gan.losses import LOSSES
 from gan.metrics.parzen import ParzenLikelihood
+from gan.theory import games
+from gan.train_step import make_train_step
 
 RNG = np.random.default_rng(0)
 
@@ -70,6 +74,29 @@ def test_any_run_folder_serves(tmp_path, monkeypatch):
   result = vanishing_gradient.run(case.Settings(quick=True, seeds=2, workdir=str(tmp_path)))
   assert all(check.passed is None for check in result.checks)
   assert {f"{loss}_ratio", "sat_ratio", "nonsat_ratio"} <= set(result.records[0])
+
+
+# The course of a game.
+
+
+def test_snapshots_are_the_states_that_the_step_leads_to():
+  game = games.make_game(games.dirac_gan(1.0, -1.0), loss="sat")
+  state = games.start(jax.random.key(0), game, generator_learning_rate=0.2)
+  step = make_train_step(game, "alternating")
+  real, key = lambda step: jnp.zeros((1, 1, 1)), jax.random.key(1)
+  look = lambda state: (state.step, state.generator.params)  # noqa: E731
+  steps, thetas = course.play(step, state, real, key, snapshots=2, each=3, look=look)
+  assert steps.tolist() == [3, 6]
+  for _ in range(6):
+    state, _ = step(state, Batch(real(state.step), None), key)
+  np.testing.assert_allclose(thetas[-1], state.generator.params, rtol=1e-6)
+
+
+def test_film_is_of_the_first_seed_and_ends_where_something_is_not_finite():
+  shown = {"samples": np.zeros((2, 3, 5, 2)), "levels": np.full((2, 3, 4, 4), 0.5)}
+  shown["samples"][0, 2] = shown["samples"][1, 0] = np.nan
+  frames = course.film(shown, np.zeros((1, 2)), "zeros", limit=1.0, each=10)
+  assert len(frames) == 2
 
 
 # unrolled
@@ -144,8 +171,8 @@ def test_samples_that_are_not_finite_count_as_divergence(monkeypatch):
 def test_few_steps_of_the_toy_run(monkeypatch):
   monkeypatch.setattr(r3gan_toy, "UNITS", 8)
   monkeypatch.setattr(r3gan_toy, "LAYERS", 1)
-  found = r3gan_toy._judge(r3gan_toy.train(r3gan_toy.Kind("rsgan", "r1r2", 8), 2, 10))
-  assert found["modes"].shape == found["norm"].shape == (2, 10)
+  found = r3gan_toy._judge(r3gan_toy.train(r3gan_toy.Kind("rsgan", "r1r2", 8), 2, 20))
+  assert found["modes"].shape == found["norm"].shape == (2, 20)
 
 
 # mixtures
@@ -165,11 +192,12 @@ def test_every_loss_stands_once_in_the_table():
 
 def test_seeds_of_a_mixture_differ_and_come_again():
   condition = mixtures.Condition("ring", "nonsat", 2)
-  clouds = mixtures.train(condition, 2, mixtures.SNAPSHOTS)
+  clouds = mixtures.train(condition, 2, mixtures.SNAPSHOTS)["samples"]
   assert clouds.shape == (2, mixtures.SNAPSHOTS, mixtures.SAMPLES, 2)
   assert not np.array_equal(clouds[0], clouds[1])
   assert not np.array_equal(clouds[0, 0], clouds[0, -1])
-  np.testing.assert_array_equal(clouds, mixtures.train(condition, 2, mixtures.SNAPSHOTS))
+  again = mixtures.train(condition, 2, mixtures.SNAPSHOTS)["samples"]
+  np.testing.assert_array_equal(clouds, again)
 
 
 def pair(modes, kl):

@@ -122,6 +122,16 @@ def test_unrolled_generator_sees_the_discriminator_that_one_update_leads_to(x64)
   np.testing.assert_allclose(foreseen["generator_loss"], seen["generator_loss"], rtol=1e-12)
 
 
+@pytest.mark.parametrize("loss", ["sat", "wgan"])
+def test_unrolled_generator_of_a_zero_sum_game_raises_the_foreseen_loss_on_the_data_too(x64, loss):
+  game, state = tiny("unrolled", loss=loss, penalty="none", unrolled_steps=1)
+  examples, key = Examples(real_points()[0], None), toys.key(5)
+  ahead = apply_discriminator(game, state, discriminator_update(game, state, examples, key))
+  foreseen = unrolled_objective(state.generator.params, game, state, examples, key)[1].metrics
+  seen = discriminator_update(game, ahead, examples, key).metrics
+  np.testing.assert_allclose(foreseen["generator_loss"], -seen["discriminator_loss"], rtol=1e-12)
+
+
 def test_unrolled_discriminator_keeps_its_own_updates_only(x64):
   kept = stepped("unrolled", 2, unrolled_steps=4).discriminator
   assert_same(kept, stepped("alternating_generator_first", 2).discriminator, 1e-12)

@@ -3,10 +3,14 @@
   python -m experiments.theory --case=dirac --outdir=runs/theory
   python -m experiments.theory --case=all --quick
 
-Each case prints a table of our values beside the published or exact ones and draws its figures.
-<outdir>/<case>/ then holds the pictures, records.jsonl (one object a seed) and result.json;
-<outdir>/report.html is a page of every case that the folder holds. The exit code is 1 where a
-criterion fails or a case ends with an error. --docs=docs/theory.md writes the page of the docs.
+Each case prints a table of our values beside the published or exact ones and draws its figures and
+animations. <outdir>/<case>/ then holds the pictures, records.jsonl (one object a seed) and
+result.json; <outdir>/report.html is a page of every case that the folder holds. The exit code is 1
+where a criterion fails or a case ends with an error. --docs=docs/theory.md writes the page of the
+docs.
+
+`all` is every case but two of hours: mixtures (among `all --quick`) and parzen, which needs MNIST.
+Name them for the full runs; with --quick each takes about a minute.
 """
 
 import inspect
@@ -27,7 +31,7 @@ FAILED = 1
 
 def main(argv=None):
   command = Command(__doc__)
-  command.add(str, "case", "all", "names by commas, or all but those of hours", "cases")
+  command.add(str, "case", "all", "names by commas, or all; see above", "cases")
   command.add(bool, "quick", False, "fewer steps and seeds", "cases")
   command.add(int, "seeds", None, "seeds (default: each case's own number)", "cases")
   command.add(str, "data_dir", None, "where data sets lie, for cases that read one", "cases")
@@ -42,10 +46,9 @@ def _run(values) -> int:
   from experiments.common import prepare
   from experiments.theory import page
   from experiments.theory.case import Settings
-  from experiments.theory.registry import CASES, every_case
+  from experiments.theory.registry import CASES, LONG, every_case
 
-  everything = every_case(quick=values.quick)
-  names = everything if values.case == "all" else values.case.split(",")
+  names = every_case(quick=values.quick) if values.case == "all" else values.case.split(",")
   if unknown := [name for name in names if name not in CASES]:
     raise UserError(f"--case={','.join(unknown)} is unknown: choose from all, {', '.join(CASES)}")
   if values.seeds is not None and values.seeds < 1:
@@ -56,6 +59,9 @@ def _run(values) -> int:
   outcomes = [perform(name, CASES[name], settings, folder) for name in names]
   page.write_report(folder, list(CASES))
   say(f"Report: {folder / 'report.html'}")
+  if values.case == "all":
+    for name in set(LONG).difference(names):
+      say(f"Left out, for it takes {LONG[name]}: --case={name}")
   if values.docs:
     page.write_docs(folder, list(CASES), pathlib.Path(values.docs))
   return OK if all(map(met, outcomes)) else FAILED
@@ -67,7 +73,7 @@ def perform(name: str, run, settings, folder: pathlib.Path) -> dict[str, Any]:
   A case that ends with an error leaves the error there, and does not keep others from running.
   """
   say(f"{name} ...")
-  began = time.monotonic()
+  began = time.monotonic(), time.process_time()
   try:
     result, error = run(settings), None
   except UserError as failure:
@@ -75,7 +81,8 @@ def perform(name: str, run, settings, folder: pathlib.Path) -> dict[str, Any]:
   except Exception as failure:
     traceback.print_exc()
     result, error = None, f"{type(failure).__name__}: {failure}"
-  outcome = _describe(name, run, settings, time.monotonic() - began, error)
+  took = time.monotonic() - began[0], time.process_time() - began[1]
+  outcome = _describe(name, run, settings, took, error)
   if result:
     outcome |= _save(result, writable_folder(folder / name))
   write_json(writable_folder(folder / name) / "result.json", outcome)
@@ -83,7 +90,7 @@ def perform(name: str, run, settings, folder: pathlib.Path) -> dict[str, Any]:
   return outcome
 
 
-def _describe(name, run, settings, seconds, error):
+def _describe(name, run, settings, took, error):
   from gan.environment import describe
 
   title, _, about = inspect.getdoc(run).partition(".\n\n")
@@ -92,7 +99,9 @@ def _describe(name, run, settings, seconds, error):
     "title": title,
     "about": about,
     "quick": settings.quick,
-    "seconds": round(seconds, 1),
+    "seeds": settings.seeds,
+    "seconds": round(took[0], 1),
+    "processor_seconds": round(took[1], 1),
     "environment": describe(),
     "error": error,
     "checks": [],
@@ -102,14 +111,18 @@ def _describe(name, run, settings, seconds, error):
 
 
 def _save(result, folder) -> dict[str, Any]:
-  from gan import pictures
+  from gan import animation, pictures
 
-  for name, figure in result.figures.items():
-    pictures.save(figure, folder / f"{name}.png")
+  figures = {f"{name}.png": figure for name, figure in result.figures.items()}
+  films = {f"{name}.gif": frames for name, frames in result.films.items() if frames}
+  for name, figure in figures.items():
+    pictures.save(figure, folder / name)
+  for name, frames in films.items():
+    animation.write_gif(frames, folder / name)
   lines = [json.dumps({key: plain(value) for key, value in row.items()}) for row in result.records]
   (folder / "records.jsonl").write_text("".join(line + "\n" for line in lines), encoding="utf-8")
   checks = [check._asdict() for check in result.checks]
-  return {"checks": checks, "notes": result.notes, "figures": list(result.figures)}
+  return {"checks": checks, "notes": result.notes, "figures": [*figures, *films]}
 
 
 def met(outcome: dict[str, Any]) -> bool:
@@ -119,7 +132,8 @@ def met(outcome: dict[str, Any]) -> bool:
 
 def table(outcome: dict[str, Any]) -> str:
   """Returns the result of a case as text: what is measured, ours, expected, whether it passes."""
-  lines = [f"{outcome['case']}: {outcome['title']} ({outcome['seconds']} s)"]
+  seconds = f"{outcome['seconds']} s, {outcome['processor_seconds']} s of processor time"
+  lines = [f"{outcome['case']}: {outcome['title']} ({seconds})"]
   if outcome["error"]:
     return "\n".join([*lines, f"  error: {outcome['error']}", ""])
   rows = [["", "ours", "expected", ""]]

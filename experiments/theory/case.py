@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from matplotlib.figure import Figure
+from PIL import Image
 
 
 class Settings(NamedTuple):
@@ -56,12 +57,14 @@ class Result(NamedTuple):
     figures: pictures by the names of their files.
     records: JSON objects, one a seed (or member), written to records.jsonl.
     notes: sentences on what is seen and what is not.
+    films: frames of animations by the names of their files; none for a run that ended at once.
   """
 
   checks: list[Check]
   figures: dict[str, Figure]
   records: list[dict[str, Any]]
   notes: list[str]
+  films: dict[str, list[Image.Image]] = {}
 
 
 def close(

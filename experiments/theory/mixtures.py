@@ -7,11 +7,12 @@ import jax.numpy as jnp
 import numpy as np
 from matplotlib.figure import Figure
 
+from experiments.theory import course
 from experiments.theory.case import Check, Result, Settings, reported, span
+from experiments.theory.seeds import over_seeds
 from gan import losses
 from gan.config import Config, build
 from gan.datasets import grid, ring
-from gan.game import Batch
 from gan.metrics.modes import expected_mixture_modes, mixture_modes
 from gan.presets import PRESETS
 from gan.run import describe
@@ -79,27 +80,27 @@ def run(settings: Settings) -> Result:
   packing and every loss (as defined; wgan clips at 0.01; no penalties) 2 seeds of 20,000. A quick
   run has the pair alone, 2 seeds of 300 steps, and no criterion.
   """
-  checks, figures, records = [], {}, []
+  checks, figures, records, films = [], {}, [], {}
   for plan in QUICK if settings.quick else FULL:
     plan = plan._replace(seeds=settings.seeds or plan.seeds)
     found = {condition: measure(condition, plan) for condition in plan.conditions}
     if plan.name == "pair":
       checks += _pair_checks(found, quick=settings.quick)
+      films = {f"packing_{of.packing}": _film(of, rows, plan) for of, rows in found.items()}
     for condition, rows in found.items():
       checks.append(_row(condition, rows, plan))
       records += _records(condition, rows)
     figures[f"{plan.name}_samples"] = _clouds(found)
     figures[f"{plan.name}_modes"] = _courses(found, plan.steps)
-  return Result(checks, figures, records, [])
+  return Result(checks, figures, records, [], films)
 
 
 def measure(condition: Condition, plan: Plan) -> dict[str, np.ndarray]:
-  """Returns modes, good share and KL [seeds, snapshots], and the last samples [seeds, 2500, 2]."""
-  clouds = train(condition, plan.seeds, plan.steps)
-  mixture = DATA[condition.data]
-  rows = np.array([[_modes(cloud, mixture) for cloud in row] for row in clouds])
+  """Returns modes, good share and KL [seeds, snapshots], beside what `train` does."""
+  shown, mixture = train(condition, plan.seeds, plan.steps), DATA[condition.data]
+  rows = np.array([[_modes(cloud, mixture) for cloud in row] for row in shown["samples"]])
   names = ("modes", "good", "kl")
-  return {name: rows[..., i] for i, name in enumerate(names)} | {"last": clouds[:, -1]}
+  return {name: rows[..., i] for i, name in enumerate(names)} | shown
 
 
 def _modes(cloud, mixture):
@@ -108,12 +109,11 @@ def _modes(cloud, mixture):
   return mixture_modes(cloud, mixture.centres(), mixture.SIGMA)
 
 
-def train(condition: Condition, seeds: int, steps: int) -> np.ndarray:
-  """Returns samples at every snapshot [seeds, snapshots, 2500, 2]."""
+def train(condition: Condition, seeds: int, steps: int) -> dict[str, np.ndarray]:
+  """Returns what `course.show` does, [seeds, snapshots, ...]."""
   config, dataset = make_config(condition), DATA[condition.data].load("train")
   algorithm, data = build(config, describe(config, dataset)), jnp.asarray(dataset.images)
-  one = lambda key: _seed(algorithm, config.batch_size, data, steps, key)  # noqa: E731
-  return np.asarray(jax.jit(jax.vmap(one))(jax.random.split(jax.random.key(0), seeds)))
+  return over_seeds(lambda key: _seed(condition, algorithm, data, steps, key), seeds)
 
 
 def make_config(condition: Condition) -> Config:
@@ -123,22 +123,28 @@ def make_config(condition: Condition) -> Config:
   return Config(**preset | {"dataset": condition.data, "batch_size": ROWS * condition.packing})
 
 
-def _seed(algorithm, batch_size, data, steps, key):
+def reach(condition: Condition) -> float:
+  """Half the side of what is drawn."""
+  return 1.4 * float(np.abs(DATA[condition.data].centres()).max())
+
+
+def _seed(condition, algorithm, data, steps, key):
   init_key, data_key, sample_key, step_key = jax.random.split(key, 4)
   latents = jax.vmap(algorithm.gan.sample_latent)(jax.random.split(sample_key, SAMPLES))
 
-  def one(state, _):
-    draw = jax.random.fold_in(data_key, state.step)
-    real = data[jax.random.randint(draw, (batch_size,), 0, len(data))]
-    return algorithm.step(state, Batch(real[None], None), step_key)[0], None
+  def real(step):
+    draw = jax.random.fold_in(data_key, step)
+    return data[jax.random.randint(draw, (ROWS * condition.packing,), 0, len(data))][None]
 
-  def snapshot(state, _):
-    state, _ = jax.lax.scan(one, state, None, length=steps // SNAPSHOTS)
-    player = state.generator
-    apply = algorithm.gan.generator.apply
-    return state, apply(player.params, player.model_state, latents, None, train=False)[0]
-
-  return jax.lax.scan(snapshot, algorithm.init(init_key), None, length=SNAPSHOTS)[1]
+  return course.play(
+    algorithm.step,
+    algorithm.init(init_key),
+    real,
+    step_key,
+    snapshots=SNAPSHOTS,
+    each=steps // SNAPSHOTS,
+    look=lambda state: course.show(algorithm.gan, state, latents, reach(condition)),
+  )
 
 
 # The table and the pictures.
@@ -190,11 +196,10 @@ def _clouds(found) -> Figure:
   for axes in panels[len(found) :]:
     axes.remove()
   for axes, (condition, rows) in zip(panels, found.items(), strict=False):
-    centres = DATA[condition.data].centres()
-    reach = 1.4 * np.abs(centres).max()
-    axes.plot(*centres.T, "k+", ms=6)
-    axes.plot(*rows["last"][0].T, "C0.", ms=1.5, alpha=0.4)
-    axes.set(aspect="equal", xlim=(-reach, reach), ylim=(-reach, reach))
+    limit = reach(condition)
+    axes.plot(*DATA[condition.data].centres().T, "k+", ms=6)
+    axes.plot(*rows["samples"][0, -1].T, "C0.", ms=1.5, alpha=0.4)
+    axes.set(aspect="equal", xlim=(-limit, limit), ylim=(-limit, limit))
     axes.set_title(condition.title, fontsize=9)
   return figure
 
@@ -212,3 +217,9 @@ def _courses(found, steps) -> Figure:
   axes.legend(fontsize=7, ncols=2)
   axes.grid(alpha=0.3)
   return figure
+
+
+def _film(condition, rows, plan):
+  real = DATA[condition.data].load("train").images[:1000]
+  each = plan.steps // SNAPSHOTS
+  return course.film(rows, real, condition.title, limit=reach(condition), each=each)

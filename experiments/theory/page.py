@@ -36,18 +36,19 @@ pre { white-space: pre-wrap }
 <p>What is known exactly of GANs, and toy results of the literature, by this library's own losses,
 penalties, update rules and training step. A row without a criterion is reported.</p>
 <table>
-<tr><th>case</th><th>criteria met</th><th>seconds</th></tr>
+<tr><th>case</th><th>criteria met</th><th>time</th></tr>
 {% for case in cases %}
 <tr><td><a href="#{{ case.case }}">{{ case.case }}</a>: {{ case.title }}</td>
 <td class="{{ 'pass' if case.met == case.criteria and not case.error else 'FAIL' }}">
 {{ case.verdict }}</td>
-<td>{{ case.seconds }}{{ " (quick)" if case.quick }}</td></tr>
+<td>{{ case.duration }}</td></tr>
 {% endfor %}
 </table>
 {% for case in cases %}
 <h2 id="{{ case.case }}">{{ case.case }}: {{ case.title }}</h2>
 {% for paragraph in case.about.split("\n\n") %}<p>{{ paragraph }}</p>
 {% endfor %}
+{% if case.short %}<p>{{ case.short }}.</p>{% endif %}
 {% if case.error %}<p class="FAIL">Error: {{ case.error }}</p>{% endif %}
 {% if case.checks %}
 <table>
@@ -62,9 +63,9 @@ penalties, update rules and training step. A row without a criterion is reported
 {% endif %}
 {% for note in case.notes %}<p>{{ note }}</p>
 {% endfor %}
-{% for image in case.images %}<img alt="" src="data:image/png;base64,{{ image }}">
+{% for kind, image in case.images %}<img alt="" src="data:image/{{ kind }};base64,{{ image }}">
 {% endfor %}
-<p class="small">{{ case.seconds }} s{{ " (quick)" if case.quick }}, {{ case.hardware }}</p>
+<p class="small">{{ case.duration }}, {{ case.hardware }}</p>
 {% endfor %}
 </body>
 </html>
@@ -87,15 +88,35 @@ def hardware(outcome: dict[str, Any]) -> str:
 
 def _counts(outcome):
   judged = [check["passed"] for check in outcome["checks"] if check["passed"] is not None]
-  return {"met": sum(judged), "criteria": len(judged), "hardware": hardware(outcome)}
+  return {
+    "met": sum(judged),
+    "criteria": len(judged),
+    "hardware": hardware(outcome),
+    "duration": _duration(outcome),
+    "short": _short(outcome),
+  }
+
+
+def _short(outcome):
+  """How a run was cut short, or ""."""
+  words = ["A quick run"] if outcome["quick"] else []
+  if outcome["seeds"]:
+    words.append(f"{'with' if words else 'Run with'} --seeds={outcome['seeds']}")
+  return " ".join(words)
+
+
+def _duration(outcome):
+  """The time on the clock and, apart from what else the machine did, of the processor's cores."""
+  quick = "quick: " if outcome["quick"] else ""
+  return f"{quick}{outcome['seconds']} s, {outcome['processor_seconds']} s of processor time"
 
 
 def write_report(folder: pathlib.Path, names: list[str]) -> None:
   """Writes <folder>/report.html of every case in the folder; the pictures are inside the file."""
   cases = []
   for outcome in read_outcomes(folder, names):
-    files = [folder / outcome["case"] / f"{name}.png" for name in outcome["figures"]]
-    images = [base64.b64encode(file.read_bytes()).decode() for file in files]
+    files = [folder / outcome["case"] / name for name in outcome["figures"]]
+    images = [(file.suffix[1:], base64.b64encode(file.read_bytes()).decode()) for file in files]
     case = outcome | _counts(outcome)
     cases.append(case | {"verdict": _verdict(case), "images": images})
   template = jinja2.Environment(autoescape=True).from_string(TEMPLATE)
@@ -107,9 +128,14 @@ DOCS_HEAD = """# The theory lab
     python -m experiments.theory --case=all --outdir=runs/theory --docs=docs/theory.md
 
 What is known exactly of GANs, and toy results of the literature, by this library's own losses,
-penalties, update rules and training step. This page was written by the command above; a row without
-a criterion is reported. Where our run does not show what a paper says, the row says FAIL and our
-numbers stand beside the paper's.
+penalties, update rules and training step. The command above wrote this page, of every case in
+runs/theory; cases can be run there one at a time, so each tells when, on what machine and at which
+commit it ran. Where other work ran beside a case, the seconds on the clock are more than it takes
+alone; the processor time says how much. `make theory` makes quick runs of the two cases of hours
+first, and then runs the command.
+
+A row without a criterion is reported. Where our run does not show what a paper says, the row says
+FAIL and our numbers stand beside the paper's.
 """
 
 
@@ -126,19 +152,16 @@ def write_docs(folder: pathlib.Path, names: list[str], page: pathlib.Path) -> No
   parts = [DOCS_HEAD, _summary(outcomes)]
   for outcome in outcomes:
     for name in outcome["figures"]:
-      file = f"{outcome['case']}_{name}.png"
-      shutil.copyfile(folder / outcome["case"] / f"{name}.png", figures / file)
+      shutil.copyfile(folder / outcome["case"] / name, figures / f"{outcome['case']}_{name}")
     parts.append(_section(outcome))
   page.write_text("\n".join(parts), encoding="utf-8")
 
 
 def _summary(outcomes):
-  rows = ["| case | criteria met | seconds |", "| --- | --- | --- |"]
+  rows = ["| case | criteria met | time |", "| --- | --- | --- |"]
   for case in outcomes:
     title = f"[`{case['case']}`](#{case['case']}): {_cell(case['title'])}"
-    rows.append(
-      f"| {title} | {_verdict(case)} | {case['seconds']}{' (quick)' if case['quick'] else ''} |"
-    )
+    rows.append(f"| {title} | {_verdict(case)} | {case['duration']} |")
   return "\n".join(rows) + "\n"
 
 
@@ -154,13 +177,17 @@ def _cell(text):
 
 def _section(case):
   parts = [f"## {case['case']}", f"{case['title']}\n\n{case['about']}"]
+  if case["short"]:
+    command = f"python -m experiments.theory --case={case['case']}"
+    parts.append(f"{case['short']}; in full: `{command}`.")
   if case["error"]:
     parts.append(f"Error: {case['error']}")
   if case["checks"]:
     parts.append(_table(case["checks"]))
   parts += case["notes"]
-  parts += [f"![{name}](figures/theory/{case['case']}_{name}.png)" for name in case["figures"]]
-  parts.append(f"{case['seconds']} s{' (quick)' if case['quick'] else ''}, {case['hardware']}.")
+  files = [pathlib.PurePath(name) for name in case["figures"]]
+  parts += [f"![{file.stem}](figures/theory/{case['case']}_{file})" for file in files]
+  parts.append(f"{case['duration']}, {case['hardware']}.")
   return "\n\n".join(parts) + "\n"
 
 

@@ -8,9 +8,10 @@ import jax.numpy as jnp
 import numpy as np
 from matplotlib.figure import Figure
 
+from experiments.theory import course
 from experiments.theory.case import Check, Result, Settings, reported
+from experiments.theory.seeds import over_seeds
 from gan.datasets import grid
-from gan.game import Batch
 from gan.metrics.modes import expected_mixture_modes, mixture_modes
 from gan.networks import Gan
 from gan.penalties import gradient_norm
@@ -20,10 +21,12 @@ from gan.train_step import make_train_step
 PAPER = "Huang et al. 2024, arXiv:2501.05441, table 1"
 LAZY = "the same, on lazy regularisation"
 UNITS, LAYERS, LATENT, BATCH, SAMPLES = 128, 4, 16, 128, 2500
-SPREAD = 4.0  # the outermost means lie at +-4: data and samples are divided by it
+SPREAD = 4.0  # the grid is divided by it: its outermost means then lie at +-1
 NUMBERS = {"generator_learning_rate": 1e-3, "discriminator_learning_rate": 1e-3, "b1": 0.0}
 NUMBERS |= {"b2": 0.99, "penalty_weight": 0.1}
-SNAPSHOTS = 10
+SNAPSHOTS = 20
+STEPS, QUICK_STEPS = 3000, 300
+LIMIT = 1.4  # of what is drawn
 
 
 class Kind(NamedTuple):
@@ -40,7 +43,8 @@ class Kind(NamedTuple):
 
 KINDS = [Kind(*parts) for parts in itertools.product(("rsgan", "nonsat"), ("r1r2", "r1"), (1, 8))]
 
-QUICK_KINDS = [kind for kind in KINDS if kind.every == 1] + [Kind("rsgan", "r1r2", 8)]
+FILMED = {"every_step": Kind("rsgan", "r1r2", 1), "every_eighth": Kind("rsgan", "r1r2", 8)}
+QUICK_KINDS = [kind for kind in KINDS if kind.every == 1 or kind in FILMED.values()]
 
 
 def run(settings: Settings) -> Result:
@@ -50,14 +54,15 @@ def run(settings: Settings) -> Result:
   one with both 693, and either diverges with R1 alone; penalties at every eighth step fail there
   and on 25 Gaussians. Here are 25 Gaussians, divided by 4 so that they fill [-1, 1], both players
   of four hidden layers of 128 ReLU units, Adam with b1 0, b2 0.99 and rate 1e-3 (theirs is 2e-4,
-  for runs many times as long), batches of 128, gamma 0.1, 6,000 steps, 3 seeds, with no criterion:
+  for runs many times as long), batches of 128, gamma 0.1, 3,000 steps, 3 seeds, with no criterion:
   modes of 2500 samples, and the mean norm of D's slope on samples. A run counts as diverged where
   something is not finite. A quick run makes 300 steps of 2 seeds, and one of the lazy
   kinds: it shows that everything runs, and little more.
   """
-  seeds, steps = settings.seeds_or(3, 2), 300 if settings.quick else 6000
+  seeds, steps = settings.seeds_or(3, 2), QUICK_STEPS if settings.quick else STEPS
   kinds = QUICK_KINDS if settings.quick else KINDS
-  found = {kind: _judge(train(kind, seeds, steps)) for kind in kinds}
+  shown = {kind: train(kind, seeds, steps) for kind in kinds}
+  found = {kind: _judge(rows) for kind, rows in shown.items()}
   records = [
     kind._asdict()
     | {"seed": seed, **{key: rows[key][seed].tolist() for key in rows if key != "last"}}
@@ -66,16 +71,13 @@ def run(settings: Settings) -> Result:
   ]
   checks = [check for kind, rows in found.items() for check in _checks(kind, rows)]
   figures = {"courses": _courses(found, steps), "samples": _clouds(found)}
-  return Result(checks, figures, records, _notes(found))
+  films = {name: _film(kind, shown[kind], steps) for name, kind in FILMED.items()}
+  return Result(checks, figures, records, _notes(found), films)
 
 
 def train(kind: Kind, seeds: int, steps: int) -> dict[str, np.ndarray]:
-  """Returns samples [seeds, snapshots, 2500, 2] and norms of D's slope on them [seeds, snapshots].
-
-  The samples are in units of the grid, whose means are -4, -2, 0, 2 and 4.
-  """
-  keys = jax.random.split(jax.random.key(0), seeds)
-  return jax.tree.map(np.asarray, jax.jit(jax.vmap(lambda key: _seed(kind, steps, key)))(keys))
+  """Returns what `course.show` does and "norm" of D's slope on samples, [seeds, snapshots, ...]."""
+  return over_seeds(lambda key: _seed(kind, steps, key), seeds)
 
 
 def _seed(kind, steps, key) -> dict[str, Any]:
@@ -85,21 +87,27 @@ def _seed(kind, steps, key) -> dict[str, Any]:
   )
   init_key, data_key, sample_key, step_key = jax.random.split(key, 4)
   latents = jax.random.normal(sample_key, (SAMPLES, LATENT))
-  of = densities.mixture([1 / 25] * 25, grid.centres() / SPREAD, [grid.SIGMA / SPREAD] * 25)
-  step = make_train_step(game, "alternating")
 
-  def one(state, _):
-    real = densities.samples(of, jax.random.fold_in(data_key, state.step), BATCH)
-    return step(state, Batch(real[None], None), step_key)[0], None
-
-  def snapshot(state, _):
-    state, _ = jax.lax.scan(one, state, None, length=steps // SNAPSHOTS)
-    fake = gan.generator.apply(state.generator.params, {}, latents, None, train=False)[0]
+  def look(state):
+    shown = course.show(gan, state, latents, LIMIT)
     critic = state.discriminator.params
     score = lambda x: gan.discriminator.apply(critic, {}, x, None, train=False)[0]  # noqa: E731
-    return state, {"samples": SPREAD * fake, "norm": jnp.mean(gradient_norm(score, fake))}
+    return shown | {"norm": jnp.mean(gradient_norm(score, shown["samples"]))}
 
-  return jax.lax.scan(snapshot, games.start(init_key, game, **NUMBERS), None, length=SNAPSHOTS)[1]
+  return course.play(
+    make_train_step(game, "alternating"),
+    games.start(init_key, game, **NUMBERS),
+    lambda step: densities.samples(mixture(), jax.random.fold_in(data_key, step), BATCH)[None],
+    step_key,
+    snapshots=SNAPSHOTS,
+    each=steps // SNAPSHOTS,
+    look=look,
+  )
+
+
+def mixture() -> densities.Mixture:
+  """The grid, divided by SPREAD."""
+  return densities.mixture([1 / 25] * 25, grid.centres() / SPREAD, [grid.SIGMA / SPREAD] * 25)
 
 
 def _players() -> Gan:
@@ -122,7 +130,7 @@ def _judge(trained) -> dict[str, np.ndarray]:
 def _modes(cloud):
   if not np.isfinite(cloud).all():
     return 0, 0.0, np.inf
-  return mixture_modes(cloud, grid.centres(), grid.SIGMA)
+  return mixture_modes(cloud, grid.centres() / SPREAD, grid.SIGMA / SPREAD)
 
 
 def diverged(rows) -> np.ndarray:
@@ -196,8 +204,14 @@ def _clouds(found) -> Figure:
   for axes in panels[len(found) :]:
     axes.remove()
   for axes, (kind, rows) in zip(panels, found.items(), strict=False):
-    axes.plot(*grid.centres().T, "k+", ms=6)
+    axes.plot(*grid.centres().T / SPREAD, "k+", ms=6)
     axes.plot(*rows["last"][0].T, "C0.", ms=1.5, alpha=0.4)
-    axes.set(aspect="equal", xlim=(-5.5, 5.5), ylim=(-5.5, 5.5))
+    axes.set(aspect="equal", xlim=(-LIMIT, LIMIT), ylim=(-LIMIT, LIMIT))
     axes.set_title(kind.title, fontsize=9)
   return figure
+
+
+def _film(kind, shown, steps):
+  real = np.asarray(densities.samples(mixture(), jax.random.key(1), 1000))
+  title = f"25 Gaussians  {kind.title}"
+  return course.film(shown, real, title, limit=LIMIT, each=steps // SNAPSHOTS)

@@ -5,9 +5,10 @@ import jax.numpy as jnp
 import numpy as np
 from matplotlib.figure import Figure
 
+from experiments.theory import course
 from experiments.theory.case import Check, Result, Settings, reported
+from experiments.theory.seeds import over_seeds
 from gan.datasets import ring
-from gan.game import Batch
 from gan.metrics.modes import REACH, mixture_modes
 from gan.networks import Gan
 from gan.theory import densities, games
@@ -16,9 +17,11 @@ from gan.train_step import make_train_step
 PAPER = "Metz et al. 2017, arXiv:1611.02163"
 CODE = "its authors' notebook, poolio/unrolled_gan"
 NUMBERS = {"generator_learning_rate": 1e-3, "discriminator_learning_rate": 1e-4, "b1": 0.5}
-LATENT, UNITS, GAIN, SAMPLES = 256, 128, 1.4, 2500
+LATENT, UNITS, GAIN, SAMPLES, BATCH = 256, 128, 1.4, 2500, 128
 LOOKS = (0, 5)  # updates of D that G foresees
 SNAPSHOTS = 25
+STEPS, QUICK_STEPS = 25_000, 1000
+LIMIT = 1.6  # of what is drawn
 
 
 def run(settings: Settings) -> Result:
@@ -33,9 +36,9 @@ def run(settings: Settings) -> Result:
   either.
   """
   seeds = settings.seeds_or(5, 2)
-  steps, batch = (1000, 128) if settings.quick else (25_000, 128)
-  points = {look: train(look, seeds, steps, batch) for look in LOOKS}
-  found = {look: count(values) for look, values in points.items()}
+  steps = QUICK_STEPS if settings.quick else STEPS
+  shown = {look: train(look, seeds, steps) for look in LOOKS}
+  found = {look: count(values["samples"]) for look, values in shown.items()}
   records = [
     {"foreseen": look, "seed": seed, "modes": rows["modes"][seed].tolist()}
     | {"high_quality": rows["good"][seed].tolist(), "sets_at_the_end": int(rows["sets"][seed])}
@@ -43,34 +46,31 @@ def run(settings: Settings) -> Result:
     for seed in range(seeds)
   ]
   checks = _checks(found, quick=settings.quick)
-  figures = {"modes": _course(found, steps), "samples": _clouds(points)}
-  return Result(checks, figures, records, _notes(found))
+  figures = {"modes": _modes(found, steps), "samples": _clouds(shown)}
+  films = {f"foresees_{look}": _film(look, rows, steps) for look, rows in shown.items()}
+  return Result(checks, figures, records, _notes(found), films)
 
 
-def train(look: int, seeds: int, steps: int, batch: int) -> np.ndarray:
-  """Returns samples at every snapshot [seeds, snapshots, 2500, 2], of G that foresees `look`."""
-  keys = jax.random.split(jax.random.key(0), seeds)
-  return np.asarray(jax.jit(jax.vmap(lambda key: _seed(look, steps, batch, key)))(keys))
+def train(look: int, seeds: int, steps: int) -> dict[str, np.ndarray]:
+  """Returns what `course.show` does of G that foresees `look`, [seeds, snapshots, ...]."""
+  return over_seeds(lambda key: _seed(look, steps, key), seeds)
 
 
-def _seed(look, steps, batch, key):
+def _seed(look, steps, key):
   game = games.make_game(
     players(), loss="sat", optimizer="adam", update_rule="unrolled", unrolled_steps=look
   )
   init_key, data_key, sample_key, step_key = jax.random.split(key, 4)
   latents = jax.random.normal(sample_key, (SAMPLES, LATENT))
-  step = make_train_step(game, "unrolled")
-
-  def one(state, _):
-    real = data(jax.random.fold_in(data_key, state.step), batch)
-    return step(state, Batch(real[None], None), step_key)[0], None
-
-  def snapshot(state, _):
-    state, _ = jax.lax.scan(one, state, None, length=steps // SNAPSHOTS)
-    apply = game.gan.generator.apply
-    return state, apply(state.generator.params, {}, latents, None, train=False)[0]
-
-  return jax.lax.scan(snapshot, games.start(init_key, game, **NUMBERS), None, length=SNAPSHOTS)[1]
+  return course.play(
+    make_train_step(game, "unrolled"),
+    games.start(init_key, game, **NUMBERS),
+    lambda step: data(jax.random.fold_in(data_key, step), BATCH)[None],
+    step_key,
+    snapshots=SNAPSHOTS,
+    each=steps // SNAPSHOTS,
+    look=lambda state: course.show(game.gan, state, latents, LIMIT),
+  )
 
 
 def data(key, count: int):
@@ -158,7 +158,7 @@ def _notes(found) -> list[str]:
   ]
 
 
-def _course(found, steps) -> Figure:
+def _modes(found, steps) -> Figure:
   figure = Figure(figsize=(10, 3.8), dpi=90, layout="constrained")
   times = steps // SNAPSHOTS * np.arange(1, SNAPSHOTS + 1)
   for axes, (look, rows) in zip(figure.subplots(1, 2, sharey=True), found.items(), strict=True):
@@ -170,14 +170,20 @@ def _course(found, steps) -> Figure:
   return figure
 
 
-def _clouds(points) -> Figure:
+def _clouds(shown) -> Figure:
   figure = Figure(figsize=(11, 4.8), dpi=90, layout="constrained")
-  shown = np.linspace(0, SNAPSHOTS - 1, 5).astype(int)
-  grid = figure.subplots(len(LOOKS), len(shown), sharex=True, sharey=True)
-  for row, (look, values) in zip(grid, points.items(), strict=True):
-    for axes, at in zip(row, shown, strict=True):
+  places = np.linspace(0, SNAPSHOTS - 1, 5).astype(int)
+  grid = figure.subplots(len(LOOKS), len(places), sharex=True, sharey=True)
+  for row, (look, rows) in zip(grid, shown.items(), strict=True):
+    for axes, at in zip(row, places, strict=True):
       axes.plot(*ring.centres().T, "k+", ms=10)
-      axes.plot(*values[0, at].T, "C0.", ms=2, alpha=0.3)
-      axes.set(aspect="equal", xlim=(-1.6, 1.6), ylim=(-1.6, 1.6))
+      axes.plot(*rows["samples"][0, at].T, "C0.", ms=2, alpha=0.3)
+      axes.set(aspect="equal", xlim=(-LIMIT, LIMIT), ylim=(-LIMIT, LIMIT))
       axes.set_title(f"K = {look}, snapshot {at + 1} of {SNAPSHOTS}", fontsize=9)
   return figure
+
+
+def _film(look, shown, steps):
+  real = np.asarray(data(jax.random.key(1), 1000))
+  title = f"ring  G foresees {look} updates of D"
+  return course.film(shown, real, title, limit=LIMIT, each=steps // SNAPSHOTS)

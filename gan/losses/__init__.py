@@ -70,6 +70,7 @@ def make_loss(name: str, **options) -> Loss:
   loss = LOSSES[name]
   bound = {option: value for option, value in options.items() if option in loss.options}
   return loss._replace(
+    zero_sum=loss.zero_sum and bound.get("fgan_generator") != "nonsat",
     discriminator=functools.partial(loss.discriminator, **bound),
     generator=functools.partial(loss.generator, **bound),
     threshold=functools.partial(loss.threshold, **bound),

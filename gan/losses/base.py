@@ -30,6 +30,9 @@ class Loss(NamedTuple):
   in the training step. An example is judged right if `real_logits > threshold[0]`, respectively
   `fake_logits < threshold[1]`; losses whose logits have no absolute zero put the threshold at the
   logits of the other side.
+
+  Where `zero_sum`, the generator's loss is minus the discriminator's without the data's part, in
+  which it has no say unless the discriminator's updates are foreseen.
   """
 
   discriminator: Callable  # -> [*batch], loss per example, not averaged
@@ -37,6 +40,7 @@ class Loss(NamedTuple):
   threshold: Callable  # -> (for real, for fake), [*batch] each
   about: About
   options: tuple[str, ...] = ()  # keyword-only options that all three functions take
+  zero_sum: bool = False
 
 
 def fixed_threshold(logit: float) -> Callable:

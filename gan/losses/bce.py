@@ -135,6 +135,7 @@ SATURATING = Loss(
     source="Goodfellow et al. 2014, Algorithm 1, arXiv:1406.2661",
   ),
   options=("real_label",),
+  zero_sum=True,
 )
 
 NONSATURATING = Loss(

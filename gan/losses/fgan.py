@@ -244,4 +244,5 @@ def variational_loss(name: str, value: str) -> Loss:
       source="Nowozin et al. 2016, arXiv:1606.00709",
     ),
     options=("fgan_generator",),
+    zero_sum=True,
   )

@@ -48,4 +48,5 @@ WASSERSTEIN = Loss(
     divergence="K W1(p, q) over K-Lipschitz critics; 2c TV(p, q) over logits in [-c, c]",
     source="Arjovsky et al. 2017, Algorithm 1, arXiv:1701.07875",
   ),
+  zero_sum=True,
 )
