@@ -85,12 +85,12 @@ def _split(devices) -> NamedSharding:
   return NamedSharding(_mesh(devices), P(None, None, AXIS))
 
 
-def _picking(compiled, pick, split=None):
+def _picking(execute, pick, split=None):
   if pick is _pick_there and (split is None or split.is_fully_addressable):
-    return compiled
+    return execute
 
   def call(state, dataset, indices, key):
-    return compiled(state, *pick(dataset, indices, split), key)
+    return execute(state, *pick(dataset, indices, split), key)
 
   return call
 

@@ -21,6 +21,7 @@ import jax
 
 from gan import sweep
 from gan.errors import UserError
+from gan.machine import keep_freed_memory
 from gan.progress import GroupsProgress, say
 from gan.records import MEMBERS
 from gan.train import interrupts
@@ -336,6 +337,7 @@ def train_crew(plan: sweep.Plan, folder: str, token: str, desk: Any, cache: str 
 
   if cache:
     jax.config.update("jax_compilation_cache_dir", cache)
+  keep_freed_memory()
   program, crew = list(_tasks(plan))[index]
   ask = lambda state, steps: ray.get(desk.report.remote(index, state, steps))  # noqa: E731
   if ask("running", 0):
