@@ -228,6 +228,7 @@ def test_docs_hold_every_case_of_the_folder_and_copies_of_the_pictures(lab, tmp_
   assert (figures / "generator_costs_figure_16.png").exists()
   assert (figures / "counts_steps.gif").exists() and "(figures/theory/counts_steps.gif)" in text
   assert "ended" not in text
+  assert "Run with" not in text
   assert "data:image/gif" in (folder / "report.html").read_text()
   assert "| two | 2 | 2.001 +- 0.01 | pass | arithmetic |" in text
   assert "1 of 2" in text  # of the case that fails, from the run before

@@ -48,7 +48,7 @@ penalties, update rules and training step. A row without a criterion is reported
 <h2 id="{{ case.case }}">{{ case.case }}: {{ case.title }}</h2>
 {% for paragraph in case.about.split("\n\n") %}<p>{{ paragraph }}</p>
 {% endfor %}
-{% if case.short %}<p>{{ case.short }}.</p>{% endif %}
+{% if case.flags %}<p>Run with {{ case.flags }}.</p>{% endif %}
 {% if case.error %}<p class="FAIL">Error: {{ case.error }}</p>{% endif %}
 {% if case.checks %}
 <table>
@@ -93,22 +93,21 @@ def _counts(outcome):
     "criteria": len(judged),
     "hardware": hardware(outcome),
     "duration": _duration(outcome),
-    "short": _short(outcome),
+    "flags": _flags(outcome),
   }
 
 
-def _short(outcome):
-  """How a run was cut short, or ""."""
-  words = ["A quick run"] if outcome["quick"] else []
-  if outcome["seeds"]:
-    words.append(f"{'with' if words else 'Run with'} --seeds={outcome['seeds']}")
-  return " ".join(words)
+def _flags(outcome):
+  """The flags by which a run is another than the case's own, or ""."""
+  words = ["--quick"] if outcome["quick"] else []
+  return " ".join(words + ([f"--seeds={outcome['seeds']}"] if outcome["seeds"] else []))
 
 
 def _duration(outcome):
   """The time on the clock and, apart from what else the machine did, of the processor's cores."""
-  quick = "quick: " if outcome["quick"] else ""
-  return f"{quick}{outcome['seconds']} s, {outcome['processor_seconds']} s of processor time"
+  flags = _flags(outcome)
+  which = f"{flags}: " if flags else ""
+  return f"{which}{outcome['seconds']} s, {outcome['processor_seconds']} s of processor time"
 
 
 def write_report(folder: pathlib.Path, names: list[str]) -> None:
@@ -130,9 +129,9 @@ DOCS_HEAD = """# The theory lab
 What is known exactly of GANs, and toy results of the literature, by this library's own losses,
 penalties, update rules and training step. The command above wrote this page, of every case in
 runs/theory; cases can be run there one at a time, so each tells when, on what machine and at which
-commit it ran. Where other work ran beside a case, the seconds on the clock are more than it takes
-alone; the processor time says how much. `make theory` makes quick runs of the two cases of hours
-first, and then runs the command.
+commit it ran, and with which flags beside --case. Where other work ran beside a case, the seconds
+on the clock are more than it takes alone; the processor time says how much. `make theory` makes
+quick runs of the two cases of hours first, and then runs the command.
 
 A row without a criterion is reported. Where our run does not show what a paper says, the row says
 FAIL and our numbers stand beside the paper's.
@@ -177,9 +176,9 @@ def _cell(text):
 
 def _section(case):
   parts = [f"## {case['case']}", f"{case['title']}\n\n{case['about']}"]
-  if case["short"]:
+  if case["flags"]:
     command = f"python -m experiments.theory --case={case['case']}"
-    parts.append(f"{case['short']}; in full: `{command}`.")
+    parts.append(f"Run with `{case['flags']}`; in full: `{command}`.")
   if case["error"]:
     parts.append(f"Error: {case['error']}")
   if case["checks"]:
