@@ -6,10 +6,21 @@ import subprocess
 import sys
 import types
 
+import numpy as np
 import pytest
 
 from experiments.benchmark import __main__ as benchmark
-from experiments.benchmark import cases, compare, device, figures, flops, results, worker
+from experiments.benchmark import (
+  cases,
+  compare,
+  device,
+  figures,
+  flops,
+  forms,
+  operations,
+  results,
+  worker,
+)
 from gan import models, penalties
 from gan.errors import UserError
 
@@ -369,3 +380,42 @@ def test_our_worker_steps_members():
   work.run(1)
   work.run(2)  # takes the states that the call before has made
   assert work.peak_memory() > 0
+
+
+# Where the time goes.
+
+
+def test_operations_are_told_by_the_names_that_xla_gives():
+  told = {
+    "conv_general_dilated.34": operations.REST,
+    "convolution-window-dilated": operations.REST,
+    "custom-call.16.clone__onednn$convolution": operations.REST,
+    "ynn_fusion.18": "products and sums by YNNPACK",
+    "dot.5": "other products",
+    "transpose_copy_fusion.6": "copies, transpositions, patches",
+    "convert_fusion": "element-wise",
+    "add_tanh_fusion": "element-wise",
+  }
+  assert {name: operations.kind(name) for name in told} == told
+
+
+def test_convolutions_are_what_other_operations_leave_of_the_step():
+  spent = {"ynn_fusion": 20.0, "dot.1": 5.0, "copy": 10.0, "tanh_fusion": 15.0, "conv.2": 1.0}
+  rows = operations.rows(100.0, spent)
+  # 100 - 20 - 5 - 10 - 15
+  assert rows[0] == [operations.REST, "50.0", "50%"]
+  assert rows[1:] == [
+    ["products and sums by YNNPACK", "20.0", "20%"],
+    ["other products", "5.0", "5%"],
+    ["copies, transpositions, patches", "10.0", "10%"],
+    ["element-wise", "15.0", "15%"],
+    ["the whole step", "100.0", "100%"],
+  ]
+
+
+def test_timed_forms_compute_the_same():
+  images, inputs, kernel = forms._operands((2, 8, 8, 3), (2, 4, 4, 5), (4, 4, 3, 5))
+  for functions, order in forms.FORMS.values():
+    plain, *others = (form(*order(images, inputs, kernel)) for form in functions.values())
+    for other in others:
+      np.testing.assert_allclose(other, plain, atol=1e-4)
