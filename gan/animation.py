@@ -100,7 +100,7 @@ def _train(setting: Setting, keys: Keys, limit: float, indices, rest: int, each:
   run = parallel.many_steps(algorithm.step)
 
   def look(state):
-    fake = sampling.draw(algorithm.gan, state, what.latents, what.labels)
+    fake = sampling.images(algorithm.gan, state, what.latents, what.labels)
     return fake, sampling.level_sets(algorithm.gan, state, limit, conditional=bool(classes))
 
   def scan(data, indices):

@@ -143,7 +143,7 @@ class Config:
     1, "training", "k, D updates in each step (one G update)", positive=True
   )
   shared_latents: bool = option(
-    False, "training", "G's update takes the latents of D's last: one pass of G less in each step"
+    False, "training", "G's update takes all draws of D's last: one pass of G less in each step"
   )
   optimizer: str = option(
     "adam",

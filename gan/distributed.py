@@ -68,7 +68,7 @@ def joined(
     )
     _initialize(coordinator, num_processes, process_id, seconds)
     who = f"process {jax.process_index()}"
-    after = f"The last checkpoint is whole: the same command on every host goes on (details: {log})"
+    after = f"What was saved is whole: the same command on every host goes on (details: {log})"
     lost = f"it was killed, or another one died or was silent for {seconds} s"
     expect(f"error: {who} ended: {lost}. {after}")
     try:

@@ -5,6 +5,7 @@ Each choice here was measured; docs/performance.md has the numbers.
 
 import ctypes
 import functools
+import os
 from collections.abc import Callable
 
 import jax
@@ -29,18 +30,22 @@ def compiled(function: Callable, **options) -> Callable:
 
 @functools.cache
 def compiler_options(backend: str) -> dict[str, str | bool]:
-  """Returns XLA's options for a backend; none where the installed XLA does not know them.
+  """Returns XLA's options for a backend, of those that the installed XLA knows.
 
   Args:
     backend: "cpu", "gpu" or "tpu".
   """
   if backend != "cpu":
     return {}
+  return {name: value for name, value in CPU_OPTIONS.items() if _is_known({name: value})}
+
+
+def _is_known(options):
   try:
-    jax.jit(lambda x: x, compiler_options=CPU_OPTIONS).lower(0.0).compile()
+    jax.jit(lambda x: x, compiler_options=options).lower(0.0).compile()
   except jax.errors.JaxRuntimeError:
-    return {}
-  return CPU_OPTIONS
+    return False
+  return True
 
 
 def keep_freed_memory() -> None:
@@ -49,7 +54,7 @@ def keep_freed_memory() -> None:
   XLA allocates the activations of a step anew in each call. By default glibc gives blocks of that
   size back to the system at once, and the next step waits for every page of them again.
   """
-  mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+  mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if os.name == "posix" else None
   if mallopt is not None:
     mallopt(_MMAP_THRESHOLD, 2**30)
     mallopt(_TRIM_THRESHOLD, 2**31 - 1)

@@ -65,16 +65,21 @@ def _great_circle(first, last, share):
   return (jnp.sin((1 - share) * angle) * first + jnp.sin(share * angle) * last) / jnp.sin(angle)
 
 
+def images(gan: Gan, state: GanState, latents: Array, labels: Array | None) -> Array:
+  """Returns images [N, ...] of the averaged generator, in inference mode; for compiled programs."""
+  generated, _ = gan.generator.apply(
+    state.ema_params, state.ema_model_state, latents, labels, train=False
+  )
+  return generated
+
+
 def draw(gan: Gan, state: GanState, latents: Array, labels: Array | None) -> Array:
-  """Returns images [N, ...] of the averaged generator, in inference mode."""
-  return _compiled_draw()(gan, state.ema_params, state.ema_model_state, latents, labels)
+  """Returns `images`, by a program of its own."""
+  return _compiled_images()(gan, state, latents, labels)
 
 
 @functools.cache
-def _compiled_draw():
-  def images(gan, params, model_state, latents, labels):
-    return gan.generator.apply(params, model_state, latents, labels, train=False)[0]
-
+def _compiled_images():
   return compiled(images, static_argnums=0)
 
 
@@ -102,16 +107,16 @@ def samples(
   for start in range(0, count, BATCH_SIZE):
     keys = jax.vmap(jax.random.fold_in, (None, 0))(key, start + jnp.arange(BATCH_SIZE))
     chosen = None if labels is None else np.resize(labels[start : start + BATCH_SIZE], BATCH_SIZE)
-    images = draw(gan, state, jax.vmap(gan.sample_latent)(keys), chosen)
-    parts.append(np.asarray(images))
-  images = np.concatenate(parts)[:count]
-  return images if images.ndim == 2 else pictures.to_uint8(images, gan.image_range)
+    drawn = draw(gan, state, jax.vmap(gan.sample_latent)(keys), chosen)
+    parts.append(np.asarray(drawn))
+  drawn = np.concatenate(parts)[:count]
+  return drawn if drawn.ndim == 2 else pictures.to_uint8(drawn, gan.image_range)
 
 
 def grid(gan: Gan, state: GanState, what: Draw, title: str) -> Image.Image:
   """Returns the images of a Draw as a picture under a title."""
-  images = np.asarray(draw(gan, state, what.latents, what.labels))
-  return pictures.image_grid(pictures.to_uint8(images, gan.image_range), what.columns, title)
+  drawn = np.asarray(draw(gan, state, what.latents, what.labels))
+  return pictures.image_grid(pictures.to_uint8(drawn, gan.image_range), what.columns, title)
 
 
 @functools.partial(jax.jit, static_argnums=0)

@@ -44,8 +44,9 @@ def alternating(
 
   Algorithm 1 of "Generative Adversarial Nets" by Goodfellow et al.
   (https://arxiv.org/abs/1406.2661), which draws latents for each update. With
-  `game.shared_latents` the generator's update has the key of the last discriminator update, and so
-  its fakes: the generator has not moved in between, and the compiler makes one pass of both.
+  `game.shared_latents` the generator's update has the key of the last discriminator update, hence
+  its fakes, dropout masks and instance noise: the generator has not moved in between, and the
+  compiler makes one pass of both.
   """
   *keys, generator_key = jax.random.split(key, len(minibatches) + 1)
   if game.shared_latents:

@@ -37,7 +37,18 @@ def test_a_name_says_what_differs_from_a_plain_step():
 
 
 @pytest.mark.parametrize(
-  "name", ["unet", "dcgan-29x", "dcgan-r1-wgan_gp", "mlp-k0", "mlp-k2-k3", ""]
+  "name",
+  [
+    "unet",
+    "dcgan-29x",
+    "dcgan-30",
+    "dcgan-r1-wgan_gp",
+    "mlp-k0",
+    "mlp-k2-k3",
+    "mlp-64-evaluation",
+    "mlp-sampling-m4",
+    "",
+  ],
 )
 def test_a_name_that_means_nothing_is_refused(name):
   with pytest.raises(UserError, match=f"--cases={name}"):

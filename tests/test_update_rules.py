@@ -83,14 +83,14 @@ def test_shared_latents_show_the_generator_the_fakes_of_the_last_discriminator_u
 
 
 def test_shared_latents_save_a_pass_of_the_generator():
-  def operations(shared):
+  def products(shared):
     game, state = tiny("alternating", shared_latents=shared)
     step = jax.jit(make_train_step(game, "alternating"))
-    lowered = step.lower(state, Batch(real_points(), None), toys.key(4))
-    return lowered.compile().cost_analysis()["flops"]
+    program = step.lower(state, Batch(real_points(), None), toys.key(4)).compile()
+    return program.as_text().count(" dot(")
 
-  # Four latents of length 2 pass an affine map: 2 * 4 * 2 * 2 operations, beside their draws.
-  assert operations(shared=False) - operations(shared=True) >= 32
+  # A pass of the affine generator is one product.
+  assert products(shared=False) - products(shared=True) == 1
 
 
 def test_unrolled_by_no_steps_is_generator_first(x64):

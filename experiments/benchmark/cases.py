@@ -26,6 +26,7 @@ SAMPLING_BATCH = 500  # images in a call of the generator
 EVALUATED = 2000  # images in an evaluation, and as many in the reference
 MODELS = ("mlp", "dcgan", "infogan")
 PENALTIES = ("wgan_gp", "r1")
+SIZES = (28, 32, 64)
 TASKS = ("step", "sampling", "evaluation", "metrics", "start")
 ALONE = ("metrics",)  # tasks without a peer
 CPU, GPU = "cpu", "gpu"
@@ -96,6 +97,7 @@ def parse(name: str) -> Case:
       "dcgan-28-r1-k5-b256"
     )
   size = numbers[""] or 28
+  _refuse(name, size, task or "step", numbers["m"])
   return Case(
     name=name,
     model=model,
@@ -108,6 +110,16 @@ def parse(name: str) -> Case:
     members=numbers["m"] or 0,
     plain=not (numbers["k"] or numbers["b"]),
   )
+
+
+def _refuse(name, size, task, members):
+  """Raises UserError for a combination that nobody has built."""
+  if size not in SIZES:
+    raise UserError(f"--cases={name}: images have a side of {', '.join(map(str, SIZES))} pixels")
+  if task in ("evaluation", "metrics") and size != 28:
+    raise UserError(f"--cases={name}: {task} needs the extractor of MNIST, so 28 pixels")
+  if members and task != "step":
+    raise UserError(f"--cases={name}: members are for steps, not for {task}")
 
 
 def _number(key, parts):

@@ -45,8 +45,8 @@ def ours(case: Case, **options) -> Worker:
 
 
 def torch(case: Case, form: str, kind: str, **options) -> Worker:
-  """Starts PyTorch's side."""
-  return Worker("torch_peer", case.name, form, kind, environment=options)
+  """Starts PyTorch's side, with the C library's memory as our side keeps it."""
+  return Worker("torch_peer", case.name, form, kind, environment=device.KEEP_MEMORY | options)
 
 
 def run(case: Case, plan: Plan, known: Known) -> dict[str, Any]:

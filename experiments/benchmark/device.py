@@ -10,6 +10,11 @@ from gan.errors import UserError
 
 # Both sides share the memory of one GPU; by default JAX takes three quarters at once.
 ENVIRONMENT = {"XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
+# What `gan.machine.keep_freed_memory` tells the C library on our side, for PyTorch's.
+KEEP_MEMORY = {
+  "MALLOC_MMAP_THRESHOLD_": str(2**30),
+  "MALLOC_TRIM_THRESHOLD_": str(2**31 - 1),
+}
 
 
 def describe() -> dict[str, Any]:

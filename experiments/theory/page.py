@@ -8,8 +8,11 @@ from typing import Any
 
 import jinja2
 
+from gan.progress import say
 from gan.records import writable_folder
 
+# What the pages tell of a case that its result.json did not always hold.
+TOLD = {"processor_seconds", "seeds"}
 WORDS = {True: "pass", False: "FAIL", None: "reported"}
 
 TEMPLATE = """<!doctype html>
@@ -73,9 +76,16 @@ penalties, update rules and training step. A row without a criterion is reported
 
 
 def read_outcomes(folder: pathlib.Path, names: list[str]) -> list[dict[str, Any]]:
-  """Returns the result.json of every case that the folder holds, in the order of `names`."""
+  """Returns the result.json of every case that the folder holds, in the order of `names`.
+
+  Those of an earlier version, which lack what the page tells, are left out with a line.
+  """
   files = [folder / name / "result.json" for name in names]
-  return [json.loads(file.read_text(encoding="utf-8")) for file in files if file.exists()]
+  outcomes = [json.loads(file.read_text(encoding="utf-8")) for file in files if file.exists()]
+  for outcome in outcomes:
+    if not outcome.keys() >= TOLD:
+      say(f"Left out, for it is of an earlier version: run --case={outcome['case']} again")
+  return [outcome for outcome in outcomes if outcome.keys() >= TOLD]
 
 
 def hardware(outcome: dict[str, Any]) -> str:

@@ -45,5 +45,5 @@ NEED_DATA = ("parzen",)
 
 
 def every_case(*, quick: bool) -> list[str]:
-  """Returns the cases that `all` stands for: those that run anywhere, in minutes."""
+  """Returns the cases that `all` stands for: those that run anywhere, within the hour."""
   return [name for name in CASES if name not in (NEED_DATA if quick else LONG)]
