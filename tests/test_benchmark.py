@@ -424,6 +424,12 @@ def test_convolutions_are_what_other_operations_leave_of_the_step():
   ]
 
 
+def test_a_step_without_convolutions_leaves_nothing_to_them():
+  rows = operations.rows(10.0, {"ynn_fusion": 8.0, "tanh_fusion": 4.0})
+  assert operations.REST not in [name for name, *_ in rows]
+  assert rows[0] == ["products and sums by YNNPACK", "8.0", "80%"]
+
+
 def test_timed_forms_compute_the_same():
   images, inputs, kernel = forms._operands((2, 8, 8, 3), (2, 4, 4, 5), (4, 4, 3, 5))
   for functions, order in forms.FORMS.values():

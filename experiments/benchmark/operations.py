@@ -4,7 +4,8 @@
 
 Convolutions of Eigen run on while XLA goes to the next operation, and the profiler sees only how
 they begin. They are what is left of the step when all other operations are taken off; where others
-ran beside them on another core, the rest is that much too small.
+ran beside them on another core, the rest is that much too small. Without convolutions, shares that
+add up to more than the step are of operations that ran beside each other.
 """
 
 import collections
@@ -66,7 +67,8 @@ def rows(step: float, spent: Mapping[str, float]) -> list[list[str]]:
   kinds = dict.fromkeys(KINDS, 0.0)
   for name, milliseconds in spent.items():
     kinds[kind(name)] += milliseconds
-  kinds[REST] = step - sum(spent for name, spent in kinds.items() if name != REST)
+  if kinds.pop(REST):
+    kinds = {REST: step - sum(kinds.values())} | kinds
   table = [[name, f"{spent:.1f}", f"{spent / step:.0%}"] for name, spent in kinds.items()]
   return [*table, ["the whole step", f"{step:.1f}", "100%"]]
 
