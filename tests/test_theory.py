@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 
 import jax
 import jax.numpy as jnp
@@ -10,7 +11,7 @@ import pytest
 from PIL import Image
 
 from experiments.theory import __main__ as command
-from experiments.theory import case, registry
+from experiments.theory import case, perform, registry
 from gan.errors import UserError
 from gan.losses import make_loss
 from gan.theory import densities, divergences, games, two_point
@@ -173,7 +174,8 @@ def lab(tmp_path, monkeypatch):
   cases = {"counts": fake("good", "silent"), "broken": broken, "crashed": crashed}
   for name, run in (cases | {"fails": fake("good", "bad")}).items():
     monkeypatch.setitem(registry.CASES, name, run)
-  return lambda *flags: command.main(["theory", f"--outdir={tmp_path}", *flags]), tmp_path
+  typed = ["theory", f"--outdir={tmp_path}", "--jobs=1"]
+  return lambda *flags: command.main([*typed, *flags]), tmp_path
 
 
 def test_command_prints_ours_beside_the_expected_value(lab, capsys):
@@ -217,6 +219,33 @@ def test_unknown_case_lists_the_names_in_one_line(lab, capsys):
 def test_no_seed_is_refused(lab):
   run, _ = lab
   assert run("--case=counts", "--seeds=0") == 2
+
+
+def told(folder, name):
+  lines = (folder / name / "records.jsonl").read_text()
+  result = json.loads((folder / name / "result.json").read_text())
+  return lines, result["checks"], result["notes"], result["error"], result["figures"]
+
+
+def test_cases_side_by_side_find_what_they_find_one_after_the_other(tmp_path, capsys):
+  names = ("generator_costs", "bilinear")
+  for jobs in (1, 2):
+    flags = [f"--case={','.join(names)}", "--quick", f"--jobs={jobs}"]
+    assert command.main(["theory", f"--outdir={tmp_path / str(jobs)}", *flags]) == 0
+    printed = capsys.readouterr().out
+    assert all(f"{name}: " in printed for name in names)
+  for name in names:
+    assert told(tmp_path / "1", name) == told(tmp_path / "2", name)
+
+
+def die(name, settings):
+  os._exit(9)
+
+
+def test_killed_process_is_told_in_one_line(tmp_path, monkeypatch):
+  monkeypatch.setattr(perform, "perform", die)
+  with pytest.raises(UserError, match="killed.*--jobs=1"):
+    list(perform.each(("dirac", "bilinear"), case.Settings(outdir=tmp_path), jobs=2))
 
 
 def test_docs_hold_every_case_of_the_folder_and_copies_of_the_pictures(lab, tmp_path):

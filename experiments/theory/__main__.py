@@ -11,20 +11,19 @@ docs.
 
 `all` is every case but two of hours: mixtures (among `all --quick`) and parzen, which needs MNIST.
 Name them for the full runs; with --quick each takes about a minute.
+
+On the CPU as many cases run at once as there are cores, each in a process on cores of its own:
+products as small as theirs are as fast on one core as on two. --jobs=1 runs one after the other.
 """
 
-import inspect
-import json
 import pathlib
 import sys
-import time
-import traceback
 from typing import Any
 
 from experiments.command import OK, Command
 from gan.errors import UserError
 from gan.progress import say
-from gan.records import plain, writable_folder, write_json
+from gan.records import writable_folder
 
 FAILED = 1
 
@@ -33,6 +32,7 @@ def main(argv=None):
   command = Command(__doc__)
   command.add(str, "case", "all", "names by commas, or all; see above", "cases")
   command.add(bool, "quick", False, "fewer steps and seeds", "cases")
+  command.add(int, "jobs", None, "cases at once (default: one a core, on a CPU)", "cases")
   command.add(int, "seeds", None, "seeds (default: each case's own number)", "cases")
   command.add(str, "data_dir", None, "where data sets lie, for cases that read one", "cases")
   command.add(str, "workdir", None, "a run folder, for cases that look into one", "cases")
@@ -44,19 +44,23 @@ def main(argv=None):
 def _run(values) -> int:
   # Importing JAX only now keeps --help quick.
   from experiments.common import prepare
-  from experiments.theory import page
+  from experiments.theory import page, perform
   from experiments.theory.case import Settings
   from experiments.theory.registry import CASES, LONG, every_case
 
   names = every_case(quick=values.quick) if values.case == "all" else values.case.split(",")
   if unknown := [name for name in names if name not in CASES]:
     raise UserError(f"--case={','.join(unknown)} is unknown: choose from all, {', '.join(CASES)}")
-  if values.seeds is not None and values.seeds < 1:
-    raise UserError(f"--seeds={values.seeds} must be above 0")
+  for name in ("seeds", "jobs"):
+    if values[name].value is not None and values[name].value < 1:
+      raise UserError(f"--{name}={values[name].value} must be above 0")
   prepare()
   folder = writable_folder(values.outdir)
   settings = Settings(values.quick, values.seeds, values.data_dir, values.workdir, folder)
-  outcomes = [perform(name, CASES[name], settings, folder) for name in names]
+  outcomes = []
+  for outcome in perform.each(names, settings, min(values.jobs or _jobs(), len(names))):
+    print(table(outcome), flush=True)
+    outcomes.append(outcome)
   page.write_report(folder, list(CASES))
   say(f"Report: {folder / 'report.html'}")
   if values.case == "all":
@@ -68,62 +72,13 @@ def _run(values) -> int:
   return OK if all(map(met, outcomes)) else FAILED
 
 
-def perform(name: str, run, settings, folder: pathlib.Path) -> dict[str, Any]:
-  """Runs a case, prints its table, writes its folder; returns what result.json holds.
+def _jobs() -> int:
+  import jax
 
-  A case that ends with an error leaves the error there, and does not keep others from running.
-  """
-  say(f"{name} ...")
-  began = time.monotonic(), time.process_time()
-  try:
-    result, error = run(settings), None
-  except UserError as failure:
-    result, error = None, str(failure)
-  except Exception as failure:
-    traceback.print_exc()
-    result, error = None, f"{type(failure).__name__}: {failure}"
-  took = time.monotonic() - began[0], time.process_time() - began[1]
-  outcome = _describe(name, run, settings, took, error)
-  if result:
-    outcome |= _save(result, writable_folder(folder / name))
-  write_json(writable_folder(folder / name) / "result.json", outcome)
-  print(table(outcome), flush=True)
-  return outcome
+  from experiments.theory.perform import cores
 
-
-def _describe(name, run, settings, took, error):
-  from gan.environment import describe
-
-  title, _, about = inspect.getdoc(run).partition(".\n\n")
-  return {
-    "case": name,
-    "title": title,
-    "about": about,
-    "quick": settings.quick,
-    "seeds": settings.seeds,
-    "seconds": round(took[0], 1),
-    "processor_seconds": round(took[1], 1),
-    "environment": describe(),
-    "error": error,
-    "checks": [],
-    "notes": [],
-    "figures": [],
-  }
-
-
-def _save(result, folder) -> dict[str, Any]:
-  from gan import animation, pictures
-
-  figures = {f"{name}.png": figure for name, figure in result.figures.items()}
-  films = {f"{name}.gif": frames for name, frames in result.films.items() if frames}
-  for name, figure in figures.items():
-    pictures.save(figure, folder / name)
-  for name, frames in films.items():
-    animation.write_gif(frames, folder / name)
-  lines = [json.dumps({key: plain(value) for key, value in row.items()}) for row in result.records]
-  (folder / "records.jsonl").write_text("".join(line + "\n" for line in lines), encoding="utf-8")
-  checks = [check._asdict() for check in result.checks]
-  return {"checks": checks, "notes": result.notes, "figures": [*figures, *films]}
+  # One process takes an accelerator's memory for itself.
+  return len(cores()) if jax.default_backend() == "cpu" else 1
 
 
 def met(outcome: dict[str, Any]) -> bool:

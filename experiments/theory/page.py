@@ -12,7 +12,7 @@ from gan.progress import say
 from gan.records import writable_folder
 
 # What the pages tell of a case that its result.json did not always hold.
-TOLD = {"processor_seconds", "seeds"}
+TOLD = {"processor_seconds", "seeds", "cores"}
 WORDS = {True: "pass", False: "FAIL", None: "reported"}
 
 TEMPLATE = """<!doctype html>
@@ -117,7 +117,9 @@ def _duration(outcome):
   """The time on the clock and, apart from what else the machine did, of the processor's cores."""
   flags = _flags(outcome)
   which = f"{flags}: " if flags else ""
-  return f"{which}{outcome['seconds']} s, {outcome['processor_seconds']} s of processor time"
+  where = f"on {outcome['cores']} core{'s' if outcome['cores'] > 1 else ''}"
+  spent = f"{outcome['processor_seconds']} s of processor time"
+  return f"{which}{outcome['seconds']} s {where}, {spent}"
 
 
 def write_report(folder: pathlib.Path, names: list[str]) -> None:
@@ -138,10 +140,10 @@ DOCS_HEAD = """# The theory lab
 
 What is known exactly of GANs, and toy results of the literature, by this library's own losses,
 penalties, update rules and training step. The command above wrote this page, of every case in
-runs/theory; cases can be run there one at a time, so each tells when, on what machine and at which
-commit it ran, and with which flags beside --case. Where other work ran beside a case, the seconds
-on the clock are more than it takes alone; the processor time says how much. `make theory` makes
-quick runs of the two cases of hours first, and then runs the command.
+runs/theory; cases can be run there one at a time, so each tells when, on what machine, on how many
+of its cores and at which commit it ran, and with which flags beside --case. `all` runs as many
+cases at once as there are cores. `make theory` makes quick runs of the two cases of hours first,
+and then runs the command.
 
 A row without a criterion is reported. Where our run does not show what a paper says, the row says
 FAIL and our numbers stand beside the paper's.
