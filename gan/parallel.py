@@ -133,7 +133,7 @@ def resolve(name: str, batch_size: int, devices: list) -> str:
   """Returns the way that `name` stands for on these devices.
 
   Args:
-    name: one of WAYS, or "auto": "none" on one device, "jit" on several.
+    name: one of WAYS, or "auto": "none" on one device, "shard_map" on several.
     batch_size: global number of examples in a batch.
     devices: all devices, of every process.
 
@@ -141,7 +141,8 @@ def resolve(name: str, batch_size: int, devices: list) -> str:
     UserError: the batch cannot be split evenly, or one device is asked for in many processes.
   """
   if name == "auto":
-    name = "jit" if len(devices) > 1 else "none"
+    # "jit" leaves it to the compiler, which computes G whole on every device (docs/scaling.md).
+    name = "shard_map" if len(devices) > 1 else "none"
   if name == "none" and jax.process_count() > 1:
     raise UserError(
       f"--parallel=none is for one device, not for {jax.process_count()} processes: use auto, jit, "

@@ -236,8 +236,8 @@ def test_every_way_on_four_devices_is_one_device():
 # Which way, and which batches.
 
 
-@pytest.mark.parametrize(("count", "way"), [(1, "none"), (2, "jit")])
-def test_auto_is_none_on_one_device_and_jit_on_several(count, way):
+@pytest.mark.parametrize(("count", "way"), [(1, "none"), (2, "shard_map")])
+def test_auto_is_none_on_one_device_and_shard_map_on_several(count, way):
   assert resolve("auto", 8, jax.devices()[:count]) == way
 
 

@@ -50,11 +50,11 @@ BREAKS = """## What breaks first, and the remedy
 3. **Batch statistics.** They are of the global batch, which keeps runs equal on any number of
    devices, and each is an all-reduce of its own, forward and backward, that nothing can overlap:
    {batch_norms}. Remedy: `--discriminator_norm=layer` or `none` where the model lets one choose.
-4. **The way.** `--parallel=auto` is `jit` on several devices, where the compiler chooses what is
-   split. In the programs above it computes G whole on every device (FLOPs of all devices, "jit"),
-   sends no gradient of G, those of D on real and on fake examples apart, and the random bits of
-   dropout. Remedy: `--parallel=shard_map`, the same model to rounding; with dropout, in
-   distribution.
+4. **The way.** `--parallel=auto` is `shard_map` on several devices. With `--parallel=jit` the
+   compiler chooses what is split: in the programs above it computes G whole on every device (FLOPs
+   of all devices, "jit"), sends no gradient of G, those of D on real and on fake examples apart,
+   and the random bits of dropout. Remedy: leave it at `auto`, the same model to rounding; with
+   dropout, in distribution.
 5. **Data.** A copy lies on each device while it takes a quarter of its memory at most; then steps
    move 4 bytes an example, its index. Past that, or with `--data_on=host`, each process hands its
    devices the rows of their share and no others: {rows}. Every process still holds the whole set
