@@ -430,6 +430,11 @@ def test_a_step_without_convolutions_leaves_nothing_to_them():
   assert rows[0] == ["products and sums by YNNPACK", "8.0", "80%"]
 
 
+def test_profile_of_no_case_is_refused_in_one_line(capsys):
+  assert operations.main(["operations", "--case=unet"]) == 2
+  assert "unet is neither" in capsys.readouterr().err
+
+
 def test_timed_forms_compute_the_same():
   images, inputs, kernel = forms._operands((2, 8, 8, 3), (2, 4, 4, 5), (4, 4, 3, 5))
   for functions, order in forms.FORMS.values():

@@ -207,3 +207,10 @@ def test_the_operations_of_sampling_are_those_that_are_executed():
   with Counter() as counter:
     generator(torch.randn(cases.SAMPLING_BATCH, cases.LATENT_DIM))
   assert counter.total == flops.sampling_flops(case)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_pytorch_without_a_gpu_is_refused_beside_a_jax_that_has_one(monkeypatch):
+  monkeypatch.setattr(torch_peer.sys, "argv", ["torch_peer", "mlp", "eager", "gpu"])
+  with pytest.raises(SystemExit, match="CUDA build"):
+    torch_peer.main()

@@ -3,18 +3,16 @@
 They are those among which `gan/models/layers.py` chooses by backend and shape.
 """
 
-import functools
 import statistics
 import time
 from collections.abc import Callable, Iterator
 
 import jax
-from jax import lax
 
 from experiments.benchmark import results
 from experiments.common import prepare
 from gan.machine import compiled
-from gan.models import patches
+from gan.models import patches, plain
 
 # Batch, side of the large images, their channels, those of the small ones: the layers of `dcgan`
 # for 28 and 64 pixels.
@@ -27,29 +25,6 @@ SHAPES = [
   (64, 8, 256, 512),
 ]
 KERNEL, STRIDE, TURNS = 4, 2, 15
-LAYOUT = ("NHWC", "HWIO", "NHWC")
-
-
-def plain_conv(images, kernel):
-  return lax.conv_general_dilated(
-    images, kernel, (STRIDE, STRIDE), "SAME", dimension_numbers=LAYOUT
-  )
-
-
-def plain_conv_transpose(inputs, kernel):
-  return lax.conv_transpose(
-    inputs,
-    kernel,
-    (STRIDE, STRIDE),
-    "SAME",
-    dimension_numbers=LAYOUT,
-    transpose_kernel=True,
-  )
-
-
-def plain_kernel_gradient(images, inputs, kernel):
-  form = functools.partial(plain_conv, images)
-  return jax.linear_transpose(form, kernel)(inputs)[0]
 
 
 def _strided(form):
@@ -59,19 +34,22 @@ def _strided(form):
 # Map -> form -> function, and which of (images, inputs, kernel) it is given.
 FORMS = {
   "convolution": (
-    {"plain": plain_conv, "patches": _strided(patches.conv)},
+    {"plain": _strided(plain.conv), "patches": _strided(patches.conv)},
     lambda images, inputs, kernel: (images, kernel),
   ),
   "transposed": (
     {
-      "plain": plain_conv_transpose,
+      "plain": _strided(plain.conv_transpose),
       "patches": _strided(patches.conv_transpose),
       "to blocks": _strided(patches.conv_transpose_to_blocks),
     },
     lambda images, inputs, kernel: (inputs, kernel),
   ),
   "kernel's gradient": (
-    {"plain": plain_kernel_gradient, "patches": _strided(patches.kernel_gradient)},
+    {
+      "plain": _strided(plain.kernel_gradient),
+      "patches": _strided(patches.kernel_gradient),
+    },
     lambda *operands: operands,
   ),
 }

@@ -1,6 +1,6 @@
 """Where the time of a training step goes on the CPU, by kinds of XLA's operations.
 
-  python -m experiments.benchmark.operations dcgan-28
+  python -m experiments.benchmark.operations --case=dcgan-28
 
 Convolutions of Eigen run on while XLA goes to the next operation, and the profiler sees only how
 they begin. They are what is left of the step when all other operations are taken off; where others
@@ -18,6 +18,7 @@ from collections.abc import Mapping
 
 from experiments.benchmark import cases, ours, results
 from experiments.benchmark.worker import Work
+from experiments.command import OK, Command
 from experiments.common import prepare
 
 STEPS = 10
@@ -32,11 +33,19 @@ KINDS = {
 REST = next(iter(KINDS))
 
 
-def main():
+def main(argv=None):
+  command = Command(__doc__)
+  command.add(str, "case", "dcgan-28", "which step, as in experiments.benchmark", "profile")
+  return command.run(lambda: _print(command.values.case), argv)
+
+
+def _print(name):
+  case = cases.parse(name)
   prepare()
-  work = ours.make_work(cases.parse(sys.argv[1]))
+  work = ours.make_work(case)
   work.run(3)
   print(results.markdown(["operations", "ms", "share"], rows(*profile(work))))
+  return OK
 
 
 def profile(work: Work) -> tuple[float, dict[str, float]]:
@@ -79,4 +88,4 @@ def kind(name: str) -> str:
 
 
 if __name__ == "__main__":
-  main()
+  sys.exit(main())

@@ -91,7 +91,7 @@ def line(record: dict[str, Any]) -> str:
   """Returns a record as one line for the terminal."""
   if record["task"] == "start":
     rows = [
-      f"{cache}: ours {a} s (target {b}), PyTorch {c} s"
+      f"{cache}: ours {a} s (target {b})" + (f", PyTorch {c} s" if c else "")
       for _, cache, a, b, c, _ in start_rows(record)
     ]
     return f"{record['case']}: {'; '.join(rows)}"

@@ -68,6 +68,11 @@ def main():
   torch._dynamo.config.trace_autograd_ops = True
   device = "cuda" if kind == GPU else "cpu"
   if device == "cuda":
+    if not torch.cuda.is_available():
+      sys.exit(
+        "error: JAX has a GPU here and this PyTorch has none: install a CUDA build of it, or set "
+        "JAX_PLATFORMS=cpu"
+      )
     torch.set_float32_matmul_precision("high")  # TF32, as XLA does by default
   worker.serve(make_work(cases.parse(name), FORMS[form], device))
 

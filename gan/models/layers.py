@@ -15,10 +15,7 @@ from jax import lax
 from jax.extend.random import threefry_2x32
 from jaxtyping import Array, Float, Int
 
-from gan.models import patches
-
-_DIMENSIONS = ("NHWC", "HWIO", "NHWC")
-
+from gan.models import patches, plain
 
 # XLA's CPU backend is slow at convolutions of so few channels, and at wide transposed ones unless
 # they are written as convolutions to blocks. docs/performance.md has the times.
@@ -34,7 +31,7 @@ def conv(
   """Strided convolution: size h becomes h / stride."""
   if _few_channels(images.shape[1:3], kernel, stride):
     return patches.conv(images, kernel, stride)
-  return _plain_conv(images, kernel, stride)
+  return plain.conv(images, kernel, stride)
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
@@ -53,14 +50,7 @@ def conv_transpose(
     return patches.conv_transpose(inputs, kernel, stride)
   if _blocks_pay(sides, kernel, stride):
     return patches.conv_transpose_to_blocks(inputs, kernel, stride)
-  return lax.conv_transpose(
-    inputs,
-    kernel,
-    (stride, stride),
-    "SAME",
-    dimension_numbers=_DIMENSIONS,
-    transpose_kernel=True,
-  )
+  return plain.conv_transpose(inputs, kernel, stride)
 
 
 # The two are adjoint, <g, conv(x, w)> = <conv_transpose(g, w), x>: each is the other's gradient in
@@ -74,15 +64,7 @@ def _kernel_gradient(images, cotangent, kernel, stride):
   """The gradient of <cotangent, conv(images, kernel)> in the kernel, at any kernel of its shape."""
   if _few_channels(images.shape[1:3], kernel, stride):
     return patches.kernel_gradient(images, cotangent, kernel, stride)
-  plain = functools.partial(_plain_conv, images, stride=stride)
-  (gradient,) = jax.linear_transpose(plain, kernel)(cotangent)
-  return gradient
-
-
-def _plain_conv(images, kernel, stride):
-  return lax.conv_general_dilated(
-    images, kernel, (stride, stride), "SAME", dimension_numbers=_DIMENSIONS
-  )
+  return plain.kernel_gradient(images, cotangent, kernel, stride)
 
 
 def _in_blocks(sides, kernel, stride):
