@@ -22,6 +22,7 @@ from flax.traverse_util import flatten_dict, unflatten_dict
 from jaxtyping import Array, Float, UInt8
 
 from gan.errors import UserError
+from gan.machine import compiled
 from gan.models import classifier
 from gan.networks import Network
 
@@ -91,7 +92,7 @@ def _compiled(network):
     (features, logits), _ = network.apply(params, {}, to_range(images), None, train=False)
     return features, jax.nn.softmax(logits)
 
-  return jax.jit(run)
+  return compiled(run)
 
 
 def _batches(images):

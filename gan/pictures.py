@@ -1,6 +1,7 @@
 """Pictures of samples: grids of images, points over the level sets of a discriminator."""
 
 import pathlib
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float, UInt8
@@ -12,11 +13,16 @@ MARGIN = 8  # pixels around a grid
 GAP = 2  # pixels between images
 
 
-def to_uint8(images: np.ndarray, image_range: tuple[float, float]) -> UInt8[np.ndarray, "..."]:
-  """Maps `image_range` to 0 .. 255, rounding; values outside are clipped."""
-  low, high = image_range
-  pixels = (np.asarray(images, np.float32) - low) * (255 / (high - low))
-  return np.clip(np.rint(pixels), 0, 255).astype(np.uint8)
+def to_uint8(images: Any, image_range: tuple[float, float]) -> Any:
+  """Maps `image_range` to 0 .. 255, rounding; values outside are clipped.
+
+  Args:
+    images: floats, an array of NumPy or of JAX; the result, uint8, is one of the same.
+    image_range: (low, high) of what is to be 0 and 255.
+  """
+  xp, (low, high) = images.__array_namespace__(), image_range
+  pixels = (images.astype(xp.float32) - low) * (255 / (high - low))
+  return xp.clip(xp.rint(pixels), 0, 255).astype(xp.uint8)
 
 
 def image_grid(images: UInt8[np.ndarray, "n h w c"], columns: int, title: str) -> Image.Image:

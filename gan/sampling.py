@@ -103,14 +103,23 @@ def samples(
     key: of the latents.
     labels: [count] for a conditional generator, else None.
   """
-  parts = []
+  run, parts = _compiled_batch(), []
   for start in range(0, count, BATCH_SIZE):
-    keys = jax.vmap(jax.random.fold_in, (None, 0))(key, start + jnp.arange(BATCH_SIZE))
     chosen = None if labels is None else np.resize(labels[start : start + BATCH_SIZE], BATCH_SIZE)
-    drawn = draw(gan, state, jax.vmap(gan.sample_latent)(keys), chosen)
-    parts.append(np.asarray(drawn))
-  drawn = np.concatenate(parts)[:count]
+    parts.append(run(gan, state, key, start, chosen))
+  return np.concatenate(jax.device_get(parts))[:count]
+
+
+def _batch(gan, state, key, start, labels):
+  """Examples start .. start + BATCH_SIZE - 1 of the key."""
+  keys = jax.vmap(jax.random.fold_in, (None, 0))(key, start + jnp.arange(BATCH_SIZE))
+  drawn = images(gan, state, jax.vmap(gan.sample_latent)(keys), labels)
   return drawn if drawn.ndim == 2 else pictures.to_uint8(drawn, gan.image_range)
+
+
+@functools.cache
+def _compiled_batch():
+  return compiled(_batch, static_argnums=0)
 
 
 def grid(gan: Gan, state: GanState, what: Draw, title: str) -> Image.Image:

@@ -164,6 +164,15 @@ def test_pixels_survive_the_way_to_the_model_and_back(image_range):
 
 
 @pytest.mark.parametrize("image_range", [(-1.0, 1.0), (0.0, 1.0)])
+def test_pixels_of_a_compiled_program_are_those_of_numpy(image_range):
+  # Every 1/1024 of a pixel's step, the halves among them, and what is outside.
+  low, high = image_range
+  values = np.linspace(low - 0.1, high + 0.1, 255 * 1024 + 1, dtype=np.float32)
+  there = jax.jit(pictures.to_uint8, static_argnums=1)(values, image_range)
+  np.testing.assert_array_equal(there, pictures.to_uint8(values, image_range))
+
+
+@pytest.mark.parametrize("image_range", [(-1.0, 1.0), (0.0, 1.0)])
 def test_the_ends_of_the_range_are_black_and_white_and_what_is_outside_is_clipped(image_range):
   low, high = image_range
   values = np.array([low, high, low - 3, high + 3], np.float32)
