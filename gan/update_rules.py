@@ -2,8 +2,9 @@
 
 A rule is `(game, state, minibatches, key) -> (state, metrics)`: a pure function that composes with
 any loss, penalty and optimiser, and with `vmap` and `shard_map`. `minibatches` is a list with one
-entry for each discriminator update of the step. Loops are unrolled: inside `lax.scan` XLA's CPU
-backend runs the weight gradient of a convolution about 100 times slower.
+entry for each discriminator update of the step. Loops are unrolled: in the body of a
+loop XLA's CPU backend runs the kernel's gradient of a convolution about 100 times slower, but for
+that of our own layers (`gan/models/plain.py`).
 """
 
 import functools

@@ -10,6 +10,7 @@ from flax import linen as nn
 from jax.test_util import check_grads
 
 from gan.models import patches
+from gan.models import plain as plain_forms
 from gan.models.layers import (
   ClassScore,
   Conv,
@@ -94,10 +95,54 @@ def test_another_backend_has_the_plain_forms(monkeypatch):
   monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
   for form in ("conv", "conv_transpose", "conv_transpose_to_blocks", "kernel_gradient"):
     monkeypatch.setattr(patches, form, None)
+  monkeypatch.setattr(plain_forms, "kernel_gradient_in_order", None)
+  weighed = lambda w, form, y, x: jnp.vdot(form(y, w, 2), x)  # noqa: E731
   for shape in SHAPES.values():
     x, w, y = operands(shape, 4, 2)
+    gradients = [jax.grad(weighed)(w, form, y, x) for form in (conv, flax_conv)]
+    np.testing.assert_allclose(*gradients, rtol=1e-4, atol=1e-4)
     np.testing.assert_array_equal(conv(y, w, 2), flax_conv(y, w, 2))
     np.testing.assert_array_equal(conv_transpose(x, w, 2), flax_conv_transpose(x, w, 2))
+
+
+@pytest.mark.parametrize("size", [4, 5, 7, 12])
+@pytest.mark.parametrize(("kernel_size", "stride"), [*KERNELS_AND_STRIDES, (1, 2), (1, 3), (2, 3)])
+def test_gradient_of_the_kernel_in_order_is_the_plain_one(size, kernel_size, stride, x64):
+  images, kernel = normal(0, 3, size, size + 1, 2), normal(1, kernel_size, kernel_size, 2, 5)
+  cotangent = normal(2, *plain_forms.conv(images, kernel, stride).shape)
+  plain, in_order = (
+    form(images, cotangent, kernel, stride)
+    for form in (plain_forms.kernel_gradient, plain_forms.kernel_gradient_in_order)
+  )
+  np.testing.assert_allclose(in_order, plain, rtol=1e-12, atol=1e-12)
+
+
+def within_a_branch(function, x):
+  return jax.lax.cond(x.sum() > 0, function, jnp.zeros_like, x)
+
+
+def within_a_loop(function, x):
+  return jax.lax.scan(lambda x, _: (function(x), None), x, None, length=2)[0]
+
+
+# XLA's CPU backend brings convolutions into this order, in which alone they are fast, only where
+# they stand outside of branches and loops.
+IN_ORDER = "dim_labels=b01f_01io->b01f"
+
+
+@pytest.mark.parametrize("within", [within_a_branch, within_a_loop])
+@pytest.mark.parametrize("shape", [(7, 9, 8), (4, 9, 8)], ids=["to blocks", "plain"])
+def test_penalties_of_our_layers_are_fast_in_branches_and_loops(within, shape):
+  x, w, y = operands(shape, 4, 2)
+
+  def penalty(w):
+    slope = jax.grad(lambda y: jnp.sum(jnp.tanh(conv(y, w, 2))))(y)
+    return jnp.sum(slope**2) + jnp.sum(conv_transpose(x, w, 2) ** 2)
+
+  compiled = jax.jit(functools.partial(within, jax.grad(penalty))).lower(w).compile()
+  lines = [line for line in compiled.as_text().splitlines() if " convolution(" in line]
+  assert len(lines) >= 6
+  assert all(IN_ORDER in line for line in lines), lines
 
 
 @both_forms

@@ -48,6 +48,7 @@ FORMS = {
   "kernel's gradient": (
     {
       "plain": _strided(plain.kernel_gradient),
+      "in order": _strided(plain.kernel_gradient_in_order),
       "patches": _strided(patches.kernel_gradient),
     },
     lambda *operands: operands,
