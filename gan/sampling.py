@@ -103,11 +103,13 @@ def samples(
     key: of the latents.
     labels: [count] for a conditional generator, else None.
   """
-  run, parts = _compiled_batch(), []
+  run, sent, parts = _compiled_batch(), [], []
   for start in range(0, count, BATCH_SIZE):
     chosen = None if labels is None else np.resize(labels[start : start + BATCH_SIZE], BATCH_SIZE)
-    parts.append(run(gan, state, key, start, chosen))
-  return np.concatenate(jax.device_get(parts))[:count]
+    sent.append(run(gan, state, key, start, chosen))
+    if len(sent) > 1:  # One is made while another is fetched; the device holds no more.
+      parts.append(np.asarray(sent.pop(0)))
+  return np.concatenate([*parts, *map(np.asarray, sent)])[:count]
 
 
 def _batch(gan, state, key, start, labels):

@@ -76,7 +76,7 @@ both_forms = pytest.mark.parametrize(("ours", "plain", "order"), FORMS.values(),
 
 def test_shapes_reach_every_form(monkeypatch):
   reached = []
-  for name in ("conv", "conv_transpose", "conv_transpose_to_blocks", "kernel_gradient"):
+  for name in ("conv", "conv_transpose", "conv_transpose_to_blocks"):
     form = getattr(patches, name)
     note = functools.partial(lambda name, form, *args: reached.append(name) or form(*args))
     monkeypatch.setattr(patches, name, functools.partial(note, name, form))
@@ -93,7 +93,7 @@ def test_shapes_reach_every_form(monkeypatch):
 
 def test_another_backend_has_the_plain_forms(monkeypatch):
   monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
-  for form in ("conv", "conv_transpose", "conv_transpose_to_blocks", "kernel_gradient"):
+  for form in ("conv", "conv_transpose", "conv_transpose_to_blocks"):
     monkeypatch.setattr(patches, form, None)
   monkeypatch.setattr(plain_forms, "kernel_gradient_in_order", None)
   weighed = lambda w, form, y, x: jnp.vdot(form(y, w, 2), x)  # noqa: E731

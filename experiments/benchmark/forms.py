@@ -49,7 +49,6 @@ FORMS = {
     {
       "plain": _strided(plain.kernel_gradient),
       "in order": _strided(plain.kernel_gradient_in_order),
-      "patches": _strided(patches.kernel_gradient),
     },
     lambda *operands: operands,
   ),

@@ -62,8 +62,6 @@ def conv_transpose(
 
 def _kernel_gradient(images, cotangent, kernel, stride):
   """The gradient of <cotangent, conv(images, kernel)> in the kernel, at any kernel of its shape."""
-  if _few_channels(images.shape[1:3], kernel, stride):
-    return patches.kernel_gradient(images, cotangent, kernel, stride)
   if jax.default_backend() == "cpu":
     return plain.kernel_gradient_in_order(images, cotangent, kernel, stride)
   return plain.kernel_gradient(images, cotangent, kernel, stride)

@@ -25,13 +25,6 @@ def conv(images: Images, kernel: Kernel, stride: int) -> Maps:
   return patches(images, len(kernel), stride) @ _matrix(kernel, stride)
 
 
-def kernel_gradient(images: Images, cotangent: Maps, kernel: Kernel, stride: int) -> Kernel:
-  """The gradient of <cotangent, conv(images, kernel)> in the kernel, at any kernel of its shape."""
-  covered = patches(images, len(kernel), stride)
-  matrix = lax.dot_general(cotangent, covered, (((0, 1, 2), (0, 1, 2)), ((), ())))
-  return _kernel(matrix.T, kernel.shape, stride)
-
-
 def conv_transpose(inputs: Maps, kernel: Kernel, stride: int) -> Images:
   """The adjoint of `conv`, as one product and a sum over overlapping patches."""
   return add_patches(inputs @ _matrix(kernel, stride).T, len(kernel), stride)
@@ -111,10 +104,3 @@ def _by_blocks(kernel, stride):
 def _matrix(kernel, stride):
   """The kernel as a matrix [k k c, f], rows in the order of `patches`."""
   return _by_blocks(kernel, stride).reshape(-1, kernel.shape[-1])
-
-
-def _kernel(matrix, shape, stride):
-  """The inverse of `_matrix`."""
-  count = shape[0] // stride
-  blocks = matrix.reshape(count, count, stride, stride, *shape[2:])
-  return blocks.transpose(0, 2, 1, 3, 4, 5).reshape(shape)
