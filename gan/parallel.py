@@ -129,20 +129,21 @@ WAYS: dict[str, tuple[Callable, Any]] = {
 }
 
 
-def resolve(name: str, batch_size: int, devices: list) -> str:
+def resolve(name: str, batch_size: int, devices: list, packing: int = 1) -> str:
   """Returns the way that `name` stands for on these devices.
 
   Args:
-    name: one of WAYS, or "auto": "none" on one device, "shard_map" on several.
+    name: one of WAYS, or "auto": "none" on one device, "shard_map" on several, "jit" where they
+      have no whole packs each.
     batch_size: global number of examples in a batch.
     devices: all devices, of every process.
+    packing: how many examples the discriminator judges at once.
 
   Raises:
     UserError: the batch cannot be split evenly, or one device is asked for in many processes.
   """
   if name == "auto":
-    # "jit" leaves it to the compiler, which computes G whole on every device (docs/scaling.md).
-    name = "shard_map" if len(devices) > 1 else "none"
+    name = _quickest(batch_size // len(devices), packing) if len(devices) > 1 else "none"
   if name == "none" and jax.process_count() > 1:
     raise UserError(
       f"--parallel=none is for one device, not for {jax.process_count()} processes: use auto, jit, "
@@ -155,6 +156,11 @@ def resolve(name: str, batch_size: int, devices: list) -> str:
       f"--batch_size={fitting}, or --parallel=none for one device"
     )
   return name
+
+
+def _quickest(share, packing):
+  # "jit" leaves it to the compiler, which computes G whole on every device (docs/scaling.md).
+  return "jit" if share % packing else "shard_map"
 
 
 def stays_on_host(place: str, dataset: Any, devices: list) -> bool:

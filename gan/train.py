@@ -63,7 +63,7 @@ def fit(
   """
   validate(config)
   devices = jax.devices()
-  way = parallel.resolve(config.parallel, config.batch_size, devices)
+  way = parallel.resolve(config.parallel, config.batch_size, devices, config.packing)
   with contextlib.ExitStack() as stack:
     run = _open_in_turn(
       lambda: stack.enter_context(_open(config, workdir, data_dir, way, command, say))

@@ -236,6 +236,11 @@ def test_every_way_on_four_devices_is_one_device():
 # Which way, and which batches.
 
 
+def test_auto_is_jit_where_a_device_has_no_whole_packs():
+  assert resolve("auto", 12, jax.devices()[:2], packing=4) == "jit"
+  assert resolve("auto", 16, jax.devices()[:2], packing=4) == "shard_map"
+
+
 @pytest.mark.parametrize(("count", "way"), [(1, "none"), (2, "shard_map")])
 def test_auto_is_none_on_one_device_and_shard_map_on_several(count, way):
   assert resolve("auto", 8, jax.devices()[:count]) == way

@@ -133,6 +133,22 @@ def test_images_are_drawn_from_the_averaged_generator_in_inference_mode():
   np.testing.assert_allclose(labelled[:, 0, 0, 0], [0.7, 0.5], rtol=1e-6)
 
 
+@pytest.mark.parametrize("classes", [None, 3])
+@pytest.mark.parametrize("gan", [IMAGES, POINTS], ids=["images", "points"])
+def test_a_sample_depends_on_its_place_its_label_and_the_key_alone(gan, classes):
+  count = sampling.BATCH_SIZE + 3
+  labels = None if classes is None else np.arange(count) % classes
+  keys = jax.vmap(jax.random.fold_in, (None, 0))(KEY, jnp.arange(count))
+  expected = np.asarray(sampling.draw(gan, STATE, jax.vmap(SAMPLE)(keys), labels))
+  if gan is IMAGES:
+    expected = pictures.to_uint8(expected, gan.image_range)
+  drawn = sampling.samples(gan, STATE, KEY, count, labels)
+  assert drawn.dtype == expected.dtype
+  np.testing.assert_array_equal(drawn, expected)
+  few = sampling.samples(gan, STATE, KEY, 7, None if labels is None else labels[:7])
+  np.testing.assert_array_equal(few, expected[:7])
+
+
 def test_a_grid_shows_each_image_in_its_place():
   what = sampling.Draw(jnp.zeros((4, 5)).at[:, 0].set(jnp.array([-2.0, 2.0, 0.4, 0.0])), None, 2)
   picture = np.asarray(sampling.grid(IMAGES, STATE, what, "t"))
@@ -165,9 +181,10 @@ def test_pixels_survive_the_way_to_the_model_and_back(image_range):
 
 @pytest.mark.parametrize("image_range", [(-1.0, 1.0), (0.0, 1.0)])
 def test_pixels_of_a_compiled_program_are_those_of_numpy(image_range):
-  # Every 1/1024 of a pixel's step, the halves among them, and what is outside.
+  # Every 1/64 of a pixel's step, the halves among them, and what is outside.
   low, high = image_range
-  values = np.linspace(low - 0.1, high + 0.1, 255 * 1024 + 1, dtype=np.float32)
+  steps = np.arange(-64 * 10, 64 * 265 + 1) / 64
+  values = (low + steps * (high - low) / 255).astype(np.float32)
   there = jax.jit(pictures.to_uint8, static_argnums=1)(values, image_range)
   np.testing.assert_array_equal(there, pictures.to_uint8(values, image_range))
 

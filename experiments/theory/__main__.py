@@ -12,10 +12,12 @@ docs.
 `all` is every case but two of hours: mixtures (among `all --quick`) and parzen, which needs MNIST.
 Name them for the full runs; with --quick each takes about a minute.
 
-On the CPU as many cases run at once as there are cores, each in a process on cores of its own:
-products as small as theirs are as fast on one core as on two. --jobs=1 runs one after the other.
+On a CPU whose cores can be shared out, by Linux, as many cases run at once as there are cores, each
+in a process on a core of its own: products as small as theirs gain little by a second core.
+--jobs=1 runs one after the other.
 """
 
+import os
 import pathlib
 import sys
 from typing import Any
@@ -32,7 +34,7 @@ def main(argv=None):
   command = Command(__doc__)
   command.add(str, "case", "all", "names by commas, or all; see above", "cases")
   command.add(bool, "quick", False, "fewer steps and seeds", "cases")
-  command.add(int, "jobs", None, "cases at once (default: one a core, on a CPU)", "cases")
+  command.add(int, "jobs", None, "cases at once, one a core at most (default: see above)", "cases")
   command.add(int, "seeds", None, "seeds (default: each case's own number)", "cases")
   command.add(str, "data_dir", None, "where data sets lie, for cases that read one", "cases")
   command.add(str, "workdir", None, "a run folder, for cases that look into one", "cases")
@@ -48,7 +50,7 @@ def _run(values) -> int:
   from experiments.theory.case import Settings
   from experiments.theory.registry import CASES, LONG, every_case
 
-  names = every_case(quick=values.quick) if values.case == "all" else values.case.split(",")
+  names = every_case(quick=values.quick) if values.case == "all" else _each_once(values.case)
   if unknown := [name for name in names if name not in CASES]:
     raise UserError(f"--case={','.join(unknown)} is unknown: choose from all, {', '.join(CASES)}")
   for name in ("seeds", "jobs"):
@@ -58,7 +60,8 @@ def _run(values) -> int:
   folder = writable_folder(values.outdir)
   settings = Settings(values.quick, values.seeds, values.data_dir, values.workdir, folder)
   outcomes = []
-  for outcome in perform.each(names, settings, min(values.jobs or _jobs(), len(names))):
+  jobs = min(values.jobs or _jobs(), len(perform.cores()), len(names))
+  for outcome in perform.each(names, settings, jobs):
     print(table(outcome), flush=True)
     outcomes.append(outcome)
   page.write_report(folder, list(CASES))
@@ -78,7 +81,12 @@ def _jobs() -> int:
   from experiments.theory.perform import cores
 
   # One process takes an accelerator's memory for itself.
-  return len(cores()) if jax.default_backend() == "cpu" else 1
+  apart = jax.default_backend() == "cpu" and hasattr(os, "sched_setaffinity")
+  return len(cores()) if apart else 1
+
+
+def _each_once(names: str) -> list[str]:
+  return list(dict.fromkeys(names.split(",")))
 
 
 def met(outcome: dict[str, Any]) -> bool:

@@ -12,7 +12,7 @@ from gan.progress import say
 from gan.records import writable_folder
 
 # What the pages tell of a case that its result.json did not always hold.
-TOLD = {"processor_seconds", "seeds", "cores"}
+TOLD = {"processor_seconds", "seeds"}
 WORDS = {True: "pass", False: "FAIL", None: "reported"}
 
 TEMPLATE = """<!doctype html>
@@ -117,9 +117,10 @@ def _duration(outcome):
   """The time on the clock and, apart from what else the machine did, of the processor's cores."""
   flags = _flags(outcome)
   which = f"{flags}: " if flags else ""
-  where = f"on {outcome['cores']} core{'s' if outcome['cores'] > 1 else ''}"
+  cores = outcome.get("cores")  # not told by an earlier version
+  where = f" on {cores} core{'s' if cores > 1 else ''}" if cores else ""
   spent = f"{outcome['processor_seconds']} s of processor time"
-  return f"{which}{outcome['seconds']} s {where}, {spent}"
+  return f"{which}{outcome['seconds']} s{where}, {spent}"
 
 
 def write_report(folder: pathlib.Path, names: list[str]) -> None:
@@ -142,8 +143,9 @@ What is known exactly of GANs, and toy results of the literature, by this librar
 penalties, update rules and training step. The command above wrote this page, of every case in
 runs/theory; cases can be run there one at a time, so each tells when, on what machine, on how many
 of its cores and at which commit it ran, and with which flags beside --case. `all` runs as many
-cases at once as there are cores. `make theory` makes quick runs of the two cases of hours first,
-and then runs the command.
+cases at once as there are cores. Where other work ran beside a case, the seconds on the clock are
+more than it takes alone; the processor time says how much. `make theory` makes quick runs of the
+two cases of hours first, and then runs the command.
 
 A row without a criterion is reported. Where our run does not show what a paper says, the row says
 FAIL and our numbers stand beside the paper's.

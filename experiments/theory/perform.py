@@ -30,7 +30,7 @@ def each(names: Sequence[str], settings: Settings, jobs: int) -> Iterator[dict[s
     jobs: how many run at once, each in a process with its share of the cores.
 
   Raises:
-    UserError: one of the processes was killed.
+    UserError: one of the processes ended too soon.
   """
   if jobs == 1:
     yield from (perform(name, settings) for name in names)
@@ -39,21 +39,22 @@ def each(names: Sequence[str], settings: Settings, jobs: int) -> Iterator[dict[s
   shares = context.Queue()
   for job in range(jobs):
     shares.put(cores()[job::jobs])
+  before = multiprocessing.active_children()
   pool = concurrent.futures.ProcessPoolExecutor(jobs, context, _settle, (shares,))
   try:
     # The longest begin first, or the last one would run alone.
-    order = sorted(names, key=lambda name: name not in HEAVY)
+    order = sorted(names, key=lambda name: (*HEAVY, name).index(name))
     futures = [pool.submit(perform, name, settings) for name in order]
     for future in concurrent.futures.as_completed(futures):
       yield future.result()
   except concurrent.futures.BrokenExecutor:
     raise UserError(
-      "a case's process was killed, for want of memory perhaps: what ended before is in "
-      f"{settings.outdir}; run the others with --jobs=1"
+      "a case's process ended before the case, killed for want of memory perhaps: what was done "
+      f"before is in {settings.outdir}; run the others with --jobs=1"
     ) from None
   finally:
     pool.shutdown(wait=False, cancel_futures=True)
-    for process in multiprocessing.active_children():
+    for process in set(multiprocessing.active_children()) - set(before):
       process.terminate()
 
 
@@ -82,17 +83,16 @@ def perform(name: str, settings: Settings) -> dict[str, Any]:
   run, folder = CASES[name], settings.outdir
   say(f"{name} ...")
   began = time.monotonic(), time.process_time()
+  found, error = {}, None
   try:
-    result, error = run(settings), None
+    found = _save(run(settings), writable_folder(folder / name))
   except UserError as failure:
-    result, error = None, str(failure)
+    error = str(failure)
   except Exception as failure:
     traceback.print_exc()
-    result, error = None, f"{type(failure).__name__}: {failure}"
+    error = f"{type(failure).__name__}: {failure}"
   took = time.monotonic() - began[0], time.process_time() - began[1]
-  outcome = _describe(name, run, settings, took, error)
-  if result:
-    outcome |= _save(result, writable_folder(folder / name))
+  outcome = _describe(name, run, settings, took, error) | found
   write_json(writable_folder(folder / name) / "result.json", outcome)
   return outcome
 

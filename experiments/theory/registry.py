@@ -41,8 +41,8 @@ CASES: dict[str, Callable[[Settings], Result]] = {
 
 # How long the full run of a case takes that is not among `all`.
 LONG = {"mixtures": "many hours", "parzen": "hours, and MNIST"}
-# Those of `all` that take longest.
-HEAVY = ("unrolled", "wgan_gp_critic", "r3gan_toy")
+# Those of `all` that take longest, the longest first.
+HEAVY = ("unrolled", "wgan_gp_critic", "vanishing_gradient", "r3gan_toy")
 NEED_DATA = ("parzen",)
 
 
