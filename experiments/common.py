@@ -14,6 +14,7 @@ from experiments import processes
 from experiments.command import DIVERGED, INTERRUPTED, OK, Command
 from gan.config import Config, determining, field_types, fingerprint, unread_rates, validate
 from gan.environment import cache_folder
+from gan.interrupts import interrupts
 from gan.machine import keep_freed_memory
 from gan.presets import PRESETS
 from gan.progress import say
@@ -122,14 +123,15 @@ def train(
 
 
 def _train(config, workdir, values, typed, animate):
-  # Importing training only now keeps --help and flag errors quick.
-  from gan import animation, distributed, train
+  with interrupts():
+    # Importing training only now keeps --help and flag errors quick.
+    from gan import animation, distributed, train
 
-  tell = say if distributed.leads() else lambda line: None
-  if animate:
-    animation.check(config, values.data_dir)
-  tell(f"Run folder: {workdir}")
-  summary = train.fit(config, workdir, values.data_dir, command=typed, say=tell)
+    tell = say if distributed.leads() else lambda line: None
+    if animate:
+      animation.check(config, values.data_dir)
+    tell(f"Run folder: {workdir}")
+    summary = train.fit(config, workdir, values.data_dir, command=typed, say=tell)
   if animate and summary["status"] != "interrupted" and distributed.leads():
     path = pathlib.Path(workdir) / "animation.gif"
     animation.animate(config, path, values.data_dir)

@@ -25,6 +25,7 @@ from experiments import cifar10, common, fashion_mnist, mnist, ring
 from experiments.command import INTERRUPTED, OK
 from gan import losses
 from gan.errors import UserError
+from gan.interrupts import interrupts
 from gan.progress import say
 from gan.records import writable_folder
 from gan.search import SEARCHES, grid_points, make_members, parse_grid, search_points
@@ -57,7 +58,12 @@ def main(argv=None):
   add(str, "workdir", None, "the sweep's folder (default: runs/sweep-<experiment>)")
   command.add(str, "data_dir", None, "IDX files, .npz, images, or a root of such folders", "data")
   command.add_config(None, NO_FLAGS)
-  return command.run(lambda: _sweep(command, list(argv or sys.argv)), argv)
+
+  def run():
+    with interrupts():
+      return _sweep(command, list(argv or sys.argv))
+
+  return command.run(run, argv)
 
 
 def _sweep(command, argv) -> int:

@@ -226,6 +226,7 @@ def stops(seen: list[int], call: int) -> bool:
 
 def tell_stop() -> None:
   """Tells the other processes that this one was asked to stop."""
-  if jax.process_count() > 1:
+  # Asked before the processes are joined, JAX would start its devices to count them.
+  if jax.distributed.is_initialized() and jax.process_count() > 1:
     # JAX takes it as the notice of a scheduler, and finds the call that all can stop at.
     signal.raise_signal(signal.SIGTERM)

@@ -10,21 +10,51 @@ from typing import Any
 
 import jax
 
+from gan.cores import cores
+from gan.machine import compiler_options
+
 PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "tensorflow-datasets", "numpy")
+
+# Of them, those on which the result of a computation depends.
+COMPUTING = ("jax", "jaxlib", "flax", "optax", "numpy")
 
 
 def describe() -> dict[str, Any]:
-  """Returns versions, devices, commit and time as JSON values."""
+  """Returns versions, devices, cores, XLA's choices, commit and time as JSON values."""
   return {
     "time": time.strftime("%Y-%m-%d %H:%M:%S %z"),
     "python": platform.python_version(),
     "packages": {name: importlib.metadata.version(name) for name in PACKAGES},
     "platform": platform.platform(),
     "processor": _processor(),
+    "cores": len(cores()),
     "backend": jax.default_backend(),
     "devices": [str(device) for device in jax.devices()],
+    "xla": _xla(),
     "git_commit": _git_commit(),
   }
+
+
+def _xla() -> dict[str, Any]:
+  """What changes the programs that XLA makes."""
+  return {
+    "flags": os.environ.get("XLA_FLAGS", ""),
+    "options": compiler_options(jax.default_backend()),
+    "matmul_precision": jax.config.jax_default_matmul_precision,
+  }
+
+
+def bits_depend_on(session: dict[str, Any]) -> dict[str, Any]:
+  """Returns, of what `describe` returned, all on which the bits of a result depend.
+
+  XLA splits sums by the number of cores, and its versions differ. Fields that an earlier version
+  did not write are left out.
+  """
+  names = ("processor", "cores", "backend", "parallel")
+  found = {name: session[name] for name in names if name in session}
+  found |= {name: session["packages"].get(name) for name in COMPUTING if "packages" in session}
+  found |= {f"xla {name}": value for name, value in session.get("xla", {}).items()}
+  return found | ({"devices": len(session["devices"])} if "devices" in session else {})
 
 
 def cache_folder() -> pathlib.Path:

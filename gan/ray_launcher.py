@@ -21,10 +21,10 @@ import jax
 
 from gan import sweep
 from gan.errors import UserError
+from gan.interrupts import interrupts
 from gan.machine import keep_freed_memory
 from gan.progress import GroupsProgress, say
 from gan.records import MEMBERS
-from gan.train import interrupts
 
 RETRIES = 3  # of a crew whose worker is lost
 STARTS = 3  # of a cluster of this machine: Ray gives up on its daemons after 30 seconds

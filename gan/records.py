@@ -15,7 +15,7 @@ import math
 import os
 import pathlib
 import tempfile
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import Any, TextIO
 
 from gan.errors import UserError
@@ -51,17 +51,22 @@ class RunFolder:
   def checkpoints(self) -> pathlib.Path:
     return self.path / "checkpoints"
 
-  def claim(self, config: dict[str, Any]) -> None:
+  def claim(self, config: dict[str, Any], check: Callable[[], None] = lambda: None) -> None:
     """Writes config.json, or checks that the folder belongs to the same run; locks the folder.
 
     Args:
       config: JSON values; those under "determining" must agree with the folder's.
+      check: raises UserError where more in the folder is of another run; called before anything
+        is written.
 
     Raises:
       UserError: they differ, and the message holds every difference; or another process trains.
     """
     self._lock = self._lock or lock(self.path)
-    claim(self.path / CONFIG, config, "a run")
+    if (self.path / CONFIG).exists():
+      check_claim(self.path / CONFIG, config["determining"], "a run")
+    check()
+    write_json(self.path / CONFIG, config)
     self.samples.mkdir(exist_ok=True)
 
   def close(self) -> None:
@@ -70,11 +75,12 @@ class RunFolder:
       self._lock.close()
       self._lock = None
 
-  def add_environment(self, environment: dict[str, Any]) -> None:
-    """Appends one session to environment.json."""
+  def add_environment(self, environment: dict[str, Any]) -> dict[str, Any] | None:
+    """Appends one session to environment.json; returns the one before, or None."""
     path = self.path / "environment.json"
     sessions = _read_json(path)["sessions"] if path.exists() else []
     write_json(path, {"sessions": [*sessions, environment]})
+    return sessions[-1] if sessions else None
 
   def rewind(self, step: int, every: int = 1, file: str = METRICS) -> None:
     """Drops the records after `step`, which are measured again, and those between the `every`-th.
@@ -109,8 +115,8 @@ class FollowedFolder(RunFolder):
   def __init__(self, path: str | os.PathLike):
     self.path, self._lock = pathlib.Path(path), None
 
-  def claim(self, config: dict[str, Any]) -> None:
-    """Checks that process 0 has claimed this folder for the same run.
+  def claim(self, config: dict[str, Any], check: Callable[[], None] = lambda: None) -> None:
+    """Checks that process 0 has claimed this folder for the same run, and made all other checks.
 
     Raises:
       UserError: the folder is not the one that process 0 writes, or the run is another.
@@ -123,7 +129,7 @@ class FollowedFolder(RunFolder):
     check_claim(self.path / CONFIG, config["determining"], "a run")
 
   def add_environment(self, environment: dict[str, Any]) -> None:
-    """Writes nothing."""
+    """Writes nothing; process 0 says what has changed."""
 
   def rewind(self, step: int, every: int = 1, file: str = METRICS) -> None:
     """Writes nothing."""

@@ -1,5 +1,6 @@
 """One run: its folder, its place in time, and everything that is written of it."""
 
+import contextlib
 import dataclasses
 import time
 from collections.abc import Callable
@@ -9,13 +10,25 @@ import jax
 import numpy as np
 from jaxtyping import Array, Float, Int32, Key
 
-from gan import datasets, distributed, evaluate, pictures, sampling
-from gan.checkpoint import Checkpoints
+from gan import datasets, distributed, environment, evaluate, pictures, sampling
+from gan.checkpoint import Checkpoints, check_identity
 from gan.config import Algorithm, Config, DataInfo, determining, fingerprint, hyperparameters
 from gan.datafeed import batch_indices
 from gan.errors import UserError
 from gan.game import Batch
-from gan.records import COUNTS, EVALUATIONS, RunFolder, read_metrics
+from gan.interrupts import at_once, stop_here
+from gan.places import check_place
+from gan.records import (
+  CONFIG,
+  COUNTS,
+  EVALUATIONS,
+  METRICS,
+  RunFolder,
+  differences,
+  read_config,
+  read_metrics,
+  read_summary,
+)
 from gan.state import GanState
 
 
@@ -58,7 +71,8 @@ class Run:
     say: prints one line to the user.
 
   Raises:
-    UserError: the folder belongs to another run, or another process trains in it.
+    UserError: the folder belongs to other work, another process trains in it, or its checkpoints
+      are gone.
   """
 
   def __init__(
@@ -70,7 +84,8 @@ class Run:
     say: Callable[[str], None],
   ):
     self.config, self.setting, self.folder, self.say = config, setting, folder, say
-    folder.claim(_identity(config, setting, command))
+    self._identity = _identity(config, setting, command)
+    folder.claim(self._identity, lambda: _check_contents(folder, self._identity))
     self.keys = Keys(*jax.random.split(jax.random.key(config.seed), 3))
     self.record: dict[str, Any] = {}  # of the latest step that was seen
     self.summary: dict[str, Any] | None = None  # what summary.json was given last
@@ -81,13 +96,16 @@ class Run:
 
   def close(self) -> None:
     """Waits until everything is written and lets go of the folder."""
-    if self._checkpoints:
-      self._checkpoints.close()
-    self.folder.close()
+    try:
+      if self._checkpoints:
+        self._checkpoints.close()
+    finally:
+      self.folder.close()
 
   @property
   def checkpoints(self) -> Checkpoints:
-    self._checkpoints = self._checkpoints or Checkpoints(self.folder.checkpoints)
+    if self._checkpoints is None:
+      self._checkpoints = Checkpoints(self.folder.checkpoints, self._identity)
     return self._checkpoints
 
   def restore(self) -> tuple[GanState, int]:
@@ -96,24 +114,43 @@ class Run:
     Records of later steps are dropped: those steps are made again.
 
     Raises:
-      UserError: there were checkpoints, and none is whole.
+      UserError: there are checkpoints, and none is whole.
     """
     algorithm = self.setting.algorithm
     like = jax.eval_shape(algorithm.init, self.keys.init)
-    damaged = False
+    damaged = []
     for step, state, reason in self.checkpoints.restore(like):
       if state is not None:
+        for line in damaged:
+          self.say(f"The {line}. It was moved to damaged_checkpoints.")
         return state, self._rewound(step)
-      self.say(f"The checkpoint of step {step} is damaged: {reason}. It was moved aside.")
-      damaged = True
+      damaged.append(f"checkpoint of step {step} is damaged: {reason}")
     if damaged:
       raise UserError(
-        f"{self.folder.path} has no checkpoint that can be read; they lie in damaged_checkpoints: "
-        "put a whole one back, use another --workdir, or give the command again to begin anew"
+        f"{self.folder.path} has no checkpoint that can be read ({'; '.join(damaged)}). Nothing "
+        "was changed: put a whole one back, or use another --workdir to begin anew"
       )
     state = jax.jit(algorithm.init)(self.keys.init)
     # Members of a sweep share an algorithm and differ in these.
     return state.replace(hyperparameters=hyperparameters(self.config)), self._rewound(0)
+
+  def begin_session(self, session: dict[str, Any], step: int) -> str:
+    """Writes on what the run goes on; returns what the user should know of it, or "".
+
+    Args:
+      session: of `environment.describe`, with how the run is stepped.
+      step: from which it goes on.
+    """
+    before = self.folder.add_environment(session)
+    if not (before and step):
+      return ""
+    there, here = (environment.bits_depend_on(s) for s in (before, session))
+    if not (lines := differences(there, {name: here.get(name) for name in there})):
+      return ""
+    return (
+      f"This machine is not as in the last session ({'; '.join(lines)}): from here on, results are "
+      "those of a run that was never stopped to rounding, and not to the bit."
+    )
 
   def _rewound(self, step):
     ended = step >= self.config.steps
@@ -139,7 +176,7 @@ class Run:
     self.record = self._counts(step) | {name: float(row[last]) for name, row in metrics.items()}
     if len(bad):
       self.folder.append(self.record)
-      self.diverge()
+      self._diverge(step, f"{self.record}")
 
   def _counts(self, step):
     config, discriminator_steps = self.config, step * self.config.discriminator_steps
@@ -158,12 +195,24 @@ class Run:
     """Adds the latest record to metrics.jsonl."""
     self.folder.append(self.record)
 
-  def diverge(self) -> None:
-    """Ends the run at the latest step that was seen."""
+  def check(self, state: GanState, step: int) -> None:
+    """Ends the run where its state is not finite; in each process, for they have the same.
+
+    Losses are of the weights before an update, and do not show what the last one did.
+    """
+    if not self.diverged and not sampling.is_finite(state):
+      self._diverge(step, "its weights, or its optimisers', are no longer finite numbers")
+
+  def _diverge(self, step, why):
     self.diverged = True
-    status = f"diverged at step {self.record['step']}"
-    self.say(f"The run {status}: {self.record}")
-    self.summarize(status, self.record["step"])
+    status = f"diverged at step {step}"
+    self.say(f"The run {status}: {why}")
+    self.summarize(status, step)
+
+  def fail(self, step: int, error: Exception) -> None:
+    """Notes, as far as that can be written, that an error ended the run."""
+    with contextlib.suppress(Exception):
+      self.summarize("failed", step, error=str(error))
 
   def save_picture(self, state: GanState) -> None:
     """Writes samples from latents that are the same at every step; process 0 does."""
@@ -180,15 +229,8 @@ class Run:
   def evaluate(self, state: GanState) -> dict[str, Any] | None:
     """Measures the averaged generator, by the same latents each time, and writes the record.
 
-    Returns None where there is nothing to measure by, or where its weights are not finite: losses
-    are of the weights before an update and do not show it.
+    Returns None where there is nothing to measure by.
     """
-    if not self.config.eval_every:
-      return None
-    # Before anything that process 0 alone does: a run ends in all processes.
-    if not sampling.is_finite(state):
-      self.diverge()
-      return None
     if self._evaluator is None:
       return None
     count, rng = self.config.eval_samples, np.random.default_rng(self.config.seed)
@@ -200,21 +242,24 @@ class Run:
     self.folder.append(evaluation, EVALUATIONS)
     return evaluation
 
-  def summarize(self, status: str, step: int) -> dict[str, Any]:
-    """Writes summary.json and returns it."""
+  def summarize(self, status: str, step: int, **facts: Any) -> dict[str, Any]:
+    """Writes summary.json, with further facts, and returns it."""
     self.summary = self.folder.summarize(
       status,
       step=step,
       dataset=self.config.dataset,
       loss=self.config.loss,
       evaluation=evaluate.best_and_last(read_metrics(self.folder.path, EVALUATIONS)),
+      **facts,
     )
     return self.summary
 
 
 def load_data(config: Config, data_dir: str | None, say: Callable[[str], None]):
   """Returns (the data set, the config with its own name in the place of "auto")."""
-  dataset = datasets.load(config.dataset, config.split, data_dir, config.image_size)
+  with at_once():
+    dataset = datasets.load(config.dataset, config.split, data_dir, config.image_size)
+  stop_here()
   if dataset.notice:
     say(dataset.notice)
   return dataset, dataclasses.replace(config, dataset=dataset.name)
@@ -231,6 +276,39 @@ def describe(config: Config, dataset: datasets.Dataset) -> DataInfo:
   points = dataset.images.ndim == 2
   mean = None if points else dataset.images.mean(axis=0, dtype=np.float64) / 255
   return DataInfo(dataset.images.shape[1:], dataset.num_classes, len(dataset.images), mean)
+
+
+def _check_contents(folder, identity) -> None:
+  """Raises UserError where a folder is that of other work, or its checkpoints are gone."""
+  if not (folder.path / CONFIG).exists():
+    check_place(folder.path, "a run")
+  check_identity(folder.checkpoints, identity)
+  if any(folder.checkpoints.glob("[0-9]*")):
+    return
+  files = (METRICS, EVALUATIONS)
+  last = max((r["step"] for file in files for r in read_metrics(folder.path, file)), default=0)
+  if last and _had_checkpoints(folder, last, identity["config"]):
+    raise UserError(
+      f"{folder.path} has records up to step {last} and its checkpoints are gone: put checkpoints/ "
+      "back, or use another --workdir to begin anew"
+    )
+
+
+def _had_checkpoints(folder, last, config) -> bool:
+  """Whether a run that has records up to step `last` cannot have come there without a checkpoint.
+
+  Their folder is made before the first step. A kill may have come before the first was written,
+  which goes on beside the steps, but the second waits for it.
+  """
+  every = config["checkpoint_every"]
+  if (folder.path / CONFIG).exists():
+    every = max(every, read_config(folder.path)["config"].get("checkpoint_every", 0))
+  if not folder.checkpoints.is_dir() or last > 2 * every:
+    return True
+  summary = read_summary(folder.path) or {"status": "", "step": 0}
+  if summary["status"].startswith("diverged"):
+    return last > every
+  return summary["status"] in ("running", "interrupted", "finished") and summary["step"] > 0
 
 
 def _identity(config, setting, command) -> dict[str, Any]:

@@ -84,12 +84,15 @@ def _compiled_images():
 
 
 def is_finite(state: GanState) -> bool:
-  """Returns whether every weight and statistic of the averaged generator is a finite number.
+  """Returns whether all that training goes on from is finite: of both players and their optimisers,
+  of the averaged generator and of what update rules keep.
 
   Losses are of the weights before an update: they do not show what the latest one did.
   """
-  leaves = jax.tree.leaves((state.ema_params, state.ema_model_state))
-  return all(bool(jnp.isfinite(leaf).all()) for leaf in leaves)
+  averages = (state.ema_params, state.ema_model_state)
+  # On the host, where a state that is saved goes: no program is compiled for it.
+  kept = jax.device_get((state.generator, state.discriminator, averages, state.memory))
+  return all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(kept))
 
 
 def samples(

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gan import models
-from gan.config import Config, field_types, validate, weight_clip
+from gan.config import Config, determining, field_types, fingerprint, validate, weight_clip
 from gan.errors import UserError
 from gan.state import Hyperparameters
 
@@ -180,3 +180,32 @@ def _valid(name, config):
   except UserError as error:
     raise UserError(f"member {name}: {error}") from error
   return config
+
+
+def sweep_identity(
+  members: list[Member], data_sha256: str, command: str, experiment: str
+) -> dict[str, Any]:
+  """Returns what sweep.json holds; a field in which members differ has the list of its values.
+
+  Args:
+    members: of the sweep.
+    data_sha256: names the data set that all are trained on.
+    command: what the user typed.
+    experiment: whose defaults the members started from.
+  """
+  configs = [determining(member.config) for member in members]
+  determined_by = {name: _values(config[name] for config in configs) for name in configs[0]}
+  determined_by |= {"data_sha256": data_sha256, "members": len(members)}
+  return {
+    "command": command,
+    "experiment": experiment,
+    "fingerprint": fingerprint(determined_by),
+    "determining": determined_by,
+    "varied": sorted({name for member in members for name in member.varied}),
+    "members": [{"name": member.name, "varied": member.varied} for member in members],
+  }
+
+
+def _values(values):
+  distinct = list(dict.fromkeys(values))
+  return distinct[0] if len(distinct) == 1 else distinct

@@ -28,10 +28,12 @@ except ImportError:  # Windows counts no files
   resource = None
 
 from gan import datasets, environment, parallel
-from gan.config import Config, determining, fingerprint, weight_clip
+from gan.config import Config, determining, weight_clip
 from gan.errors import UserError
 from gan.game import Batch
+from gan.interrupts import interrupts, stop_here
 from gan.machine import compiled
+from gan.places import check_place
 from gan.progress import SweepProgress, say
 from gan.records import (
   CONFIG,
@@ -45,8 +47,8 @@ from gan.records import (
   writable_folder,
 )
 from gan.run import Run, Setting, load_data
-from gan.search import ARRAYS, Member
-from gan.train import Crew, alone, interrupts, make_setting, train
+from gan.search import ARRAYS, Member, sweep_identity
+from gan.train import Crew, alone, make_setting, train
 
 # On the CPU, members that need more arithmetic than this in a step gain nothing from `vmap`: one
 # fills the machine, and batched products and grouped convolutions are slower than plain ones.
@@ -144,11 +146,13 @@ def make_plan(
   measured, programs = {}, []
   for group in _groups(members):
     kind = _static(dataclasses.replace(group[0].config, loss="nonsat"))
+    stop_here()
     if kind not in measured:
       measured[kind] = _measure(group[0].config, dataset)
     per_device = members_per_call or _fitting(measured[kind])
     programs.append(_program(group, measured[kind], per_device, devices or len(_devices())))
-  return Plan(programs, dataset, _identity(members, dataset, command, experiment))
+  identity = sweep_identity(members, datasets.digest(dataset), command, experiment)
+  return Plan(programs, dataset, identity)
 
 
 def _program(members, cost, per_device, devices) -> Program:
@@ -227,26 +231,6 @@ def _free_bytes(device):
   return memory / 2 / len(_devices())
 
 
-def _identity(members, dataset, command, experiment) -> dict[str, Any]:
-  """What sweep.json holds; a field in which members differ has the list of its values."""
-  configs = [determining(member.config) for member in members]
-  determined_by = {name: _values(config[name] for config in configs) for name in configs[0]}
-  determined_by |= {"data_sha256": datasets.digest(dataset), "members": len(members)}
-  return {
-    "command": command,
-    "experiment": experiment,
-    "fingerprint": fingerprint(determined_by),
-    "determining": determined_by,
-    "varied": sorted({name for member in members for name in member.varied}),
-    "members": [{"name": member.name, "varied": member.varied} for member in members],
-  }
-
-
-def _values(values):
-  distinct = list(dict.fromkeys(values))
-  return distinct[0] if len(distinct) == 1 else distinct
-
-
 def describe(plan: Plan) -> str:
   """Returns a plan in lines: members, programs, memory, and the time that steps take at most."""
   devices = _devices()
@@ -301,6 +285,9 @@ def claimed(plan: Plan, workdir: str | os.PathLike) -> Iterator[pathlib.Path]:
   if (folder / CONFIG).exists():
     raise UserError(f"{folder} holds a run: use another --workdir for a sweep")
   with contextlib.closing(lock(folder)):
+    if not (folder / SWEEP).exists():
+      own = [folder / MEMBERS / member.name for member in plan.members]
+      check_place(folder, "a sweep", own)
     claim(folder / SWEEP, plan.identity, "a sweep")
     yield folder
 
@@ -311,10 +298,10 @@ def statuses(plan: Plan, folder: pathlib.Path) -> dict[str, str]:
 
 
 def _train(plan, folder, say):
-  data = place(plan)
-  trainers = [Trainer(plan, program, data, say) for program in plan.programs]
   steps = plan.members[0].config.steps
   with interrupts() as seen, SweepProgress(steps * len(plan.members)) as progress:
+    data = place(plan)
+    trainers = [Trainer(plan, program, data, say) for program in plan.programs]
     for trainer, crew in turns(trainers):
       if not seen:
         trainer.train(crew, folder, progress, seen)
@@ -417,6 +404,9 @@ class Trainer:
     with contextlib.ExitStack() as stack:
       runs = [stack.enter_context(self._open(member, folder)) for member in members]
       found = [(*run.restore(), run) for run in runs]
+      session = _environment() | {"parallel": f"{self.program.size} members at once"}
+      for line in {run.begin_session(session, step) for _, step, run in found} - {""}:
+        self._say(line)
       for step in sorted({step for _, step, _ in found}):
         states, same = zip(*((state, run) for state, at, run in found if at == step), strict=True)
         progress.begin([run.folder.path.name for run in same], step)
@@ -432,7 +422,6 @@ class Trainer:
     with contextlib.closing(RunFolder(folder / MEMBERS / member.name)) as own:
       command = self._plan.identity["command"]
       with contextlib.closing(Run(member.config, self._setting, own, command, say)) as run:
-        own.add_environment(_environment() | {"parallel": f"{self.program.size} members at once"})
         yield run
 
   def _crew(self, runs) -> Crew:

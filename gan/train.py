@@ -4,7 +4,6 @@ import contextlib
 import io
 import itertools
 import os
-import signal
 import sys
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
@@ -15,6 +14,7 @@ import numpy as np
 from gan import datasets, distributed, environment, evaluate, parallel
 from gan.config import Config, build, validate
 from gan.game import Batch
+from gan.interrupts import interrupts, stop_here
 from gan.models import MODELS
 from gan.progress import Progress, say
 from gan.records import FollowedFolder, RunFolder
@@ -64,14 +64,16 @@ def fit(
   validate(config)
   devices = jax.devices()
   way = parallel.resolve(config.parallel, config.batch_size, devices, config.packing)
-  with contextlib.ExitStack() as stack:
+  with interrupts(), contextlib.ExitStack() as stack:
     run = _open_in_turn(
       lambda: stack.enter_context(_open(config, workdir, data_dir, way, command, say))
     )
     state, step = run.restore()
+    stop_here()
     fed = parallel.stays_on_host(config.data_on, run.setting.data, devices)
     facts = {"parallel": way, "data_on": "host" if fed else "device"}
-    run.folder.add_environment(environment.describe() | facts)
+    if changed := run.begin_session(environment.describe() | facts, step):
+      say(changed)
     data = run.setting.data if fed else parallel.replicate(run.setting.data, way, devices)
     execute = parallel.make_run(run.setting.algorithm.step, way, devices, fed)
     return _fit(run, alone(run, execute, data, way, devices), state, step)
@@ -157,6 +159,9 @@ def _fit(run: Run, crew: Crew, state: GanState, start: int) -> dict[str, Any]:
   """Steps to the end, an interrupt or a divergence; what was reached is on disk when it returns."""
   config = run.config
   if start >= config.steps:
+    run.check(state, start)
+    if run.diverged:
+      return run.summary
     run.say(f"Finished at step {start} already: --steps above {start} trains on.")
     return run.summarize("finished", start)
   if start:
@@ -177,7 +182,7 @@ def train(
   states: list[GanState],
   step: int,
   progress: Progress,
-  interrupts: list[int],
+  seen: list[int],
 ) -> int:
   """Steps runs together to the end, an interrupt, or until all have diverged.
 
@@ -190,24 +195,31 @@ def train(
     states: of each, at `step`.
     step: where they stand.
     progress: what the user sees.
-    interrupts: no longer empty once the user wants to stop.
+    seen: no longer empty once the user wants to stop.
 
   Returns:
     The step that was reached.
   """
   for run in runs:
     run.summarize("running", step)
+  if seen:
+    distributed.tell_stop()  # the signal came before the processes were joined
   config, log, state = runs[0].config, _Log(runs, crew), crew.place(states)
   calls = itertools.count()
-  while step < config.steps and not distributed.stops(interrupts, next(calls)) and log.alive():
-    count = _steps_in_call(config, step)
-    indices = np.stack([run.indices(step, count) for run in runs])
-    state, metrics = crew.execute(state, indices)
-    step += count
-    log.add(step, metrics)
-    progress.advance(count)
-    _write(crew, state, step, log, progress)
-  _end(crew, state, step, log)
+  try:
+    while step < config.steps and not distributed.stops(seen, next(calls)) and log.alive():
+      count = _steps_in_call(config, step)
+      indices = np.stack([run.indices(step, count) for run in runs])
+      state, metrics = crew.execute(state, indices)
+      step += count
+      log.add(step, metrics)
+      progress.advance(count)
+      _write(crew, state, step, log, progress)
+    _end(crew, state, step, log)
+  except Exception as error:
+    for _, run in log.alive():
+      run.fail(step, error)
+    raise
   return step
 
 
@@ -239,6 +251,7 @@ def _write(crew: Crew, state: Any, step: int, log: "_Log", progress: Progress) -
     if picture and log.alive():
       progress.report(log.alive()[0][1].record)
     for member, run in zip(crew.members(state), log.runs, strict=True):
+      run.check(member, step)
       _write_run(run, member, step, picture, evaluation, save, progress)
 
 
@@ -254,11 +267,12 @@ def _write_run(run, state, step, picture, evaluation, save, progress):
 def _end(crew, state, step, log):
   """Saves every run that has not diverged, and writes its summary."""
   log.flush()
-  alive = log.alive()
-  states = crew.members(state) if alive else []
-  for i, run in alive:
+  states = crew.members(state) if log.alive() else []
+  for i, run in log.alive():
+    run.check(states[i], step)
+  for i, run in log.alive():
     run.checkpoints.save(step, states[i])
-  for _, run in alive:
+  for _, run in log.alive():
     run.checkpoints.wait()
     run.summarize("finished" if step >= run.config.steps else "interrupted", step)
 
@@ -293,26 +307,3 @@ class _Log:
     for _, run in self.alive():
       run.write_record()
       progress.show(run.record)
-
-
-@contextlib.contextmanager
-def interrupts() -> Iterator[list[int]]:
-  """Yields a list that is no longer empty once the user interrupts; a second time stops at once.
-
-  In a run of many processes SIGTERM is JAX's, which tells it to all of them.
-  """
-  seen = []
-
-  def note(number, frame):
-    if seen:
-      raise KeyboardInterrupt
-    seen.append(number)
-    distributed.tell_stop()
-
-  numbers = [signal.SIGINT] if jax.process_count() > 1 else [signal.SIGINT, signal.SIGTERM]
-  previous = {number: signal.signal(number, note) for number in numbers}
-  try:
-    yield seen
-  finally:
-    for number, handler in previous.items():
-      signal.signal(number, handler)

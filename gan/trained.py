@@ -1,5 +1,6 @@
 """A trained generator, from its run folder alone."""
 
+import contextlib
 import dataclasses
 import os
 import pathlib
@@ -44,15 +45,17 @@ def load(workdir: str | os.PathLike, say: Callable[[str], None] = say) -> Traine
   info = DataInfo(shape, record["num_classes"], record["num_examples"], pixel_mean=None)
   algorithm = build(config, info)
   like = jax.eval_shape(algorithm.init, jax.random.key(0))
-  checkpoints = Checkpoints(pathlib.Path(workdir) / "checkpoints", read_only=True)
-  try:
+  damaged = []
+  checkpoints = Checkpoints(pathlib.Path(workdir) / "checkpoints", record, read_only=True)
+  with contextlib.closing(checkpoints):
     for step, state, reason in checkpoints.restore(like):
       if state is not None:
+        for line in damaged:
+          say(f"The {line}. The one before is used.")
         return Trained(config, info, algorithm.gan, state)
-      say(f"The checkpoint of step {step} is damaged: {reason}. The one before is used.")
-  finally:
-    checkpoints.close()
-  raise UserError(f"{workdir} has no checkpoint that can be read: train it first")
+      damaged.append(f"checkpoint of step {step} is damaged: {reason}")
+  why = "; ".join(f"the {line}" for line in damaged) or "train it first"
+  raise UserError(f"{workdir} has no checkpoint that can be read: {why}")
 
 
 def _config(workdir, fields) -> Config:

@@ -13,12 +13,13 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 # A module imports only from levels below its own, and within its own package.
 LEVELS = [
   {"errors"},
-  {"distributed", "machine"},
+  {"cores", "distributed", "machine", "records"},
   {
     "checkpoint",
     "datafeed",
     "datasets",
     "environment",
+    "interrupts",
     "losses",
     "metrics",
     "networks",
@@ -26,8 +27,8 @@ LEVELS = [
     "parallel",
     "penalties",
     "pictures",
+    "places",
     "progress",
-    "records",
     "regularizers",
   },
   {"models", "report"},

@@ -21,6 +21,7 @@ from torch.nn.functional import softplus
 from experiments.benchmark import cases, worker
 from experiments.benchmark.cases import GPU, Case
 from experiments.benchmark.torch_networks import Classifier, build, in_order, scorer
+from gan.cores import cores
 
 SIDES = {"cpu": 2048, "cuda": 8192}  # of the matrices whose product is timed
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
@@ -61,9 +62,7 @@ class Players(NamedTuple):
 
 def main():
   name, form, kind = sys.argv[1:]
-  torch.set_num_threads(
-    len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-  )
+  torch.set_num_threads(len(cores()))
   # A gradient within a compiled function: penalties need the gradient of one.
   torch._dynamo.config.trace_autograd_ops = True
   device = "cuda" if kind == GPU else "cpu"

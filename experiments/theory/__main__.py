@@ -23,6 +23,7 @@ import sys
 from typing import Any
 
 from experiments.command import OK, Command
+from gan.cores import cores
 from gan.errors import UserError
 from gan.progress import say
 from gan.records import writable_folder
@@ -60,7 +61,7 @@ def _run(values) -> int:
   folder = writable_folder(values.outdir)
   settings = Settings(values.quick, values.seeds, values.data_dir, values.workdir, folder)
   outcomes = []
-  jobs = min(values.jobs or _jobs(), len(perform.cores()), len(names))
+  jobs = min(values.jobs or _jobs(), len(cores()), len(names))
   for outcome in perform.each(names, settings, jobs):
     print(table(outcome), flush=True)
     outcomes.append(outcome)
@@ -77,8 +78,6 @@ def _run(values) -> int:
 
 def _jobs() -> int:
   import jax
-
-  from experiments.theory.perform import cores
 
   # One process takes an accelerator's memory for itself.
   apart = jax.default_backend() == "cpu" and hasattr(os, "sched_setaffinity")

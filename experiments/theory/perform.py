@@ -15,6 +15,7 @@ from experiments.common import prepare
 from experiments.theory.case import Settings
 from experiments.theory.registry import CASES, HEAVY
 from gan import animation, pictures
+from gan.cores import cores
 from gan.environment import describe
 from gan.errors import UserError
 from gan.progress import say
@@ -56,13 +57,6 @@ def each(names: Sequence[str], settings: Settings, jobs: int) -> Iterator[dict[s
     pool.shutdown(wait=False, cancel_futures=True)
     for process in set(multiprocessing.active_children()) - set(before):
       process.terminate()
-
-
-def cores() -> list[int]:
-  """Returns the cores that this process may run on, where the system tells; else all."""
-  if hasattr(os, "sched_getaffinity"):
-    return sorted(os.sched_getaffinity(0))
-  return list(range(os.cpu_count() or 1))
 
 
 def _settle(shares: multiprocessing.Queue) -> None:

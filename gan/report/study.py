@@ -10,12 +10,14 @@ from typing import Any, NamedTuple
 from gan import records
 from gan.errors import UserError
 from gan.metrics import METRICS
+from gan.places import works_below
 
 FACTORS = ("loss", "seed")
 # Values under another of these are other quantities: a Frechet distance grows as samples shrink.
 MEASURED_ON = ("dataset", "data_sha256", "split", "image_size", "eval_samples")
 FACTS = ("eval_samples", "reference_samples", "extractor", "split")
 NOT_MEASURED = {*records.COUNTS, *FACTS, "dataset", "loss", "eval_seed"}
+UNFINISHED = ("running", "interrupted", "failed")
 # "lower", "higher" or "floor", in the order of the registry.
 DIRECTIONS = {name: way for metric in METRICS.values() for name, way in metric.better.items()}
 
@@ -26,7 +28,7 @@ class Member(NamedTuple):
   Attributes:
     folder: where its records are.
     record: its config.json.
-    status: "finished", "running", "interrupted" or "diverged".
+    status: "finished", "running", "interrupted", "failed" or "diverged".
     diverged_at: the step, or None.
     metrics: records of training, up to the divergence.
     evaluations: records of the metrics of samples, up to the divergence.
@@ -133,7 +135,7 @@ def load(folders: Sequence[str | os.PathLike]) -> Study:
   waiting = _waiting(plans)
   varied = _varied(members)
   members = sorted(members, key=lambda member: _order(member, varied))
-  notes += _notes(members, waiting)
+  notes += _notes(members, waiting) + _hidden(members)
   return Study(members, varied, waiting, _commands(plans, members), notes)
 
 
@@ -160,6 +162,16 @@ def _run_folders(folder):
     if records.CONFIG in files:
       below.clear()
       yield pathlib.Path(path)
+
+
+def _hidden(members) -> list[str]:
+  """A note on each run that has more below it, beside its own folders."""
+  return [
+    f"{member.folder} is a run and has others below it, which are not shown: {below} and all else "
+    "there; name it in --workdir."
+    for member in members
+    if (below := next(works_below(member.folder), None))
+  ]
 
 
 def _member(folder) -> Member:
@@ -314,7 +326,7 @@ def sortable(value: Any) -> tuple:
 def _notes(members, waiting) -> list[str]:
   return [
     *_note(
-      [_name(member) for member in members if member.status in ("running", "interrupted")],
+      [_name(member) for member in members if member.status in UNFINISHED],
       "not finished, shown as far as recorded",
     ),
     *_note(waiting, "planned and not begun"),
