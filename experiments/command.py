@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 
 from absl import flags, logging
 
+from experiments import begin
 from gan.errors import UserError
 
 OK, BAD_INPUT, DIVERGED, INTERRUPTED, CLOSED_PIPE = 0, 2, 3, 130, 141
@@ -41,6 +42,7 @@ class Command:
 
   def run(self, main: Callable[[], int], argv: Sequence[str] | None = None) -> int:
     """Parses the flags and runs `main`; returns the exit code, and prints errors in one line."""
+    begin()
     argv = list(sys.argv if argv is None else argv)
     logging.set_verbosity(logging.ERROR)
     try:

@@ -14,7 +14,7 @@ from experiments import processes
 from experiments.command import DIVERGED, INTERRUPTED, OK, Command
 from gan.config import Config, determining, field_types, fingerprint, unread_rates, validate
 from gan.environment import cache_folder
-from gan.interrupts import interrupts
+from gan.interrupts import interrupts, stop_here
 from gan.machine import keep_freed_memory
 from gan.presets import PRESETS
 from gan.progress import say
@@ -127,6 +127,7 @@ def _train(config, workdir, values, typed, animate):
     # Importing training only now keeps --help and flag errors quick.
     from gan import animation, distributed, train
 
+    stop_here()
     tell = say if distributed.leads() else lambda line: None
     if animate:
       animation.check(config, values.data_dir)

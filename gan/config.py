@@ -335,9 +335,9 @@ def hyperparameters(config: Config) -> Hyperparameters:
     for field in dataclasses.fields(Hyperparameters)
     if hasattr(config, field.name)
   }
-  values["weight_clip"] = weight_clip(config)
-  values["penalty_weight"] = penalty_weight(config)
-  return Hyperparameters(**{name: jnp.float32(value) for name, value in values.items()})
+  values |= {"weight_clip": weight_clip(config), "penalty_weight": penalty_weight(config)}
+  with np.errstate(over="ignore"):  # infinite, it is said to diverge
+    return Hyperparameters(**{name: jnp.float32(value) for name, value in values.items()})
 
 
 def weight_clip(config: Config) -> float:

@@ -1,6 +1,7 @@
 """What a user sees of a run while it works: a bar on a terminal, plain lines elsewhere."""
 
 import contextlib
+import errno
 import sys
 import time
 
@@ -11,8 +12,12 @@ SHOWN = ("classifier_score", "frechet_distance", "coverage", "high_quality_share
 
 
 def say(line: str) -> None:
-  """Prints a line to the user."""
-  print(line, file=sys.stderr, flush=True)
+  """Prints a line to the user; a terminal that has been closed costs the line, and not the run."""
+  try:
+    print(line, file=sys.stderr, flush=True)
+  except OSError as error:
+    if error.errno != errno.EIO:
+      raise
 
 
 class Progress:
