@@ -2,6 +2,7 @@
 
 import hashlib
 import pathlib
+import re
 import warnings
 from collections.abc import Iterator
 from typing import Any
@@ -12,6 +13,7 @@ from orbax.checkpoint import v1 as ocp
 
 from gan import distributed
 
+STEP = re.compile(r"0|[1-9][0-9]{0,17}")  # name of a complete checkpoint
 KEEP = 3  # checkpoints kept: the newest, and two to fall back on
 
 
@@ -33,26 +35,29 @@ class Checkpoints:
 
   def __init__(self, directory: pathlib.Path, *, read_only: bool = False):
     self._directory, self._read_only = directory.absolute(), read_only
-    self._checkpointer = self._open()
+    self._checkpointer = None
 
   def _open(self):
+    """Orbax's own, for saving: where metadata of one checkpoint are damaged, it reads none."""
     every_save = ocp.training.save_decision_policies.FixedIntervalPolicy(1)
     return ocp.training.Checkpointer(
       self._directory,
       save_decision_policy=every_save,
       preservation_policy=ocp.training.preservation_policies.LatestN(KEEP),
-      # What a reader takes for left over may be what a trainer is writing.
-      cleanup_tmp_directories=not self._read_only,
+      cleanup_tmp_directories=True,
     )
 
   def steps(self) -> list[int]:
     """The steps that have a complete checkpoint, ascending."""
-    return sorted(checkpoint.step for checkpoint in self._checkpointer.checkpoints)
+    # Those that are not complete have a longer name.
+    found = (path.name for path in self._directory.glob("*") if path.is_dir())
+    return sorted(int(name) for name in found if STEP.fullmatch(name))
 
   def save(self, step: int, state: Any) -> None:
     """Starts writing `state`; returns once it is copied to the host. A step there is left alone."""
+    self._checkpointer = self._checkpointer or self._open()
     self._checkpointer.wait()
-    if step in self.steps():
+    if step in (checkpoint.step for checkpoint in self._checkpointer.checkpoints):
       return
     # np.array copies: the buffers of a donated state are overwritten by the next step.
     state = jax.tree.map(np.array, jax.device_get(state))
@@ -60,11 +65,14 @@ class Checkpoints:
 
   def wait(self) -> None:
     """Waits until everything is written."""
-    self._checkpointer.wait()
+    if self._checkpointer:
+      self._checkpointer.wait()
 
   def close(self) -> None:
     """Waits until everything is written and lets go of the folder."""
-    self._checkpointer.close()
+    if self._checkpointer:
+      self._checkpointer.close()
+      self._checkpointer = None
 
   def restore(self, like: Any) -> Iterator[tuple[int, Any, str]]:
     """Yields (step, state or None, reason) from the newest checkpoint back, until one is whole.
@@ -75,14 +83,33 @@ class Checkpoints:
     A damaged checkpoint is yielded with state None and the reason, and, unless read only, moved to
     `<directory>/../damaged_checkpoints/<step>`: it makes room for a new one and is not lost.
     """
-    for step in reversed(self.steps()):
+    steps = self.steps()
+    while steps:
+      step = steps.pop()
       state, reason = self._try(step, like)
       if distributed.all_true(state is not None):
+        yield from self._undescribed(steps)
         yield step, state, ""
         return
-      if not self._read_only:
-        self._set_aside(step)
-      yield step, None, reason or "another process cannot read it"
+      yield self._damaged(step, reason or "another process cannot read it")
+
+  def _damaged(self, step, reason):
+    if not self._read_only:
+      self._set_aside(step)
+    return step, None, reason
+
+  def _undescribed(self, steps):
+    """Of older checkpoints, those beside which Orbax saves nothing."""
+    for step in [] if self._read_only else reversed(steps):
+      if not distributed.all_true(self._has_metadata(step)):
+        yield self._damaged(step, "its metadata cannot be read")
+
+  def _has_metadata(self, step):
+    try:
+      _metadata(self._directory / str(step))
+      return True
+    except Exception:  # noqa: BLE001 - as for its arrays
+      return False
 
   def _try(self, step, like):
     try:
@@ -93,6 +120,8 @@ class Checkpoints:
       return None, "its files cannot be read"
 
   def _load(self, step, like):
+    folder = self._directory / str(step)
+    metadata = _metadata(folder)
     device = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
     abstract = jax.tree.map(
       lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=device),
@@ -101,8 +130,7 @@ class Checkpoints:
     with warnings.catch_warnings():
       warnings.simplefilter("ignore")
       # On the host: the devices that it is placed on next may be others than those it came from.
-      state = jax.device_get(self._checkpointer.load(step, abstract))
-      metadata = self._checkpointer.metadata(step).custom_metadata
+      state = jax.device_get(ocp.load(folder, abstract))
     if metadata["sha256"] != _digest(state):
       raise DamagedError("its arrays are not those that were saved (SHA-256)")
     return state
@@ -113,11 +141,18 @@ class Checkpoints:
     target = aside / str(step)
     while target.exists():
       target = target.with_name(target.name + "_again")
-    self._checkpointer.close()
+    self.close()
     with distributed.together():
       if distributed.leads():
         (self._directory / str(step)).rename(target)
-    self._checkpointer = self._open()
+
+
+def _metadata(folder) -> dict[str, Any]:
+  """What was saved beside the arrays of a checkpoint."""
+  # A pipe would be waited for.
+  if not all(path.is_file() or path.is_dir() for path in folder.rglob("*")):
+    raise DamagedError("it holds what is neither a file nor a folder")
+  return ocp.metadata(folder).custom_metadata
 
 
 def _digest(tree) -> str:

@@ -93,7 +93,8 @@ class RunFolder:
     """
     self._lock = self._lock or lock(self.path)
     claim(self.path / CONFIG, config, "a run")
-    writable_folder(self.samples)
+    for folder in (self.samples, self.checkpoints):
+      writable_folder(folder)
     # It is written at the end, and nothing reads it before.
     if (self.path / SUMMARY).is_dir():
       raise UserError(f"{self.path / SUMMARY} is a folder: remove it, or use another --workdir")
