@@ -16,7 +16,7 @@ import numpy as np
 
 from gan.errors import UserError
 
-BLOCK = 2**24  # bytes read at once
+BLOCK = 2**22  # bytes read at once
 _ENCRYPTED = 1  # of the flags of a member
 _HEADERS = {
   (1, 0): np.lib.format.read_array_header_1_0,

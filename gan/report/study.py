@@ -163,7 +163,7 @@ def _run_folders(folder):
   """Folders with a config.json, in order; what lies inside a run is not searched."""
   for path, below, files in os.walk(folder):
     below.sort()
-    if records.CONFIG in files:
+    if records.CONFIG in [*files, *below]:
       below.clear()
       yield pathlib.Path(path)
 
