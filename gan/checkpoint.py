@@ -19,6 +19,7 @@ from gan import distributed
 from gan.errors import UserError
 from gan.records import differences
 
+STEP = re.compile(r"0|[1-9][0-9]{0,17}")  # name of a complete checkpoint
 KEEP = 3  # checkpoints kept: the newest, and two to fall back on
 METADATA = "_CHECKPOINT_METADATA"  # Orbax's file in a checkpoint, which holds ours
 # Of a checkpoint, those without which its arrays cannot be found.
@@ -64,26 +65,24 @@ class Checkpoints:
     self._stack = contextlib.ExitStack()
     if not read_only:
       self._directory.mkdir(parents=True, exist_ok=True)
-    # Orbax would make the folder.
-    there = self._directory.is_dir()
-    self._path = self._stack.enter_context(_plain_path(self._directory)) if there else None
-    self._checkpointer = self._open() if there else None
+    self._path = self._stack.enter_context(_plain_path(self._directory))
+    self._checkpointer: ocp.training.Checkpointer | None = None  # opened by the first save
 
   def _open(self):
+    """Orbax's own, for saving: where metadata of one checkpoint are damaged, it reads none."""
     every_save = ocp.training.save_decision_policies.FixedIntervalPolicy(1)
     return ocp.training.Checkpointer(
       self._path,
       save_decision_policy=every_save,
       preservation_policy=ocp.training.preservation_policies.LatestN(KEEP),
-      # What a reader takes for left over may be what a trainer is writing.
-      cleanup_tmp_directories=not self._read_only,
+      cleanup_tmp_directories=True,
     )
 
   def steps(self) -> list[int]:
     """The steps that have a complete checkpoint, ascending."""
-    if self._checkpointer is None:
-      return []
-    return sorted(checkpoint.step for checkpoint in self._checkpointer.checkpoints)
+    # Those that are not complete have a longer name.
+    found = (path.name for path in self._directory.glob("*") if path.is_dir())
+    return sorted(int(name) for name in found if STEP.fullmatch(name))
 
   def save(self, step: int, state: Any) -> None:
     """Starts writing `state`; returns once it is copied to the host. A step there is left alone.
@@ -94,6 +93,7 @@ class Checkpoints:
     self.wait()
     if step in self.steps():
       return
+    self._checkpointer = self._checkpointer or self._open()
     # np.array copies: the buffers of a donated state are overwritten by the next step.
     state = jax.tree.map(np.array, jax.device_get(state))
     metadata = {"sha256": _digest(state), "step": step} | self._identity
@@ -158,12 +158,22 @@ class Checkpoints:
         state, reason = self._try(step, like)
       if distributed.all_true(state is not None):
         if not self._read_only:
+          found += self._undescribed(step)
           self._set_aside([step for step, _, _ in found])
         yield from found
         yield step, state, ""
         return
       found.append((step, None, reason or "another process cannot read it"))
     yield from found
+
+  def _undescribed(self, whole: int) -> list[tuple[int, None, str]]:
+    """Of checkpoints older than a whole one, those beside which Orbax saves nothing."""
+    older = [step for step in reversed(self.steps()) if step < whole]
+    return [
+      (step, None, "its metadata cannot be read")
+      for step in older
+      if not distributed.all_true(_is_described(self._directory / str(step)))
+    ]
 
   def _try(self, step, like):
     try:
@@ -188,7 +198,7 @@ class Checkpoints:
     with warnings.catch_warnings():
       warnings.simplefilter("ignore")
       # On the host: the devices that it is placed on next may be others than those it came from.
-      state = jax.device_get(self._checkpointer.load(step, abstract))
+      state = jax.device_get(ocp.load(self._path / str(step), abstract))
     if metadata["sha256"] != _digest(state):
       raise DamagedError("its arrays are not those that were saved (SHA-256)")
     # An earlier version wrote no step beside the state.
@@ -200,12 +210,10 @@ class Checkpoints:
   def _set_aside(self, steps):
     if not steps:
       return
-    self._checkpointer.close()
     with distributed.together():
       if distributed.leads():
         for step in steps:
           _move_aside(self._directory / str(step))
-    self._checkpointer = self._open()
 
 
 def check_identity(directory: pathlib.Path, identity: dict[str, Any]) -> None:
@@ -228,8 +236,20 @@ def check_identity(directory: pathlib.Path, identity: dict[str, Any]) -> None:
       )
 
 
+def _is_described(folder) -> bool:
+  try:
+    _metadata(folder)
+    ocp.metadata(folder)
+    return True
+  except Exception:  # noqa: BLE001 - Orbax raises whatever the damaged file provokes
+    return False
+
+
 def _metadata(folder) -> dict[str, Any]:
   """What `save` wrote beside the arrays of a checkpoint."""
+  # A pipe would be waited for.
+  if not all(path.is_file() or path.is_dir() for path in folder.rglob("*")):
+    raise DamagedError("it holds what is neither a file nor a folder")
   try:
     metadata = json.loads((folder / METADATA).read_text(encoding="utf-8"))["custom_metadata"]
   except FileNotFoundError as error:

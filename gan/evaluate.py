@@ -18,6 +18,7 @@ import numpy as np
 from scipy import stats
 
 from gan import datasets, environment, features
+from gan.archive import Archive
 from gan.datasets import grid, ring
 from gan.errors import UserError
 from gan.features import Extractor
@@ -89,21 +90,23 @@ def _see_data(images, extractor) -> Sample:
     return Sample(images)
   digest = hashlib.sha256(np.ascontiguousarray(images).data).hexdigest()[:16]
   path = environment.cache_folder() / "features" / f"{digest}-{extractor.digest}.npz"
-  kept = _kept(path)
-  if kept is None or len(kept["features"]) != len(images):
+  kept = _kept(path, len(images))
+  if kept is None:
     sample = see(images, extractor)
     _keep(path, features=sample.features, probabilities=sample.probabilities)
     return sample
   return Sample(images, kept["features"], kept["probabilities"])
 
 
-def _kept(path: pathlib.Path) -> dict[str, np.ndarray] | None:
-  """The arrays of a file, or None where it is absent or damaged."""
+def _kept(path: pathlib.Path, count: int) -> dict[str, np.ndarray] | None:
+  """The arrays of a file, or None where it is absent, damaged, or not of that many images."""
   try:
-    with np.load(path) as archive:
-      return {name: archive[name] for name in ("features", "probabilities")}
-  except features.DAMAGE:
+    with Archive(path, str(path)) as archive:
+      kept = {name: archive[name] for name in ("features", "probabilities")}
+  except (UserError, KeyError):
     return None
+  fits = all(a.dtype == np.float32 and a.shape[:1] == (count,) for a in kept.values())
+  return kept if fits else None
 
 
 def _keep(path: pathlib.Path, **arrays) -> None:

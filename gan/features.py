@@ -11,8 +11,6 @@ import io
 import json
 import os
 import pathlib
-import zipfile
-import zlib
 from typing import Any, NamedTuple
 
 import jax
@@ -21,6 +19,8 @@ import numpy as np
 from flax.traverse_util import flatten_dict, unflatten_dict
 from jaxtyping import Array, Float, UInt8
 
+from gan import schema
+from gan.archive import Archive
 from gan.errors import UserError
 from gan.machine import compiled
 from gan.models import classifier
@@ -30,9 +30,13 @@ SHIPPED = pathlib.Path(__file__).parent / "extractors"
 BATCH_SIZE = 500
 # Data sets that a classifier of another one sees channel by channel.
 STACKED = {"stacked_mnist": "mnist"}
-# What reading a damaged archive of arrays raises.
-DAMAGE = (OSError, EOFError, ValueError, KeyError, NotImplementedError)
-DAMAGE += (zipfile.BadZipFile, zlib.error)
+_ABOUT = schema.entries(
+  {
+    "dataset": schema.TEXT,
+    "image_shape": schema.list_of(schema.whole(1, 2**16), lengths=(3,)),
+    "num_classes": schema.whole(1, 2**31),
+  }
+)
 
 
 class Features(NamedTuple):
@@ -135,7 +139,8 @@ def from_bytes(content: bytes, where: str | os.PathLike) -> Extractor:
   """
   try:
     return _parse(content)
-  except (*DAMAGE, AttributeError, TypeError) as error:
+  # Of an archive, of Flax, and of JAX for sizes that no array can have.
+  except (UserError, ArithmeticError, LookupError, TypeError, ValueError) as error:
     line = str(error).split("\n")[0] or type(error).__name__
     raise UserError(
       f"{where} is no extractor or is damaged ({line}): train one by "
@@ -158,7 +163,10 @@ def load(name: str | os.PathLike) -> Extractor:
       f"no extractor {name}: there are {', '.join(shipped())}; for another data set train one "
       "(python -m experiments.train_classifier) and give --extractor=FILE"
     )
-  return from_bytes(path.read_bytes(), path)
+  try:
+    return from_bytes(path.read_bytes(), path)
+  except OSError as error:
+    raise UserError(f"{path} cannot be read ({error.strerror})") from error
 
 
 def shipped() -> list[str]:
@@ -173,15 +181,19 @@ def for_dataset(dataset: str) -> str:
 
 
 def _parse(content) -> Extractor:
-  with np.load(io.BytesIO(content), allow_pickle=False) as archive:
-    about = json.loads(str(archive["about"]))
+  with Archive(io.BytesIO(content), "it") as archive:
+    if "about" not in archive:
+      raise ValueError("it does not say what it is")
+    about = schema.parse(str(archive["about"]), _ABOUT)
     arrays = {tuple(name.split("/")): archive[name] for name in archive if name != "about"}
-  shape = tuple(map(int, about["image_shape"]))
+  if any(array.dtype.kind != "f" for array in arrays.values()):
+    raise ValueError("its weights are no floating-point numbers")
+  shape = tuple(about["image_shape"])
   network = classifier.build(shape, about["num_classes"])
   params = jax.tree.map(lambda array: jnp.asarray(array, jnp.float32), unflatten_dict(arrays))
   _check_weights(network, params)
   digest = hashlib.sha256(content).hexdigest()[:12]
-  return Extractor(digest, str(about["dataset"]), shape, about, network, params)
+  return Extractor(digest, about["dataset"], shape, about, network, params)
 
 
 def _check_weights(network, params):

@@ -18,7 +18,9 @@ import tempfile
 from collections.abc import Callable, Collection
 from typing import Any, TextIO
 
+from gan import schema
 from gan.errors import UserError
+from gan.schema import COUNT, METRIC, NUMBER, SCALAR, TEXT, entries, list_of, nullable
 
 try:
   import fcntl
@@ -28,6 +30,35 @@ except ImportError:  # Windows has no such locks
 CONFIG, METRICS, EVALUATIONS = "config.json", "metrics.jsonl", "evaluations.jsonl"
 SWEEP, MEMBERS = "sweep.json", "members"  # of a sweep's folder, where each member has a run folder
 COUNTS = ("step", "discriminator_steps", "images", "epoch", "seconds")
+ENVIRONMENT, SUMMARY = "environment.json", "summary.json"
+_RESTORE = "restore it, or use another --workdir"
+FIELDS = entries(optional={"dataset": TEXT, "steps": COUNT}, others=SCALAR)  # of Config
+TOLD = {"command": TEXT, "source": TEXT, "num_examples": COUNT}  # beside them in config.json
+CONFIG_KIND = entries({"config": FIELDS, "determining": FIELDS}, TOLD)
+_CLAIM_KIND = entries({"determining": entries()})  # of config.json and sweep.json
+_COUNTS = {"step": COUNT, "images": COUNT, "epoch": NUMBER, "seconds": NUMBER}
+_FACTS = {"discriminator_steps": COUNT, "dataset": TEXT, "loss": TEXT, "split": TEXT}
+_FACTS |= {"eval_samples": COUNT, "reference_samples": COUNT, "eval_seed": COUNT}
+_FACTS |= {"extractor": nullable(TEXT)}
+_LINES = {
+  METRICS: entries({"step": COUNT}, _COUNTS | _FACTS, others=METRIC),
+  EVALUATIONS: entries(_COUNTS, _FACTS, others=METRIC),
+}
+_SESSION = entries(
+  optional={
+    "python": TEXT,
+    "packages": entries(others=nullable(TEXT)),
+    "platform": TEXT,
+    "processor": TEXT,
+    "backend": TEXT,
+    "devices": list_of(TEXT),
+    "git_commit": nullable(TEXT),
+  }
+)
+_STATUS = schema.matching(
+  r"(?!diverged)\w.*|diverged at step [0-9]{1,18}",
+  'a status, such as "finished" or "diverged at step 20",',
+)
 
 
 class RunFolder:
@@ -67,7 +98,11 @@ class RunFolder:
       check_claim(self.path / CONFIG, config["determining"], "a run")
     check()
     write_json(self.path / CONFIG, config)
-    self.samples.mkdir(exist_ok=True)
+    for folder in (self.samples, self.checkpoints):
+      writable_folder(folder)
+    # It is written at the end, and nothing reads it before.
+    if (self.path / SUMMARY).is_dir():
+      raise UserError(f"{self.path / SUMMARY} is a folder: remove it, or use another --workdir")
 
   def close(self) -> None:
     """Lets another process train in the folder."""
@@ -77,9 +112,8 @@ class RunFolder:
 
   def add_environment(self, environment: dict[str, Any]) -> dict[str, Any] | None:
     """Appends one session to environment.json; returns the one before, or None."""
-    path = self.path / "environment.json"
-    sessions = _read_json(path)["sessions"] if path.exists() else []
-    write_json(path, {"sessions": [*sessions, environment]})
+    sessions = read_sessions(self.path)
+    write_json(self.path / ENVIRONMENT, {"sessions": [*sessions, environment]})
     return sessions[-1] if sessions else None
 
   def rewind(self, step: int, every: int = 1, file: str = METRICS) -> None:
@@ -101,7 +135,7 @@ class RunFolder:
   def summarize(self, status: str, **facts: Any) -> dict[str, Any]:
     """Writes summary.json and returns it: status, facts, and the extremes of every metric."""
     summary = {"status": status, **facts, "metrics": _extremes(read_metrics(self.path))}
-    write_json(self.path / "summary.json", summary)
+    write_json(self.path / SUMMARY, summary)
     return summary
 
 
@@ -181,10 +215,7 @@ def check_claim(path: pathlib.Path, determining: dict[str, Any], what: str) -> N
 
 
 def _determining(path):
-  record = _read_json(path)
-  if not (isinstance(record, dict) and _holds_dicts(record, "determining")):
-    raise UserError(f"{path} is damaged (fields are missing): restore it, or use another --workdir")
-  return record["determining"]
+  return schema.read(path, _CLAIM_KIND, _RESTORE)["determining"]
 
 
 def lock(path: pathlib.Path) -> TextIO:
@@ -212,50 +243,31 @@ def lock(path: pathlib.Path) -> TextIO:
   return file
 
 
-def read_config(path: str | os.PathLike) -> dict[str, Any]:
-  """Returns config.json of a run folder; UserError where there is none."""
-  file = pathlib.Path(path) / CONFIG
-  if not file.exists():
+def read_config(path: str | os.PathLike, kind: schema.Kind = CONFIG_KIND) -> dict[str, Any]:
+  """Returns config.json of a run folder; UserError where there is none, or not of its kind."""
+  config = schema.read(pathlib.Path(path) / CONFIG, kind, _RESTORE)
+  if config is None:
     raise UserError(f"{path} is not a run folder: it has no config.json; check --workdir")
-  config = _read_json(file)
-  if not (isinstance(config, dict) and _holds_dicts(config, "config", "determining")):
-    raise UserError(f"{file} is damaged (fields are missing): restore it, or use another --workdir")
   return config
 
 
-def _holds_dicts(value, *names):
-  return all(isinstance(value.get(name), dict) for name in names)
+def read_sessions(path: str | os.PathLike) -> list[dict[str, Any]]:
+  """Returns what each session of a run ran on, in order."""
+  kind = entries({"sessions": list_of(_SESSION)})
+  found = schema.read(pathlib.Path(path) / ENVIRONMENT, kind, _RESTORE)
+  return found["sessions"] if found else []
 
 
 def read_metrics(path: str | os.PathLike, file: str = METRICS) -> list[dict[str, Any]]:
   """Returns the records of a run in order; a last line cut short by a kill is left out."""
-  file = pathlib.Path(path) / file
-  lines = file.read_text(encoding="utf-8").split("\n") if file.exists() else []
-  # What stands after the last line feed was not written to its end.
-  return [_parse(file, number, line) for number, line in enumerate(lines[:-1], start=1)]
-
-
-def _parse(file, number, line):
-  try:
-    record = json.loads(line)
-    if not isinstance(record, dict) or "step" not in record:
-      raise ValueError("it is no record")
-    return record
-  except ValueError as error:
-    raise UserError(
-      f"{file} is damaged in line {number} ({error}): mend the line, or use another --workdir"
-    ) from error
+  remedy = "mend the line, or use another --workdir"
+  return schema.read_lines(pathlib.Path(path) / file, _LINES[file], remedy)
 
 
 def read_summary(path: str | os.PathLike) -> dict[str, Any] | None:
   """Returns summary.json of a run folder, or None before the run has stopped for the first time."""
-  file = pathlib.Path(path) / "summary.json"
-  if not file.exists():
-    return None
-  summary = _read_json(file)
-  if not (isinstance(summary, dict) and {"status", "step"} <= set(summary)):
-    raise UserError(f"{file} is damaged (fields are missing): restore it, or delete it")
-  return summary
+  kind = entries({"status": _STATUS, "step": COUNT})
+  return schema.read(pathlib.Path(path) / SUMMARY, kind, "restore it, or delete it")
 
 
 def write_json(path: pathlib.Path, value: Any) -> None:
@@ -267,13 +279,6 @@ def _write_whole(path, text):
   part = path.with_name(path.name + ".part")
   part.write_text(text, encoding="utf-8")
   part.replace(path)
-
-
-def _read_json(path):
-  try:
-    return json.loads(path.read_text(encoding="utf-8"))
-  except (OSError, ValueError) as error:
-    raise UserError(f"{path} is damaged ({error}): restore it, or use another --workdir") from error
 
 
 def differences(

@@ -9,12 +9,13 @@ from typing import NamedTuple
 
 import jax
 
+from gan import schema
 from gan.checkpoint import Checkpoints
-from gan.config import Config, DataInfo, build, validate
+from gan.config import Algorithm, Config, DataInfo, build, field_types, validate
 from gan.errors import UserError
 from gan.networks import Gan
 from gan.progress import say
-from gan.records import read_config
+from gan.records import CONFIG, read_config
 from gan.state import GanState
 
 
@@ -37,14 +38,11 @@ def load(workdir: str | os.PathLike, say: Callable[[str], None] = say) -> Traine
   Raises:
     UserError: the folder is not a run, or has no checkpoint that can be read.
   """
-  record = read_config(workdir)
-  config = _config(workdir, record["config"])
-  if missing := {"image_shape", "num_classes", "num_examples"} - set(record):
-    raise UserError(f"{workdir}/config.json is damaged: {', '.join(sorted(missing))} missing")
+  record = read_config(workdir, _kind())
   shape = tuple(record["image_shape"])
   info = DataInfo(shape, record["num_classes"], record["num_examples"], pixel_mean=None)
-  algorithm = build(config, info)
-  like = jax.eval_shape(algorithm.init, jax.random.key(0))
+  config = _config(workdir, record["config"])
+  algorithm, like = _assembled(workdir, config, info)
   damaged = []
   checkpoints = Checkpoints(pathlib.Path(workdir) / "checkpoints", record, read_only=True)
   with contextlib.closing(checkpoints):
@@ -58,12 +56,42 @@ def load(workdir: str | os.PathLike, say: Callable[[str], None] = say) -> Traine
   raise UserError(f"{workdir} has no checkpoint that can be read: {why}")
 
 
+def _kind() -> schema.Kind:
+  """What a config.json holds of which a trained generator can be made."""
+  fields = {
+    field.name: schema.nullable(kind) if field.default is None else kind
+    for field in dataclasses.fields(Config)
+    for kind in [schema.BY_TYPE[field_types()[field.name]]]
+  }
+  required = {
+    "config": schema.entries(optional=fields),
+    "determining": schema.entries(),
+    "image_shape": schema.list_of(schema.whole(1, 2**16), lengths=(1, 3)),
+    "num_classes": schema.whole(0, 2**31),
+    "num_examples": schema.POSITIVE,
+  }
+  return schema.entries(required, {"source": schema.TEXT})
+
+
 def _config(workdir, fields) -> Config:
   known = {field.name for field in dataclasses.fields(Config)}
   if unknown := sorted(set(fields) - known):
     raise UserError(
       f"{workdir} is a run of another version: config.json has {', '.join(unknown)}, unknown here"
     )
-  config = Config(**fields)
-  validate(config)
-  return config
+  return Config(**fields)
+
+
+def _assembled(workdir, config: Config, info: DataInfo) -> tuple[Algorithm, GanState]:
+  """The method of a config that a file describes, and the shapes of its state."""
+  try:
+    validate(config)
+    algorithm = build(config, info)
+    return algorithm, jax.eval_shape(algorithm.init, jax.random.key(0))
+  # JAX raises all of these for sizes that no array can have.
+  except (UserError, ArithmeticError, TypeError, ValueError) as error:
+    reason = str(error).split("\n")[0].replace("--", "")  # fields of the file here, not flags
+    file = pathlib.Path(workdir) / CONFIG
+    raise UserError(
+      f"{file} is damaged ({reason}): restore it, or use another --workdir"
+    ) from error

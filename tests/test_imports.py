@@ -13,7 +13,8 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 # A module imports only from levels below its own, and within its own package.
 LEVELS = [
   {"errors"},
-  {"cores", "distributed", "machine", "records"},
+  {"archive", "cores", "distributed", "machine", "schema"},
+  {"records"},
   {
     "checkpoint",
     "datafeed",

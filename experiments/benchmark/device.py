@@ -6,6 +6,7 @@ import sys
 from typing import Any
 
 from experiments.benchmark.cases import CPU, GPU
+from gan import schema
 from gan.errors import UserError
 
 # Both sides share the memory of one GPU; by default JAX takes three quarters at once.
@@ -23,7 +24,8 @@ def describe() -> dict[str, Any]:
   result = subprocess.run(command, capture_output=True, text=True, check=False)
   if result.returncode:
     raise UserError(f"JAX finds no device: {result.stderr.strip().splitlines()[-1]}")
-  return json.loads(result.stdout)
+  kind = schema.entries({"backend": schema.TEXT})
+  return schema.checked(result.stdout, kind, "JAX's answer is damaged", f"run {command[-1]}")
 
 
 def kind(environment: dict[str, Any]) -> str:

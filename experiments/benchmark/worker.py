@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from gan import schema
 from gan.errors import UserError
 
 MIB = 2**20
@@ -128,4 +129,4 @@ class Worker:
     line = self._process.stdout.readline()
     if not line:
       raise UserError(f"a worker ended with exit code {self._process.wait()}; see above")
-    return json.loads(line)
+    return schema.checked(line, schema.entries(), "a worker's answer is damaged", "see above")

@@ -20,7 +20,7 @@ from typing import Any
 from experiments.command import OK, Command
 from experiments.scaling import page
 from experiments.scaling.cases import CASES
-from gan import environment
+from gan import environment, schema
 from gan.errors import UserError
 from gan.progress import say
 from gan.records import writable_folder
@@ -98,8 +98,10 @@ def _run(orders, devices):
   outputs = [process.communicate() for process in processes]
   for process, (_, errors) in zip(processes, outputs, strict=True):
     if process.returncode:
-      raise UserError(f"a worker ended with exit code {process.returncode}: {errors[-2000:]}")
-  return json.loads(outputs[0][0])
+      last = (errors.strip().splitlines() or ["it said nothing"])[-1]
+      raise UserError(f"a worker ended with exit code {process.returncode}: {last}")
+  answer = outputs[0][0]
+  return schema.checked(answer, schema.entries(), "a worker's answer is damaged", "run it again")
 
 
 if __name__ == "__main__":

@@ -1,18 +1,54 @@
 """The pages of the theory lab, from the folders of its cases: report.html, and one for the docs."""
 
 import base64
-import json
 import pathlib
 import shutil
 from typing import Any
 
 import jinja2
 
+from gan import schema
+from gan.errors import UserError
 from gan.progress import say
 from gan.records import writable_folder
+from gan.schema import FLAG, NUMBER, POSITIVE, TEXT, entries, list_of, nullable
 
 # What the pages tell of a case that its result.json did not always hold.
 TOLD = {"processor_seconds", "seeds"}
+_CHECK = entries(
+  {
+    "quantity": TEXT,
+    "ours": TEXT,
+    "expected": TEXT,
+    "source": TEXT,
+    "passed": nullable(FLAG),
+  }
+)
+_MACHINE = entries(
+  {
+    "time": schema.matching(r"\S+ .*", 'a time as in "2026-01-31 12:00:00 +0000"'),
+    "processor": TEXT,
+    "backend": TEXT,
+    "devices": list_of(TEXT),
+    "packages": entries({"jax": TEXT}),
+    "git_commit": nullable(TEXT),
+  }
+)
+_OUTCOME = entries(
+  {
+    "case": TEXT,
+    "title": TEXT,
+    "about": TEXT,
+    "quick": FLAG,
+    "seconds": NUMBER,
+    "environment": _MACHINE,
+    "error": nullable(TEXT),
+    "checks": list_of(_CHECK),
+    "notes": list_of(TEXT),
+    "figures": list_of(schema.matching(r"[^/]+\.(png|gif)", "the name of a picture")),
+  },
+  {"seeds": nullable(POSITIVE), "processor_seconds": NUMBER, "cores": POSITIVE},
+)
 WORDS = {True: "pass", False: "FAIL", None: "reported"}
 
 TEMPLATE = """<!doctype html>
@@ -78,14 +114,30 @@ penalties, update rules and training step. A row without a criterion is reported
 def read_outcomes(folder: pathlib.Path, names: list[str]) -> list[dict[str, Any]]:
   """Returns the result.json of every case that the folder holds, in the order of `names`.
 
-  Those of an earlier version, which lack what the page tells, are left out with a line.
+  Those that are damaged, and those of an earlier version, which lack what the page tells, are left
+  out with a line.
   """
-  files = [folder / name / "result.json" for name in names]
-  outcomes = [json.loads(file.read_text(encoding="utf-8")) for file in files if file.exists()]
-  for outcome in outcomes:
-    if not outcome.keys() >= TOLD:
-      say(f"Left out, for it is of an earlier version: run --case={outcome['case']} again")
-  return [outcome for outcome in outcomes if outcome.keys() >= TOLD]
+  outcomes = []
+  for name in names:
+    try:
+      outcome = _read(folder, name)
+    except UserError as error:
+      say(f"Left out: {error}")
+      continue
+    if outcome and outcome.keys() >= TOLD:
+      outcomes.append(outcome)
+    elif outcome:
+      say(f"Left out, for it is of an earlier version: run --case={name} again")
+  return outcomes
+
+
+def _read(folder, name) -> dict[str, Any] | None:
+  remedy = f"run --case={name} again"
+  outcome = schema.read(folder / name / "result.json", _OUTCOME, remedy)
+  for figure in outcome["figures"] if outcome else ():
+    if not (folder / name / figure).is_file():
+      raise UserError(f"{folder / name / figure} is missing: {remedy}")
+  return outcome and outcome | {"case": name}
 
 
 def hardware(outcome: dict[str, Any]) -> str:

@@ -4,15 +4,19 @@ The format is described at the end of the MNIST page by LeCun, Cortes and Burges
 (http://yann.lecun.com/exdb/mnist/).
 """
 
+import contextlib
 import gzip
 import math
 import pathlib
 import struct
 import zlib
+from collections.abc import Iterator
+from typing import BinaryIO
 
 import numpy as np
 from jaxtyping import UInt8
 
+from gan.archive import count_rest, read_up_to
 from gan.datasets import base
 from gan.errors import UserError
 
@@ -59,22 +63,31 @@ def read(path: pathlib.Path, ndim: int) -> UInt8[np.ndarray, "..."]:
   Raises:
     UserError: if the file cannot be read, is no such IDX file, or is too short or too long.
   """
-  content = _content(path)
-  if content[:4] != bytes([0, 0, _UNSIGNED_BYTE, ndim]):
+  with _opened(path) as stream:
+    shape = _shape(stream, path, ndim)
+    size = math.prod(shape)
+    content = read_up_to(stream, size)
+    found = len(content) + count_rest(stream)
+  if found != size:
     raise UserError(
-      f"{path} starts with 0x{content[:4].hex()}, not 0x00000{_UNSIGNED_BYTE}{ndim:02x}: it is no "
+      f"{path} holds {found} bytes of data where its header {list(shape)} asks for {size}: it is "
+      "damaged; fetch it again"
+    )
+  return np.frombuffer(content, np.uint8).reshape(shape)
+
+
+def _shape(stream, path, ndim) -> tuple[int, ...]:
+  magic = stream.read(4)
+  if magic != bytes([0, 0, _UNSIGNED_BYTE, ndim]):
+    count_rest(stream)  # raises where it is the packing that is damaged
+    raise UserError(
+      f"{path} starts with 0x{magic.hex()}, not 0x00000{_UNSIGNED_BYTE}{ndim:02x}: it is no "
       f"IDX file of bytes with {ndim} axes; fetch it again"
     )
-  header = 4 + 4 * ndim
-  if len(content) < header:
+  header = stream.read(4 * ndim)
+  if len(header) < 4 * ndim:
     raise UserError(f"{path} ends inside its header: fetch it again")
-  shape = struct.unpack(f">{ndim}I", content[4:header])
-  if len(content) - header != math.prod(shape):
-    raise UserError(
-      f"{path} holds {len(content) - header} bytes of data where its header {list(shape)} asks for "
-      f"{math.prod(shape)}: it is damaged; fetch it again"
-    )
-  return np.frombuffer(content, np.uint8, offset=header).reshape(shape)
+  return struct.unpack(f">{ndim}I", header)
 
 
 def _find(folder: pathlib.Path, stem: str, kind: str) -> pathlib.Path:
@@ -85,10 +98,15 @@ def _find(folder: pathlib.Path, stem: str, kind: str) -> pathlib.Path:
   raise UserError(f"{folder} lacks {stem}-{kind}.gz: put all four IDX files there")
 
 
-def _content(path: pathlib.Path) -> bytes:
+@contextlib.contextmanager
+def _opened(path: pathlib.Path) -> Iterator[BinaryIO]:
+  """The file, unpacked while it is read where it is packed."""
   try:
-    content = path.read_bytes()
-    # By content and not by name: browsers unpack a .gz and leave its name, or the reverse.
-    return gzip.decompress(content) if content[:2] == b"\x1f\x8b" else content
+    with open(path, "rb") as file:
+      # By content and not by name: browsers unpack a .gz and leave its name, or the reverse.
+      packed = file.read(2) == b"\x1f\x8b"
+      file.seek(0)
+      with gzip.GzipFile(fileobj=file) if packed else contextlib.nullcontext(file) as stream:
+        yield stream
   except (OSError, EOFError, zlib.error) as error:
     raise UserError(f"cannot read {path}: {error}; fetch it again") from error

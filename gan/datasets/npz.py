@@ -1,12 +1,11 @@
 """NumPy archives with images and labels."""
 
 import pathlib
-import zipfile
-import zlib
 from collections.abc import Mapping
 
 import numpy as np
 
+from gan.archive import Archive
 from gan.datasets import base
 from gan.errors import UserError
 
@@ -33,13 +32,8 @@ def load(path: pathlib.Path, split: str) -> tuple[base.Images, base.Labels | Non
   Raises:
     UserError: for another split, an unreadable file, other keys, dtypes or shapes.
   """
-  try:
-    with np.load(path, allow_pickle=False) as archive:
-      return _arrays(archive, path, split)
-  except (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError) as error:
-    raise UserError(f"cannot read {path} as .npz: {_line(error)}") from error
-  except (zipfile.BadZipFile, zlib.error, NotImplementedError) as error:
-    raise UserError(f"{path} is damaged: {_line(error)}; make it again") from error
+  with Archive(path, str(path)) as archive:
+    return _arrays(archive, path, split)
 
 
 def _arrays(archive: Mapping[str, np.ndarray], path: pathlib.Path, split: str):
@@ -65,7 +59,3 @@ def _splits(archive: Mapping[str, np.ndarray]) -> dict[str, tuple[str, str]]:
   splits = {split: (images, labels) for split, images, labels in keys if images in archive}
   alone = {"train": (next(iter(archive)), _UNSPLIT[1])} if len(archive) == 1 else {}
   return splits or alone
-
-
-def _line(error: Exception) -> str:
-  return str(error).split("\n")[0] or type(error).__name__

@@ -8,7 +8,6 @@ the records and read from there the next time.
 import contextlib
 import difflib
 import importlib.util
-import json
 import logging
 import os
 import pathlib
@@ -16,12 +15,13 @@ import queue
 import re
 import sys
 import threading
-import zipfile
 from collections.abc import Iterator
 from unittest import mock
 
 import numpy as np
 
+from gan import schema
+from gan.archive import Archive
 from gan.datasets import base, resize
 from gan.errors import UserError
 
@@ -29,6 +29,14 @@ PATIENCE = 4.0  # seconds for a first answer of the server, the name look-up inc
 STALL = 20.0  # seconds without a byte before a transfer is given up
 RETRIES = 2
 _INFO = "dataset_info.json"
+_INFO_KIND = schema.entries(
+  optional={
+    "name": schema.TEXT,
+    "configName": schema.TEXT,
+    "fileFormat": schema.TEXT,
+    "alternativeFileFormats": schema.list_of(schema.TEXT),
+  }
+)
 _VERSION = re.compile(r"\d+\.\d+\.\d+")
 _BLOCK = 1024
 
@@ -146,10 +154,7 @@ def _describes(folder: pathlib.Path, name: str) -> bool:
 
 
 def _info(folder: pathlib.Path) -> dict:
-  try:
-    return json.loads((folder / _INFO).read_text())
-  except (OSError, ValueError) as error:
-    raise UserError(f"cannot read {folder / _INFO}: {error}; prepare the set again") from error
+  return schema.read(folder / _INFO, _INFO_KIND, "prepare the set again") or {}
 
 
 def _format(folder: pathlib.Path) -> str:
@@ -295,11 +300,12 @@ def _examples(source) -> Iterator[dict]:
 
 def _read_cache(path: pathlib.Path) -> dict[str, np.ndarray] | None:
   try:
-    with np.load(path, allow_pickle=False) as archive:
-      return {key: archive[key] for key in archive}
+    with Archive(path, str(path)) as archive:
+      arrays = {key: archive[key] for key in archive}
   # A cache that is absent or damaged is made again.
-  except (OSError, EOFError, ValueError, zipfile.BadZipFile):
+  except UserError:
     return None
+  return arrays if {"images", "num_classes"} <= arrays.keys() else None
 
 
 def _write_cache(path: pathlib.Path, arrays: dict[str, np.ndarray]) -> None:

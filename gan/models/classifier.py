@@ -40,4 +40,5 @@ def build(image_shape: tuple[int, int, int], num_classes: int) -> Network:
     image_shape: (H, W, C), sides divisible by 4.
     num_classes: number of logits.
   """
-  return from_linen(Classifier(num_classes), jnp.zeros((1, *image_shape)), None)
+  image = jax.ShapeDtypeStruct((1, *image_shape), jnp.float32)
+  return from_linen(Classifier(num_classes), image, None)

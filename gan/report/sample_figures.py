@@ -51,7 +51,7 @@ def _pictures(member: Member) -> dict[int, pathlib.Path]:
     path.stem.removeprefix("step_"): path for path in (member.folder / "samples").glob("step_*.png")
   }
   end = math.inf if member.diverged_at is None else member.diverged_at
-  return {int(step): path for step, path in paths.items() if step.isdigit() and int(step) < end}
+  return {int(step): path for step, path in paths.items() if step.isdecimal() and int(step) < end}
 
 
 def _is_whole(path) -> bool:

@@ -7,12 +7,18 @@ import pathlib
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from gan import records
+from gan import records, schema
 from gan.errors import UserError
 from gan.metrics import METRICS
 from gan.places import works_below
 
 FACTORS = ("loss", "seed")
+_OWN = schema.entries({"loss": schema.TEXT, "seed": schema.COUNT}, others=schema.SCALAR)
+_CONFIG = schema.entries({"config": records.FIELDS, "determining": _OWN}, records.TOLD)
+_NAME = schema.matching(r"[^/\0]{1,255}", "the name of a folder")
+_PLAN = schema.entries(
+  {"members": schema.list_of(schema.entries({"name": _NAME}))}, {"command": schema.TEXT}
+)
 # Values under another of these are other quantities: a Frechet distance grows as samples shrink.
 MEASURED_ON = ("dataset", "data_sha256", "split", "image_size", "eval_samples")
 FACTS = ("eval_samples", "reference_samples", "extractor", "split")
@@ -159,7 +165,7 @@ def _run_folders(folder):
   """Folders with a config.json, in order; what lies inside a run is not searched."""
   for path, below, files in os.walk(folder):
     below.sort()
-    if records.CONFIG in files:
+    if records.CONFIG in [*files, *below]:
       below.clear()
       yield pathlib.Path(path)
 
@@ -175,10 +181,8 @@ def _hidden(members) -> list[str]:
 
 
 def _member(folder) -> Member:
-  record = records.read_config(folder)
-  _check_fields(folder / records.CONFIG, record["determining"], FACTORS)
+  record = records.read_config(folder, _CONFIG)
   status, diverged_at = _status(folder, record["config"])
-  environment = folder / "environment.json"
   return Member(
     folder,
     record,
@@ -186,7 +190,7 @@ def _member(folder) -> Member:
     diverged_at,
     _until(diverged_at, records.read_metrics(folder)),
     _until(diverged_at, records.read_metrics(folder, records.EVALUATIONS)),
-    _read(environment, "sessions")["sessions"] if environment.exists() else [],
+    records.read_sessions(folder),
   )
 
 
@@ -194,10 +198,10 @@ def _status(folder, config):
   summary = records.read_summary(folder)
   if summary is None:
     return "running", None
-  status, _, step = str(summary["status"]).partition(" at step ")
-  if status == "finished" and summary.get("step", math.inf) < config.get("steps", 0):
+  status, _, step = summary["status"].partition(" at step ")
+  if status == "finished" and summary["step"] < config.get("steps", 0):
     return "interrupted", None  # it was finished, and is to go on
-  return status, int(step) if step.isdigit() else None
+  return status, int(step) if status == "diverged" else None
 
 
 def _until(step, found):
@@ -213,24 +217,12 @@ def _plans(folder: pathlib.Path) -> list[tuple[pathlib.Path, dict[str, Any]]]:
     if records.CONFIG in files:
       below.clear()
     if records.SWEEP in files:
-      plans.append((pathlib.Path(path), _read(pathlib.Path(path) / records.SWEEP, "members")))
+      plans.append((pathlib.Path(path), _plan(pathlib.Path(path) / records.SWEEP)))
   return plans
 
 
-def _read(path, *fields) -> dict[str, Any]:
-  try:
-    value = json.loads(path.read_text(encoding="utf-8"))
-  except (OSError, ValueError) as error:
-    raise UserError(f"{path} is damaged ({error}): restore it, or use another --workdir") from error
-  _check_fields(path, value, fields)
-  return value
-
-
-def _check_fields(path, value, fields):
-  if not isinstance(value, dict) or any(field not in value for field in fields):
-    raise UserError(
-      f"{path} is damaged (it has no {', '.join(fields)}): restore it, or use another --workdir"
-    )
+def _plan(path) -> dict[str, Any]:
+  return schema.read(path, _PLAN, "restore it, or name the folders of its members in --workdir")
 
 
 def _waiting(plans) -> list[str]:

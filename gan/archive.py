@@ -1,0 +1,121 @@
+"""Archives of arrays, the .npz of NumPy, from whoever wrote them.
+
+NumPy allocates what the header of an array asks for, and a damaged archive makes it and zipfile
+raise a dozen kinds of errors. Here arrays grow with what is read, nothing is unpickled, and what
+cannot be read is one line.
+"""
+
+import contextlib
+import math
+import os
+import zipfile
+from collections.abc import Iterator, Mapping
+from typing import BinaryIO
+
+import numpy as np
+
+from gan.errors import UserError
+
+BLOCK = 2**22  # bytes read at once
+_ENCRYPTED = 1  # of the flags of a member
+_HEADERS = {
+  (1, 0): np.lib.format.read_array_header_1_0,
+  (2, 0): np.lib.format.read_array_header_2_0,
+}
+
+
+class Archive(Mapping):
+  """Arrays by their names, each read when it is asked for.
+
+  Args:
+    file: a path, or a stream that can seek.
+    where: what to call it in an error.
+
+  Raises:
+    UserError: it cannot be read, is no archive, or is damaged; reading an array raises it too.
+  """
+
+  def __init__(self, file: str | os.PathLike | BinaryIO, where: str):
+    self._where = where
+    with self._told():
+      _check_magic(file)
+      self._zip = zipfile.ZipFile(file)
+    self._members = {member.filename.removesuffix(".npy"): member for member in self._zip.filelist}
+
+  def __enter__(self):
+    return self
+
+  def __exit__(self, *error):
+    self._zip.close()
+
+  def __iter__(self) -> Iterator[str]:
+    return iter(self._members)
+
+  def __len__(self) -> int:
+    return len(self._members)
+
+  def __getitem__(self, name: str) -> np.ndarray:
+    member = self._members[name]
+    with self._told(f"{name}: "):
+      if member.flag_bits & _ENCRYPTED:
+        raise ValueError("it is encrypted; write it without a password")
+      with self._zip.open(member) as stream:
+        return _array(stream)
+
+  @contextlib.contextmanager
+  def _told(self, name=""):
+    try:
+      yield
+    except Exception as error:  # zipfile, its decompressors and NumPy raise whatever is provoked
+      reason = str(error).split("\n")[0] or type(error).__name__
+      raise UserError(
+        f"cannot read {self._where} as .npz: {name}{reason}; make it again"
+      ) from error
+
+
+def _check_magic(file):
+  """Tells a .npy, whose ending was changed, from other files that are no archive."""
+  with contextlib.nullcontext(file) if hasattr(file, "read") else open(file, "rb") as stream:
+    magic = stream.read(6)
+    stream.seek(0)
+  if magic == np.lib.format.MAGIC_PREFIX:
+    raise ValueError("it is a .npy, one array; numpy.savez writes a .npz of it")
+
+
+def _array(stream: BinaryIO) -> np.ndarray:
+  version = np.lib.format.read_magic(stream)
+  if version not in _HEADERS:
+    raise ValueError(f"its arrays have the format {version}; plain ones have 1.0 or 2.0")
+  shape, columns_first, dtype = _HEADERS[version](stream)
+  if dtype.hasobject:
+    raise ValueError("it holds Python objects, which are not read")
+  if any(type(side) is not int or side < 0 for side in shape):
+    raise ValueError(f"its header has the shape {shape}")
+  size = math.prod(shape) * dtype.itemsize
+  content = read_up_to(stream, size)
+  if left := count_rest(stream):  # reading to the end checks the checksum
+    raise ValueError(f"its header {list(shape)} asks for {size} bytes and {size + left} are there")
+  if len(content) < size:
+    raise ValueError(f"its header {list(shape)} asks for {size} bytes and {len(content)} are there")
+  return np.ndarray(shape, dtype, content, order="F" if columns_first else "C")
+
+
+def read_up_to(stream: BinaryIO, size: int) -> bytearray:
+  """Returns `size` bytes, or as many as there are; memory grows with what is read.
+
+  Args:
+    stream: it is read from where it stands.
+    size: what a header asks for, which need not be true.
+  """
+  content = bytearray()
+  while len(content) < size and (block := stream.read(min(size - len(content), BLOCK))):
+    content += block
+  return content
+
+
+def count_rest(stream: BinaryIO) -> int:
+  """Reads a stream to its end and returns how many bytes were left; none are kept."""
+  count = 0
+  while block := stream.read(BLOCK):
+    count += len(block)
+  return count
