@@ -24,6 +24,7 @@ class Trained(NamedTuple):
   info: DataInfo
   gan: Gan
   state: GanState
+  class_names: tuple[str, ...] = ()
 
 
 def load(workdir: str | os.PathLike, say: Callable[[str], None] = say) -> Trained:
@@ -48,11 +49,22 @@ def load(workdir: str | os.PathLike, say: Callable[[str], None] = say) -> Traine
   try:
     for step, state, reason in checkpoints.restore(like):
       if state is not None:
-        return Trained(config, info, algorithm.gan, state)
+        return Trained(config, info, algorithm.gan, state, _class_names(workdir, record))
       say(f"The checkpoint of step {step} is damaged: {reason}. The one before is used.")
   finally:
     checkpoints.close()
   raise UserError(f"{workdir} has no checkpoint that can be read: train it first")
+
+
+def _class_names(workdir, record) -> tuple[str, ...]:
+  """() where the classes have none, as in runs of earlier versions."""
+  names = record.get("class_names", [])
+  strings = isinstance(names, list) and all(isinstance(name, str) for name in names)
+  if not strings or len(names) not in (0, record["num_classes"]):
+    raise UserError(
+      f"{workdir}/config.json is damaged: class_names must be {record['num_classes']} names"
+    )
+  return tuple(names)
 
 
 def _config(workdir, fields) -> Config:

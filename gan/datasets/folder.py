@@ -15,8 +15,8 @@ from gan.errors import UserError
 
 SPLITS = ("train", "test", "val", "valid", "validation")
 _HIDDEN = "hidden"
-_NO_IMAGE = f"without the suffix of an image ({', '.join(sorted(files.SUFFIXES))})"
-_NO_IMAGES = "folders without images"
+_NO_IMAGE = "no suffix of an image"
+_NO_IMAGES = "a folder without images"
 _ALPHA = "with transparency, which is dropped"
 _SEVERAL = "with several pictures, of which the first is taken"
 
@@ -218,7 +218,7 @@ def _notice(root, count, names, left_out, remarks) -> str:
   classes = f"{len(names)} classes ({base.some(names, 20)})" if names else "no classes"
   found = f"{root}: {count:,} images, {classes}"
   special = "".join(f"; {number:,} {remark}" for remark, number in remarks.items())
-  return found + special + (_skipped(left_out) or "; 0 files left out")
+  return found + special + (_skipped(left_out) or "; 0 left out")
 
 
 def _skipped(left_out) -> str:
@@ -227,5 +227,5 @@ def _skipped(left_out) -> str:
   reasons = collections.defaultdict(list)
   for reason, name in left_out:
     reasons[reason].append(name)
-  parts = [f"{len(names):,} {reason}: {base.some(names, 3)}" for reason, names in reasons.items()]
-  return f"; {len(left_out):,} left out, {', '.join(parts)}"
+  parts = [f"{base.some(names, 3)} ({reason})" for reason, names in reasons.items()]
+  return f"; {len(left_out):,} left out: {', '.join(parts)}"
