@@ -3,8 +3,9 @@
   python -m experiments.sample --workdir=runs/nonsat
 
 Writes pictures to <workdir>/drawn: grid.png, from latents of --seed; interpolation.png, each row a
-path between two latents; and classes.png, a class a row, where the run is conditional. A run on
-points writes grid.png: generated points over the level sets of D.
+path between two latents; and classes.png, a class a row, where the run is conditional, of all
+classes or of --classes=cat,dog. A run on points writes grid.png: generated points over the level
+sets of D.
 """
 
 import pathlib
@@ -76,7 +77,8 @@ def _pictures(run, key, seed, chosen):
   yield "interpolation", sampling.grid(run.gan, run.state, what, f"{title}, interpolated")
   if classes:
     what = sampling.class_rows(run.gan, key, classes, names=run.class_names, chosen=chosen)
-    yield "classes", sampling.grid(run.gan, run.state, what, f"{title}, a class a row")
+    cut = sampling.rows_shown(classes) if chosen is None else ""
+    yield "classes", sampling.grid(run.gan, run.state, what, f"{title}, a class a row{cut}")
 
 
 if __name__ == "__main__":

@@ -67,6 +67,11 @@ def class_rows(
   return Draw(jnp.tile(latents, (len(classes), 1)), labels, columns, rows)
 
 
+def rows_shown(num_classes: int) -> str:
+  """What a title says where `class_rows` does not show all classes; else ""."""
+  return f", the first {MAX_ROWS} of {num_classes} classes" if num_classes > MAX_ROWS else ""
+
+
 def interpolation(gan: Gan, key: Key[Array, ""], num_classes: int, rows: int = 10) -> Draw:
   """Returns `rows` paths between two latents each, in 10 steps; row i is of class i.
 
@@ -218,4 +223,5 @@ def progress_picture(
     return scatter(gan, state, square(gan, key, num_classes, count=1024), title, real)
   if not num_classes:
     return grid(gan, state, square(gan, key, 0), title)
-  return grid(gan, state, class_rows(gan, key, num_classes, names=class_names), title)
+  rows = class_rows(gan, key, num_classes, names=class_names)
+  return grid(gan, state, rows, title + rows_shown(num_classes))
