@@ -269,7 +269,7 @@ def test_a_prepared_set_is_read_with_no_feature_but_image_and_label(prepare):
   found = load_photo(prepare(label=1))
   np.testing.assert_array_equal(found.images[0], PHOTO)
   assert (found.labels.tolist(), found.num_classes) == ([1], 3)
-  assert "2 of the 3 classes of one_photo have no example: 0, 2" in found.notice
+  assert "one_photo has no example of 2 of its 3 classes: 0, 2" in found.notice
 
 
 def test_a_set_whose_labels_are_all_unknown_has_none(prepare):
@@ -431,12 +431,12 @@ def test_there_are_at_most_as_many_classes_as_examples(count, examples, fits):
 @pytest.mark.parametrize(
   "labels, split, said",
   [
-    ([1, 2, 3, 4], "train", "1 of the 5 classes of own have no example: 0"),
-    ([0, 3, 3, 0], "train", "2 of the 4 classes of own have no example: 1, 2"),
-    ([0, 0, 1, 1], "train[:2]", "1 of the 2 classes of own have no example: 1"),
+    ([1, 2, 3, 4], "train", "own has no example of 1 of its 5 classes: 0"),
+    ([0, 3, 3, 0], "train", "own has no example of 2 of its 4 classes: 1, 2"),
+    ([0, 0, 1, 1], "train[:2]", "own has no example of 1 of its 2 classes: 1"),
     ([0, 1, 2, 3], "train", ""),
     ([0, 0, 0, 0], "train", ""),
-    ([999, 0, 1, 2], "train", "996 of the 1,000 classes of own have no example: 3, 4, 5"),
+    ([999, 0, 1, 2], "train", "own has no example of 996 of its 1,000 classes: 3, 4, 5"),
   ],
 )
 def test_classes_without_an_example_are_said(tmp_path, labels, split, said):
@@ -449,7 +449,7 @@ def test_own_files_under_a_known_name_are_held_to_the_same(tmp_path):
   np.savez(tmp_path / "a.npz", images=IMAGES, labels=np.array([1, 2, 3, 4]))
   found = datasets.load("mnist", data_dir=str(tmp_path))
   assert "4 train images where mnist has 60000" in found.notice
-  assert "1 of the 5 classes of mnist_subset have no example: 0" in found.notice
+  assert "mnist_subset has no example of 1 of its 5 classes: 0" in found.notice
 
 
 @pytest.mark.parametrize("name", ["digits", "ring", "grid"])
@@ -497,7 +497,7 @@ def test_a_line_says_what_was_read_and_what_was_left_out(tmp_path):
 
 def test_the_line_says_so_where_nothing_was_left_out(tmp_path):
   put(tmp_path / "a.png")
-  assert load(tmp_path).notice == f"{tmp_path}: 1 images, no classes; 0 left out"
+  assert load(tmp_path).notice == f"{tmp_path}: 1 image, no classes; 0 left out"
 
 
 def test_each_split_has_its_line_and_all_have_one_numbering(tmp_path):
@@ -506,9 +506,9 @@ def test_each_split_has_its_line_and_all_have_one_numbering(tmp_path):
   for split, labels in {"train": [0, 1], "test": [1], "val": [0]}.items():
     found = load(tmp_path, split)
     assert found.labels.tolist() == labels and found.class_names == ("2", "10")
-    assert found.notice.startswith(f"{tmp_path / split}: {len(labels)} images, 2 classes (2, 10)")
-    assert "1 left out: readme.txt" in found.notice
-  assert "classes of own have no example: 2" in load(tmp_path, "test").notice
+    assert found.notice.startswith(f"{tmp_path / split}: {len(labels)} image")
+    assert "2 classes (2, 10); 1 left out: readme.txt" in found.notice
+  assert "own has no example of 1 of its 2 classes: 2" in load(tmp_path, "test").notice
 
 
 MISFITS = {

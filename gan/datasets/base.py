@@ -204,7 +204,7 @@ def empty_classes(dataset: Dataset) -> str:
   if not empty:
     return ""
   return (
-    f"{len(empty):,} of the {dataset.num_classes:,} classes of {dataset.name} have no example: "
+    f"{dataset.name} has no example of {len(empty):,} of its {dataset.num_classes:,} classes: "
     f"{some(empty, 20)}"
   )
 

@@ -93,7 +93,13 @@ def load(folder: pathlib.Path, split: str, image_size: int | None) -> Read:
   return Read(images, labels, names, notice)
 
 
-def holds_images(folder: pathlib.Path) -> bool:
+def has_images(folder: pathlib.Path) -> bool:
+  """Whether there are images where `load` reads them from a folder without splits."""
+  here = _list(folder)
+  return bool(here.images) or any(_list(path).images for path in here.folders)
+
+
+def _holds_images(folder: pathlib.Path) -> bool:
   """Whether an image lies anywhere in `folder`, hidden names aside."""
 
   def fail(error):
@@ -138,7 +144,7 @@ def _list(folder: pathlib.Path) -> _Listing:
 def _roots(folder: pathlib.Path) -> tuple[dict[str, pathlib.Path], list[tuple[str, str]]]:
   """The folder of each split, and what lies beside these."""
   here = _list(folder)
-  full = [path for path in here.folders if holds_images(path)]
+  full = [path for path in here.folders if _holds_images(path)]
   roots = {name: folder / name for name in SPLITS if folder / name in full}
   if not {"train", "test"} & roots.keys():
     return {"train": folder}, []
@@ -155,7 +161,7 @@ def _split(root: pathlib.Path) -> _Split:
   inside = {path: _list(path) for path in here.folders}
   full = [path for path, listing in inside.items() if listing.images]
   for listing in inside.values():
-    if deep := [path for path in listing.folders if holds_images(path)]:
+    if deep := [path for path in listing.folders if _holds_images(path)]:
       raise UserError(
         f"{deep[0]} holds images too deep to tell their class: put them into the folder of a "
         f"class, {root / 'CLASS'}, or name the folder above the classes"
@@ -215,8 +221,9 @@ def _same(images: list[np.ndarray], paths: list[pathlib.Path]) -> list[np.ndarra
 
 
 def _notice(root, count, names, left_out, remarks) -> str:
-  classes = f"{len(names)} classes ({base.some(names, 20)})" if names else "no classes"
-  found = f"{root}: {count:,} images, {classes}"
+  many = "images" if count > 1 else "image"
+  classes = f"{len(names):,} classes ({base.some(names, 20)})" if names else "no classes"
+  found = f"{root}: {count:,} {many}, {classes}"
   special = "".join(f"; {number:,} {remark}" for remark, number in remarks.items())
   return found + special + (_skipped(left_out) or "; 0 left out")
 

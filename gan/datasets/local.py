@@ -58,6 +58,6 @@ def _archive(path: pathlib.Path) -> pathlib.Path:
 
 def _left_out(path, idx_files, archives) -> str:
   """A line where a folder holds data in another form than the one that was read."""
-  others = ["an .npz"] * bool(idx_files and archives) + ["images"] * folder.holds_images(path)
+  others = ["an .npz"] * bool(idx_files and archives) + ["images"] * folder.has_images(path)
   read = "the IDX files" if idx_files else archives[0].name
   return f"{path}: {read} of it; {' and '.join(others)} beside left out" if others else ""
