@@ -140,6 +140,13 @@ def _train(config, workdir, values, typed, animate):
   return _report(summary, pathlib.Path(workdir), tell)
 
 
+def told(dataset):
+  """Returns a data set when its notice, where it has one, was printed."""
+  if dataset.notice:
+    say(dataset.notice)
+  return dataset
+
+
 def default_workdir(name: str, config: Config) -> str:
   """Returns runs/<name>/<loss>-<model>-<fingerprint>: another config gets another folder."""
   return f"runs/{name}/{config.loss}-{config.model}-{fingerprint(determining(config))[:6]}"

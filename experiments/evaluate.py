@@ -123,7 +123,9 @@ def _of_run(values) -> Subject:
 
   run = trained.load(values.workdir)
   config, name = run.config, run.config.dataset.removesuffix("_subset")
-  load = lambda split: datasets.load(name, split, values.data_dir, config.image_size)  # noqa: E731
+  load = lambda split: common.told(  # noqa: E731
+    datasets.load(name, split, values.data_dir, config.image_size)
+  )
   train = load(config.split)
   _check_data(train, values.workdir)
   trained_on_train = config.split.split("[")[0] == "train"
@@ -161,7 +163,9 @@ def _draw(run, labels, values):
 def _of_sets(values) -> Subject:
   from gan.datasets import local
 
-  load = lambda path, split="train": local.load("images", split, pathlib.Path(path), None)  # noqa: E731
+  load = lambda path, split="train": common.told(  # noqa: E731
+    local.load("images", split, pathlib.Path(path), None)
+  )
   real, fake = load(values.real), load(values.fake).images
   if real.images.shape[1:] != fake.shape[1:]:
     shapes = [list(images.shape[1:]) for images in (real.images, fake)]

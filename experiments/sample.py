@@ -3,8 +3,9 @@
   python -m experiments.sample --workdir=runs/nonsat
 
 Writes pictures to <workdir>/drawn: grid.png, from latents of --seed; interpolation.png, each row a
-path between two latents; and classes.png, a class a row, where the run is conditional. A run on
-points writes grid.png: generated points over the level sets of D.
+path between two latents; and classes.png, a class a row, where the run is conditional, of all
+classes or of --classes=cat,dog. A run on points writes grid.png: generated points over the level
+sets of D.
 """
 
 import pathlib
@@ -23,6 +24,7 @@ def main(argv=None):
   command.add(str, "workdir", None, "run folder of a training command", "run")
   command.add(str, "outdir", None, "where the pictures go (default: <workdir>/drawn)", "run")
   command.add(int, "seed", 0, "of the latents", "run")
+  command.add(str, "classes", None, "rows of classes.png, names or numbers by commas", "run")
   return command.run(lambda: _draw(command.values), argv)
 
 
@@ -35,14 +37,31 @@ def _draw(flags) -> int:
     raise UserError("--workdir is missing: name the run folder of a training command")
   common.prepare()
   run = trained.load(flags.workdir)
+  chosen = None if flags.classes is None else _chosen(flags.classes, run)
   outdir = writable_folder(flags.outdir or pathlib.Path(flags.workdir) / "drawn")
-  for name, picture in _pictures(run, jax.random.key(flags.seed), flags.seed):
+  for name, picture in _pictures(run, jax.random.key(flags.seed), flags.seed, chosen):
     pictures.save(picture, outdir / f"{name}.png")
     print(outdir / f"{name}.png")
   return OK
 
 
-def _pictures(run, key, seed):
+def _chosen(text, run) -> list[int]:
+  """The classes of a flag, each by its name or, where that is none, by its number."""
+  from gan.datasets.base import some
+
+  if not run.config.conditional or len(run.info.image_shape) == 1:
+    raise UserError("--classes is for images of a run with --conditional: leave it out")
+  count = run.info.num_classes
+  numbers = {str(i): i for i in range(count)}
+  known = numbers | {name: i for i, name in enumerate(run.class_names)}
+  for name in (names := text.split(",")):
+    if name not in known:
+      choices = some(run.class_names, 50) if run.class_names else f"0 to {count - 1}"
+      raise UserError(f"--classes={name} is unknown: choose from {choices}")
+  return [known[name] for name in names]
+
+
+def _pictures(run, key, seed, chosen):
   """Yields (name, picture)."""
   from gan import sampling
 
@@ -57,8 +76,9 @@ def _pictures(run, key, seed):
   what = sampling.interpolation(run.gan, key, classes)
   yield "interpolation", sampling.grid(run.gan, run.state, what, f"{title}, interpolated")
   if classes:
-    what = sampling.class_rows(run.gan, key, classes)
-    yield "classes", sampling.grid(run.gan, run.state, what, f"{title}, a class a row")
+    what = sampling.class_rows(run.gan, key, classes, names=run.class_names, chosen=chosen)
+    cut = sampling.rows_shown(classes) if chosen is None else ""
+    yield "classes", sampling.grid(run.gan, run.state, what, f"{title}, a class a row{cut}")
 
 
 if __name__ == "__main__":

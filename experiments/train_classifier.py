@@ -42,7 +42,9 @@ def _run(values) -> int:
 
   _check_values(values)
   common.prepare()
-  train, test = (datasets.load(values.dataset, s, values.data_dir) for s in ("train", "test"))
+  train, test = (
+    common.told(datasets.load(values.dataset, s, values.data_dir)) for s in ("train", "test")
+  )
   _check_images(train)
   _check_images(test)
   out = _writable(pathlib.Path(values.out or f"runs/extractors/{train.name}.npz"))

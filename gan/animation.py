@@ -12,9 +12,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
-from PIL import Image
+from PIL.Image import Image
 
-from gan import datasets, parallel, pictures, sampling
+from gan import datasets, files, parallel, pictures, sampling
 from gan.config import Config
 from gan.datafeed import batch_indices
 from gan.errors import UserError
@@ -118,7 +118,7 @@ def _train(setting: Setting, keys: Keys, limit: float, indices, rest: int, each:
   return jax.jit(scan)(jax.tree.map(jnp.asarray, data), indices)
 
 
-def draw_frames(found: Film, real: Float[np.ndarray, "m 2"], title: str) -> list[Image.Image]:
+def draw_frames(found: Film, real: Float[np.ndarray, "m 2"], title: str) -> list[Image]:
   """Returns a picture of each snapshot, up to the first that holds what is not finite.
 
   Args:
@@ -136,7 +136,8 @@ def _frame(found, i, real, title):
   figure = pictures.points_over_levels(real, found.fake[i], found.levels[i], found.limit, title)
   buffer = io.BytesIO()
   figure.savefig(buffer, format="png", dpi=72)
-  return Image.open(buffer).convert("RGB")
+  with files.image(buffer, "a frame") as picture:
+    return picture.convert("RGB")
 
 
 def write_gif(frames: list[Any], path: pathlib.Path) -> None:

@@ -1,6 +1,8 @@
 """Pictures of samples: grids of images, points over the level sets of a discriminator."""
 
+import math
 import pathlib
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -11,6 +13,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 MARGIN = 8  # pixels around a grid
 GAP = 2  # pixels between images
+NAME = 24  # characters of a row's name
 
 
 def to_uint8(images: Any, image_range: tuple[float, float]) -> Any:
@@ -25,28 +28,37 @@ def to_uint8(images: Any, image_range: tuple[float, float]) -> Any:
   return xp.clip(xp.rint(pixels), 0, 255).astype(xp.uint8)
 
 
-def image_grid(images: UInt8[np.ndarray, "n h w c"], columns: int, title: str) -> Image.Image:
+def image_grid(
+  images: UInt8[np.ndarray, "n h w c"], columns: int, title: str, rows: Sequence[str] = ()
+) -> Image.Image:
   """Returns the images row by row under a title; small images are enlarged by a whole factor.
 
   Args:
     images: grey (C = 1) or colour (C = 3); n is a multiple of `columns`.
     columns: images in a row.
     title: one line, which wraps where the grid is narrow.
+    rows: what stands to the left of each row, or ().
   """
   count, height, width, channels = images.shape
-  rows, scale = count // columns, max(1, 56 // height)
+  scale = max(1, 56 // height)
   images = images.repeat(scale, axis=1).repeat(scale, axis=2)
   if channels == 1:
     images = images.repeat(3, axis=3)
   step_y, step_x = height * scale + GAP, width * scale + GAP
   text = _wrapped(title, columns * step_x)
   top = MARGIN + 18 * (text.count("\n") + 1)
-  size = (columns * step_x - GAP + 2 * MARGIN, top + rows * step_y - GAP + MARGIN)
+  names = [name if len(name) <= NAME else f"{name[: NAME - 3]}..." for name in rows]
+  left = MARGIN + max((MARGIN + math.ceil(_font().getlength(name)) for name in names), default=0)
+  size = (left + columns * step_x - GAP + MARGIN, top + count // columns * step_y - GAP + MARGIN)
   canvas = Image.new("RGB", size, "white")
   for i, image in enumerate(images):
     row, column = divmod(i, columns)
-    canvas.paste(Image.fromarray(image), (MARGIN + column * step_x, top + row * step_y))
-  ImageDraw.Draw(canvas).multiline_text((MARGIN, 6), text, fill="black", font=_font())
+    canvas.paste(Image.fromarray(image), (left + column * step_x, top + row * step_y))
+  pen = ImageDraw.Draw(canvas)
+  pen.multiline_text((MARGIN, 6), text, fill="black", font=_font())
+  for row, name in enumerate(names):
+    middle = top + row * step_y + height * scale // 2
+    pen.text((MARGIN, middle), name, fill="black", font=_font(), anchor="lm")
   return canvas
 
 

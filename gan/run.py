@@ -222,7 +222,13 @@ class Run:
     title = f"{config.dataset}  {config.loss}  {config.model}  seed {config.seed}  step {step}"
     num_classes = setting.info.num_classes if config.conditional else 0
     picture = sampling.progress_picture(
-      setting.algorithm.gan, state, self.keys.latents, num_classes, title, setting.dataset.images
+      setting.algorithm.gan,
+      state,
+      self.keys.latents,
+      num_classes,
+      title,
+      setting.dataset.images,
+      setting.dataset.class_names,
     )
     pictures.save(picture, self.folder.samples / f"step_{step:08d}.png")
 
@@ -315,12 +321,14 @@ def _identity(config, setting, command) -> dict[str, Any]:
   """What config.json holds: all fields, and those that the result depends on, with the data."""
   info, dataset = setting.info, setting.dataset
   determined_by = determining(config) | {"data_sha256": setting.data_sha256}
+  named = {"class_names": list(dataset.class_names)} if dataset.class_names else {}
   return {
     "fingerprint": fingerprint(determined_by),
     "command": command,
     "source": dataset.source,
     "image_shape": list(info.image_shape),
     "num_classes": info.num_classes,
+    **named,
     "num_examples": info.num_examples,
     "config": dataclasses.asdict(config),
     "determining": determined_by,

@@ -1,6 +1,7 @@
 """Drawing from a trained generator: fixed latents, classes in rows, and the picture of a run."""
 
 import functools
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import jax
@@ -16,14 +17,23 @@ from gan.networks import Gan
 from gan.state import GanState
 
 BATCH_SIZE = 500  # examples drawn in one call
+MAX_ROWS = 1000  # of a picture: stacked digits have as many classes
 
 
 class Draw(NamedTuple):
-  """Latents to draw from, and how the images stand in a grid."""
+  """Latents to draw from, and how the images stand in a grid.
+
+  Attributes:
+    latents: [N, Z].
+    labels: [N], or None for an unconditional generator.
+    columns: images in a row.
+    rows: the name of each row, or () where they have none.
+  """
 
   latents: Float[Array, "n z"]
   labels: Int[Array, " n"] | None
   columns: int
+  rows: tuple[str, ...] = ()
 
 
 def square(gan: Gan, key: Key[Array, ""], num_classes: int, count: int = 64) -> Draw:
@@ -33,11 +43,33 @@ def square(gan: Gan, key: Key[Array, ""], num_classes: int, count: int = 64) -> 
   return Draw(latents, labels, round(count**0.5))
 
 
-def class_rows(gan: Gan, key: Key[Array, ""], num_classes: int, columns: int = 10) -> Draw:
-  """Returns a class in each row and a latent in each column."""
+def class_rows(
+  gan: Gan,
+  key: Key[Array, ""],
+  num_classes: int,
+  columns: int = 10,
+  *,
+  names: Sequence[str] = (),
+  chosen: Sequence[int] | None = None,
+) -> Draw:
+  """Returns a class in each row and a latent in each column.
+
+  Args:
+    num_classes: in all.
+    columns: images of a class.
+    names: of all classes, to stand beside the rows, or ().
+    chosen: the classes; None for all, or the first MAX_ROWS of more.
+  """
+  classes = range(min(num_classes, MAX_ROWS)) if chosen is None else chosen
   latents = jax.vmap(gan.sample_latent)(jax.random.split(key, columns))
-  labels = jnp.repeat(jnp.arange(num_classes), columns)
-  return Draw(jnp.tile(latents, (num_classes, 1)), labels, columns)
+  labels = jnp.repeat(jnp.array(classes), columns)
+  rows = tuple(names[label] for label in classes) if names else ()
+  return Draw(jnp.tile(latents, (len(classes), 1)), labels, columns, rows)
+
+
+def rows_shown(num_classes: int) -> str:
+  """What a title says where `class_rows` does not show all classes; else ""."""
+  return f", the first {MAX_ROWS} of {num_classes} classes" if num_classes > MAX_ROWS else ""
 
 
 def interpolation(gan: Gan, key: Key[Array, ""], num_classes: int, rows: int = 10) -> Draw:
@@ -130,7 +162,8 @@ def _compiled_batch():
 def grid(gan: Gan, state: GanState, what: Draw, title: str) -> Image.Image:
   """Returns the images of a Draw as a picture under a title."""
   drawn = np.asarray(draw(gan, state, what.latents, what.labels))
-  return pictures.image_grid(pictures.to_uint8(drawn, gan.image_range), what.columns, title)
+  shown = pictures.to_uint8(drawn, gan.image_range)
+  return pictures.image_grid(shown, what.columns, title, what.rows)
 
 
 @functools.partial(jax.jit, static_argnums=0)
@@ -172,7 +205,13 @@ def level_sets(gan: Gan, state: GanState, limit: float, *, conditional: bool = F
 
 
 def progress_picture(
-  gan: Gan, state: GanState, key: Key[Array, ""], num_classes: int, title: str, real: np.ndarray
+  gan: Gan,
+  state: GanState,
+  key: Key[Array, ""],
+  num_classes: int,
+  title: str,
+  real: np.ndarray,
+  class_names: Sequence[str] = (),
 ) -> Image.Image | Figure:
   """Returns what a run shows of itself, from latents that depend on the key only.
 
@@ -181,8 +220,11 @@ def progress_picture(
   Args:
     num_classes: 0 for an unconditional generator.
     real: the data, [N, H, W, C] or [N, 2].
+    class_names: of all classes, or ().
   """
   if real.ndim == 2:
     return scatter(gan, state, square(gan, key, num_classes, count=1024), title, real)
-  rows = class_rows(gan, key, num_classes) if num_classes else square(gan, key, 0)
-  return grid(gan, state, rows, title)
+  if not num_classes:
+    return grid(gan, state, square(gan, key, 0), title)
+  rows = class_rows(gan, key, num_classes, names=class_names)
+  return grid(gan, state, rows, title + rows_shown(num_classes))

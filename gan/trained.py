@@ -26,6 +26,7 @@ class Trained(NamedTuple):
   info: DataInfo
   gan: Gan
   state: GanState
+  class_names: tuple[str, ...] = ()
 
 
 def load(workdir: str | os.PathLike, say: Callable[[str], None] = say) -> Trained:
@@ -50,7 +51,7 @@ def load(workdir: str | os.PathLike, say: Callable[[str], None] = say) -> Traine
       if state is not None:
         for line in damaged:
           say(f"The {line}. The one before is used.")
-        return Trained(config, info, algorithm.gan, state)
+        return Trained(config, info, algorithm.gan, state, _class_names(workdir, record))
       damaged.append(f"checkpoint of step {step} is damaged: {reason}")
   why = "; ".join(f"the {line}" for line in damaged) or "train it first"
   raise UserError(f"{workdir} has no checkpoint that can be read: {why}")
@@ -70,7 +71,19 @@ def _kind() -> schema.Kind:
     "num_classes": schema.whole(0, 2**31),
     "num_examples": schema.POSITIVE,
   }
-  return schema.entries(required, {"source": schema.TEXT})
+  return schema.entries(
+    required, {"source": schema.TEXT, "class_names": schema.list_of(schema.TEXT)}
+  )
+
+
+def _class_names(workdir, record) -> tuple[str, ...]:
+  """() where the classes have none, as in runs of earlier versions."""
+  names = record.get("class_names", [])
+  if len(names) not in (0, record["num_classes"]):
+    raise UserError(
+      f"{workdir}/config.json is damaged: class_names must be {record['num_classes']} names"
+    )
+  return tuple(names)
 
 
 def _config(workdir, fields) -> Config:

@@ -204,9 +204,9 @@ def test_auto_takes_mnist_where_it_is(run, data_root):
 def test_auto_without_mnist_says_digits_in_every_place(run, offline, monkeypatch, capsys):
   titles, image_grid = [], pictures.image_grid
 
-  def noted(images, columns, title):
+  def noted(images, columns, title, rows=()):
     titles.append(title)
-    return image_grid(images, columns, title)
+    return image_grid(images, columns, title, rows)
 
   monkeypatch.setattr(pictures, "image_grid", noted)
   workdir = run(mnist.main, *TWO_STEPS, "--model=mlp")

@@ -7,6 +7,7 @@ import jax
 import numpy as np
 from matplotlib.figure import Figure
 
+from experiments import common
 from experiments.theory.case import Check, Result, Settings, close, reported, text
 from gan import datasets, sampling, train, trained
 from gan.config import Config
@@ -59,10 +60,10 @@ def run(settings: Settings) -> Result:
 def load(settings: Settings) -> Images:
   """MNIST in the authors' parts: 50,000 to train on, 1000 of the rest to choose a width by."""
   parts = ("train[:50000]", f"train[50000:{50_000 + VALIDATION}]", "test")
-  train, validation, test = (
-    datasets.load("mnist", part, settings.data_dir).images.reshape(-1, 784) / 255 for part in parts
-  )
-  return Images(train, validation, test)
+  found = [datasets.load("mnist", part, settings.data_dir) for part in parts]
+  for dataset in (found[0], found[-1]):
+    common.told(dataset)
+  return Images(*(dataset.images.reshape(-1, 784) / 255 for dataset in found))
 
 
 def score(images: Images, samples: np.ndarray) -> ParzenLikelihood:

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from matplotlib.figure import Figure
 
+from experiments import common
 from experiments.theory.case import Check, Result, Settings, reported, text, within
 from gan import config as configs
 from gan import datasets, trained
@@ -124,7 +125,7 @@ def run(settings: Settings) -> Result:
 
 def _dataset(settings):
   at_hand = settings.data_dir or os.environ.get("GAN_DATA_DIR")
-  return datasets.load("auto" if at_hand else "digits", data_dir=settings.data_dir)
+  return common.told(datasets.load("auto" if at_hand else "digits", data_dir=settings.data_dir))
 
 
 def thin(dataset) -> Lab:

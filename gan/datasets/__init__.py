@@ -41,7 +41,12 @@ def load(
   resize.check_size(image_size)
   whole, part = base.parse_split(split)
   loader = DATASETS.get(name) or functools.partial(named.load, name)
-  dataset = base.window(loader(whole, data_dir, image_size), part)
+  of_split = loader(whole, data_dir, image_size)
+  dataset = base.window(of_split, part)
+  if dataset.name not in DATASETS:
+    # A small window of a known set has not all its classes, and need not.
+    counted = of_split if name in DATASETS else dataset
+    dataset = base.add_notice(dataset, base.empty_classes(counted))
   if image_size is None:
     return dataset
   if dataset.images.ndim == 2:

@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -11,6 +12,11 @@ from gan.errors import UserError
 
 Images = UInt8[np.ndarray, "n h w c"]
 Labels = Int32[np.ndarray, " n"]
+
+# Numbers of files or users are no classes; ImageNet-21k, the largest set in use, has 21,841. A part
+# of a set keeps the classes of the whole, however small it is: ImageNet's are 1000.
+MAX_CLASSES = 100_000
+CLASSES_OF_FEW = 1000
 
 _SPLIT = re.compile(r"(?P<name>\w+)(\[(?P<start>\d+)?:(?P<stop>\d+)?\])?")
 
@@ -25,6 +31,7 @@ class Dataset(NamedTuple):
     num_classes: 0 without labels.
     source: one line, the path or the TFDS version the arrays came from.
     notice: a line the user has to see, such as that another set stands in; "" for none.
+    class_names: the name of each class, or () where they have none.
   """
 
   name: str
@@ -33,6 +40,7 @@ class Dataset(NamedTuple):
   num_classes: int
   source: str
   notice: str = ""
+  class_names: tuple[str, ...] = ()
 
 
 class UnavailableError(UserError):
@@ -142,7 +150,7 @@ def as_labels(array: np.ndarray, images: Images, where: str) -> Labels:
     [N] int32.
 
   Raises:
-    UserError: for another dtype, shape, length, or a label below 0.
+    UserError: for another dtype, shape, length, a label below 0, or one of MAX_CLASSES or more.
   """
   if not np.issubdtype(array.dtype, np.integer):
     raise UserError(f"{where} is {array.dtype}: labels must be integers")
@@ -152,9 +160,62 @@ def as_labels(array: np.ndarray, images: Images, where: str) -> Labels:
     )
   if array.min() < 0:
     raise UserError(f"{where} holds {array.min()}: labels count from 0")
+  if array.max() >= MAX_CLASSES:
+    raise UserError(
+      f"{where} holds {array.max()}: labels number the classes 0, 1, 2, ..., below {MAX_CLASSES:,}"
+    )
   return array.reshape(-1).astype(np.int32)
 
 
-def count_classes(*labels: np.ndarray | None) -> int:
-  """One more than the highest label of all arrays; 0 where none has labels."""
-  return max((int(array.max()) + 1 for array in labels if array is not None), default=0)
+def count_classes(*labels: np.ndarray | None, where: str = "the labels") -> int:
+  """One more than the highest label of all arrays; 0 where none has labels.
+
+  Args:
+    *labels: of each split, [N] integers >= 0, or None.
+    where: what to call them in an error.
+
+  Raises:
+    UserError: if that is more than `check_classes` lets pass.
+  """
+  arrays = [array for array in labels if array is not None]
+  count = max((int(array.max()) + 1 for array in arrays), default=0)
+  check_classes(count, sum(map(len, arrays)), where)
+  return count
+
+
+def check_classes(count: int, examples: int, where: str) -> None:
+  """Raises UserError for more classes than examples, and than CLASSES_OF_FEW, or MAX_CLASSES."""
+  limit = min(max(examples, CLASSES_OF_FEW), MAX_CLASSES)
+  if count > limit:
+    raise UserError(
+      f"{where}: {count:,} classes of {examples:,} examples; at most {limit:,} can be: number the "
+      "classes 0, 1, 2, ... without gaps"
+    )
+
+
+def empty_classes(dataset: Dataset) -> str:
+  """A line on the classes of a data set that have no example; "" where all have."""
+  if dataset.labels is None:
+    return ""
+  counts = np.bincount(dataset.labels, minlength=dataset.num_classes)
+  empty = [
+    dataset.class_names[i] if dataset.class_names else i for i in np.flatnonzero(counts == 0)
+  ]
+  if not empty:
+    return ""
+  return (
+    f"{dataset.name} has no example of {len(empty):,} of its {dataset.num_classes:,} classes: "
+    f"{some(empty, 20)}"
+  )
+
+
+def add_notice(dataset: Dataset, line: str) -> Dataset:
+  """The data set with one more thing in its notice; `line` may be empty."""
+  return dataset._replace(notice="; ".join(filter(None, (dataset.notice, line))))
+
+
+def some(names: Sequence, count: int) -> str:
+  """The first `count` names for a line, and how many more there are."""
+  shown = (str(name) if str(name).isprintable() else ascii(name) for name in names[:count])
+  more = f" and {len(names) - count:,} more" if len(names) > count else ""
+  return ", ".join(shown) + more

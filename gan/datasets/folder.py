@@ -1,100 +1,238 @@
 """Folders of image files."""
 
+import collections
+import os
 import pathlib
+import re
+from collections.abc import Iterable
+from typing import NamedTuple
 
 import numpy as np
 
-from gan.datasets import base, resize
+from gan import files
+from gan.datasets import base, decode, resize
 from gan.errors import UserError
 
-SUFFIXES = {".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
-_SPLITS = ("train", "test")
-_GREY = {"1", "L", "LA"}
-_COLOUR = {"RGB", "RGBA", "P", "CMYK", "YCbCr"}
+SPLITS = ("train", "test", "val", "valid", "validation")
+_HIDDEN = "hidden"
+_NO_IMAGE = "no suffix of an image"
+_NO_IMAGES = "a folder without images"
+_ALPHA = "with transparency, which is dropped"
+_SEVERAL = "with several pictures, of which the first is taken"
 
 
-def load(
-  folder: pathlib.Path, split: str, image_size: int | None
-) -> tuple[base.Images, base.Labels | None, int]:
-  """One split of a folder of images, in the order of their sorted names.
+class Read(NamedTuple):
+  """One split of a folder.
 
-  A sub-folder is a class, numbered in the order of sorted names; a flat folder has no labels. With
-  sub-folders `train` and `test` each is one split; without, "train" is everything and there is no
-  other. Grey files stay grey, palettes become colour, transparency is dropped.
+  Attributes:
+    images: [N, H, W, C] uint8.
+    labels: [N] int32, or None for a flat folder.
+    class_names: the names of the sub-folders, by label; () for a flat folder.
+    notice: a line on what was read and what was left out.
+  """
+
+  images: base.Images
+  labels: base.Labels | None
+  class_names: tuple[str, ...]
+  notice: str
+
+
+class _Listing(NamedTuple):
+  """What a folder holds, in natural order; `left_out` are pairs (reason, name)."""
+
+  images: list[pathlib.Path]
+  folders: list[pathlib.Path]
+  left_out: list[tuple[str, str]]
+
+
+class _Split(NamedTuple):
+  """The files of a split by class, or under the name "" where there are none."""
+
+  root: pathlib.Path
+  files: dict[str, list[pathlib.Path]]
+  left_out: list[tuple[str, str]]
+
+
+def load(folder: pathlib.Path, split: str, image_size: int | None) -> Read:
+  """One split of a folder of images, in the natural order of their names: 2 before 10.
+
+  A sub-folder is a class, numbered in natural order; a flat folder has no labels. With sub-folders
+  `train` or `test` each is one split, and so are `val`, `valid` and `validation` beside them;
+  without, "train" is everything and there is no other. Hidden names and `__MACOSX` are passed over.
+  Grey files stay grey, palettes become colour, transparency is dropped, and images are turned as
+  their EXIF orientation says.
 
   Args:
     folder: holds images, or one sub-folder a class, or `train` and `test` of either.
-    split: "train" or "test".
+    split: a split the folder has.
     image_size: side length in pixels: the centred square, resized; None takes the files as they
       are, which must then have one size.
 
   Returns:
-    Images [N, H, W, C] uint8, labels [N] int32 or None, and the number of classes.
+    The split, with a notice.
 
   Raises:
-    UserError: for another split, no image, a file that is none, or sizes or modes that differ.
+    UserError: for another split, no image, a file that is none, images where no class can be told,
+      or sizes or modes that differ.
   """
-  roots = {name: folder / name for name in _SPLITS if (folder / name).is_dir()} or {"train": folder}
+  roots, left_out = _roots(folder)
   base.check_split(split, tuple(roots), str(folder))
-  classes = sorted({path.name for root in roots.values() for path in _classes(root)})
-  files = _files(roots[split])
-  images = np.stack(_same([_read(path, image_size) for path in files], files))
-  if not classes:
-    return images, None, 0
-  labels = np.array([classes.index(path.parent.name) for path in files], np.int32)
-  return images, labels, len(classes)
+  splits = {name: _split(root) for name, root in roots.items()}
+  names = _class_names(splits.values())
+  chosen = splits[split]
+  paths = [path for name in (names or ("",)) for path in chosen.files.get(name, [])]
+  if not paths:
+    suffixes, skipped = ", ".join(sorted(files.SUFFIXES)), _skipped(chosen.left_out)
+    raise UserError(f"{chosen.root} holds no image ({suffixes}){skipped}")
+  read = [_read(path, image_size) for path in paths]
+  images = np.stack(_same([image for image, _ in read], paths))
+  counts = [len(chosen.files.get(name, [])) for name in names]
+  labels = np.repeat(np.arange(len(names), dtype=np.int32), counts) if names else None
+  remarks = collections.Counter(remark for _, found in read for remark in found)
+  notice = _notice(chosen.root, len(images), names, left_out + chosen.left_out, remarks)
+  return Read(images, labels, names, notice)
 
 
-def _classes(root: pathlib.Path) -> list[pathlib.Path]:
-  return [path for path in root.iterdir() if path.is_dir() and _images(path)]
+def has_images(folder: pathlib.Path) -> bool:
+  """Whether there are images where `load` reads them from a folder without splits."""
+  here = _list(folder)
+  return bool(here.images) or any(_list(path).images for path in here.folders)
 
 
-def _images(folder: pathlib.Path) -> list[pathlib.Path]:
-  return sorted(
-    path
-    for path in folder.iterdir()
-    if path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
-  )
+def _holds_images(folder: pathlib.Path) -> bool:
+  """Whether an image lies anywhere in `folder`, hidden names aside."""
+
+  def fail(error):
+    raise error
+
+  with files.readable(folder):
+    for _, folders, names in os.walk(folder, onerror=fail):
+      folders[:] = [name for name in folders if not _is_hidden(name)]
+      if any(_is_image(name) for name in names):
+        return True
+  return False
 
 
-def _files(root: pathlib.Path) -> list[pathlib.Path]:
-  loose, classes = _images(root), sorted(_classes(root))
-  if loose and classes:
+def natural_order(name: str) -> tuple[str, str]:
+  """A key that sorts names with numbers by these: "2" before "10"."""
+  return re.sub("[0-9]+", lambda digits: digits[0].zfill(255), name), name
+
+
+def _is_hidden(name: str) -> bool:
+  return name.startswith(".") or name == "__MACOSX"
+
+
+def _is_image(name: str) -> bool:
+  return not _is_hidden(name) and pathlib.PurePath(name).suffix.lower() in files.SUFFIXES
+
+
+def _list(folder: pathlib.Path) -> _Listing:
+  listing = _Listing([], [], [])
+  with files.readable(folder):
+    for path in sorted(folder.iterdir(), key=lambda path: natural_order(path.name)):
+      if _is_hidden(path.name):
+        listing.left_out.append((_HIDDEN, path.name))
+      elif path.is_dir():
+        listing.folders.append(path)
+      elif _is_image(path.name):
+        listing.images.append(path)
+      else:
+        listing.left_out.append((_NO_IMAGE, path.name))
+  return listing
+
+
+def _roots(folder: pathlib.Path) -> tuple[dict[str, pathlib.Path], list[tuple[str, str]]]:
+  """The folder of each split, and what lies beside these."""
+  here = _list(folder)
+  full = [path for path in here.folders if _holds_images(path)]
+  roots = {name: folder / name for name in SPLITS if folder / name in full}
+  if not {"train", "test"} & roots.keys():
+    return {"train": folder}, []
+  if beside := [path.name for path in [*full, *here.images] if path not in roots.values()]:
     raise UserError(
-      f"{root} holds images both loose ({loose[0].name}) and in sub-folders ({classes[0].name}): "
-      "put all in one folder a class, or none"
+      f"{folder} holds {base.some(beside, 3)} beside {' and '.join(roots)}: put classes into a "
+      "folder of each split, or, where train and test are classes, all of them into a folder train"
     )
-  files = loose or [path for folder in classes for path in _images(folder)]
-  if not files:
-    raise UserError(f"{root} holds no image ({', '.join(sorted(SUFFIXES))})")
-  return files
+  return roots, here.left_out + _empty(here.folders, full)
 
 
-def _read(path: pathlib.Path, image_size: int | None) -> np.ndarray:
-  from PIL import Image
+def _split(root: pathlib.Path) -> _Split:
+  here = _list(root)
+  inside = {path: _list(path) for path in here.folders}
+  full = [path for path, listing in inside.items() if listing.images]
+  for listing in inside.values():
+    if deep := [path for path in listing.folders if _holds_images(path)]:
+      raise UserError(
+        f"{deep[0]} holds images too deep to tell their class: put them into the folder of a "
+        f"class, {root / 'CLASS'}, or name the folder above the classes"
+      )
+  if here.images and full:
+    raise UserError(
+      f"{root} holds images both loose ({here.images[0].name}) and in sub-folders "
+      f"({full[0].name}): put all in one folder a class, or none"
+    )
+  left_out = here.left_out + _empty(here.folders, full)
+  for listing in inside.values():
+    left_out += listing.left_out + _empty(listing.folders, [])
+  by_class = {path.name: inside[path].images for path in full}
+  return _Split(root, {"": here.images} if here.images else by_class, left_out)
 
-  try:
-    with Image.open(path) as picture:
-      if picture.mode not in _GREY | _COLOUR:
-        raise UserError(f"{path} has the mode {picture.mode}: use 8-bit grey or colour images")
-      pixels = np.asarray(picture.convert("L" if picture.mode in _GREY else "RGB"))
-  # Pillow's decoders raise all of these on damaged files.
-  except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as error:
-    raise UserError(f"cannot read {path} as an image: {error}") from error
-  image = pixels[..., None] if pixels.ndim == 2 else pixels
-  return image if image_size is None else resize.fit(image, image_size)
+
+def _empty(folders, full) -> list[tuple[str, str]]:
+  return [(_NO_IMAGES, path.name) for path in folders if path not in full]
 
 
-def _same(images: list[np.ndarray], files: list[pathlib.Path]) -> list[np.ndarray]:
+def _class_names(splits: Iterable[_Split]) -> tuple[str, ...]:
+  """The names of all splits; () where they are flat."""
+  forms = {"" in split.files: split.root for split in splits if split.files}
+  if len(forms) == 2:
+    raise UserError(f"{forms[False]} has a folder a class and {forms[True]} none: make both alike")
+  names = {name for split in splits for name in split.files} - {""}
+  if odd := [name for name in names if not name.isprintable()]:
+    raise UserError(f"the folder {min(odd)!a} is no name of a class: give it letters and digits")
+  return tuple(sorted(names, key=natural_order))
+
+
+def _read(path: pathlib.Path, image_size: int | None) -> tuple[np.ndarray, list[str]]:
+  """The pixels of a file, and what of it they do not show."""
+  from PIL import ImageOps
+
+  with files.image(path) as picture:
+    ImageOps.exif_transpose(picture, in_place=True)
+    image = decode.pixels(picture, str(path))
+    several = getattr(picture, "is_animated", False)
+    remarks = [_ALPHA] * picture.has_transparency_data + [_SEVERAL] * several
+  return image if image_size is None else resize.fit(image, image_size), remarks
+
+
+def _same(images: list[np.ndarray], paths: list[pathlib.Path]) -> list[np.ndarray]:
   first = images[0].shape
-  for image, path in zip(images, files, strict=True):
+  for image, path in zip(images, paths, strict=True):
     if image.shape[2] != first[2]:
       raise UserError(
-        f"{files[0]} and {path} differ in mode, grey and colour: convert all to one of them"
+        f"{paths[0]} and {path} differ in mode, grey and colour: convert all to one of them"
       )
     if image.shape != first:
       raise UserError(
-        f"{files[0]} is {first[0]}x{first[1]} and {path} {image.shape[0]}x{image.shape[1]}: give "
+        f"{paths[0]} is {first[0]}x{first[1]} and {path} {image.shape[0]}x{image.shape[1]}: give "
         "image_size to bring them to one size"
       )
   return images
+
+
+def _notice(root, count, names, left_out, remarks) -> str:
+  many = "images" if count > 1 else "image"
+  classes = f"{len(names):,} classes ({base.some(names, 20)})" if names else "no classes"
+  found = f"{root}: {count:,} {many}, {classes}"
+  special = "".join(f"; {number:,} {remark}" for remark, number in remarks.items())
+  return found + special + (_skipped(left_out) or "; 0 left out")
+
+
+def _skipped(left_out) -> str:
+  if not left_out:
+    return ""
+  reasons = collections.defaultdict(list)
+  for reason, name in left_out:
+    reasons[reason].append(name)
+  parts = [f"{base.some(names, 3)} ({reason})" for reason, names in reasons.items()]
+  return f"; {len(left_out):,} left out: {', '.join(parts)}"

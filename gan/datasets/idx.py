@@ -47,7 +47,7 @@ def load(folder: pathlib.Path, split: str) -> tuple[base.Images, base.Labels, in
   labels_path = _find(folder, f"{_PREFIXES[split]}-labels", "idx1-ubyte")
   images = base.as_images(read(images_path, ndim=3), str(images_path))
   labels = base.as_labels(read(labels_path, ndim=1), images, str(labels_path))
-  return images, labels, base.count_classes(labels)
+  return images, labels, base.count_classes(labels, where=str(labels_path))
 
 
 def read(path: pathlib.Path, ndim: int) -> UInt8[np.ndarray, "..."]:

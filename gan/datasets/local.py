@@ -2,6 +2,7 @@
 
 import pathlib
 
+from gan import files
 from gan.datasets import base, folder, idx, npz, resize
 from gan.errors import UserError
 
@@ -15,29 +16,48 @@ def load(name: str, split: str, path: pathlib.Path, image_size: int | None) -> b
     name: what to call the set.
     split: a split the files have.
     path: a .npz file, or a folder with IDX files, with one .npz, or with images.
-    image_size: side length in pixels; used here only where the files may differ in size.
+    image_size: side length in pixels: each image's centred square, resized; None leaves them.
 
   Returns:
-    Images [N, H, W, C] uint8, square unless image_size says that they will be cut.
+    Images [N, H, W, C] uint8, square.
 
   Raises:
     UserError: if nothing can be read there, or as the reader of the form does.
   """
-  images, labels, num_classes = _read(path, split, image_size)
+  with files.readable(path):
+    dataset = _read(name, split, path, image_size)
   if image_size is None:
-    resize.check_square(images, str(path))
-  return base.Dataset(name, images, labels, num_classes, str(path))
+    resize.check_square(dataset.images, str(path))
+    return dataset
+  return dataset._replace(images=resize.resize(dataset.images, image_size))
 
 
-def _read(path: pathlib.Path, split: str, image_size: int | None):
-  if path.is_file():
-    if path.suffix != ".npz":
-      raise UserError(f"{path} is a file, but no .npz: give that, or a folder with {FORMS}")
-    return npz.load(path, split)
-  if idx.is_here(path):
-    return idx.load(path, split)
-  archives = sorted(path.glob("*.npz"))
-  if len(archives) > 1:
-    names = ", ".join(archive.name for archive in archives)
-    raise UserError(f"{path} holds several .npz ({names}): name one of these files")
-  return npz.load(archives[0], split) if archives else folder.load(path, split, image_size)
+def _read(name, split, path, image_size) -> base.Dataset:
+  if not path.is_dir():
+    return base.Dataset(name, *npz.load(_archive(path), split), str(path))
+  idx_files, archives = idx.is_here(path), sorted(path.glob("*.npz"))
+  if not (idx_files or archives):
+    images, labels, names, notice = folder.load(path, split, image_size)
+    return base.Dataset(name, images, labels, len(names), str(path), notice, names)
+  if idx_files:
+    dataset = base.Dataset(name, *idx.load(path, split), str(path))
+  else:
+    if len(archives) > 1:
+      names = ", ".join(archive.name for archive in archives)
+      raise UserError(f"{path} holds several .npz ({names}): name one of these files")
+    dataset = base.Dataset(name, *npz.load(_archive(archives[0]), split), str(path))
+  return base.add_notice(dataset, _left_out(path, idx_files, archives))
+
+
+def _archive(path: pathlib.Path) -> pathlib.Path:
+  files.check_ordinary(path)
+  if path.suffix != ".npz":
+    raise UserError(f"{path} is a file, but no .npz: give that, or a folder with {FORMS}")
+  return path
+
+
+def _left_out(path, idx_files, archives) -> str:
+  """A line where a folder holds data in another form than the one that was read."""
+  others = ["an .npz"] * bool(idx_files and archives) + ["images"] * folder.has_images(path)
+  read = "the IDX files" if idx_files else archives[0].name
+  return f"{path}: {read} of it; {' and '.join(others)} beside left out" if others else ""

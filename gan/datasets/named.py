@@ -6,6 +6,7 @@ import re
 
 import numpy as np
 
+from gan import files
 from gan.datasets import base, local, tfds
 from gan.errors import UserError
 
@@ -43,9 +44,10 @@ def load(name: str, split: str, data_dir: str | None, image_size: int | None) ->
   """
   if not _NAME.fullmatch(name):
     raise UserError(f"unknown data set {name!r}: a name has letters, digits, _ - . and one /")
-  place = _given(name, data_dir) if data_dir else _in_root(name)
-  if place is not None:
-    return _open(name, split, place, image_size)
+  with files.readable(pathlib.Path(data_dir or "")):
+    place = _given(name, data_dir) if data_dir else _in_root(name)
+    if place is not None:
+      return _open(name, split, place, image_size)
   try:
     return tfds.load(name, split, image_size)
   except base.UnknownError as error:
@@ -105,10 +107,10 @@ def _identified(dataset: base.Dataset, split: str) -> base.Dataset:
       f"{dataset.source} does not hold {name}: its classes have other sizes; "
       "name the set that it is, or any other name"
     )
-  return dataset._replace(
-    name=f"{name}_subset",
-    notice=f"{dataset.source} holds {len(dataset.images)} {split} images where {name} has "
-    f"{sum(sizes)}: figures are not comparable with those of {name}",
+  return base.add_notice(
+    dataset._replace(name=f"{name}_subset"),
+    f"{dataset.source} holds {len(dataset.images)} {split} images where {name} has {sum(sizes)}: "
+    f"figures are not comparable with those of {name}",
   )
 
 

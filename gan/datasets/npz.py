@@ -47,7 +47,7 @@ def _arrays(archive: Mapping[str, np.ndarray], path: pathlib.Path, split: str):
     return images, None, 0
   labels = base.as_labels(archive[labels_key], images, f"{labels_key} in {path}")
   others = (archive[key] for _, key in splits.values() if key in archive and key != labels_key)
-  return images, labels, base.count_classes(labels, *others)
+  return images, labels, base.count_classes(labels, *others, where=str(path))
 
 
 def _splits(archive: Mapping[str, np.ndarray]) -> dict[str, tuple[str, str]]:

@@ -47,6 +47,7 @@ def load(split: str, data_dir: str | None = None, image_size: int | None = None)
     images=_stack(digits.images, chosen),
     labels=(digits.labels[chosen] @ PLACES).astype(np.int32),
     num_classes=10 ** len(PLACES),
+    class_names=(),
     source=f"{SIZES[split]} stacks, seed {SEED}, of {digits.source}",
   )
 

@@ -20,9 +20,9 @@ from unittest import mock
 
 import numpy as np
 
-from gan import schema
+from gan import files, schema
 from gan.archive import Archive
-from gan.datasets import base, resize
+from gan.datasets import base, prepared
 from gan.errors import UserError
 
 PATIENCE = 4.0  # seconds for a first answer of the server, the name look-up included
@@ -38,7 +38,6 @@ _INFO_KIND = schema.entries(
   }
 )
 _VERSION = re.compile(r"\d+\.\d+\.\d+")
-_BLOCK = 1024
 
 
 def default_root() -> pathlib.Path:
@@ -80,7 +79,7 @@ def load(name: str, split: str, image_size: int | None) -> base.Dataset:
   for place in (root, root / "array_record"):
     folder = find(place, name)
     if folder is None:
-      with _quiet():
+      with _quiet(), prepared.own_features(place):
         folder = _prepared(name, place, root / "downloads")
     if _format(folder) == "array_record":
       break
@@ -108,15 +107,14 @@ def read(folder: pathlib.Path, name: str, split: str, image_size: int | None) ->
       f"{folder} is prepared as {_format(folder)}, which only TensorFlow reads: prepare it with "
       "file_format='array_record'"
     )
+  _check_entries(folder)
   cache = folder / f"gan_{split}{f'_{image_size}' if image_size else ''}.npz"
   arrays = _read_cache(cache)
   if arrays is None:
-    with _quiet():
-      arrays = _decode(folder, split, image_size)
+    arrays = _decode(folder, split, image_size)
     _write_cache(cache, arrays)
-  labels = arrays.get("labels")
   source = f"tensorflow-datasets {name} {folder.name} in {folder}"
-  return base.Dataset(name, arrays["images"], labels, int(arrays["num_classes"]), source)
+  return base.Dataset(name, *_checked(arrays, str(folder)), source)
 
 
 def is_prepared_folder(folder: pathlib.Path) -> bool:
@@ -176,7 +174,9 @@ def _prepared(name: str, root: pathlib.Path, downloads: pathlib.Path) -> pathlib
     except Exception as error:
       # Another process may have prepared the same set meanwhile.
       if not builder.is_prepared():
-        raise base.UnavailableError(f"preparing it in {root} failed: {_line(error)}") from error
+        raise base.UnavailableError(
+          f"preparing it in {root} failed: {prepared.line(error)}"
+        ) from error
   return pathlib.Path(builder.data_dir)
 
 
@@ -258,54 +258,37 @@ def _impatient_downloads() -> Iterator[None]:
 
 
 def _decode(folder: pathlib.Path, split: str, image_size: int | None) -> dict[str, np.ndarray]:
-  import tensorflow_datasets
-
-  builder = tensorflow_datasets.builder_from_directory(folder)
-  base.check_split(split, tuple(builder.info.splits), str(folder))
-  features = builder.info.features
-  if "image" not in features:
-    raise UserError(f"{folder} has no feature 'image', but {', '.join(features)}")
-  has_labels = isinstance(dict(features).get("label"), tensorflow_datasets.features.ClassLabel)
-  try:
-    images, labels = _stack(builder.as_data_source(split), has_labels, image_size, str(folder))
-  except (OSError, RuntimeError, ValueError) as error:
-    raise UserError(
-      f"cannot read {folder}: {_line(error)}; delete it to prepare it again"
-    ) from error
-  if not has_labels:
-    return {"images": images, "num_classes": np.int32(0)}
-  return {"images": images, "labels": labels, "num_classes": features["label"].num_classes}
+  with _quiet():
+    return prepared.read(folder, split, image_size)
 
 
-def _stack(source, has_labels: bool, image_size: int | None, where: str):
-  images, labels = None, np.zeros(len(source), np.int32)
-  for index, example in enumerate(_examples(source)):
-    image = example["image"]
-    if image_size is not None:
-      image = resize.fit(image, image_size)
-    if images is None:
-      images = base.as_images(np.zeros((len(source), *image.shape), image.dtype), where)
-    if image.shape != images.shape[1:]:
-      raise UserError(f"{where} has images of several sizes: give image_size to bring them to one")
-    images[index] = image
-    labels[index] = example["label"] if has_labels else 0
-  return images, labels
+def _check_entries(folder: pathlib.Path) -> None:
+  # Others may write here meanwhile: what has gone is no fault.
+  for path in folder.iterdir():
+    if path.exists() and not path.is_dir():
+      files.check_ordinary(path)
 
 
-def _examples(source) -> Iterator[dict]:
-  # One record at a time takes four times as long.
-  for start in range(0, len(source), _BLOCK):
-    yield from source.__getitems__(range(start, min(start + _BLOCK, len(source))))
+def _checked(arrays: dict[str, np.ndarray], where: str):
+  """Images, labels and the number of classes, if they are what Dataset has."""
+  images, count = base.as_images(arrays["images"], where), int(arrays["num_classes"])
+  if "labels" not in arrays:
+    return images, None, 0
+  labels = base.as_labels(arrays["labels"], images, f"the feature 'label' in {where}")
+  if labels.max() >= count:
+    raise UserError(f"{where} has the label {labels.max()}, and {count} classes: prepare it again")
+  return images, labels, count
 
 
 def _read_cache(path: pathlib.Path) -> dict[str, np.ndarray] | None:
   try:
     with Archive(path, str(path)) as archive:
       arrays = {key: archive[key] for key in archive}
-  # A cache that is absent or damaged is made again.
-  except UserError:
+    _checked(arrays, str(path))
+    return arrays
+  # A cache that is absent or damaged in whatever way is made again.
+  except Exception:
     return None
-  return arrays if {"images", "num_classes"} <= arrays.keys() else None
 
 
 def _write_cache(path: pathlib.Path, arrays: dict[str, np.ndarray]) -> None:
@@ -318,7 +301,3 @@ def _write_cache(path: pathlib.Path, arrays: dict[str, np.ndarray]) -> None:
       os.replace(unfinished, path)
     finally:
       unfinished.unlink(missing_ok=True)
-
-
-def _line(error: Exception) -> str:
-  return f"{type(error).__name__}: {str(error).strip()}".split("\n")[0]

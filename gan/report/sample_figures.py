@@ -6,8 +6,9 @@ from typing import NamedTuple
 
 import numpy as np
 from matplotlib.figure import Figure
-from PIL import Image
 
+from gan import files
+from gan.errors import UserError
 from gan.report import plots
 from gan.report.analysis import Analysis
 from gan.report.plots import Size
@@ -28,6 +29,16 @@ def last_pictures(analysis: Analysis) -> list[Picture]:
 
   They are of one step where all have one, else each loss's last.
   """
+  return [picture for picture in _chosen(analysis) if not _damage(picture.path)]
+
+
+def notes(analysis: Analysis) -> list[str]:
+  """Returns a line on each picture that would be shown and cannot be read."""
+  damage = (_damage(picture.path) for picture in _chosen(analysis))
+  return [f"A picture is left out: {reason}." for reason in damage if reason]
+
+
+def _chosen(analysis) -> list[Picture]:
   of_seed = {}
   for loss in analysis.study.losses:
     for member in analysis.members(loss):
@@ -37,12 +48,11 @@ def last_pictures(analysis: Analysis) -> list[Picture]:
     return []
   seed = min(of_seed, key=lambda seed: (-len(of_seed[seed]), seed))
   shared = set.intersection(*(set(pictures) for pictures in of_seed[seed].values()))
-  chosen = [
+  return [
     Picture(loss, seed, step, pictures[step])
     for loss, pictures in of_seed[seed].items()
     for step in [max(shared or pictures)]
   ]
-  return [picture for picture in chosen if _is_whole(picture.path)]
 
 
 def _pictures(member: Member) -> dict[int, pathlib.Path]:
@@ -54,13 +64,14 @@ def _pictures(member: Member) -> dict[int, pathlib.Path]:
   return {int(step): path for step, path in paths.items() if step.isdecimal() and int(step) < end}
 
 
-def _is_whole(path) -> bool:
+def _damage(path) -> str:
+  """Why the picture cannot be read; "" where it can."""
   try:
-    with Image.open(path) as picture:
+    with files.image(path) as picture:
       picture.load()
-    return True
-  except (OSError, SyntaxError):  # Pillow's for a broken chunk
-    return False
+    return ""
+  except UserError as error:
+    return str(error)
 
 
 def samples(pictures: list[Picture], size: Size) -> Figure:
@@ -68,7 +79,7 @@ def samples(pictures: list[Picture], size: Size) -> Figure:
   figure, panels = plots.panels([picture.loss for picture in pictures], size, 2.4)
   for picture in pictures:
     axes = panels[picture.loss]
-    with Image.open(picture.path) as image:
+    with files.image(picture.path) as image:
       axes.imshow(np.asarray(image.convert("RGB")))
     axes.set_title(f"{picture.loss}, step {picture.step}")
     axes.set_axis_off()

@@ -4,6 +4,7 @@ import collections
 import math
 from typing import Any
 
+from gan.report import sample_figures
 from gan.report.analysis import RANKED, Analysis, rank
 from gan.report.statistics import LEAST_SEEDS, Centre
 from gan.report.study import DIRECTIONS
@@ -118,7 +119,7 @@ def method(analysis: Analysis) -> str:
 
 def notes(analysis: Analysis) -> list[str]:
   """Returns what a reader has to know of the runs before believing the page."""
-  found = list(analysis.study.notes)
+  found = analysis.study.notes + sample_figures.notes(analysis)
   few = [
     row.loss
     for loss in analysis.ranking

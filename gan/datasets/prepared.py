@@ -1,0 +1,142 @@
+"""The records of a prepared set of tensorflow-datasets, which a stranger may have written.
+
+By itself TFDS imports whatever module a set's features.json names, and opens images in every format
+that Pillow knows.
+"""
+
+import contextlib
+import io
+import pathlib
+from collections.abc import Iterator
+from unittest import mock
+
+import numpy as np
+
+from gan import files
+from gan.datasets import base, decode, resize
+from gan.errors import UserError
+
+_BLOCK = 1024
+
+
+def read(folder: pathlib.Path, split: str, image_size: int | None) -> dict[str, np.ndarray]:
+  """Decodes one split of a prepared set, in the order of its records.
+
+  Args:
+    folder: a version folder in the format array_record.
+    split: a split of the set.
+    image_size: side length in pixels: the centred square, resized; None for images as they are.
+
+  Returns:
+    "images" [N, H, W, C] uint8; "labels" [N] int32 where the set has the feature "label" and it is
+    known; "num_classes", 0 without labels.
+
+  Raises:
+    UserError: for another split, features of others than TFDS, a set without images or with images
+      of several sizes, labels that are none, or damaged files.
+  """
+  try:
+    return _read(folder, split, image_size)
+  except UserError:
+    raise
+  # TFDS and its parsers raise nearly everything on damaged files.
+  except Exception as error:
+    raise UserError(
+      f"cannot read {folder}: {line(error)}; delete it to prepare it again"
+    ) from error
+
+
+@contextlib.contextmanager
+def own_features(folder: pathlib.Path) -> Iterator[None]:
+  """Keeps TFDS from importing what a features.json names: classes of tfds.features alone are known.
+
+  Args:
+    folder: of the set, for the error.
+  """
+  from tensorflow_datasets import features
+
+  classes = [value for value in vars(features).values() if isinstance(value, type)]
+  known = {f"{found.__module__}.{found.__name__}": found for found in classes}
+
+  def class_of(name):
+    if name not in known:
+      raise UserError(
+        f"features.json in {folder} names the class {str(name)!a:.100}, which is no feature of "
+        "tensorflow_datasets: nothing of it was imported; prepare the set with features of "
+        "tensorflow_datasets alone"
+      )
+    return known[name]
+
+  with mock.patch.object(features.FeatureConnector, "cls_from_name", class_of):
+    yield
+
+
+def line(error: Exception) -> str:
+  """The first line of an error, with its type."""
+  return f"{type(error).__name__}: {str(error).strip()}".split("\n")[0]
+
+
+def _read(folder, split, image_size) -> dict[str, np.ndarray]:
+  import tensorflow_datasets as tfds
+
+  with own_features(folder):
+    builder = tfds.builder_from_directory(folder)
+  base.check_split(split, tuple(builder.info.splits), str(folder))
+  features = builder.info.features
+  if "image" not in features:
+    raise UserError(f"{folder} has no feature 'image', but {', '.join(features)}")
+  has_labels = isinstance(dict(features).get("label"), tfds.features.ClassLabel)
+  # Other features may be sounds and films, which other programs decode.
+  wanted = ("image", "label") if has_labels else ("image",)
+  features = tfds.features.FeaturesDict({name: features[name] for name in wanted})
+  raw = tfds.decode.DeserializeMethod.RAW_BYTES
+  records = builder.as_data_source(split, deserialize_method=raw)
+  images, labels = _stack(records, features, image_size, folder)
+  # TFDS has -1 for what is not known, as the classes of many a test split.
+  if labels is None or (labels == -1).all():
+    return {"images": images, "num_classes": np.int32(0)}
+  count = features["label"].num_classes
+  examples = sum(split.num_examples for split in builder.info.splits.values())
+  base.check_classes(count, examples, str(folder))
+  labels = base.as_labels(labels, images, f"the feature 'label' in {folder}")
+  return {"images": images, "labels": labels, "num_classes": np.int32(count)}
+
+
+def _stack(records, features, image_size, folder):
+  """Images [N, H, W, C], and labels [N] int64 or None."""
+  images, labels = None, np.zeros(len(records), np.int64)
+  for index, example in enumerate(_examples(records, features)):
+    image = _pixels(example["image"], features["image"], f"record {index} of {folder}")
+    if image_size is not None:
+      image = resize.fit(image, image_size)
+    if images is None:
+      images = base.as_images(np.zeros((len(records), *image.shape), image.dtype), str(folder))
+    if image.shape != images.shape[1:]:
+      raise UserError(f"{folder} has images of several sizes: give image_size to bring them to one")
+    images[index] = image
+    labels[index] = example.get("label", 0)
+  return images, labels if "label" in features else None
+
+
+def _examples(records, features) -> Iterator[dict]:
+  import tensorflow_datasets as tfds
+
+  encoded = isinstance(features["image"], tfds.features.Image)
+  skip = {"image": tfds.decode.SkipDecoding()} if encoded else None
+  # One record at a time takes four times as long.
+  for start in range(0, len(records), _BLOCK):
+    for record in records.__getitems__(range(start, min(start + _BLOCK, len(records)))):
+      yield features.deserialize_example_np(record, decoders=skip)
+
+
+def _pixels(content, feature, where: str) -> np.ndarray:
+  """The image of a record; an array already where the feature is no tfds.features.Image."""
+  if isinstance(content, np.ndarray):
+    return content
+  if feature.np_dtype != np.uint8 or feature.shape[-1] not in (1, 3, None):
+    raise UserError(
+      f"{where} has an image of {feature.np_dtype.__name__} with {feature.shape[-1]} channels: "
+      "images must be uint8 with 1 or 3"
+    )
+  with files.image(io.BytesIO(content), where) as picture:
+    return decode.pixels(picture, where, feature.shape[-1])

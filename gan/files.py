@@ -1,0 +1,85 @@
+"""Opening what a user names: ordinary files only, and images by a list of formats.
+
+Pillow knows formats by their content, whatever a file is called. Some are programs: Encapsulated
+PostScript is drawn by Ghostscript. So every image file is opened here.
+"""
+
+import contextlib
+import pathlib
+import stat
+import warnings
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, BinaryIO
+
+from gan.errors import UserError
+
+if TYPE_CHECKING:
+  from PIL import Image
+
+# Pillow's names, and how files of these formats are called.
+FORMATS = ("PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP", "PPM")
+SUFFIXES = {".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
+_KINDS = {
+  stat.S_IFDIR: "a folder",
+  stat.S_IFIFO: "a pipe",
+  stat.S_IFSOCK: "a socket",
+  stat.S_IFCHR: "a device",
+  stat.S_IFBLK: "a device",
+}
+
+
+def check_ordinary(path: pathlib.Path) -> None:
+  """Raises UserError unless `path` is a file: to read from a pipe or a device may never end."""
+  with readable(path):
+    mode = path.stat().st_mode
+  if not stat.S_ISREG(mode):
+    kind = _KINDS.get(stat.S_IFMT(mode), "no file")
+    raise UserError(f"{path} is {kind}, where a file belongs: take it away, or name another")
+
+
+@contextlib.contextmanager
+def readable(path: pathlib.Path) -> Iterator[None]:
+  """Raises UserError for what the system says while `path` is looked at."""
+  try:
+    yield
+  except OSError as error:
+    place = path if error.filename is None else error.filename
+    broken = isinstance(error, FileNotFoundError) and pathlib.Path(place).is_symlink()
+    reason = "it is a link to nothing" if broken else error.strerror or error
+    raise UserError(f"cannot read {place}: {reason}") from error
+
+
+@contextlib.contextmanager
+def image(file: pathlib.Path | BinaryIO, name: str = "") -> Iterator["Image.Image"]:
+  """Yields an image file as Pillow has it, for as long as it is open.
+
+  Args:
+    file: a path, or an open file of bytes.
+    name: what to call the latter in an error.
+
+  Raises:
+    UserError: it is no ordinary file, of none of FORMATS, damaged or too large, or the pixels
+      cannot be had while it is open.
+  """
+  from PIL import Image, UnidentifiedImageError
+
+  name = name or str(file)
+  if isinstance(file, pathlib.Path):
+    check_ordinary(file)
+  try:
+    with warnings.catch_warnings():
+      # Of metadata; but what has more pixels than a photograph is made to fill the memory.
+      warnings.simplefilter("ignore")
+      warnings.simplefilter("error", Image.DecompressionBombWarning)
+      with Image.open(file, formats=FORMATS) as picture:
+        yield picture
+  except UserError:
+    raise
+  except UnidentifiedImageError as error:
+    empty = isinstance(file, pathlib.Path) and not file.stat().st_size
+    reason = "it is empty" if empty else f"by its content it is none of {', '.join(FORMATS)}"
+    raise UserError(f"cannot read {name} as an image: {reason}") from error
+  # Pillow's decoders raise nearly everything on damaged files.
+  except Exception as error:
+    reason = str(error).split("\n")[0] or type(error).__name__
+    raise UserError(f"cannot read {name} as an image: {reason}") from error
