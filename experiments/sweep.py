@@ -21,7 +21,7 @@ import dataclasses
 import shlex
 import sys
 
-from experiments import cifar10, common, fashion_mnist, mnist, ring
+from experiments import cifar10, common, fashion_mnist, images, mnist, ring
 from experiments.command import INTERRUPTED, OK
 from gan import losses
 from gan.errors import UserError
@@ -33,6 +33,7 @@ EXPERIMENTS = {
   "mnist": mnist.DEFAULTS,
   "fashion_mnist": fashion_mnist.DEFAULTS,
   "cifar10": cifar10.DEFAULTS,
+  "images": images.DEFAULTS,
   "ring": ring.DEFAULTS,
 }
 # Chosen by --losses, and by the sweep itself.

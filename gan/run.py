@@ -13,8 +13,10 @@ from gan import datasets, distributed, evaluate, pictures, sampling
 from gan.checkpoint import Checkpoints
 from gan.config import Algorithm, Config, DataInfo, determining, fingerprint, hyperparameters
 from gan.datafeed import batch_indices
+from gan.datasets import recorded
 from gan.errors import UserError
 from gan.game import Batch
+from gan.metrics.best import best_and_last
 from gan.records import COUNTS, EVALUATIONS, RunFolder, read_metrics
 from gan.state import GanState
 
@@ -207,7 +209,7 @@ class Run:
       step=step,
       dataset=self.config.dataset,
       loss=self.config.loss,
-      evaluation=evaluate.best_and_last(read_metrics(self.folder.path, EVALUATIONS)),
+      evaluation=best_and_last(read_metrics(self.folder.path, EVALUATIONS)),
     )
     return self.summary
 
@@ -246,4 +248,5 @@ def _identity(config, setting, command) -> dict[str, Any]:
     "num_examples": info.num_examples,
     "config": dataclasses.asdict(config),
     "determining": determined_by,
+    **recorded.describe(dataset, setting.data_sha256),
   }

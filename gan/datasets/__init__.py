@@ -14,6 +14,7 @@ DATASETS = {
   "digits": digits.load,
   "fashion_mnist": functools.partial(named.load, "fashion_mnist"),
   "grid": grid.load,
+  "images": named.load_images,
   "mnist": functools.partial(named.load, "mnist"),
   "ring": ring.load,
   "stacked_mnist": stacked_mnist.load,
@@ -42,6 +43,8 @@ def load(
   whole, part = base.parse_split(split)
   loader = DATASETS.get(name) or functools.partial(named.load, name)
   dataset = base.window(loader(whole, data_dir, image_size), part)
+  asked = base.Asked(name, split, data_dir and base.absolute(data_dir), image_size)
+  dataset = dataset._replace(asked=asked)
   if image_size is None:
     return dataset
   if dataset.images.ndim == 2:

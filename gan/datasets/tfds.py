@@ -108,7 +108,8 @@ def read(folder: pathlib.Path, name: str, split: str, image_size: int | None) ->
     _write_cache(cache, arrays)
   labels = arrays.get("labels")
   source = f"tensorflow-datasets {name} {folder.name} in {folder}"
-  return base.Dataset(name, arrays["images"], labels, int(arrays["num_classes"]), source)
+  dataset = base.Dataset(name, arrays["images"], labels, int(arrays["num_classes"]), source)
+  return dataset._replace(path=base.absolute(folder))
 
 
 def is_prepared_folder(folder: pathlib.Path) -> bool:
