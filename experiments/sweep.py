@@ -63,13 +63,7 @@ def main(argv=None):
 
 def _sweep(command, argv) -> int:
   values = command.values
-  members = make_members(
-    chosen_losses(values.losses),
-    range(values.seed or 0, (values.seed or 0) + _positive(values, "seeds")),
-    _points(values),
-    lambda point: _config(command, point),
-    searched=values.search is not None,
-  )
+  members = _members(command, chosen_losses(values.losses))
   together, resources = _together(values.members_per_call), _resources(values)
   workdir = values.workdir or f"runs/sweep-{values.experiment}"
   if not values.dry_run:
@@ -77,6 +71,21 @@ def _sweep(command, argv) -> int:
   common.prepare()
   with _launcher(resources, values.ray_address) as fit:
     return _run(members, values, argv, together, resources, workdir, fit)
+
+
+def _members(command, chosen):
+  values = command.values
+  try:
+    return make_members(
+      chosen,
+      range(values.seed or 0, (values.seed or 0) + _positive(values, "seeds")),
+      _points(values),
+      lambda point: _config(command, point),
+      searched=values.search is not None,
+    )
+  except UserError as error:
+    # A config has one loss, the command --losses.
+    raise UserError(str(error).replace("--loss=", "--losses=")) from error
 
 
 def _run(members, values, argv, together, resources, workdir, fit) -> int:

@@ -216,11 +216,17 @@ def test_an_interval_is_two_standard_errors_to_each_side_of_the_value(digits):
   train, test, extractor = digits
   data = evaluate.make_data(train, test, extractor, 100, seed=0)
   fake = evaluate.held_out_sample(data, 100, seed=3)
-  row = evaluate.rows(data, fake, ["frechet_distance"], seed=0)["frechet_distance"]
-  value = evaluate.measure(data, fake, ["frechet_distance"], seed=0, errors=True)
-  error = value["frechet_distance"].standard_error
+  names = ("kernel_distance", "frechet_distance")
+  rows = evaluate.rows(data, fake, names, seed=0)
+  values = evaluate.measure(data, fake, names, seed=0, errors=True)
+  row, error = rows["kernel_distance"], values["kernel_distance"].standard_error
   assert error > 0 and row.high - row.value == pytest.approx(2.262 * error, rel=1e-3)
   assert row.value - row.low == pytest.approx(2.262 * error, rel=1e-3)
+  # Of what cannot fall below 0, the error at an end m is sqrt(m / value) as large.
+  row, error = rows["frechet_distance"], values["frechet_distance"].standard_error
+  for end in (row.low, row.high):
+    expected = 2.262 * error * math.sqrt(end / row.value)
+    assert end > 0 and abs(end - row.value) == pytest.approx(expected, rel=1e-3)
   assert row.better == "lower" and row.floor > 0
 
 

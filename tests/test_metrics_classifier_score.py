@@ -91,7 +91,9 @@ def test_wrong_probabilities_are_refused_in_one_line(metric, probabilities, word
   assert "\n" not in str(refusal.value)
 
 
-@pytest.mark.parametrize(("splits", "words"), [(0, "at least 1"), (3, "5 samples, and 6 are needed")])
+@pytest.mark.parametrize(
+  ("splits", "words"), [(0, "at least 1"), (3, "5 samples, and 6 are needed")]
+)
 def test_wrong_splits_are_refused(splits, words):
   with pytest.raises(UserError, match=words):
     classifier_score(np.tile([0.5, 0.5], (5, 1)), splits)

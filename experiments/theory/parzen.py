@@ -59,10 +59,8 @@ def run(settings: Settings) -> Result:
 def load(settings: Settings) -> Images:
   """MNIST in the authors' parts: 50,000 to train on, 1000 of the rest to choose a width by."""
   parts = ("train[:50000]", f"train[50000:{50_000 + VALIDATION}]", "test")
-  train, validation, test = (
-    datasets.load("mnist", part, settings.data_dir).images.reshape(-1, 784) / 255 for part in parts
-  )
-  return Images(train, validation, test)
+  loaded = (datasets.load("mnist", part, settings.data_dir, image_size=28) for part in parts)
+  return Images(*(dataset.images.reshape(-1, 784) / 255 for dataset in loaded))
 
 
 def score(images: Images, samples: np.ndarray) -> ParzenLikelihood:

@@ -124,7 +124,8 @@ def run(settings: Settings) -> Result:
 
 def _dataset(settings):
   at_hand = settings.data_dir or os.environ.get("GAN_DATA_DIR")
-  return datasets.load("auto" if at_hand else "digits", data_dir=settings.data_dir)
+  name = "auto" if at_hand else "digits"
+  return datasets.load(name, data_dir=settings.data_dir, image_size=28)
 
 
 def thin(dataset) -> Lab:
