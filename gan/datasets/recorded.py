@@ -60,9 +60,10 @@ def reopen(
 def _names(record) -> list[str]:
   if name := _text(record, "data", "name"):
     return [name]
-  # Records of older versions have the label of a part of a set alone.
+  # Records of older versions have a label alone, in which parts of these sets are called so.
   label = str(record["config"].get("dataset"))
-  return list(dict.fromkeys([label, label.removesuffix("_subset")]))
+  whole = label.removesuffix("_subset")
+  return list(dict.fromkeys([whole, label])) if whole in datasets.DATASETS else [label]
 
 
 def _places(record) -> list[str]:

@@ -58,7 +58,8 @@ def _of_share(share, error, quantile, count):
   square = quantile**2
   # The variance at 0 and 1 would be none: that of the middle of Wilson's interval is not.
   middle = (count * share + square / 2) / (count + square)
-  alike = min(count, middle * (1 - middle) / error**2) if error else count
+  variance = middle * (1 - middle)
+  alike = variance / max(error**2, variance / count)
   weight = square / alike
   spread = math.sqrt(weight * (share * (1 - share) + weight / 4))
   return _around((share + weight / 2) / (1 + weight), spread / (1 + weight))
