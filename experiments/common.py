@@ -14,6 +14,7 @@ from experiments import processes
 from experiments.command import DIVERGED, INTERRUPTED, OK, Command
 from gan.config import Config, determining, field_types, fingerprint, unread_rates, validate
 from gan.environment import cache_folder
+from gan.errors import UserError
 from gan.interrupts import interrupts, stop_here
 from gan.machine import keep_freed_memory
 from gan.presets import PRESETS
@@ -92,6 +93,7 @@ def train(
   argv: Sequence[str] | None = None,
   *,
   animated: bool = False,
+  own_images: bool = False,
 ) -> int:
   """The main function of a training command; returns its exit code.
 
@@ -101,6 +103,7 @@ def train(
     defaults: its config.
     argv: the command line, `sys.argv` by default.
     animated: whether there is a flag --animate, for points in the plane.
+    own_images: whether the data are the user's, so that --data_dir has to be given.
   """
   command = ConfigCommand(doc)
   command.add(str, "workdir", None, "run folder (default: runs/<name>/<choice>)", "records")
@@ -111,10 +114,15 @@ def train(
   command.add_config(defaults)
 
   def main():
+    data_dir = command.values.data_dir
+    if own_images and not data_dir:
+      raise UserError("--data_dir is missing: name a folder of images, or a .npz")
     prepare()
     config = command.config(defaults)
     validate(config)
-    workdir = command.values.workdir or default_workdir(name, config)
+    # Equal flags for other images are another run.
+    place = f"{name}/{pathlib.Path(data_dir).resolve().stem}" if own_images else name
+    workdir = command.values.workdir or default_workdir(place, config)
     typed = shlex.join(["python", "-m", f"experiments.{name}", *(argv or sys.argv)[1:]])
     with processes.joined(command.values):
       return _train(config, workdir, command.values, typed, animated and command.values.animate)

@@ -4,10 +4,11 @@
   python -m experiments.evaluate --real=A.npz --fake=B.npz
 
 Prints a table and writes evaluation.json. A row has the value, its 95 % interval where the metric
-has an error (Student's t, ten halves), and the floor: what held-out data score in the place of the
-fakes, or a perfect sampler where that is known. Both stand at their sample counts. A run is
-measured by its averaged generator on the data that it was trained on; sets are .npz files or
-folders of images, and a test split of the real ones gives the floors.
+has an error (Student's t of ten halves, within the metric's range), and the floor: what held-out
+data score in the place of the fakes, or a perfect sampler where that is known. Both stand at their
+sample counts. A run is measured by its averaged generator on the data that it was trained on, which
+are looked for where they lay; sets are .npz files or folders of images, and a test split of the
+real ones gives the floors. A metric that so few images do not give is left out, with a line.
 """
 
 import pathlib
@@ -50,6 +51,7 @@ def main(argv=None):
   command.add(str, "real", None, ".npz or folder of real images", "what")
   command.add(str, "fake", None, ".npz or folder of generated images", "what")
   command.add(str, "data_dir", None, "where the data set of the run lies", "what")
+  command.add(int, "image_size", None, "side in pixels to which all images are resized", "what")
   command.add(str, "outdir", None, "of evaluation.json (default: --workdir, or .)", "what")
   command.add(int, "samples", 10_000, "generated images, and reference images, at most", "how")
   command.add(int, "seed", 0, "of latents, reference and resamples", "how")
@@ -71,9 +73,9 @@ def _run(values) -> int:
   fake = evaluate.see(subject.draw(), extractor)
   facts = subject.facts | _counts(subject, data) | {"seed": values.seed}
   facts |= {"extractor": extractor and extractor.digest}
-  rows = _measure(data, fake, names, values.seed)
+  rows, left_out = _measure(data, fake, names, values)
   _print_table(rows, facts)
-  _write(outdir / "evaluation.json", rows, facts)
+  _write(outdir / "evaluation.json", rows, facts, left_out)
   return OK
 
 
@@ -83,6 +85,10 @@ def _check(values):
     raise UserError("give --workdir of a run, or --real and --fake")
   if not values.workdir and not (values.real and values.fake):
     raise UserError("--real and --fake belong together: name a .npz or a folder for each")
+  if values.data_dir and not values.workdir:
+    raise UserError("--data_dir is where the data of --workdir lie: leave it out beside --real")
+  if values.image_size is not None and values.image_size < 1:
+    raise UserError(f"--image_size={values.image_size} must be above 0")
   if values.samples < 1:
     raise UserError(f"--samples={values.samples} must be above 0")
   if not 0 <= values.seed < 2**32:
@@ -119,36 +125,42 @@ def _names(chosen, applicable):
 
 def _of_run(values) -> Subject:
   """The averaged generator of a run, beside the data that it was trained on."""
-  from gan import datasets, trained
+  from gan import trained
+  from gan.datasets import recorded
 
   run = trained.load(values.workdir)
-  config, name = run.config, run.config.dataset.removesuffix("_subset")
-  load = lambda split: common.told(  # noqa: E731
-    datasets.load(name, split, values.data_dir, config.image_size)
-  )
-  train = load(config.split)
-  _check_data(train, values.workdir)
+  config = run.config
+  train, load = recorded.reopen(read_config(values.workdir), values.workdir, values.data_dir)
+  if values.data_dir and not train.path:
+    raise UserError(f"--data_dir is not read: {train.kind} needs no files; leave it out")
+  train = _sized(common.told(train), values)
   trained_on_train = config.split.split("[")[0] == "train"
   facts = {"run": str(values.workdir), "step": int(run.state.step), "dataset": train.name}
   facts |= {"loss": config.loss, "model": config.model, "split": config.split}
   return Subject(
-    draw=lambda: _draw(run, train.labels, values),
+    draw=lambda: _resized(_draw(run, train.labels, values), values),
     count=values.samples,
     train=train,
-    held_out=_held_out(lambda: load("test")) if trained_on_train else None,
+    held_out=_held_out(lambda: _sized(load("test"), values), train) if trained_on_train else None,
     facts=facts,
   )
 
 
-def _check_data(train, workdir):
-  from gan import datasets
+def _sized(dataset, values):
+  """The data set in --image_size, with what has to be said of it."""
+  if dataset.notice:
+    say(dataset.notice)
+  return dataset._replace(images=_resized(dataset.images, values))
 
-  record = read_config(workdir)
-  if datasets.digest(train) != record["determining"].get("data_sha256"):
-    raise UserError(
-      f"{train.source} is not what {workdir} was trained on ({record.get('source')}): "
-      "name that by --data_dir or GAN_DATA_DIR"
-    )
+
+def _resized(examples, values):
+  from gan.datasets import resize
+
+  if values.image_size is None:
+    return examples
+  if examples.ndim != 4:
+    raise UserError(f"--image_size={values.image_size} is for images, and these are points")
+  return resize.resize(examples, values.image_size)
 
 
 def _draw(run, labels, values):
@@ -161,29 +173,37 @@ def _draw(run, labels, values):
 
 
 def _of_sets(values) -> Subject:
-  from gan.datasets import local
+  from gan import datasets
 
-  load = lambda path, split="train": common.told(  # noqa: E731
-    local.load("images", split, pathlib.Path(path), None)
-  )
+  def load(path, split="train"):
+    dataset = common.told(datasets.load("images", split, path, values.image_size))
+    return _sized(dataset, values)
+
   real, fake = load(values.real), load(values.fake).images
   if real.images.shape[1:] != fake.shape[1:]:
     shapes = [list(images.shape[1:]) for images in (real.images, fake)]
-    raise UserError(f"images of --real are {shapes[0]}, of --fake {shapes[1]}: give equal ones")
+    raise UserError(
+      f"images of --real are {shapes[0]}, of --fake {shapes[1]}: give equal ones; --image_size "
+      "brings them to one size"
+    )
   # In random order: files may be sorted by class, which the splits of a score would notice.
   chosen = np.random.default_rng(values.seed).permutation(len(fake))[: values.samples]
   return Subject(
     draw=lambda: fake[chosen],
     count=len(chosen),
     train=real,
-    held_out=_held_out(lambda: load(values.real, "test")),
+    held_out=_held_out(lambda: load(values.real, "test"), real),
     facts={"real": values.real, "fake": values.fake, "split": "train of --real"},
   )
 
 
-def _held_out(load):
+def _held_out(load, train):
   try:
-    return load()
+    held_out = load()
+    shapes = [list(part.images.shape[1:]) for part in (held_out, train)]
+    if shapes[0] != shapes[1]:
+      raise UserError(f"test images are {shapes[0]}, training images {shapes[1]}")
+    return held_out
   except UserError as error:
     say(f"There are no held-out data for floors: {error}")
     return None
@@ -197,12 +217,15 @@ def _extractor(subject, values):
     if notice and subject.train.images.ndim == 4:
       say(f"Metrics of features are left out: {notice}; --extractor=FILE names one.")
     return extractor
-  extractor, expected = features.load(values.extractor), features.for_dataset(subject.train.name)
-  if values.workdir and features.for_dataset(extractor.dataset) != expected:
-    raise UserError(
-      f"--extractor={values.extractor} was trained on {extractor.dataset}, the run on "
-      f"{subject.train.name}: its features mean nothing there; leave the flag out or name another"
-    )
+  extractor, kind = features.load(values.extractor), features.for_dataset(subject.train.kind)
+  if values.workdir and features.for_dataset(extractor.dataset) != kind:
+    what = f"{extractor.dataset}, the run on {subject.train.name}"
+    if kind in features.shipped():
+      raise UserError(
+        f"--extractor={values.extractor} was trained on {what}: its features mean nothing there; "
+        "leave the flag out or name another"
+      )
+    say(f"The extractor was trained on {what}.")
   return extractor
 
 
@@ -212,7 +235,7 @@ def _default_extractor(train, named):
 
   if named:
     return evaluate.find_extractor(train)
-  extractor, notice = evaluate.find_extractor(train._replace(name="mnist"))
+  extractor, notice = evaluate.find_extractor(train._replace(name="mnist", part_of=""))
   if extractor:
     say("Features are those of the extractor of MNIST; --extractor names another.")
   return extractor, notice
@@ -224,13 +247,23 @@ def _counts(subject, data):
   return {"samples": subject.count, "reference_samples": reference, "floor_samples": held_out}
 
 
-def _measure(data, fake, names, seed):
+def _measure(data, fake, names, values):
+  """The rows of all metrics, and the lines on those that these samples do not give."""
   from gan import evaluate
 
-  rows = {}
+  rows, left_out = {}, []
   for name in tqdm(names, unit="metric", disable=not sys.stderr.isatty()):
-    rows |= evaluate.rows(data, fake, [name], seed)
-  return rows
+    try:
+      rows |= evaluate.rows(data, fake, [name], values.seed)
+    except UserError as error:
+      if _chosen(values):
+        raise UserError(f"{error}; --metrics chooses others") from error
+      left_out.append(str(error))
+      say(f"Left out, {error}")
+  if not rows:
+    counts = f"{len(data.reference.examples)} real and {len(fake.examples)} generated images"
+    raise UserError(f"no metric can be had of {counts}: take more")
+  return rows, left_out
 
 
 def _print_table(rows, facts):
@@ -242,13 +275,13 @@ def _print_table(rows, facts):
     print(f"{name:24}{row.value:12.5g}  {interval:24}{floor:>12}  {row.better or ''}".rstrip())
 
 
-def _write(path, rows, facts):
+def _write(path, rows, facts, left_out):
   """evaluation.json: each number with all that it depends on."""
   numbers = {
     name: {field: plain(value) for field, value in row._asdict().items()} | facts
     for name, row in rows.items()
   }
-  write_json(path, {**facts, "metrics": numbers})
+  write_json(path, {**facts, "metrics": numbers, "left_out": left_out})
   say(f"Written: {path}")
 
 

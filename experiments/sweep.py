@@ -21,7 +21,7 @@ import dataclasses
 import shlex
 import sys
 
-from experiments import cifar10, common, fashion_mnist, mnist, ring
+from experiments import cifar10, common, fashion_mnist, images, mnist, ring
 from experiments.command import INTERRUPTED, OK
 from gan import losses
 from gan.errors import UserError
@@ -34,6 +34,7 @@ EXPERIMENTS = {
   "mnist": mnist.DEFAULTS,
   "fashion_mnist": fashion_mnist.DEFAULTS,
   "cifar10": cifar10.DEFAULTS,
+  "images": images.DEFAULTS,
   "ring": ring.DEFAULTS,
 }
 # Chosen by --losses, and by the sweep itself.
@@ -68,13 +69,7 @@ def main(argv=None):
 
 def _sweep(command, argv) -> int:
   values = command.values
-  members = make_members(
-    chosen_losses(values.losses),
-    range(values.seed or 0, (values.seed or 0) + _positive(values, "seeds")),
-    _points(values),
-    lambda point: _config(command, point),
-    searched=values.search is not None,
-  )
+  members = _members(command, chosen_losses(values.losses))
   together, resources = _together(values.members_per_call), _resources(values)
   workdir = values.workdir or f"runs/sweep-{values.experiment}"
   if not values.dry_run:
@@ -82,6 +77,21 @@ def _sweep(command, argv) -> int:
   common.prepare()
   with _launcher(resources, values.ray_address) as fit:
     return _run(members, values, argv, together, resources, workdir, fit)
+
+
+def _members(command, chosen):
+  values = command.values
+  try:
+    return make_members(
+      chosen,
+      range(values.seed or 0, (values.seed or 0) + _positive(values, "seeds")),
+      _points(values),
+      lambda point: _config(command, point),
+      searched=values.search is not None,
+    )
+  except UserError as error:
+    # A config has one loss, the command --losses.
+    raise UserError(str(error).replace("--loss=", "--losses=")) from error
 
 
 def _run(members, values, argv, together, resources, workdir, fit) -> int:

@@ -31,6 +31,7 @@ def main(argv=None):
   command = Command(__doc__)
   command.add(str, "dataset", "mnist", "image set with labels, by name", "data")
   command.add(str, "data_dir", None, "IDX files, .npz, images, or a root of such folders", "data")
+  command.add(int, "image_size", None, "side in pixels to which images are resized", "data")
   command.add(str, "out", None, "file to write (default: runs/extractors/<dataset>.npz)", "records")
   command.add(int, "epochs", 15, "passes over the training images", "training")
   command.add(int, "seed", 0, "of weights, batches and shifts", "training")
@@ -42,14 +43,17 @@ def _run(values) -> int:
 
   _check_values(values)
   common.prepare()
+  place = values.data_dir, values.image_size
   train, test = (
-    common.told(datasets.load(values.dataset, s, values.data_dir)) for s in ("train", "test")
+    common.told(datasets.load(values.dataset, split, *place)) for split in ("train", "test")
   )
   _check_images(train)
   _check_images(test)
+  _check_alike(train, test)
   out = _writable(pathlib.Path(values.out or f"runs/extractors/{train.name}.npz"))
   params = _fit(train, values.epochs, values.seed)
-  about = {"dataset": train.name, "image_shape": train.images.shape[1:]}
+  about = {"dataset": train.kind, "is_part": bool(train.part_of)}
+  about |= {"image_shape": train.images.shape[1:]}
   about |= {"num_classes": train.num_classes, "epochs": values.epochs, "seed": values.seed}
   _write(out, params, about, test)
   return OK
@@ -58,6 +62,8 @@ def _run(values) -> int:
 def _check_values(values):
   if values.epochs < 1:
     raise UserError(f"--epochs={values.epochs} must be above 0")
+  if values.image_size is not None and values.image_size < 1:
+    raise UserError(f"--image_size={values.image_size} must be above 0")
   # The seed above it is that of the batches.
   if not 0 <= values.seed < 2**32 - 1:
     raise UserError(f"--seed={values.seed} must be at least 0 and below 2^32 - 1")
@@ -67,7 +73,19 @@ def _check_images(dataset):
   if dataset.labels is None or dataset.images.ndim != 4:
     raise UserError(f"{dataset.name} has no labelled images, which a classifier learns from")
   if dataset.images.shape[1] % 4:
-    raise UserError(f"images of {dataset.name} are {dataset.images.shape[1]} pixels: use 4 n")
+    raise UserError(
+      f"images of {dataset.name} are {dataset.images.shape[1]} pixels wide, which 4 does not divide"
+      ": give --image_size"
+    )
+
+
+def _check_alike(train, test):
+  if train.images.shape[1:] != test.images.shape[1:]:
+    shapes = ["x".join(map(str, part.images.shape[1:])) for part in (train, test)]
+    raise UserError(
+      f"training images of {train.name} are {shapes[0]}, test images {shapes[1]}: make them equal, "
+      "in size by --image_size"
+    )
 
 
 def _writable(path):

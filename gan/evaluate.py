@@ -4,14 +4,13 @@ Like is compared with like: as many training examples as fakes are the reference
 held-out data in the place of the fakes give the floor. Standard errors come from random halves of
 both sets, the delete-half jackknife: the spread of a statistic over halves estimates its standard
 error on the whole. See "A General Theory for Jackknife Variance Estimation" by Shao and Wu (Annals
-of Statistics 17, 1989).
+of Statistics 17, 1989). Intervals stay in the range of their metric, see `metrics.intervals`.
 """
 
-import functools
 import hashlib
 import os
 import pathlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -23,6 +22,10 @@ from gan.datasets import grid, ring
 from gan.errors import UserError
 from gan.features import Extractor
 from gan.metrics import METRICS, Data, Sample, Value
+from gan.metrics.best import better
+from gan.metrics.intervals import score_interval
+from gan.metrics.modes import joint_chances
+from gan.progress import say
 
 HALVES = 10
 LEAST_REFERENCE = 6  # density_coverage needs five neighbours
@@ -81,7 +84,16 @@ def make_data(
     train=whole,
     held_out=held_out and _see_data(held_out.images, extractor),
     mixture=MIXTURES.get(train.name),
+    mode_chances=_mode_chances(train, whole),
   )
+
+
+def _mode_chances(train, seen):
+  """Of stacks whose channels are drawn independently, as those of STACKED are."""
+  if train.kind not in features.STACKED or seen.probabilities is None:
+    return None
+  labels = seen.probabilities.argmax(axis=2)  # [N, K], as the classifier sees what it is to count
+  return joint_chances(labels, seen.probabilities.shape[2])
 
 
 def _see_data(images, extractor) -> Sample:
@@ -145,7 +157,7 @@ def measure(
     try:
       values |= _measure_one(METRICS[name], data, fake, seed, errors)
     except UserError as error:
-      raise UserError(f"{name}: {error}; --metrics chooses others") from error
+      raise UserError(f"{name}: {error}") from error
   return values
 
 
@@ -170,22 +182,25 @@ def _half(sample, rng):
 
 
 def floors(data: Data, names: Iterable[str], count: int, seed: int) -> dict[str, Value]:
-  """Returns what a perfect sampler scores: held-out data, or a closed form where there is one.
+  """Returns what a perfect sampler of these data scores: a closed form, or held-out data.
 
   Args:
     data: what generators are measured against.
     names: keys of METRICS that apply to the data.
     count: number of fakes that it stands beside; held-out data may be fewer.
     seed: of the choice of held-out data and of what is random in metrics.
+
+  Raises:
+    UserError: a metric cannot be computed from so few or such held-out data; the line names it.
   """
   rng = np.random.default_rng(seed)
   values = {}
   for name in names:
     perfect = METRICS[name].perfect
-    if perfect:
-      values |= perfect(data, count, rng)
-    elif data.held_out is not None:
-      values |= measure(data, held_out_sample(data, count, seed), [name], seed)
+    found = perfect(data, count, rng) if perfect else {}
+    if not found and data.held_out is not None:
+      found = measure(data, held_out_sample(data, count, seed), [name], seed)
+    values |= found
   return values
 
 
@@ -213,7 +228,9 @@ class Row(NamedTuple):
   better: str | None
 
 
-def rows(data: Data, fake: Sample, names: Iterable[str], seed: int) -> dict[str, Row]:
+def rows(
+  data: Data, fake: Sample, names: Iterable[str], seed: int, say: Callable[[str], None] = say
+) -> dict[str, Row]:
   """Returns the numbers of the metrics `names` with their intervals beside their floors.
 
   Args:
@@ -221,22 +238,49 @@ def rows(data: Data, fake: Sample, names: Iterable[str], seed: int) -> dict[str,
     fake: the fakes.
     names: keys of METRICS that apply to the data.
     seed: of all that is random.
+    say: prints one line to the user, where a metric has no interval or floor of so few samples.
+
+  Raises:
+    UserError: see `measure`.
   """
-  names = list(names)
-  perfect = floors(data, names, len(fake.examples), seed)
-  floor = {name: value.value for name, value in perfect.items()}
-  return {
-    name: Row(value.value, *_interval(value), floor.get(name), better(name))
-    for name, value in measure(data, fake, names, seed, errors=True).items()
-  }
+  result = {}
+  for name in names:
+    values = _with_errors(data, fake, name, seed, say)
+    floor = _floor(data, len(fake.examples), name, seed, say)
+    ranges = METRICS[name].range(data)
+    count = min(len(data.reference.examples), len(fake.examples))
+    for number, value in values.items():
+      interval = _interval(value, ranges.get(number), count)
+      perfect = floor[number].value if number in floor else None
+      result[number] = Row(value.value, *interval, perfect, better(number))
+  return result
 
 
-def _interval(value):
-  if value.standard_error is None:
+def _with_errors(data, fake, name, seed, say):
+  try:
+    return measure(data, fake, [name], seed, errors=True)
+  except UserError:
+    values = measure(data, fake, [name], seed)
+    counts = f"{len(data.reference.examples)} real and {len(fake.examples)} generated samples"
+    say(f"{name} has no interval: {counts} are too few to be halved.")
+    return values
+
+
+def _floor(data, count, name, seed, say):
+  try:
+    return floors(data, [name], count, seed)
+  except UserError as error:
+    say(f"No floor, where held-out data stand in the place of the fakes, of {error}.")
+    return {}
+
+
+def _interval(value, bounds, count):
+  # Halves that agree tell no error, but for shares, whose error their count bounds.
+  if value.standard_error is None or not (value.standard_error or np.isfinite(bounds).all()):
     return None, None
   # Student's t, for errors come from ten halves or about ten blocks.
-  half = float(stats.t.ppf(0.975, HALVES - 1)) * value.standard_error
-  return value.value - half, value.value + half
+  quantile = float(stats.t.ppf(0.975, HALVES - 1))
+  return score_interval(value.value, value.standard_error, quantile, count, bounds)
 
 
 class Evaluator(NamedTuple):
@@ -293,37 +337,14 @@ def make_evaluator(
 
 def find_extractor(dataset: datasets.Dataset) -> tuple[Extractor | None, str]:
   """Returns the shipped extractor that fits a data set and "", or None and why there is none."""
-  name = features.for_dataset(dataset.name)
+  name = features.for_dataset(dataset.kind)
   if dataset.images.ndim == 2:
     return None, "points need none"
   if name not in features.shipped():
     return None, f"no extractor of {name} comes with the package"
   extractor, shape = features.load(name), dataset.images.shape[1:]
-  stacked = name != dataset.name.removesuffix("_subset")
+  stacked = dataset.kind in features.STACKED
   if extractor.image_shape != ((*shape[:2], 1) if stacked else shape):
     sizes = ["x".join(map(str, size)) for size in (shape, extractor.image_shape)]
     return None, f"images are {sizes[0]}, and the extractor of {name} takes {sizes[1]}"
   return extractor, ""
-
-
-def better(name: str) -> str | None:
-  """Returns "lower", "higher" or "floor" for a number of METRICS, None for one of no direction."""
-  return _directions().get(name)
-
-
-@functools.cache
-def _directions() -> dict[str, str]:
-  return {name: way for metric in METRICS.values() for name, way in metric.better.items()}
-
-
-def best_and_last(records: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
-  """Returns {name: {"last": [step, value], "best": [step, value]}} of evaluation records."""
-  result = {}
-  for name, direction in _directions().items():
-    points = [[record["step"], record[name]] for record in records if name in record]
-    # An infinite value is a string in the records.
-    finite = [point for point in points if isinstance(point[1], (int, float))]
-    if finite and direction != "floor":
-      choose = min if direction == "lower" else max
-      result[name] = {"last": points[-1], "best": choose(finite, key=lambda point: point[1])}
-  return result

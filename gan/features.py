@@ -174,10 +174,9 @@ def shipped() -> list[str]:
   return sorted(path.stem for path in SHIPPED.glob("*.npz"))
 
 
-def for_dataset(dataset: str) -> str:
-  """Returns the name of the shipped extractor for a data set, or the data set's own name."""
-  whole = dataset.removesuffix("_subset")
-  return STACKED.get(whole, whole)
+def for_dataset(kind: str) -> str:
+  """Returns the name of the shipped extractor for a kind of data, or the kind's own name."""
+  return STACKED.get(kind, kind)
 
 
 def _parse(content) -> Extractor:
@@ -192,8 +191,10 @@ def _parse(content) -> Extractor:
   network = classifier.build(shape, about["num_classes"])
   params = jax.tree.map(lambda array: jnp.asarray(array, jnp.float32), unflatten_dict(arrays))
   _check_weights(network, params)
-  digest = hashlib.sha256(content).hexdigest()[:12]
-  return Extractor(digest, about["dataset"], shape, about, network, params)
+  digest, dataset = hashlib.sha256(content).hexdigest()[:12], about["dataset"]
+  # Files of older versions have the label of a part of a set in the place of its name.
+  dataset = dataset if "is_part" in about else dataset.removesuffix("_subset")
+  return Extractor(digest, dataset, shape, about, network, params)
 
 
 def _check_weights(network, params):

@@ -14,9 +14,11 @@ from gan import datasets, distributed, environment, evaluate, pictures, sampling
 from gan.checkpoint import Checkpoints, check_identity
 from gan.config import Algorithm, Config, DataInfo, determining, fingerprint, hyperparameters
 from gan.datafeed import batch_indices
+from gan.datasets import recorded
 from gan.errors import UserError
 from gan.game import Batch
 from gan.interrupts import at_once, stop_here
+from gan.metrics.best import best_and_last
 from gan.places import check_place
 from gan.records import (
   CONFIG,
@@ -255,7 +257,7 @@ class Run:
       step=step,
       dataset=self.config.dataset,
       loss=self.config.loss,
-      evaluation=evaluate.best_and_last(read_metrics(self.folder.path, EVALUATIONS)),
+      evaluation=best_and_last(read_metrics(self.folder.path, EVALUATIONS)),
       **facts,
     )
     return self.summary
@@ -332,4 +334,5 @@ def _identity(config, setting, command) -> dict[str, Any]:
     "num_examples": info.num_examples,
     "config": dataclasses.asdict(config),
     "determining": determined_by,
+    **recorded.describe(dataset, setting.data_sha256),
   }

@@ -9,6 +9,7 @@ import threadpoolctl
 from gan import datasets, evaluate, features
 from gan.errors import UserError
 from gan.metrics import METRICS, Data, Sample
+from gan.metrics.best import best_and_last
 from gan.metrics.density_coverage import expected_coverage
 
 SHARES = (0, 0.25, 0.5, 0.75, 1)
@@ -215,11 +216,17 @@ def test_an_interval_is_two_standard_errors_to_each_side_of_the_value(digits):
   train, test, extractor = digits
   data = evaluate.make_data(train, test, extractor, 100, seed=0)
   fake = evaluate.held_out_sample(data, 100, seed=3)
-  row = evaluate.rows(data, fake, ["frechet_distance"], seed=0)["frechet_distance"]
-  value = evaluate.measure(data, fake, ["frechet_distance"], seed=0, errors=True)
-  error = value["frechet_distance"].standard_error
+  names = ("kernel_distance", "frechet_distance")
+  rows = evaluate.rows(data, fake, names, seed=0)
+  values = evaluate.measure(data, fake, names, seed=0, errors=True)
+  row, error = rows["kernel_distance"], values["kernel_distance"].standard_error
   assert error > 0 and row.high - row.value == pytest.approx(2.262 * error, rel=1e-3)
   assert row.value - row.low == pytest.approx(2.262 * error, rel=1e-3)
+  # Of what cannot fall below 0, the error at an end m is sqrt(m / value) as large.
+  row, error = rows["frechet_distance"], values["frechet_distance"].standard_error
+  for end in (row.low, row.high):
+    expected = 2.262 * error * math.sqrt(end / row.value)
+    assert end > 0 and abs(end - row.value) == pytest.approx(expected, rel=1e-3)
   assert row.better == "lower" and row.floor > 0
 
 
@@ -245,7 +252,7 @@ def test_too_few_samples_are_refused_with_the_metric_and_the_way_out(digits, cou
   train, test, extractor = digits
   data = evaluate.make_data(train, test, extractor, count, seed=0)
   fake = evaluate.see(test.images[:count], extractor)
-  with pytest.raises(UserError, match=f"^{metric}: .*needed: .*--metrics chooses others"):
+  with pytest.raises(UserError, match=f"^{metric}: .*needed: take more samples"):
     evaluate.measure(data, fake, evaluate.applicable(data), seed=0)
 
 
@@ -381,7 +388,7 @@ def test_best_is_the_lowest_or_highest_by_the_direction_and_an_infinite_last_is_
   numbers = [(1, 3.0, 0.2), (2, 1.0, 0.9), (3, 2.0, 0.4)]
   records = [{"step": s, "frechet_distance": f, "coverage": c} for s, f, c in numbers]
   records.append({"step": 4, "frechet_distance": "inf", "memorisation_ratio": 0.5})
-  assert evaluate.best_and_last(records) == {
+  assert best_and_last(records) == {
     "frechet_distance": {"last": [4, "inf"], "best": [2, 1.0]},
     "coverage": {"last": [3, 0.4], "best": [2, 0.9]},
   }

@@ -81,7 +81,7 @@ def test_histogram_of_a_perfect_classifier_is_that_of_the_labels():
     (np.tile([3.0, -2.0], (40, 1)), "as low as -2 .* softmax"),
     (np.tile([0.7, 0.7], (40, 1)), "between 1.4 and 1.4, not 1"),
     (np.full(40, 1.0), r"shape \[40\]"),
-    (np.ones((0, 1)), "0 rows"),
+    (np.ones((0, 1)), "0 samples"),
   ],
 )
 @pytest.mark.parametrize("metric", [classifier_score, class_histogram])
@@ -91,7 +91,9 @@ def test_wrong_probabilities_are_refused_in_one_line(metric, probabilities, word
   assert "\n" not in str(refusal.value)
 
 
-@pytest.mark.parametrize(("splits", "words"), [(0, "at least 1"), (3, "5 rows, 6 are needed")])
+@pytest.mark.parametrize(
+  ("splits", "words"), [(0, "at least 1"), (3, "5 samples, and 6 are needed")]
+)
 def test_wrong_splits_are_refused(splits, words):
   with pytest.raises(UserError, match=words):
     classifier_score(np.tile([0.5, 0.5], (5, 1)), splits)

@@ -187,15 +187,14 @@ def test_infinity_takes_8_counts_from_a_quarter_of_the_fakes_to_all_of_them():
     (np.zeros((4, 2)), np.array([[0, 1], [np.nan, 1], [2, 2]]), "fake features hold NaN or inf"),
     (np.array([[0, 1], [np.inf, 1], [2, 2]]), np.zeros((4, 2)), "real features .* in 1 of 3 rows"),
     (np.zeros((4, 2)), np.zeros((4, 3)), "2 dimensions and fake ones 3"),
-    (np.zeros((1, 2)), np.zeros((4, 2)), "real features have 1 rows, . are needed"),
-    (np.zeros((4, 2)), np.zeros((0, 2)), "fake features have 0 rows, . are needed"),
+    (np.zeros((1, 2)), np.zeros((4, 2)), "real features are of 1 samples, and . are needed"),
+    (np.zeros((4, 2)), np.zeros((0, 2)), "fake features are of 0 samples, and . are needed"),
     (np.zeros(4), np.zeros((4, 2)), r"real features have shape \[4\]"),
     (np.zeros((4, 2, 2)), np.zeros((4, 2)), r"real features have shape \[4, 2, 2\]"),
     (np.zeros((4, 0)), np.zeros((4, 0)), r"real features have shape \[4, 0\]"),
     (np.eye(3) * 1e200, np.eye(3), "moderate size"),
   ],
 )
-@pytest.mark.filterwarnings("ignore:overflow")
 def test_wrong_features_are_refused_in_one_line(real, fake, words):
   with pytest.raises(UserError, match=words) as refusal:
     frechet_distance(real, fake)

@@ -122,7 +122,7 @@ def test_the_generator_alone_decides_the_blocks():
     (np.zeros((9, 2)), np.full((9, 2), np.nan), {}, "fake features hold NaN or infinity in 9 of 9"),
     (np.full((9, 2), -np.inf), np.zeros((9, 2)), {}, "real features hold NaN or infinity"),
     (np.zeros((9, 2)), np.zeros((9, 3)), {}, "2 dimensions and fake ones 3"),
-    (np.zeros((3, 2)), np.zeros((9, 2)), {}, "real features have 3 rows, 4 are needed"),
+    (np.zeros((3, 2)), np.zeros((9, 2)), {}, "real features are of 3 samples, and 4 are needed"),
     (np.zeros((9, 2)), np.zeros(9), {}, r"fake features have shape \[9\]"),
     (np.zeros((9, 2)), np.zeros((9, 2)), {"block_size": 1}, "block_size is 1"),
     (np.zeros((9, 2)), np.zeros((9, 2)), {"blocks": 1}, "choose 2 to 4"),

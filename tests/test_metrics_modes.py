@@ -198,7 +198,7 @@ def test_wrong_stacks_are_refused_in_one_line(probabilities, words):
   [
     (np.array([[0, np.nan]]), SQUARE, 1.0, "points hold NaN or infinity in 1 of 1 rows"),
     (SQUARE, np.array([[0, np.inf]]), 1.0, "centres hold NaN or infinity"),
-    (np.zeros((0, 2)), SQUARE, 1.0, "points have 0 rows"),
+    (np.zeros((0, 2)), SQUARE, 1.0, "points are of 0 samples"),
     (np.zeros((4, 3)), SQUARE, 1.0, "points have 3 coordinates and centres 2"),
     (np.zeros(4), SQUARE, 1.0, r"points have shape \[4\]"),
     (SQUARE, SQUARE, 0.0, "sigma is 0.0"),

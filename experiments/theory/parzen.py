@@ -60,7 +60,7 @@ def run(settings: Settings) -> Result:
 def load(settings: Settings) -> Images:
   """MNIST in the authors' parts: 50,000 to train on, 1000 of the rest to choose a width by."""
   parts = ("train[:50000]", f"train[50000:{50_000 + VALIDATION}]", "test")
-  found = [datasets.load("mnist", part, settings.data_dir) for part in parts]
+  found = [datasets.load("mnist", part, settings.data_dir, image_size=28) for part in parts]
   for dataset in (found[0], found[-1]):
     common.told(dataset)
   return Images(*(dataset.images.reshape(-1, 784) / 255 for dataset in found))

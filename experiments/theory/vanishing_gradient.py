@@ -13,6 +13,7 @@ from experiments import common
 from experiments.theory.case import Check, Result, Settings, reported, text, within
 from gan import config as configs
 from gan import datasets, trained
+from gan.datasets import recorded
 from gan.game import (
   Batch,
   Examples,
@@ -26,8 +27,7 @@ from gan.losses import make_loss
 from gan.models import mlp
 from gan.models.spec import ModelSpec, to_networks
 from gan.networks import Gan, latent_sampler
-from gan.progress import say
-from gan.run import load_data
+from gan.records import read_config
 from gan.theory import games
 from gan.train_step import make_train_step
 
@@ -125,7 +125,8 @@ def run(settings: Settings) -> Result:
 
 def _dataset(settings):
   at_hand = settings.data_dir or os.environ.get("GAN_DATA_DIR")
-  return common.told(datasets.load("auto" if at_hand else "digits", data_dir=settings.data_dir))
+  name = "auto" if at_hand else "digits"
+  return common.told(datasets.load(name, data_dir=settings.data_dir, image_size=28))
 
 
 def thin(dataset) -> Lab:
@@ -149,7 +150,7 @@ def of_run(workdir: str, data_dir: str | None):
   """Returns (Lab, G's state, title) of a run folder; of its newest checkpoint."""
   found = trained.load(workdir)
   config = found.config
-  dataset, config = load_data(config, data_dir, say)
+  dataset, _ = recorded.reopen(read_config(workdir), workdir, data_dir)
   loss = lambda hyper: _loss(config, hyper)  # noqa: E731
   game = games.make_game(
     found.gan,

@@ -14,6 +14,7 @@ DATASETS = {
   "digits": digits.load,
   "fashion_mnist": functools.partial(named.load, "fashion_mnist"),
   "grid": grid.load,
+  "images": named.load_images,
   "mnist": functools.partial(named.load, "mnist"),
   "ring": ring.load,
   "stacked_mnist": stacked_mnist.load,
@@ -47,6 +48,8 @@ def load(
     # A small window of a known set has not all its classes, and need not.
     counted = of_split if name in DATASETS else dataset
     dataset = base.add_notice(dataset, base.empty_classes(counted))
+  asked = base.Asked(name, split, data_dir and base.absolute(data_dir), image_size)
+  dataset = dataset._replace(asked=asked)
   if image_size is None:
     return dataset
   if dataset.images.ndim == 2:

@@ -1,6 +1,8 @@
 """What every source of data returns, and what all of them share: splits, checks, sizes."""
 
 import hashlib
+import os
+import pathlib
 import re
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -21,17 +23,29 @@ CLASSES_OF_FEW = 1000
 _SPLIT = re.compile(r"(?P<name>\w+)(\[(?P<start>\d+)?:(?P<stop>\d+)?\])?")
 
 
+class Asked(NamedTuple):
+  """The arguments of `datasets.load`; `data_dir` as an absolute path, or None."""
+
+  dataset: str
+  split: str
+  data_dir: str | None
+  image_size: int | None
+
+
 class Dataset(NamedTuple):
   """One split of a data set, whole in memory.
 
   Attributes:
-    name: what the arrays really hold ("mnist", "digits"), never "auto".
+    name: what the arrays really hold ("mnist", "digits"), never "auto"; a label, not to be parsed.
     images: [N, H, W, C] uint8 in 0..255 with C = 1 or 3; for points [N, 2] float32.
     labels: [N] int32 in 0..num_classes - 1, or None.
     num_classes: 0 without labels.
     source: one line, the path or the TFDS version the arrays came from.
     notice: a line the user has to see, such as that another set stands in; "" for none.
     class_names: the name of each class, or () where they have none.
+    part_of: the published set of which the arrays are a part, "" for a whole set and one's own.
+    path: of the files, absolute, where they can be read again by `data_dir`; "" for no files.
+    asked: what was asked for; None where the arrays did not come from `datasets.load`.
   """
 
   name: str
@@ -41,6 +55,14 @@ class Dataset(NamedTuple):
   source: str
   notice: str = ""
   class_names: tuple[str, ...] = ()
+  part_of: str = ""
+  path: str = ""
+  asked: Asked | None = None
+
+  @property
+  def kind(self) -> str:
+    """The name of the set, whether this is all of it or a part."""
+    return self.part_of or self.name
 
 
 class UnavailableError(UserError):
@@ -49,6 +71,11 @@ class UnavailableError(UserError):
 
 class UnknownError(UserError):
   """No source has a data set of this name; the message is a hint at the next best name, or ""."""
+
+
+def absolute(path: str | os.PathLike) -> str:
+  """The path as it is found from anywhere; links stay."""
+  return str(pathlib.Path(path).expanduser().absolute())
 
 
 def digest(dataset: Dataset) -> str:

@@ -10,6 +10,7 @@ from gan import files
 from gan.datasets import base, local, tfds
 from gan.errors import UserError
 
+OWN_IMAGES = "python -m experiments.images --data_dir=FOLDER"
 _NAME = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?")
 # Examples of each class. They tell a part from the whole, and sets with MNIST's file names apart.
 _CLASS_SIZES = {
@@ -35,8 +36,8 @@ def load(name: str, split: str, data_dir: str | None, image_size: int | None) ->
     image_size: side length in pixels of images that do not come in one size; None if they do.
 
   Returns:
-    The split. Where files hold fewer or more examples than the published set, the name ends in
-    "_subset" and the notice says so.
+    The split. Where files hold fewer or more examples than the published set, it is `part_of` that,
+    is named so, and the notice says so.
 
   Raises:
     base.UnavailableError: if no place has the set.
@@ -60,14 +61,37 @@ def load(name: str, split: str, data_dir: str | None, image_size: int | None) ->
     ) from error
 
 
+def load_images(split: str, data_dir: str | None, image_size: int | None) -> base.Dataset:
+  """Images of one's own: all that lies in `data_dir`, whatever it and what is in it are called.
+
+  Args:
+    split: a split of the files.
+    data_dir: a folder or .npz in one of the forms of `local`; without it, as `load` of "images".
+    image_size: as for `load`.
+
+  Raises:
+    UserError: as for `load`.
+  """
+  if data_dir:
+    return _open("images", split, _existing(data_dir), image_size)
+  if _in_root("images") is None:
+    raise UserError("images are your own, which lie somewhere: name the folder or .npz by data_dir")
+  return load("images", split, None, image_size)
+
+
 def _given(name: str, data_dir: str) -> pathlib.Path:
-  path = pathlib.Path(data_dir).expanduser()
-  if not path.exists():
-    raise UserError(f"data_dir {path} does not exist: give a folder with {local.FORMS}")
+  path = _existing(data_dir)
   place = _inside(path, name) or path
   if place.is_dir() and not any(place.iterdir()):
     raise UserError(f"{place} is empty: put {local.FORMS} there")
   return place
+
+
+def _existing(data_dir: str) -> pathlib.Path:
+  path = pathlib.Path(data_dir).expanduser()
+  if not path.exists():
+    raise UserError(f"data_dir {path} does not exist: give a folder with {local.FORMS}")
+  return path
 
 
 def _in_root(name: str) -> pathlib.Path | None:
@@ -91,7 +115,8 @@ def _open(name: str, split: str, place: pathlib.Path, image_size: int | None) ->
     return tfds.read(prepared, name, split, image_size)
   if tfds.is_prepared_folder(place):
     raise UserError(f"{place} is another prepared TFDS set than {name}: name the set that it is")
-  return _identified(local.load(name, split, place, image_size), split)
+  dataset = local.load(name, split, place, image_size)
+  return _identified(dataset._replace(path=base.absolute(place)), split)
 
 
 def _identified(dataset: base.Dataset, split: str) -> base.Dataset:
@@ -104,13 +129,13 @@ def _identified(dataset: base.Dataset, split: str) -> base.Dataset:
     if dataset.labels is None or np.array_equal(np.bincount(dataset.labels), sizes):
       return dataset
     raise UserError(
-      f"{dataset.source} does not hold {name}: its classes have other sizes; "
-      "name the set that it is, or any other name"
+      f"{dataset.source} does not hold {name}: its classes have other sizes; name the set that it "
+      f"is, or, for images of your own, {OWN_IMAGES}"
     )
   return base.add_notice(
-    dataset._replace(name=f"{name}_subset"),
+    dataset._replace(name=f"{name}_subset", part_of=name),
     f"{dataset.source} holds {len(dataset.images)} {split} images where {name} has {sum(sizes)}: "
-    f"figures are not comparable with those of {name}",
+    f"figures are not comparable with those of {name}; images of your own go by {OWN_IMAGES}",
   )
 
 

@@ -30,8 +30,8 @@ def load(split: str, data_dir: str | None = None, image_size: int | None = None)
 
   Returns:
     Images [N, 28, 28, 3] uint8; labels 100 a + 10 b + c for the digits a, b, c in channel order,
-    so 1,000 classes. Where the digits are a part of MNIST, the name ends in "_subset" and the
-    notice says so.
+    so 1,000 classes. Where the digits are a part of MNIST, so are the stacks, and the notice says
+    so.
 
   Raises:
     base.UnavailableError: if MNIST cannot be had; nothing stands in for it.
@@ -44,6 +44,7 @@ def load(split: str, data_dir: str | None = None, image_size: int | None = None)
   chosen = rng.integers(len(digits.images), size=(SIZES[split], len(PLACES)))  # [N, 3]
   return digits._replace(
     name=f"stacked_{digits.name}",
+    part_of="stacked_mnist" if digits.part_of else "",
     images=_stack(digits.images, chosen),
     labels=(digits.labels[chosen] @ PLACES).astype(np.int32),
     num_classes=10 ** len(PLACES),

@@ -114,7 +114,8 @@ def read(folder: pathlib.Path, name: str, split: str, image_size: int | None) ->
     arrays = _decode(folder, split, image_size)
     _write_cache(cache, arrays)
   source = f"tensorflow-datasets {name} {folder.name} in {folder}"
-  return base.Dataset(name, *_checked(arrays, str(folder)), source)
+  dataset = base.Dataset(name, *_checked(arrays, str(folder)), source)
+  return dataset._replace(path=base.absolute(folder))
 
 
 def is_prepared_folder(folder: pathlib.Path) -> bool:

@@ -4,6 +4,7 @@ Each file has one metric as a function of arrays; this one says what a metric is
 and of a generator, which numbers it yields, and what a perfect sampler would score.
 """
 
+import math
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -55,12 +56,14 @@ class Data(NamedTuple):
     train: all training examples.
     held_out: data that training did not see, or None.
     mixture: (centres [K, 2], sigma) of points from a mixture, or None.
+    mode_chances: [C^K] of the modes of stacked images whose distribution is known, or None.
   """
 
   reference: Sample
   train: Sample
   held_out: Sample | None
   mixture: tuple[np.ndarray, float] | None = None
+  mode_chances: np.ndarray | None = None
 
 
 class Value(NamedTuple):
@@ -71,6 +74,8 @@ class Value(NamedTuple):
 
 
 Values = dict[str, Value]
+Bounds = tuple[float, float]
+ANY, POSITIVE, SHARE = (-math.inf, math.inf), (0.0, math.inf), (0.0, 1.0)
 
 
 class Metric(NamedTuple):
@@ -79,14 +84,16 @@ class Metric(NamedTuple):
   Attributes:
     function: `(data, fake, rng) -> {name: Value}`.
     better: name -> "lower", "higher", or "floor" where the nearer to real data the better.
+    range: `data -> {name: (least, largest)}`, between which each number of `better` lies.
     applies: `data -> bool`, whether the data have what the function reads.
     resample: whether half-samples tell the standard error.
     perfect: `(data, count, rng) -> {name: Value}`, what a perfect sampler scores with that many
-      samples; None for the score of held-out data.
+      samples, or {} where these data do not tell; None for the score of held-out data.
   """
 
   function: Callable[[Data, Sample, np.random.Generator], Values]
   better: dict[str, str]
+  range: Callable[[Data], dict[str, Bounds]]
   applies: Callable[[Data], bool]
   resample: bool = True
   perfect: Callable[[Data, int, np.random.Generator], Values] | None = None
@@ -146,11 +153,11 @@ def _stacked_modes(data, fake, rng):
 
 def _perfect_stacked_modes(data, count, rng):
   del rng
-  _, channels, classes = data.reference.probabilities.shape
-  modes = classes**channels
+  if data.mode_chances is None:
+    return {}
   return {
-    "modes": Value(expected_modes(count, modes)),
-    "modes_kl": Value(expected_kl(count, modes)),
+    "modes": Value(expected_modes(count, data.mode_chances)),
+    "modes_kl": Value(expected_kl(count, data.mode_chances)),
   }
 
 
@@ -228,29 +235,79 @@ def _has_images(data):
   return data.reference.examples.ndim == 4
 
 
+def _always(**ranges):
+  return lambda data: ranges
+
+
+def _range_of_score(data):
+  return {"classifier_score": (1.0, float(data.reference.probabilities.shape[1]))}
+
+
+def _range_of_shares(data):
+  """The smallest of C shares that sum to 1 is at most 1 / C, the largest at least."""
+  even = 1 / data.reference.probabilities.shape[1]
+  return {"smallest_class_share": (0.0, even), "largest_class_share": (even, 1.0)}
+
+
+def _range_of_stacked_modes(data):
+  _, channels, classes = data.reference.probabilities.shape
+  return {
+    "modes": (1.0, float(classes**channels)),
+    "modes_kl": (0.0, channels * math.log(classes)),
+  }
+
+
+def _range_of_mixture_modes(data):
+  modes = float(len(data.mixture[0]))
+  return {"modes": (0.0, modes), "high_quality_share": SHARE, "reverse_kl": POSITIVE}
+
+
 METRICS: dict[str, Metric] = {
-  "frechet_distance": Metric(_frechet_distance, {"frechet_distance": "lower"}, _has_features),
+  "frechet_distance": Metric(
+    _frechet_distance,
+    {"frechet_distance": "lower"},
+    _always(frechet_distance=POSITIVE),
+    _has_features,
+  ),
   "frechet_infinity": Metric(
-    _frechet_infinity, {"frechet_infinity": "lower"}, _has_features, resample=False
+    _frechet_infinity,
+    {"frechet_infinity": "lower"},
+    _always(frechet_infinity=ANY),  # the intercept of a line
+    _has_features,
+    resample=False,
   ),
   "kernel_distance": Metric(
-    _kernel_distance, {"kernel_distance": "lower"}, _has_features, resample=False
+    _kernel_distance,
+    {"kernel_distance": "lower"},
+    _always(kernel_distance=ANY),  # unbiased about 0
+    _has_features,
+    resample=False,
   ),
   "precision_recall": Metric(
-    _precision_recall, {"precision": "higher", "recall": "higher"}, _has_features
+    _precision_recall,
+    {"precision": "higher", "recall": "higher"},
+    _always(precision=SHARE, recall=SHARE),
+    _has_features,
   ),
   "density_coverage": Metric(
-    _density_coverage, {"density": "higher", "coverage": "higher"}, _has_features
+    _density_coverage,
+    {"density": "higher", "coverage": "higher"},
+    _always(density=POSITIVE, coverage=SHARE),
+    _has_features,
   ),
-  "classifier_score": Metric(_classifier_score, {"classifier_score": "higher"}, _has_classes),
+  "classifier_score": Metric(
+    _classifier_score, {"classifier_score": "higher"}, _range_of_score, _has_classes
+  ),
   "class_histogram": Metric(
     _class_histogram,
     {"smallest_class_share": "higher", "largest_class_share": "lower"},
+    _range_of_shares,
     _has_classes,
   ),
   "stacked_modes": Metric(
     _stacked_modes,
     {"modes": "higher", "modes_kl": "lower"},
+    _range_of_stacked_modes,
     _is_stacked,
     resample=False,
     perfect=_perfect_stacked_modes,
@@ -258,14 +315,22 @@ METRICS: dict[str, Metric] = {
   "mixture_modes": Metric(
     _mixture_modes,
     {"modes": "higher", "high_quality_share": "higher", "reverse_kl": "lower"},
+    _range_of_mixture_modes,
     _is_mixture,
     resample=False,
     perfect=_perfect_mixture_modes,
   ),
-  "ndb": Metric(_ndb, {"ndb_share": "lower", "ndb_js": "lower"}, _has_images, resample=False),
+  "ndb": Metric(
+    _ndb,
+    {"ndb_share": "lower", "ndb_js": "lower"},
+    _always(ndb_share=SHARE, ndb_js=(0.0, math.log(2))),
+    _has_images,
+    resample=False,
+  ),
   "parzen": Metric(
     _parzen,
     {"parzen_log_likelihood": "higher"},
+    _always(parzen_log_likelihood=ANY),
     lambda data: _has_images(data) and data.held_out is not None,
     resample=False,
     perfect=_perfect_parzen,
@@ -273,6 +338,7 @@ METRICS: dict[str, Metric] = {
   "memorisation": Metric(
     _memorisation,
     {"memorisation_ratio": "floor"},
+    _always(memorisation_ratio=POSITIVE),
     lambda data: _has_features(data) and data.held_out is not None,
     resample=False,
     perfect=_perfect_memorisation,

@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from gan.errors import UserError
-from gan.metrics.checks import check_pair
+from gan.metrics.checks import LARGEST, check_pair
 
 COUNTS = 8  # sample counts that `frechet_infinity` fits by default
 
@@ -46,7 +46,8 @@ def gaussian_frechet_distance(
     The distance in squared units of the features, >= 0; 0 for equal Gaussians.
 
   Raises:
-    UserError: shapes that do not fit, a covariance that is not symmetric, a NaN or an infinity.
+    UserError: shapes that do not fit, a covariance that is not symmetric, a NaN or an infinity,
+      or numbers whose squares overflow.
   """
   if np.shape(mean1) != np.shape(mean2):
     raise UserError(
@@ -145,7 +146,8 @@ def _gaussian(mean, cov):
     raise UserError(
       f"mean has shape {list(mean.shape)} and covariance {list(cov.shape)}: give [D] and [D, D]"
     )
-  if not (np.isfinite(mean).all() and np.isfinite(cov).all() and np.allclose(cov, cov.T)):
+  sized = (np.abs(mean) <= LARGEST).all() and (np.abs(cov) <= LARGEST**2).all()
+  if not (sized and np.allclose(cov, cov.T)):
     raise UserError(
       "mean or covariance holds NaN or infinity, or the covariance is not symmetric: compute both "
       "from finite features of moderate size"

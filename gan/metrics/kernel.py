@@ -6,6 +6,8 @@ from jaxtyping import Float
 from gan.errors import UserError
 from gan.metrics.checks import check_pair
 
+# The error of a cubic kernel takes the twelfth power of a feature: of this it is 1e288.
+LARGEST = 1e24
 MIN_BLOCKS = 10  # as long as the samples suffice: the error of a standard error from 10 is 24%
 
 
@@ -43,7 +45,7 @@ def kernel_distance(
   Raises:
     UserError: see `checks.check_pair`; or block_size or blocks out of range.
   """
-  real, fake = check_pair(real, fake, minimum=4)
+  real, fake = check_pair(real, fake, minimum=4, largest=LARGEST)
   size, blocks = _split(min(len(real), len(fake)), block_size, blocks)
   real_rows = rng.permutation(len(real))[: size * blocks].reshape(blocks, size)
   fake_rows = rng.permutation(len(fake))[: size * blocks].reshape(blocks, size)

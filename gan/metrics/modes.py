@@ -1,9 +1,10 @@
 """How many modes the samples hit and how evenly, beside what a perfect sampler reaches."""
 
+import functools
 import math
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from scipy.special import entr, xlogy
 from scipy.stats import binom
 
@@ -90,12 +91,12 @@ def mixture_modes(
   return int(np.count_nonzero(counts)), float(good.mean()), reverse_kl
 
 
-def expected_modes(samples: int, modes: int) -> float:
-  """Modes that a perfect sampler hits on average, m (1 - (1 - 1/m)^n) of m equally likely ones.
+def expected_modes(samples: int, modes: int | Float[np.ndarray, " m"]) -> float:
+  """Modes that a perfect sampler hits on average, sum_j (1 - (1 - p_j)^n).
 
   Args:
     samples: n >= 0.
-    modes: m >= 1.
+    modes: m >= 1 equally likely ones, p_j = 1 / m; or [m], the chance p_j of each.
 
   Returns:
     In 0..m, not whole.
@@ -103,19 +104,21 @@ def expected_modes(samples: int, modes: int) -> float:
   Raises:
     UserError: an argument out of range.
   """
-  _check_sampler(samples, modes, least=0)
-  return float(modes * (1 - (1 - 1 / modes) ** samples))
+  chances, times = _chances(modes)
+  _check_sampler(samples, times.sum(), least=0)
+  return float(np.sum(times * (1 - (1 - chances) ** samples)))
 
 
-def expected_kl(samples: int, modes: int) -> float:
+def expected_kl(samples: int, modes: int | Float[np.ndarray, " m"]) -> float:
   """KL(histogram || uniform) of a perfect sampler on average: the floor at n samples, m modes.
 
-  E[KL] = m E[(X/n) log(m X/n)] with X ~ Binomial(n, 1/m) the count of one mode, summed exactly over
-  the distribution of X; about (m - 1) / (2 n) where n is well above m.
+  E[KL] = sum_j E[(X_j/n) log(m X_j/n)] with X_j ~ Binomial(n, p_j) the count of a mode, summed
+  exactly over the distribution of X_j; about KL(p || uniform) + (m - 1) / (2 n) where n is well
+  above m.
 
   Args:
     samples: n >= 1.
-    modes: m >= 1, equally likely.
+    modes: m >= 1 equally likely ones, p_j = 1 / m; or [m], the chance p_j of each.
 
   Returns:
     Nats, 0 to log m.
@@ -123,10 +126,28 @@ def expected_kl(samples: int, modes: int) -> float:
   Raises:
     UserError: an argument out of range.
   """
+  chances, times = _chances(modes)
+  modes = times.sum()
   _check_sampler(samples, modes, least=1)
   counts = np.arange(samples + 1)
   share = counts / samples
-  return float(modes * np.sum(binom.pmf(counts, samples, 1 / modes) * xlogy(share, modes * share)))
+  terms = xlogy(share, modes * share)
+  means = [binom.pmf(counts, samples, chance) @ terms for chance in chances]
+  return float(times @ means)
+
+
+def joint_chances(labels: Int[np.ndarray, "n k"], classes: int) -> Float[np.ndarray, " m"]:
+  """The chance of each tuple of classes, where each of K channels is drawn by itself: C^K products.
+
+  Args:
+    labels: [N, K], the class of each channel of N samples, 0..C - 1.
+    classes: C.
+
+  Returns:
+    [C^K], sum 1; tuples in the order of their digits, the last channel running fastest.
+  """
+  shares = [np.bincount(channel, minlength=classes) / len(labels) for channel in labels.T]
+  return functools.reduce(np.multiply.outer, shares).ravel()
 
 
 def expected_mixture_modes(samples: int, modes: int) -> tuple[float, float, float]:
@@ -151,6 +172,14 @@ def expected_mixture_modes(samples: int, modes: int) -> tuple[float, float, floa
   hit = modes * (1 - (1 - PERFECT_HIGH_QUALITY_SHARE / modes) ** samples)
   good = round(samples * PERFECT_HIGH_QUALITY_SHARE)
   return float(hit), PERFECT_HIGH_QUALITY_SHARE, expected_kl(good, modes)
+
+
+def _chances(modes):
+  """The different chances of modes, and how many modes have each."""
+  if np.ndim(modes) == 0:
+    return np.array([1 / max(modes, 1)]), np.array([modes])
+  # Products of the same factors differ by rounding.
+  return np.unique(np.round(modes, 15), return_counts=True)
 
 
 def _check_sampler(samples, modes, least):

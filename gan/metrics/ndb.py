@@ -43,7 +43,10 @@ def ndb(
   """
   train, fake = check_pair(train, fake)
   if not 2 <= bins <= len(train):
-    raise UserError(f"bins is {bins}: for {len(train)} training samples take 2 to {len(train)}")
+    raise UserError(
+      f"bins is {bins}, which {len(train)} real samples cannot fill: take more samples, or 2 to "
+      f"{len(train)} bins"
+    )
   train_shares, fake_shares = bin_shares(train, fake, rng, bins)
   p_values = two_proportion_p_values(train_shares, len(train), fake_shares, len(fake))
   return float(np.mean(p_values < significance)), js_divergence(train_shares, fake_shares)
@@ -75,7 +78,10 @@ def bin_shares(
   cells = KMeans(bins, n_init=1, max_iter=100, random_state=seed).fit(train)
   counts = np.bincount(cells.labels_, minlength=bins)
   if not counts.all():
-    raise UserError(f"train has {np.count_nonzero(counts)} different rows: take no more bins")
+    raise UserError(
+      f"bins is {bins}, and the real samples have {np.count_nonzero(counts)} different rows: take "
+      "other samples"
+    )
   fake_counts = np.bincount(cells.predict(fake), minlength=bins)
   return counts / len(train), fake_counts / len(fake)
 

@@ -90,6 +90,6 @@ def halvings(model: str, size: int) -> int:
   if not (count and 4 <= side <= 7):
     raise UserError(
       f"--model={model} cannot make images of {size}x{size}: the side must be 4, 5, 6 or 7 times a "
-      "power of 2 (28, 32, 64, ...); set --image_size"
+      "power of 2 (28, 32, 64, ...); set --image_size, or take --model=mlp, which makes any side"
     )
   return count
