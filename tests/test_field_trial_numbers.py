@@ -1,13 +1,19 @@
 """The cache on every supported jaxlib, the end of an aborted process, and numbers held by hand."""
 
+import dataclasses
 import os
 import pathlib
 import subprocess
 import sys
 
+import jax
+import jax.numpy as jnp
+import numpy as np
 import pytest
 
-from gan import distributed
+from gan import distributed, sampling, train_step
+from gan.config import Config, DataInfo, build, hyperparameters
+from gan.game import Batch
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 
@@ -89,3 +95,49 @@ def test_a_process_that_loses_the_others_ends_with_a_line_and_its_code(event, tm
   # The watcher prints it once the process is gone, and holds stderr open until then.
   (line,) = done.stderr.splitlines()
   assert line.startswith(ENDS[event]) and not done.stdout
+
+
+@pytest.mark.parametrize("dimension", [1, 2, 3, 64])
+def test_an_interpolation_stays_within_the_lengths_of_its_ends(dimension):
+  first, last = jax.random.normal(jax.random.key(dimension), (2, 1000, dimension))
+  last = jnp.concatenate([last, -0.5 * first, -first, first, jnp.zeros_like(first)])
+  first = jnp.tile(first, (5, 1))
+  shares = np.linspace(0, 1, 11)
+  path = np.stack([sampling._great_circle(first, last, share) for share in shares])
+  lengths = np.linalg.norm(path, axis=2)
+  assert np.all(lengths <= 1.002 * np.maximum(lengths[0], lengths[-1]) + 1e-6)
+  np.testing.assert_allclose(path[0], first, rtol=2e-3, atol=1e-5)
+  np.testing.assert_allclose(path[-1], last, rtol=2e-3, atol=1e-5)
+
+
+def test_an_interpolation_in_one_dimension_is_a_straight_line():
+  ends = np.array([[0.5], [-2.0]]), np.array([[-1.5], [-1.0]])
+  for share in (0.0, 0.25, 0.5, 1.0):
+    between = sampling._great_circle(*map(jnp.asarray, ends), share)
+    np.testing.assert_allclose(between, (1 - share) * ends[0] + share * ends[1], rtol=1e-6)
+
+
+def test_the_average_moves_by_the_whole_of_one_minus_the_decay():
+  config = Config(dataset="ring", model="points", width=4, latent_dim=2)
+  algorithm = build(config, DataInfo((2,), 0, 64, None))
+  batch, step = Batch(np.ones((1, 4, 2), np.float32), None), jax.jit(algorithm.step)
+  state = algorithm.init(jax.random.key(0))
+  # Past the steps where the decay grows, (1 + t) / (10 + t); from averages of 0.
+  nothing = jax.tree.map(jnp.zeros_like, state.ema_params)
+  state = state.replace(step=jnp.int32(2**30), ema_params=nothing)
+  for decay in (0.0, 0.5, 0.9, 0.99, 0.998):
+    numbers = hyperparameters(dataclasses.replace(config, ema_decay=decay))
+    after, _ = step(state.replace(hyperparameters=numbers), batch, jax.random.key(0))
+    moved, whole = map(jax.tree.leaves, (after.ema_params, after.generator.params))
+    for average, now in zip(moved, whole, strict=True):
+      np.testing.assert_allclose(average, (1 - decay) * np.asarray(now, float), rtol=2e-5)
+
+
+def test_an_average_of_equal_values_is_that_value():
+  move = jax.jit(train_step._average)
+  values = {"w": jax.random.normal(jax.random.key(0), (1000,))}
+  for rate in (1.0, 0.1, 0.002, 1e-4, 1e-7, 3e-8):
+    average = values
+    for _ in range(100):
+      average = move(average, values, jnp.float32(rate))
+    np.testing.assert_array_equal(average["w"], values["w"])
