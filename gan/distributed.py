@@ -6,6 +6,8 @@ part in checkpoints. Nothing here does anything in a run of one process.
 """
 
 import contextlib
+import ctypes
+import logging
 import os
 import pathlib
 import signal
@@ -47,8 +49,8 @@ def joined(
 ) -> Iterator[None]:
   """Makes this process one of a run of many, until the block ends.
 
-  JAX ends every process when one is lost, with pages of C++; those go to a file, and the user gets
-  one line. Python's own output is not touched.
+  JAX ends every process when one is lost, with pages of C++; those go to a file, as does what
+  libraries log, and the user gets one line. Python's own output is not touched.
 
   Args:
     coordinator: HOST:PORT of process 0, or None where JAX detects the cluster.
@@ -71,20 +73,25 @@ def joined(
     after = f"What was saved is whole: the same command on every host goes on (details: {log})"
     lost = f"it was killed, or another one died or was silent for {seconds} s"
     expect(f"error: {who} ended: {lost}. {after}")
+    refusal = None
     try:
-      _meet()
-      yield
-      # Without a limit: process 0 may still be at work on what it alone writes.
-      _exchange("")
-    except UserError:
+      try:
+        _meet()
+        yield
+        # Without a limit: process 0 may still be at work on what it alone writes.
+        _exchange("")
+      except UserError as error:
+        # Others that do not know of it do not come to the shutdown, which then ends this process.
+        refusal = error
+        expect(f"error: {who} ended: {_reason(error)}. {after}")
       jax.distributed.shutdown()
-      raise
     except BaseException as error:
       # Leaving in order would wait for others, which do not answer or do not know.
-      expect(f"error: {who} ended: {_reason(error)}. {after}")
+      expect(f"error: {who} ended: {_reason(refusal or error)}. {after}")
       log.write_text(log.read_text(errors="replace") + traceback.format_exc())
       os._exit(INTERRUPTED if isinstance(error, KeyboardInterrupt) else LOST)
-    jax.distributed.shutdown()
+    if refusal:
+      raise refusal
 
 
 def _reason(error: BaseException) -> str:
@@ -92,6 +99,8 @@ def _reason(error: BaseException) -> str:
     return "it was interrupted twice"
   if isinstance(error, jax.errors.JaxRuntimeError):
     return f"another one died, or this one failed ({_first_line(error)})"
+  if isinstance(error, UserError):
+    return str(error).replace("\n", " ")
   return f"{type(error).__name__}: {_first_line(error)}"
 
 
@@ -149,7 +158,7 @@ def _one_line_at_the_end() -> Iterator[tuple[Callable[[str], None], pathlib.Path
     watcher.stdin.flush()
 
   try:
-    with _diverted(file):
+    with _diverted(file), _aborts_end_with(LOST):
       yield expect, log
   finally:
     # Python tells its own errors.
@@ -160,24 +169,42 @@ def _one_line_at_the_end() -> Iterator[tuple[Callable[[str], None], pathlib.Path
 
 
 @contextlib.contextmanager
+def _aborts_end_with(code: int) -> Iterator[None]:
+  """Makes `code` the exit code where C++ aborts the process, as JAX does when another is lost.
+
+  Python's own handlers run between instructions of the main thread, which then waits in XLA.
+  """
+  end = ctypes.CFUNCTYPE(None, ctypes.c_int)(lambda number: os._exit(code))
+  install = ctypes.CDLL(None).signal
+  install.argtypes, install.restype = [ctypes.c_int, ctypes.c_void_p], ctypes.c_void_p
+  before = install(signal.SIGABRT, ctypes.cast(end, ctypes.c_void_p))
+  try:
+    yield
+  finally:
+    install(signal.SIGABRT, before)
+
+
+@contextlib.contextmanager
 def _diverted(file: int) -> Iterator[None]:
-  """Sends what C++ writes to a file; Python's stdout and stderr stay where they were."""
-  kept = sys.stdout, sys.stderr
+  """Sends what C++ writes and libraries log to a file; stdout and stderr of Python stay."""
+  kept, root = (sys.stdout, sys.stderr), logging.getLogger()
   for stream in kept:
     stream.flush()
   own = [os.dup(1), os.dup(2)]
   sys.stdout, sys.stderr = (os.fdopen(number, "w", buffering=1) for number in own)
   os.dup2(file, 1)
   os.dup2(file, 2)
-  try:
-    yield
-  finally:
-    for number, stream in zip((1, 2), (sys.stdout, sys.stderr), strict=True):
-      stream.flush()
-      os.dup2(stream.fileno(), number)
-      stream.close()
-    sys.stdout, sys.stderr = kept
-    os.close(file)
+  with os.fdopen(file, "w") as pages:
+    handlers, root.handlers = root.handlers, [logging.StreamHandler(pages)]
+    try:
+      yield
+    finally:
+      root.handlers = handlers
+      for number, stream in zip((1, 2), (sys.stdout, sys.stderr), strict=True):
+        stream.flush()
+        os.dup2(stream.fileno(), number)
+        stream.close()
+      sys.stdout, sys.stderr = kept
 
 
 @contextlib.contextmanager

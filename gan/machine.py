@@ -11,13 +11,13 @@ from collections.abc import Callable
 import jax
 
 # On the CPU XLA has several libraries for convolutions and products. In a training step Eigen's
-# convolutions are faster than YNNPACK's, and YNNPACK's products and sums than the others'. oneDNN's
-# convolutions are faster still, where XLA was built with them: from jaxlib 0.12 on.
+# convolutions are faster than YNNPACK's, and YNNPACK's products and sums than the others'. oneDNN,
+# which jaxlib has from 0.12 on, is not asked for: a program with a call of it cannot be written to
+# the cache of compiled programs.
 CPU_OPTIONS = {
   "xla_cpu_experimental_ynn_fusion_type": (
     "LIBRARY_FUSION_TYPE_INDIVIDUAL_DOT,LIBRARY_FUSION_TYPE_REDUCE"
   ),
-  "xla_cpu_experimental_onednn_custom_call": True,
 }
 # Parameters of glibc's mallopt, from malloc.h.
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3

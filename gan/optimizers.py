@@ -28,6 +28,10 @@ class Entry(NamedTuple):
 
 
 _MOMENTS, _MOMENTUM = ("b1", "b2"), ("momentum",)
+# g / (sqrt(v) + eps) with alpha .99 and eps 1e-8: PyTorch's, which "Wasserstein GAN" by Arjovsky et
+# al. (https://arxiv.org/abs/1701.07875) was trained by. optax's default is g / sqrt(v + eps), whose
+# steps are far smaller at gradients below sqrt(eps), the usual ones of a clipped critic.
+_RMSPROP = functools.partial(optax.rmsprop, decay=0.99, eps=1e-8, eps_in_sqrt=False)
 
 OPTIMIZERS: dict[str, Entry] = {
   "adam": Entry(optax.adam, _MOMENTS),
@@ -38,7 +42,7 @@ OPTIMIZERS: dict[str, Entry] = {
   "nadam": Entry(optax.nadam, _MOMENTS),
   "radam": Entry(optax.radam, _MOMENTS),
   "yogi": Entry(optax.yogi, _MOMENTS),
-  "rmsprop": Entry(functools.partial(optax.rmsprop, decay=0.99), _MOMENTUM),
+  "rmsprop": Entry(_RMSPROP, _MOMENTUM),
   "sgd": Entry(optax.sgd, _MOMENTUM),
 }
 

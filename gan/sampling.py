@@ -75,7 +75,7 @@ def rows_shown(num_classes: int) -> str:
 def interpolation(gan: Gan, key: Key[Array, ""], num_classes: int, rows: int = 10) -> Draw:
   """Returns `rows` paths between two latents each, in 10 steps; row i is of class i.
 
-  The path goes along the great circle: latents in between then have the length that the generator
+  The path goes along the great circle: latents in between then have a length that the generator
   knows, which on the straight line they would not.
   """
   first_key, last_key = jax.random.split(key)
@@ -90,11 +90,19 @@ def interpolation(gan: Gan, key: Key[Array, ""], num_classes: int, rows: int = 1
 
 
 def _great_circle(first, last, share):
-  """Spherical interpolation of rows (White, "Sampling Generative Networks", arXiv 1609.04468)."""
-  unit = lambda rows: rows / jnp.linalg.norm(rows, axis=1, keepdims=True)  # noqa: E731
-  cosine = jnp.sum(unit(first) * unit(last), axis=1, keepdims=True)
-  angle = jnp.arccos(jnp.clip(cosine, -1 + 1e-6, 1 - 1e-6))
-  return (jnp.sin((1 - share) * angle) * first + jnp.sin(share * angle) * last) / jnp.sin(angle)
+  """Rows between those of two arrays: directions along the great circle, lengths in even steps.
+
+  White ("Sampling Generative Networks", https://arxiv.org/abs/1609.04468) weighs the rows
+  themselves, which in few dimensions leads far beyond the longer one. Equal or opposite directions,
+  as all are in one dimension, tell no circle: there the rows lie on the straight line.
+  """
+  lengths = [jnp.linalg.norm(rows, axis=1, keepdims=True) for rows in (first, last)]
+  start, end = first / lengths[0], last / lengths[1]
+  angle = jnp.arccos(jnp.clip(jnp.sum(start * end, axis=1, keepdims=True), -1, 1))
+  direction = jnp.sin((1 - share) * angle) * start + jnp.sin(share * angle) * end
+  length = (1 - share) * lengths[0] + share * lengths[1]
+  line = (1 - share) * first + share * last
+  return jnp.where(jnp.sin(angle) > 0.01, length * direction / jnp.sin(angle), line)
 
 
 def images(gan: Gan, state: GanState, latents: Array, labels: Array | None) -> Array:

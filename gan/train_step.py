@@ -4,7 +4,6 @@ from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
-import optax
 from jaxtyping import Array, Key
 
 from gan.game import Batch, Examples, Game, Metrics, to_range
@@ -43,11 +42,14 @@ def _advance(state: GanState) -> GanState:
   initial generator at once.
   """
   generator, step = state.generator, state.step.astype(jnp.float32)
-  decay = jnp.minimum(state.hyperparameters.ema_decay, (1 + step) / (10 + step))
+  rate = jnp.maximum(1 - state.hyperparameters.ema_decay, 9 / (10 + step))
   return state.replace(
     step=state.step + 1,
-    ema_params=optax.incremental_update(generator.params, state.ema_params, 1 - decay),
-    ema_model_state=optax.incremental_update(
-      generator.model_state, state.ema_model_state, 1 - decay
-    ),
+    ema_params=_average(state.ema_params, generator.params, rate),
+    ema_model_state=_average(state.ema_model_state, generator.model_state, rate),
   )
+
+
+def _average(average, now, rate):
+  """Moves averages by `rate`; its complement, near 1, would lose the digits of a small one."""
+  return jax.tree.map(lambda old, new: rate * new + (old - rate * old), average, now)

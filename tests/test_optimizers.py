@@ -26,7 +26,7 @@ class Rates(NamedTuple):
 EVERY = sorted(OPTIMIZERS)
 RATES = Rates(generator_learning_rate=0.01, b1=0.4, b2=0.95, momentum=0.6)
 PARAMS = {"w": jnp.array([1.0, -2.0, 3.0]), "b": jnp.array(0.5)}
-FIXED = {"rmsprop": {"decay": 0.99}}  # PyTorch's alpha
+FIXED = {"rmsprop": {"decay": 0.99, "eps_in_sqrt": False}}  # PyTorch's alpha, and its denominator
 
 
 def hyper(**numbers):
@@ -88,6 +88,41 @@ def test_sgd_with_momentum_worked_by_hand():
     updates, state = optimizer.update(jnp.array(1.0), state, params)
     params = optax.apply_updates(params, updates)
   np.testing.assert_allclose(params, 1 - 0.01 * 4.56, rtol=1e-6)
+
+
+GRADIENTS = (1e-5, -2e-5, 3e-7, 1.0, 1e-9)  # below, at and above eps = 1e-8 and its root
+
+
+@pytest.mark.parametrize("momentum", [0.0, 0.6])
+def test_rmsprop_worked_by_hand(momentum):
+  # v <- .99 v + .01 g^2 from 0; m <- momentum m + g / (sqrt(v) + 1e-8); w <- w - rate m.
+  optimizer = made("rmsprop", RATES._replace(momentum=momentum))
+  state, square, average = optimizer.init(jnp.array(0.0)), 0.0, 0.0
+  for gradient in GRADIENTS:
+    square = 0.99 * square + 0.01 * gradient**2
+    average = momentum * average + gradient / (math.sqrt(square) + 1e-8)
+    update, state = optimizer.update(jnp.array(gradient), state)
+    np.testing.assert_allclose(update, -0.01 * average, rtol=1e-5)
+
+
+@pytest.mark.parametrize("size", [1e-9, 1e-5, 1.0])
+@pytest.mark.parametrize("name", ["adam", "rmsprop", "sgd"])
+def test_the_steps_are_those_of_pytorch(name, size):
+  torch = pytest.importorskip("torch", reason="PyTorch is in the extra bench")
+  make, given = {
+    "adam": (torch.optim.Adam, {"betas": (0.4, 0.95)}),
+    "rmsprop": (torch.optim.RMSprop, {"momentum": 0.6}),
+    "sgd": (torch.optim.SGD, {"momentum": 0.6}),
+  }[name]
+  weight = torch.zeros(3, requires_grad=True)
+  theirs, ours, params = make([weight], lr=0.01, **given), made(name), jnp.zeros(3)
+  state = ours.init(params)
+  for gradient in size * np.random.default_rng(0).normal(size=(20, 3)).astype(np.float32):
+    weight.grad = torch.from_numpy(gradient)
+    theirs.step()
+    updates, state = ours.update(jnp.asarray(gradient), state, params)
+    params = optax.apply_updates(params, updates)
+    np.testing.assert_allclose(params, weight.detach().numpy(), rtol=2e-5, atol=1e-9 * size)
 
 
 @pytest.mark.parametrize("name", ["adam", "amsgrad"])

@@ -334,3 +334,15 @@ def test_clusters_are_taken_by_turns():
   points = np.asarray(two_cluster.clusters(jax.random.key(0)))[:, 0]
   assert (points[::2] >= 0).all() and (points[::2] <= 0.3).all()
   assert (points[1::2] >= 4).all() and (points[1::2] <= 4.3).all()
+
+
+def test_each_loss_of_the_two_clusters_is_counted_at_its_own_collapse():
+  from experiments.theory import two_cluster
+
+  # Half of D's pairs are told apart without loss, and half are of equal points: log 2 of each.
+  at_collapse = {"nonsat": 0.4774, "rsgan": math.log(2) / 2}
+  for name, kind in two_cluster.LOSSES.items():
+    for other, value in at_collapse.items():
+      counted = two_cluster.epochs_collapsed(name, np.array([[value, 0.693, value]]))
+      assert counted.tolist() == [2 if other == name else 0]
+    assert kind.band[1] - kind.band[0] == pytest.approx(0.07)
