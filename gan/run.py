@@ -10,8 +10,9 @@ import numpy as np
 from jaxtyping import Array, Float, Int32, Key
 
 from gan import datasets, distributed, evaluate, pictures, sampling
+from gan.build import Algorithm, DataInfo, hyperparameters
 from gan.checkpoint import Checkpoints
-from gan.config import Algorithm, Config, DataInfo, determining, fingerprint, hyperparameters
+from gan.config import Config, determining, fingerprint
 from gan.datafeed import batch_indices
 from gan.errors import UserError
 from gan.game import Batch

@@ -13,13 +13,15 @@ import jax
 import numpy as np
 
 from gan import datasets, distributed, environment, evaluate, parallel
-from gan.config import Config, build, validate
+from gan.build import build
+from gan.config import Config
 from gan.game import Batch
 from gan.models import MODELS
 from gan.progress import Progress, say
 from gan.records import FollowedFolder, RunFolder
 from gan.run import Run, Setting, describe, load_data
 from gan.state import GanState
+from gan.validation import validate
 
 
 class Crew(NamedTuple):

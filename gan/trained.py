@@ -8,13 +8,15 @@ from typing import NamedTuple
 
 import jax
 
+from gan.build import DataInfo, build
 from gan.checkpoint import Checkpoints
-from gan.config import Config, DataInfo, build, validate
+from gan.config import Config
 from gan.errors import UserError
 from gan.networks import Gan
 from gan.progress import say
 from gan.records import read_config
 from gan.state import GanState
+from gan.validation import validate
 
 
 class Trained(NamedTuple):

@@ -5,8 +5,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from gan.build import DataInfo, build
 from gan.checkpoint import KEEP, Checkpoints
-from gan.config import Config, DataInfo, build
+from gan.config import Config
 
 CONFIG = Config(model="points", width=8, latent_dim=3, update_rule="lookahead", lecam_weight=0.1)
 

@@ -8,11 +8,12 @@ import pytest
 
 from experiments import common, mnist
 from gan import config as config_module
-from gan.config import Config, determining, field_types, fingerprint, validate
+from gan.config import Config, determining, field_types, fingerprint
 from gan.errors import UserError
 from gan.losses import LOSSES
 from gan.optimizers import OPTIMIZERS
 from gan.presets import PRESETS
+from gan.validation import validate
 
 FIELDS = dataclasses.fields(Config)
 GROUPS = {"data", "model", "loss", "training", "devices", "records"}

@@ -10,7 +10,8 @@ import numpy as np
 import optax
 import pytest
 
-from gan.config import Config, hyperparameters
+from gan.build import hyperparameters
+from gan.config import Config
 from gan.optimizers import OPTIMIZERS, SCHEDULES, make_optimizer
 
 

@@ -8,8 +8,9 @@ import toys
 from flax import linen as nn
 
 from gan import regularizers
-from gan.game import Batch, Examples, discriminator_objective, example_keys, generator_objective
+from gan.game import Batch, Examples
 from gan.networks import from_linen
+from gan.objectives import discriminator_objective, example_keys, generator_objective
 from gan.penalties import PENALTIES, interpolate, make_penalty
 from gan.train_step import make_train_step
 

@@ -10,11 +10,13 @@ import numpy as np
 import pytest
 
 from experiments import common
-from gan.config import Config, DataInfo, build, hyperparameters, validate
+from gan.build import DataInfo, build, hyperparameters
+from gan.config import Config
 from gan.game import Batch
 from gan.networks import LATENTS
 from gan.optimizers import SCHEDULES
 from gan.presets import PRESETS
+from gan.validation import validate
 
 EVERY = sorted(PRESETS)
 OF_IMAGES = sorted(set(PRESETS) - {"pacgan2018"})

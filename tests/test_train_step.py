@@ -9,10 +9,12 @@ import numpy as np
 import pytest
 
 from gan import parallel
-from gan.config import Config, DataInfo, build, hyperparameters
-from gan.game import Batch, Game, to_range
+from gan.build import DataInfo, build, hyperparameters
+from gan.config import Config
+from gan.game import Batch, Game
 from gan.losses import make_loss
 from gan.networks import Gan, Network
+from gan.objectives import to_range
 from gan.optimizers import make_optimizer
 from gan.state import init_state
 from gan.train_step import make_train_step

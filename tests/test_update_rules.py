@@ -7,17 +7,13 @@ import pytest
 import toys
 
 from gan.errors import UserError
-from gan.game import (
-  Batch,
-  Examples,
-  apply_discriminator,
-  discriminator_update,
-  generator_objective,
-)
+from gan.game import Batch, Examples
 from gan.losses import LOSSES
+from gan.objectives import generator_objective
 from gan.theory import games
 from gan.train_step import make_train_step
 from gan.update_rules import UPDATE_RULES, unrolled_objective, validate
+from gan.updates import apply_discriminator, discriminator_update
 
 
 @pytest.fixture

@@ -10,25 +10,17 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from experiments.theory.case import Check, Result, Settings, reported, text, within
-from gan import config as configs
 from gan import datasets, trained
-from gan.game import (
-  Batch,
-  Examples,
-  Game,
-  apply_discriminator,
-  discriminator_update,
-  generator_update,
-  to_range,
-)
+from gan.game import Batch, Examples, Game
 from gan.losses import make_loss
 from gan.models import mlp
 from gan.models.spec import ModelSpec, to_networks
 from gan.networks import Gan, latent_sampler
+from gan.objectives import to_range
 from gan.progress import say
 from gan.run import load_data
 from gan.theory import games
-from gan.train_step import make_train_step
+from gan.updates import apply_discriminator, discriminator_update, generator_update
 
 PAPER = "Arjovsky and Bottou 2017, arXiv:1701.04862"
 UNITS = (128, 128)
@@ -140,7 +132,7 @@ def thin(dataset) -> Lab:
 
 
 def _costs(**more):
-  made = {name: lambda hyper, name=name: make_loss(name) for name in ("sat", "nonsat")}
+  made = {name: make_loss(name) for name in ("sat", "nonsat")}
   return {**made, **more}
 
 
@@ -149,32 +141,13 @@ def of_run(workdir: str, data_dir: str | None):
   found = trained.load(workdir)
   config = found.config
   dataset, config = load_data(config, data_dir, say)
-  loss = lambda hyper: _loss(config, hyper)  # noqa: E731
-  game = games.make_game(
-    found.gan,
-    penalty=config.penalty,
-    optimizer=config.discriminator_optimizer or config.optimizer,
-    penalty_every=config.penalty_every,
-    clip_weights=configs.weight_clip(config) > 0,
-  )._replace(loss=loss)
-  start = lambda key: _start(key, game, configs.hyperparameters(config))  # noqa: E731
+  # Its own loss, penalty and optimisers; D is trained alone, so the rest has no say.
+  game = build_game(config, found.info).replace(augment=None, regularizers={}, update_rule=None)
+  start = lambda key: game.init(key, hyperparameters(config))  # noqa: E731
   labels = jnp.asarray(dataset.labels) if config.conditional else None
-  costs = _costs(**{config.loss: loss})
+  costs = _costs(**{config.loss: game.loss})
   lab = Lab(game, costs, start, jnp.asarray(dataset.images), labels, config.batch_size)
   return lab, found.state.generator, f"{config.loss}, step {int(found.state.step)}"
-
-
-def _loss(config, hyper):
-  return make_loss(
-    config.loss,
-    real_label=hyper.real_label,
-    lsgan_targets=configs.lsgan_targets(config),
-    fgan_generator=config.fgan_generator,
-  )
-
-
-def _start(key, game, hyper):
-  return games.start(key, game).replace(hyperparameters=hyper)
 
 
 def measure(lab: Lab, seeds: int, length: Length) -> dict[str, dict[str, np.ndarray]]:
@@ -195,11 +168,10 @@ def _epoch(lab, state, key):
   order_key, step_key = jax.random.split(key)
   steps = len(lab.images) // lab.batch
   order = jax.random.permutation(order_key, len(lab.images))[: steps * lab.batch]
-  step = make_train_step(lab.game, "alternating")
 
   def one(state, rows):
     image = to_range(lab.images[rows], lab.game.gan.image_range)
-    return step(state, Batch(image[None], None), step_key)[0], None
+    return lab.game.step(state, Batch(image[None], None), step_key)[0], None
 
   return jax.lax.scan(one, state, order.reshape(steps, lab.batch))[0]
 
@@ -238,7 +210,7 @@ def fresh(lab: Lab, generator, key, steps: int) -> dict[str, Any]:
 
 
 def _norm(lab, cost, state, probe, key):
-  update = generator_update(lab.game._replace(loss=cost), state, probe, key)
+  update = generator_update(lab.game.replace(loss=cost), state, probe, key)
   return update.metrics["generator_gradient_norm"]
 
 
