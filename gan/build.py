@@ -93,8 +93,8 @@ def build_game(config: Config, info: DataInfo, axis_name: Any = ()) -> Game:
     penalty=make_penalty(config.penalty, axis_name=axis_name),
     penalty_every=config.penalty_every,
     regularizers=_regularizers(config),
-    augment=_made(AUGMENTATIONS["instance_noise"], config) if config.instance_noise else None,
-    update_rule=_made(UPDATE_RULES[config.update_rule], config),
+    augment=made(AUGMENTATIONS["instance_noise"], config) if config.instance_noise else None,
+    update_rule=made(UPDATE_RULES[config.update_rule], config),
     clip_weights=weight_clip(config) > 0,
     generator_batch_size=config.generator_batch_size,
     accumulate=config.accumulate,
@@ -104,13 +104,13 @@ def build_game(config: Config, info: DataInfo, axis_name: Any = ()) -> Game:
   )
 
 
-def _made(entry: Any, config: Config) -> Any:
+def made(entry: Any, config: Config) -> Any:
   """What an entry of a registry makes of the fields of a config that it reads."""
   return entry.make(**{name: getattr(config, name) for name in entry.options})
 
 
 def _regularizers(config: Config) -> dict[str, Regularizer]:
-  return {name: _made(REGULARIZERS[name], config) for name in regularizer_names(config)}
+  return {name: made(REGULARIZERS[name], config) for name in regularizer_names(config)}
 
 
 def _schedule(config: Config, info: DataInfo) -> schedules.HyperSchedule:

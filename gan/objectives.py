@@ -111,6 +111,7 @@ def discriminator_objective(
   """The discriminator's loss at `params`, against the generator of `state`."""
   state = state.replace(discriminator=state.discriminator.replace(params=params))
   hyper, keys = state.hyperparameters, Keys.of(key)
+  examples = placed(examples, game.axis_name)
   view, state, _ = _play(game, state, examples, keys)
   adversarial, logits = (
     bound_loss(game, hyper),
@@ -135,6 +136,7 @@ def generator_objective(
   D(real) is there for relativistic losses; XLA drops it from the compiled step of all others.
   """
   state = state.replace(generator=state.generator.replace(params=params))
+  examples = placed(examples, game.axis_name)
   view, _, model_state = _play(game, state, examples, Keys.of(key))
   logits = view.real_outputs.logits, view.fake_outputs.logits
   loss = jnp.mean(bound_loss(game, state.hyperparameters).generator(*logits))

@@ -72,7 +72,9 @@ class Hyperparameters:
     return [*(name for name in fields if name != "regularizer_weights"), *weights]
 
   def with_values(self, values: Mapping[str, Any]) -> "Hyperparameters":
-    """Returns the same with other values under some of `names()`."""
+    """Returns the same with other values under some of `names()`; KeyError for any other name."""
+    if unknown := set(values) - {*self.names(), *_FIELDS}:
+      raise KeyError(f"{', '.join(sorted(unknown))}: choose from {', '.join(self.names())}")
     weights = {
       name: values.get(f"{name}_weight", weight)
       for name, weight in self.regularizer_weights.items()

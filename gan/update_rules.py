@@ -46,12 +46,14 @@ class UpdateRule(NamedTuple):
       where the rule keeps nothing.
     wrap: of each player's optax transformation, in `init` of the state and in each step.
     several: whether a step may hold several discriminator updates.
+    in_parts: whether the gradient of a batch is the mean of those of its parts, `Game.accumulate`.
   """
 
   step: Callable[[Game, GanState, Minibatches, Key[Array, ""]], Stepped]
   init: Callable[[PlayerState, PlayerState], Any] | None = None
   wrap: Callable[[optax.GradientTransformation], optax.GradientTransformation] = lambda each: each
   several: bool = True
+  in_parts: bool = True
 
 
 def alternating(*, shared_latents: bool = False) -> UpdateRule:
@@ -209,7 +211,7 @@ def unrolled(*, unrolled_steps: int = 5) -> UpdateRule:
   """
   objective = functools.partial(unrolled_objective, unrolled_steps=unrolled_steps)
   update = functools.partial(propose, objective, "generator")
-  return UpdateRule(functools.partial(_generator_first, update))
+  return UpdateRule(functools.partial(_generator_first, update), in_parts=False)
 
 
 def unrolled_objective(
@@ -358,20 +360,29 @@ UPDATE_RULES: dict[str, Entry] = {
 }
 
 
-def check_discriminator_steps(update_rule: str, discriminator_steps: int) -> None:
-  """Checks that a rule can hold so many discriminator updates.
+def check(update_rule: str, rule: UpdateRule, discriminator_steps: int, accumulate: int) -> None:
+  """Checks that a rule can hold so many discriminator updates, of batches in so many parts.
 
   Args:
     update_rule: key of UPDATE_RULES.
+    rule: what it made.
     discriminator_steps: discriminator updates in a step.
+    accumulate: parts of a batch.
 
   Raises:
-    UserError: the rule is defined for one update only.
+    UserError: the rule is defined for one update only, or for whole batches.
   """
-  if discriminator_steps == 1 or UPDATE_RULES[update_rule].make().several:
-    return
-  several = [name for name, rule in UPDATE_RULES.items() if rule.make().several]
-  raise UserError(
-    f"--update_rule={update_rule} updates both players once: --discriminator_steps must be 1, "
-    f"not {discriminator_steps}; {', '.join(several)} take more"
-  )
+  if discriminator_steps > 1 and not rule.several:
+    raise UserError(
+      f"--update_rule={update_rule} updates both players once: --discriminator_steps must be 1, "
+      f"not {discriminator_steps}; {_those('several')} take more"
+    )
+  if accumulate > 1 and not rule.in_parts:
+    raise UserError(
+      f"--update_rule={update_rule} foresees updates on the whole batch: --accumulate must be 1, "
+      f"not {accumulate}; {_those('in_parts')} take more"
+    )
+
+
+def _those(ability: str) -> str:
+  return ", ".join(name for name, rule in UPDATE_RULES.items() if getattr(rule.make(), ability))

@@ -7,7 +7,7 @@ from typing import Any
 
 from gan import schedules
 from gan.augment import AUGMENTATIONS
-from gan.build import hyperparameters, lsgan_targets
+from gan.build import hyperparameters, lsgan_targets, made
 from gan.config import (
   Config,
   default,
@@ -21,7 +21,7 @@ from gan.models import MODELS
 from gan.optimizers import OPTIMIZERS
 from gan.penalties import PENALTIES
 from gan.regularizers import REGULARIZERS
-from gan.update_rules import UPDATE_RULES, check_discriminator_steps
+from gan.update_rules import UPDATE_RULES, check
 
 
 def validate(config: Config) -> None:
@@ -40,7 +40,8 @@ def validate(config: Config) -> None:
   _validate_regularizers(config)
   _validate_options(config)
   _validate_schedules(config)
-  check_discriminator_steps(config.update_rule, config.discriminator_steps)
+  rule = made(UPDATE_RULES[config.update_rule], config)
+  check(config.update_rule, rule, config.discriminator_steps, config.accumulate)
 
 
 def _validate_field(field: dataclasses.Field, value: Any) -> None:

@@ -1,4 +1,4 @@
-"""Steps two commits of this repository side by side and says whether their runs are equal to the bit.
+"""Steps two commits of this repository side by side: are their runs equal to the bit?
 
   python tests/same_bits.py --before=COMMIT [--steps=20] [--cases=preset,rule]
 
@@ -58,7 +58,7 @@ CASES = {
 
 def main() -> int:
   arguments = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-  arguments.add_argument("--before", required=True, help="commit that this checkout is held against")
+  arguments.add_argument("--before", required=True, help="commit to hold this checkout against")
   arguments.add_argument("--steps", type=int, default=20)
   arguments.add_argument("--cases", default="", help="beginnings of names, by commas")
   given = arguments.parse_args()
@@ -86,8 +86,14 @@ def _is_same(name: str, before: pathlib.Path, folder: str, steps: int) -> bool:
 
 def _run(checkout: pathlib.Path, workdir: pathlib.Path, case: tuple, steps: int) -> pathlib.Path:
   module, *flags = case
-  cadences = (f"--steps={steps}", "--log_every=1", f"--sample_every={steps}", f"--workdir={workdir}")
+  cadences = (
+    f"--steps={steps}",
+    "--log_every=1",
+    f"--sample_every={steps}",
+    f"--workdir={workdir}",
+  )
   command = [sys.executable, "-m", f"experiments.{module}", *flags, *cadences]
+  command.append(f"--workdir={workdir}")
   environment = os.environ | {"PYTHONPATH": str(checkout)}
   subprocess.run(command, cwd=checkout, env=environment, check=True, capture_output=True)
   return workdir

@@ -79,7 +79,7 @@ def test_a_state_comes_back_with_its_types_and_its_bits(checkpoints, state, like
   checkpoints.wait()
   ((step, restored, reason),) = checkpoints.restore(like)
   assert (step, reason) == (7, "")
-  assert type(restored) is type(state) and "lookahead" in restored.memory
+  assert type(restored) is type(state) and "update_rule" in restored.aux_state
   assert_same_bits(restored, state)
 
 
