@@ -8,6 +8,7 @@ from jaxtyping import Array, Float, Int
 
 from gan.regularizers.base import Regularizer, View
 
+MANY = 1e9  # updates after which the average is a full one: decay^MANY is 0
 DECAY = 0.99  # of both averages, in the authors' code for StyleGAN2; 0.9 in that for BigGAN
 
 Averages = dict[str, Float[Array, ""]]
@@ -72,7 +73,7 @@ def lecam_averages(
   updates = averages["updates"] + 1
   share = (1 - decay) / (1 - decay**updates)  # of the new batch
   if copying is not False:
-    share, updates = jnp.where(copying, 1.0, share), jnp.where(copying, jnp.inf, updates)
+    share, updates = jnp.where(copying, 1.0, share), jnp.where(copying, MANY, updates)
   moved = {name: averages[name] + share * (mean - averages[name]) for name, mean in means.items()}
   return moved | {"updates": updates}
 
