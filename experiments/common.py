@@ -12,13 +12,14 @@ import jax
 
 from experiments import processes
 from experiments.command import DIVERGED, INTERRUPTED, OK, Command
-from gan.config import Config, determining, field_types, fingerprint, unread_rates, validate
+from gan.config import Config, default, determining, field_types, fingerprint
 from gan.environment import cache_folder
 from gan.errors import UserError
 from gan.interrupts import interrupts, stop_here
 from gan.machine import keep_freed_memory
 from gan.presets import PRESETS
 from gan.progress import say
+from gan.validation import unread, validate
 
 # Fields that an experiment chooses for its own model; another model starts from Config's.
 TUNED = (
@@ -68,8 +69,12 @@ class ConfigCommand(Command):
     start = starting_point(defaults, self.values.preset, given.get("model", defaults.model))
     config = dataclasses.replace(start, **given)
     # What was chosen for one optimiser is no choice of the user's for another.
-    unread = {name: getattr(Config(), name) for name in unread_rates(config) if name not in given}
-    return dataclasses.replace(config, **unread)
+    idle = {
+      name: default(name)
+      for name, (choice, *_) in unread(config).items()
+      if choice == "optimizer" and name not in given
+    }
+    return dataclasses.replace(config, **idle)
 
 
 def starting_point(defaults: Config, preset: str | None, model: str) -> Config:

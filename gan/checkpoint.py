@@ -15,9 +15,10 @@ import jax
 import numpy as np
 from orbax.checkpoint import v1 as ocp
 
-from gan import distributed
+from gan import distributed, earlier
 from gan.errors import UserError
 from gan.records import differences
+from gan.state import GanState
 
 STEP = re.compile(r"0|[1-9][0-9]{0,17}")  # name of a complete checkpoint
 KEEP = 3  # checkpoints kept: the newest, and two to fall back on
@@ -96,7 +97,8 @@ class Checkpoints:
     self._checkpointer = self._checkpointer or self._open()
     # np.array copies: the buffers of a donated state are overwritten by the next step.
     state = jax.tree.map(np.array, jax.device_get(state))
-    metadata = {"sha256": _digest(state), "step": step} | self._identity
+    metadata = {"sha256": _digest(state), "step": step, "layout": earlier.LAYOUT}
+    metadata |= self._identity
     self._unchecked = step, metadata
     with self._translated():
       self._checkpointer.save_async(step, state, custom_metadata=metadata)
@@ -190,11 +192,12 @@ class Checkpoints:
 
   def _load(self, step, like):
     device = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
+    metadata = _metadata(self._directory / str(step))
+    first_layout = isinstance(like, GanState) and metadata.get("layout", 1) == 1
     abstract = jax.tree.map(
       lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=device),
-      jax.eval_shape(lambda: like),
+      jax.eval_shape(lambda: earlier.as_saved(like) if first_layout else like),
     )
-    metadata = _metadata(self._directory / str(step))
     with warnings.catch_warnings():
       warnings.simplefilter("ignore")
       # On the host: the devices that it is placed on next may be others than those it came from.
@@ -205,7 +208,7 @@ class Checkpoints:
     own = metadata.get("step", int(getattr(state, "step", step)))
     if own != step:
       raise DamagedError(f"it is of step {own}")
-    return state
+    return earlier.as_now(state, like) if first_layout else state
 
   def _set_aside(self, steps):
     if not steps:

@@ -1,32 +1,27 @@
-"""Everything that a run is determined by, and how it becomes an algorithm.
+"""The schema of a run: every choice that determines it, as a field with its flag, unit and range.
 
-A hyper-parameter is one field of `Config` (its flag comes by itself) and one use in `build`.
+A hyper-parameter is one field of `Config` (its flag and its schedule come by themselves) and one
+use. `validation.py` checks a config, `build.py` makes an algorithm of it.
 """
 
 import dataclasses
 import hashlib
 import json
-import math
 import typing
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
-import jax.numpy as jnp
-import numpy as np
-from jaxtyping import Array, Key
-
-from gan import losses, models, update_rules
-from gan.errors import UserError
-from gan.game import Game
-from gan.networks import LATENTS, Gan
-from gan.optimizers import OPTIMIZERS, SCHEDULES, make_optimizer
+from gan import losses, models
+from gan.networks import LATENTS
+from gan.optimizers import OPTIMIZERS
 from gan.parallel import PLACES, WAYS
-from gan.penalties import PENALTIES, make_penalty
-from gan.state import GanState, Hyperparameters, init_state
-from gan.train_step import TrainStep, make_train_step
+from gan.penalties import PENALTIES
+from gan.regularizers import REGULARIZERS
 from gan.update_rules import UPDATE_RULES
 
-PRECISIONS = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
+SCHEDULES = ("constant", "goodfellow2014")
+PRECISIONS = ("float32", "bfloat16")
+# Other names of a value, as flags may give it and as config.json of earlier versions has it.
+ALIASES = {"loss": {"minimax": "sat"}}
 
 
 def option(
@@ -38,6 +33,7 @@ def option(
   positive=False,
   minimum=None,
   resumable=False,
+  added=False,
 ) -> Any:
   """A field of Config with what its flag needs.
 
@@ -45,18 +41,21 @@ def option(
     default: the default; its type, or the annotation where it is None, is the flag's type.
     group: the heading under which `--help` lists the flag.
     text: what it means, with its unit.
-    choices: the names it may take, or None.
+    choices: the names it may take, read when a value is checked; or None.
     positive: whether it must be above 0.
     minimum: the least value it may take, or None.
     resumable: whether a run may be continued with another value.
+    added: whether earlier versions had no such field; its default then means "as before", and is
+      left out of what a run is known by.
   """
   metadata = {
     "group": group,
     "help": text,
-    "choices": None if choices is None else tuple(choices),
+    "choices": choices,
     "positive": positive,
     "minimum": minimum,
     "resumable": resumable,
+    "added": added,
   }
   return dataclasses.field(default=default, metadata=metadata)
 
@@ -112,12 +111,30 @@ class Config:
     1, "loss", "steps between penalties, which then weigh as much more (lazy)", positive=True
   )
   instance_noise: float = option(
-    0.0, "loss", "deviation of Gaussian noise on all that D sees, in the model's range", minimum=0
+    0.0,
+    "loss",
+    "standard deviation of noise on all that D sees, in the model's range",
+    minimum=0,
   )
   instance_noise_steps: int = option(
     1000, "loss", "steps in which the instance noise falls to 0", positive=True
   )
-  lecam_weight: float = option(0.0, "loss", "weight of the LeCam regulariser; 0: off", minimum=0)
+  regularizers: str = option(
+    "", "loss", "further terms by name, separated by commas: lecam", added=True
+  )
+  lecam_weight: float | None = option(
+    None, "loss", "weight of the LeCam regulariser (named: 0.3; else off)", minimum=0
+  )
+  lecam_decay: float = option(
+    0.99, "loss", "decay in an update of LeCam's averages", minimum=0, added=True
+  )
+  lecam_start: int = option(
+    0,
+    "loss",
+    "first step with LeCam's term; before it averages are of one batch",
+    minimum=0,
+    added=True,
+  )
   lsgan_targets: str = option(
     "0,1,1", "loss", "targets a,b,c of lsgan: D on fakes, D on data, G; -1,1,0 for Pearson"
   )
@@ -163,13 +180,56 @@ class Config:
   b2: float = option(0.999, "training", "decay of the second moment (Adam and its kin)", minimum=0)
   momentum: float = option(0.0, "training", "decay of the momentum (sgd, rmsprop)", minimum=0)
   schedule: str = option(
-    "constant", "training", "how rates and momentum change with the step", choices=SCHEDULES
+    "constant", "training", "a published schedule of rates and momentum", choices=SCHEDULES
+  )
+  schedules: str = option(
+    "",
+    "training",
+    "how any hyper-parameter changes: field=linear:END;field=cosine:END;field=warmup:SHARE; also "
+    "exponential:END, polynomial:END:POWER, warmup_cosine:SHARE:END, "
+    "piecewise_constant:SHARE:FACTOR",
+    added=True,
+  )
+  schedule_images: int | None = option(
+    None,
+    "training",
+    "real images over which --schedules go (default: those of --steps at the start of the run)",
+    positive=True,
+    added=True,
   )
   ema_decay: float = option(
     0.99, "training", "decay a step of the averaged G, which samples are drawn from", minimum=0
   )
+  ema_half_life: float | None = option(
+    None,
+    "training",
+    "half-life of the average in images, in the place of the decay",
+    positive=True,
+    added=True,
+  )
+  ema_ramp: float = option(
+    0.05,
+    "training",
+    "the half-life is at most this share of the images so far; 0: no bound",
+    minimum=0,
+    added=True,
+  )
   batch_size: int = option(
     64, "training", "real examples in each update, over all devices", positive=True
+  )
+  generator_batch_size: int | None = option(
+    None,
+    "training",
+    "samples in G's update, over all devices (default: --batch_size)",
+    positive=True,
+    added=True,
+  )
+  accumulate: int = option(
+    1,
+    "training",
+    "parts of a batch whose gradients are made one after the other, to save memory",
+    positive=True,
+    added=True,
   )
   steps: int = option(2000, "training", "G updates in all", positive=True, resumable=True)
   seed: int = option(0, "training", "everything random follows from it", minimum=0)
@@ -213,131 +273,21 @@ def field_types() -> dict[str, type]:
   return found
 
 
-class DataInfo(NamedTuple):
-  """What a model needs to know of the data.
-
-  Attributes:
-    image_shape: (H, W, C) or (2,).
-    num_classes: 0 without labels.
-    num_examples: length of an epoch.
-    pixel_mean: [*image_shape] mean pixel in [0, 1]; None for points.
-  """
-
-  image_shape: tuple[int, ...]
-  num_classes: int
-  num_examples: int
-  pixel_mean: np.ndarray | None
+def default(name: str) -> Any:
+  """Returns the default of a field of Config."""
+  return Config.__dataclass_fields__[name].default
 
 
-class Algorithm(NamedTuple):
-  """A GAN method: a pair of pure functions, and the two players in it.
-
-  Attributes:
-    init: `key -> GanState`.
-    step: `(state, batch, key) -> (state, metrics)`.
-    gan: the players, for drawing samples.
-  """
-
-  init: Callable[[Key[Array, ""]], GanState]
-  step: TrainStep
-  gan: Gan
+def regularizer_names(config: Config) -> list[str]:
+  """Returns the regularisers of a config; a weight of LeCam alone names it, as it always did."""
+  names = [name.strip() for name in config.regularizers.split(",") if name.strip()]
+  return names if names or not config.lecam_weight else ["lecam"]
 
 
-def build(config: Config, info: DataInfo, axis_name: Any = ()) -> Algorithm:
-  """Assembles the method that a config describes.
-
-  Args:
-    config: a valid config.
-    info: of the data set that it will be trained on.
-    axis_name: mapped axes that hold the rest of the batch.
-
-  Raises:
-    UserError: the model cannot make such images.
-  """
-  game = _build_game(config, info, axis_name)
-  memories = update_rules.memories(config.update_rule, lecam=game.lecam)
-
-  def init(key):
-    return init_state(
-      key,
-      game.gan,
-      hyperparameters(config),
-      game.generator_optimizer,
-      game.discriminator_optimizer,
-      memories=memories,
-    )
-
-  return Algorithm(init, make_train_step(game, config.update_rule), game.gan)
-
-
-def _build_game(config, info, axis_name) -> Game:
-  def loss(hyper):
-    return losses.make_loss(
-      config.loss,
-      real_label=hyper.real_label,
-      lsgan_targets=lsgan_targets(config),
-      fgan_generator=config.fgan_generator,
-      axis_name=axis_name,
-    )
-
-  def schedule(hyper, step):
-    steps_per_epoch = info.num_examples / (config.batch_size * config.discriminator_steps)
-    return SCHEDULES[config.schedule](hyper, step, steps_per_epoch)
-
-  return Game(
-    gan=_build_gan(config, info, axis_name),
-    loss=loss,
-    generator_optimizer=_optimizer(config, "generator"),
-    discriminator_optimizer=_optimizer(config, "discriminator"),
-    schedule=schedule,
-    penalty=make_penalty(config.penalty, axis_name=axis_name),
-    penalty_every=config.penalty_every,
-    clip_weights=weight_clip(config) > 0,
-    instance_noise_steps=config.instance_noise_steps if config.instance_noise else 0,
-    lecam=config.lecam_weight > 0,
-    shared_latents=config.shared_latents,
-    unrolled_steps=config.unrolled_steps,
-    lookahead_steps=config.lookahead_steps,
-    consensus_weight=config.consensus_weight,
-    axis_name=axis_name,
-  )
-
-
-def _optimizer(config, player):
-  optimizer = make_optimizer(_optimizer_name(config, player), player)
-  return update_rules.wrap_optimizer(config.update_rule, optimizer)
-
-
-def _optimizer_name(config, player):
-  return getattr(config, f"{player}_optimizer") or config.optimizer
-
-
-def _build_gan(config, info, axis_name):
-  spec = models.ModelSpec(
-    image_shape=info.image_shape,
-    latent_dim=config.latent_dim,
-    num_classes=info.num_classes if config.conditional else 0,
-    width=config.width,
-    discriminator_norm=config.discriminator_norm,
-    discriminator_hidden=config.discriminator_hidden,
-    pixel_mean=info.pixel_mean,
-    dtype=PRECISIONS[config.precision],
-    axis_name=axis_name,
-    packing=config.packing,
-  )
-  return models.build(config.model, spec, config.latent)
-
-
-def hyperparameters(config: Config) -> Hyperparameters:
-  """Returns the array-valued part of a config, each float32 []."""
-  values = {
-    field.name: getattr(config, field.name)
-    for field in dataclasses.fields(Hyperparameters)
-    if hasattr(config, field.name)
-  }
-  values |= {"weight_clip": weight_clip(config), "penalty_weight": penalty_weight(config)}
-  with np.errstate(over="ignore"):  # infinite, it is said to diverge
-    return Hyperparameters(**{name: jnp.float32(value) for name, value in values.items()})
+def regularizer_weight(config: Config, name: str) -> float:
+  """Returns the weight of a regulariser, by default that of its paper."""
+  given = getattr(config, f"{name}_weight", None)
+  return REGULARIZERS[name].default_weight if given is None else given
 
 
 def weight_clip(config: Config) -> float:
@@ -353,105 +303,39 @@ def penalty_weight(config: Config) -> float:
   return PENALTIES[config.penalty].default_weight if given is None else given
 
 
-def lsgan_targets(config: Config) -> tuple[float, ...]:
-  """Returns (a, b, c) of --lsgan_targets; UserError where it is not three numbers."""
-  try:
-    a, b, c = (float(target) for target in config.lsgan_targets.split(","))
-    if not all(map(math.isfinite, (a, b, c))):
-      raise ValueError("not finite")
-  except ValueError as error:
-    raise UserError(
-      f"--lsgan_targets={config.lsgan_targets} must be three numbers a,b,c, as in 0,1,1"
-    ) from error
-  return a, b, c
+def images_per_step(config: Config) -> int:
+  """Returns how many real examples a step sees."""
+  return config.discriminator_steps * config.batch_size
 
 
-def validate(config: Config) -> None:
-  """Raises UserError with one line about the first thing in a config that cannot be."""
-  for field in dataclasses.fields(config):
-    _validate_field(field, getattr(config, field.name))
-  if config.real_label > 1:
-    raise UserError(f"--real_label={config.real_label} must be in (0, 1]")
-  for name in ("b1", "b2", "momentum", "ema_decay"):
-    if getattr(config, name) >= 1:
-      raise UserError(f"--{name}={getattr(config, name)} must be below 1")
-  if config.seed >= 2**32:
-    raise UserError(f"--seed={config.seed} must be below 2^32: keys repeat from there on")
-  lsgan_targets(config)
-  _validate_packing(config)
-  _validate_options(config)
-  update_rules.validate(config.update_rule, config.discriminator_steps)
-
-
-def _validate_packing(config):
-  if config.batch_size % config.packing:
-    fitting = max(config.packing, config.batch_size - config.batch_size % config.packing)
-    raise UserError(
-      f"--batch_size={config.batch_size} is not divisible by --packing={config.packing}: use "
-      f"--batch_size={fitting}"
-    )
-  if config.packing > 1 and config.conditional:
-    raise UserError("--packing joins examples of any class: leave out --conditional or --packing")
-
-
-def _validate_options(config):
-  """An option that nothing reads would change nothing, without a word."""
-  rules = {"unrolled_steps": "unrolled", "lookahead_steps": "lookahead"}
-  rules["consensus_weight"] = "consensus"
-  for name, rule in rules.items():
-    _refuse_unused(config, name, "update_rule", [rule])
-  _refuse_unused(config, "shared_latents", "update_rule", ["alternating", "lookahead"])
-  for name in ("real_label", "lsgan_targets", "fgan_generator"):
-    takers = [loss for loss, entry in losses.LOSSES.items() if name in entry.options]
-    _refuse_unused(config, name, "loss", takers)
-  for name in ("penalty_weight", "penalty_every"):
-    _refuse_unused(config, name, "penalty", [name for name in PENALTIES if name != "none"])
-  for name in unread_rates(config):
-    takers = [optimizer for optimizer, entry in OPTIMIZERS.items() if name in entry.rates]
-    _refuse_unused(config, name, "optimizer", takers, _optimizers(config))
-
-
-def unread_rates(config: Config) -> list[str]:
-  """Returns which of b1, b2 and momentum no optimiser of the run reads."""
-  read = {rate for name in _optimizers(config) for rate in OPTIMIZERS[name].rates}
-  return [name for name in ("b1", "b2", "momentum") if name not in read]
-
-
-def _optimizers(config):
-  return {_optimizer_name(config, player) for player in ("generator", "discriminator")}
-
-
-def _refuse_unused(config, name, choice, takers, chosen=()):
-  """Raises UserError where an option was changed that no chosen method reads."""
-  (default,) = (field.default for field in dataclasses.fields(config) if field.name == name)
-  chosen = set(chosen) or {getattr(config, choice)}
-  if getattr(config, name) != default and not chosen & set(takers):
-    raise UserError(
-      f"--{name} has no meaning for --{choice}={', '.join(sorted(chosen))}; it is for "
-      f"{', '.join(takers)}; leave it out, or at its default, {default}"
-    )
-
-
-def _validate_field(field, value):
-  choices, minimum = field.metadata["choices"], field.metadata["minimum"]
-  if value is None:
-    return
-  if isinstance(value, float) and not math.isfinite(value):
-    raise UserError(f"--{field.name}={value} must be a finite number")
-  if choices is not None and value not in choices:
-    raise UserError(f"--{field.name}={value} is unknown: choose from {', '.join(sorted(choices))}")
-  if field.metadata["positive"] and value <= 0:
-    raise UserError(f"--{field.name}={value} must be above 0")
-  if minimum is not None and value < minimum:
-    raise UserError(f"--{field.name}={value} must be at least {minimum}")
+def optimizer_names(config: Config) -> dict[str, str]:
+  """Returns the optimiser of each player."""
+  return {
+    player: getattr(config, f"{player}_optimizer") or config.optimizer
+    for player in ("generator", "discriminator")
+  }
 
 
 def determining(config: Config) -> dict[str, Any]:
-  """Returns the fields that the result of a run depends on, as JSON values."""
-  return {
+  """Returns the fields that the result of a run depends on, as JSON values.
+
+  Fields that earlier versions did not have are left out where they mean "as before".
+  """
+  values = {
     field.name: getattr(config, field.name)
     for field in dataclasses.fields(config)
     if not field.metadata["resumable"]
+    and not (field.metadata["added"] and getattr(config, field.name) == field.default)
+  }
+  # As earlier versions wrote it: 0 where the term is off.
+  on = "lecam" in regularizer_names(config)
+  return values | {"lecam_weight": regularizer_weight(config, "lecam") if on else 0.0}
+
+
+def canonical(values: dict[str, Any]) -> dict[str, Any]:
+  """Returns fields of a config with each alias in the place of its name."""
+  return values | {
+    name: names.get(values[name], values[name]) for name, names in ALIASES.items() if name in values
   }
 
 

@@ -1,26 +1,38 @@
-"""The game of two players: what each minimises, its gradient, and what an update does to the state.
+"""A GAN method as data: two players, what they play, and the pair `(init, step)`."""
 
-Nothing here branches on devices. `axis_name` names the mapped axes that hold the rest of the
-batch: `jax.lax.pmean(x, ())` is the identity and `jax.lax.axis_index(())` is 0, so the same code
-runs under `jit`, `vmap`, `jax.shard_map` and `jax.pmap`.
-"""
-
-import functools
-from collections.abc import Callable
+import dataclasses
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-import jax
-import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, Int, Key
 
-from gan import regularizers
-from gan.losses import Loss
-from gan.networks import Gan, ModelState, Params, pack
-from gan.optimizers import Optimizer
-from gan.state import GanState, Hyperparameters, PlayerState
+from gan.augment import Augmentation
+from gan.errors import UserError
+from gan.losses import LOSSES, Loss
+from gan.networks import Gan, Network, latent_sampler
+from gan.optimizers import Optimizer, as_optimizer, is_transformation
+from gan.penalties import Penalty
+from gan.regularizers import Regularizer
+from gan.state import GanState, Hyperparameters, as_arrays
 
 Metrics = dict[str, Float[Array, ""]]
+PLAYERS = ("generator", "discriminator")
+
+# Every metric of a step but those of regularisers, which begin with the regulariser's name.
+STEP_METRICS = {
+  "discriminator_loss": "mean of the discriminator's adversarial loss",
+  "generator_loss": "mean of the generator's adversarial loss",
+  "real_logit": "mean logit on data",
+  "fake_logit": "mean logit on samples",
+  "real_probability": "mean sigmoid(logit) on data",
+  "fake_probability": "mean sigmoid(logit) on samples",
+  "real_accuracy": "share of the data judged right",
+  "fake_accuracy": "share of the samples judged right",
+  "penalty": "mean penalty before its weight; 0 on steps that skip it",
+  "discriminator_gradient_norm": "norm of the gradient of all that the discriminator minimises",
+  "generator_gradient_norm": "norm of the gradient of all that the generator minimises",
+}
 
 
 class Batch(NamedTuple):
@@ -31,300 +43,132 @@ class Batch(NamedTuple):
 
 
 class Examples(NamedTuple):
-  """Real examples of one update, in the range of the model."""
+  """Real examples of one update, in the range of the model.
+
+  Attributes:
+    real: [B, ...].
+    labels: [B], or None.
+    places: [B], of each example in the global batch; None for 0 .. B - 1 on one device.
+  """
 
   real: Float[Array, "b ..."]
   labels: Int[Array, " b"] | None
+  places: Int[Array, " b"] | None = None
 
 
-class Game(NamedTuple):
-  """What a step is assembled from; pure functions and static choices.
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class Game:
+  """A GAN method: two players and what they play; pure functions and static choices.
 
   Attributes:
-    gan: the two players.
-    loss: `hyperparameters -> Loss`, the pair of adversarial losses.
-    generator_optimizer: `hyperparameters -> optax.GradientTransformation`.
-    discriminator_optimizer: the same for the discriminator.
+    generator: latents [B, Z] -> images [B, H, W, C] (points [B, 2]).
+    discriminator: images -> logits [B], or Outputs.
+    loss: the pair of adversarial losses.
+    sample_latent: `key -> [Z]`; 64 normal numbers by default.
+    image_range: of the pixels on which both players work, (-1, 1) or (0, 1).
+    num_classes: the players are given labels 0 .. num_classes - 1; 0 for none.
+    packing: examples that the discriminator judges at once; see `networks.pack`.
+    optimizer: of both players: an optax transformation, which brings its own rate, or
+      `hyperparameters -> transformation`; Adam with the rates of the hyper-parameters by default.
+    generator_optimizer: of the generator, if another.
+    discriminator_optimizer: of the discriminator, if another.
+    hyperparameters: numbers in the place of the defaults, by the names of Hyperparameters.
     schedule: `(hyperparameters, step) -> hyperparameters` of that step.
-    penalty: `(score, real, fake, keys) -> [B]`, added to the discriminator's loss, or None.
+    penalty: a Penalty or `(critic, real, fake, keys) -> [B]`, added to the discriminator's loss.
     penalty_every: the penalty is computed on the steps that this number divides, and its weight is
       multiplied by it there: the lazy regularisation of "Analyzing and Improving the Image Quality
       of StyleGAN" by Karras et al. (https://arxiv.org/abs/1912.04958).
+    regularizers: further terms, by name.
+    augment: an Augmentation or `(images, keys) -> images`: the discriminator sees everything
+      through it, and the penalty's gradient is in the raw image.
+    update_rule: how updates make a step; None for `update_rules.alternating()`.
     clip_weights: whether the discriminator's weights are clipped after each of its updates.
-    instance_noise_steps: steps after which the instance noise has fallen to 0; 0 for no noise.
-    lecam: whether the discriminator has the LeCam regulariser; needs the memory "lecam".
-    shared_latents: whether the rules "alternating" and "lookahead" give the generator's update the
-      latents of the discriminator's last one.
-    unrolled_steps: K of the rule "unrolled".
-    lookahead_steps: k of the rule "lookahead", fast steps between two interpolations.
-    lookahead_alpha: share of the fast weights in an interpolation.
-    consensus_weight: gamma of the rule "consensus".
+    generator_batch_size: samples in an update of the generator over all devices; None for as many
+      as there are real examples. The i-th is paired with the real example i B / size.
+    accumulate: equal parts of a batch that gradients are computed of one after the other; the
+      gradient is that of the whole batch where nothing in the players or losses mixes examples.
+    ema_half_life: whether the average has a half-life in images and not a decay in steps.
+    ema_ramp: the half-life is at most this share of the images so far; 0 for no such bound.
     axis_name: mapped axes over which gradients, statistics and metrics are averaged.
   """
 
-  gan: Gan
-  loss: Callable[[Hyperparameters], Loss]
-  generator_optimizer: Optimizer
-  discriminator_optimizer: Optimizer
-  schedule: Callable[[Hyperparameters, Int[Array, ""]], Hyperparameters]
-  penalty: Callable[..., Float[Array, " b"]] | None = None
+  generator: Network
+  discriminator: Network
+  loss: Loss = LOSSES["nonsat"]
+  sample_latent: Callable[[Key[Array, ""]], Float[Array, " z"]] = latent_sampler("normal", 64)
+  image_range: tuple[float, float] = (-1.0, 1.0)
+  num_classes: int = 0
+  packing: int = 1
+  optimizer: optax.GradientTransformation | Optimizer | None = None
+  generator_optimizer: optax.GradientTransformation | Optimizer | None = None
+  discriminator_optimizer: optax.GradientTransformation | Optimizer | None = None
+  hyperparameters: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+  schedule: Callable[[Hyperparameters, Int[Array, ""]], Hyperparameters] = lambda hyper, step: hyper
+  penalty: Penalty | Callable[..., Float[Array, " b"]] | None = None
   penalty_every: int = 1
+  regularizers: Mapping[str, Regularizer] = dataclasses.field(default_factory=dict)
+  augment: Augmentation | Callable[..., Array] | None = None
+  update_rule: Any = None
   clip_weights: bool = False
-  instance_noise_steps: int = 0
-  lecam: bool = False
-  shared_latents: bool = False
-  unrolled_steps: int = 5
-  lookahead_steps: int = 5
-  lookahead_alpha: float = 0.5
-  consensus_weight: float = 10.0
+  generator_batch_size: int | None = None
+  accumulate: int = 1
+  ema_half_life: bool = False
+  ema_ramp: float = 0.05
   axis_name: Any = ()
 
+  @property
+  def gan(self) -> Gan:
+    """The two players and what connects them."""
+    return Gan(
+      self.generator, self.discriminator, self.sample_latent, self.image_range, self.packing
+    )
 
-class Shown(NamedTuple):
-  """What the discriminator is shown: real and generated examples, equally many of each label.
+  def replace(self, **changes: Any) -> "Game":
+    """Returns the game with other fields."""
+    return dataclasses.replace(self, **changes)
 
-  Of packed examples R = B / m rows each, else R = B.
-  """
+  def init(self, key: Key[Array, ""], hyperparameters: Hyperparameters | None = None) -> GanState:
+    """Returns the state before the first step; a pure function of the key.
 
-  real: Float[Array, "r ..."]
-  fake: Float[Array, "r ..."]
-  labels: Int[Array, " b"] | None
+    Args:
+      key: of the initial parameters.
+      hyperparameters: float32 [] each; by default those of the game.
+    """
+    from gan.train_step import init_state  # the rules that it knows are built on this module
 
+    return init_state(key, self, hyperparameters)
 
-class Observations(NamedTuple):
-  """What an objective yields beside its value.
+  def step(
+    self, state: GanState, batch: Batch | Array, key: Key[Array, ""]
+  ) -> tuple[GanState, Metrics]:
+    """Returns the state after one step, and its metrics; see `train_step.step`."""
+    from gan.train_step import step
 
-  Attributes:
-    model_state: new batch statistics of the player.
-    memory: new entries of `GanState.memory`.
-    metrics: what was seen on the way.
-  """
+    return step(self, state, batch, key)
 
-  model_state: ModelState
-  memory: dict[str, Any]
-  metrics: Metrics
+  def default_hyperparameters(self) -> Hyperparameters:
+    """Returns the numbers of the game: the defaults, and what it has in their place."""
+    weight = self.penalty.default_weight if isinstance(self.penalty, Penalty) else 1.0
+    weights = {name: 1.0 for name in self.regularizers}
+    start = Hyperparameters(penalty_weight=weight, regularizer_weights=weights)
+    if unknown := sorted(set(self.hyperparameters) - set(start.names())):
+      raise UserError(
+        f"hyperparameters: {', '.join(unknown)} unknown: choose from {', '.join(start.names())}"
+      )
+    return as_arrays(start.with_values(self.hyperparameters))
 
+  def optimizer_of(self, player: str) -> Optimizer:
+    """Returns `hyperparameters -> transformation` of "generator" or "discriminator"."""
+    optimizer = as_optimizer(getattr(self, f"{player}_optimizer") or self.optimizer, player)
+    if self.update_rule is None:
+      return optimizer
+    return lambda hyper: self.update_rule.wrap(optimizer(hyper))
 
-class Update(NamedTuple):
-  """What one player proposes: a gradient, and what goes with it, as in Observations."""
-
-  grads: Params
-  model_state: ModelState
-  memory: dict[str, Any]
-  metrics: Metrics
-
-
-# Draws.
-
-
-def example_keys(key: Key[Array, ""], batch_size: int, axis_name: Any = ()) -> Key[Array, " b"]:
-  """Returns one key for each example of this device's share of the batch.
-
-  A key belongs to the example's place in the global batch: draws do not depend on the devices.
-  """
-  first = jax.lax.axis_index(axis_name) * batch_size
-  return jax.vmap(jax.random.fold_in, (None, 0))(key, first + jnp.arange(batch_size))
-
-
-def _device_key(key, axis_name):
-  """A key for dropout, whose masks differ between devices: equal in distribution only."""
-  return jax.random.fold_in(key, jax.lax.axis_index(axis_name))
-
-
-def to_range(images: Array, image_range: tuple[float, float]) -> Float[Array, "..."]:
-  """Maps uint8 pixels 0 .. 255 to `image_range`; float data pass as they are."""
-  if images.dtype != jnp.uint8:
-    return images
-  low, high = image_range
-  return images.astype(jnp.float32) * ((high - low) / 255) + low
-
-
-# Objectives: what each player minimises, as a function of its own parameters.
-
-
-def generate(
-  game: Game, generator: PlayerState, params: Params, examples: Examples, key: Key[Array, ""]
-) -> tuple[Float[Array, "b ..."], ModelState]:
-  """Draws latents and returns (fakes, new model state) in training mode, labelled as `examples`."""
-  latent_key, dropout_key = jax.random.split(key)
-  keys = example_keys(latent_key, examples.real.shape[0], game.axis_name)
-  latents = jax.vmap(game.gan.sample_latent)(keys)
-  dropout_key = _device_key(dropout_key, game.axis_name)
-  return game.gan.generator.apply(
-    params, generator.model_state, latents, examples.labels, train=True, key=dropout_key
-  )
-
-
-def discriminator_objective(
-  params: Params, game: Game, state: GanState, examples: Examples, key: Key[Array, ""]
-) -> tuple[Float[Array, ""], Observations]:
-  """The discriminator's loss at `params`, against the generator of `state`.
-
-  `_show` draws the fakes from `key` as in `generator_objective`: equal keys, equal fakes.
-  """
-  shown, _, (real_key, fake_key, penalty_key) = _show(
-    game, state, state.generator.params, examples, key
-  )
-  model_state = state.discriminator.model_state
-  real_logits, model_state = _judge(game, params, model_state, shown.real, shown.labels, real_key)
-  fake_logits, model_state = _judge(game, params, model_state, shown.fake, shown.labels, fake_key)
-  adversarial = game.loss(state.hyperparameters)
-  loss = jnp.mean(adversarial.discriminator(real_logits, fake_logits))
-  metrics = {"discriminator_loss": loss, **_judgements(adversarial, real_logits, fake_logits)}
-  score = _score(game, params, jax.lax.stop_gradient(model_state), shown.labels)
-  penalty, penalty_metrics = _penalty(game, state, score, shown, penalty_key)
-  lecam, memory, lecam_metrics = _lecam(game, state, real_logits, fake_logits)
-  total = state.hyperparameters.discriminator_loss_scale * loss + penalty + lecam
-  return total, Observations(model_state, memory, metrics | penalty_metrics | lecam_metrics)
-
-
-def generator_objective(
-  params: Params, game: Game, state: GanState, examples: Examples, key: Key[Array, ""]
-) -> tuple[Float[Array, ""], Observations]:
-  """The generator's loss at `params`, against the discriminator of `state`.
-
-  D(real) is there for relativistic losses; XLA drops it from the compiled step of all others.
-  """
-  player = state.discriminator
-  shown, model_state, (real_key, fake_key, _) = _show(game, state, params, examples, key)
-  judge = functools.partial(_judge, game, player.params, player.model_state)
-  fake_logits, _ = judge(shown.fake, shown.labels, fake_key)
-  real_logits, _ = judge(shown.real, shown.labels, real_key)
-  loss = jnp.mean(game.loss(state.hyperparameters).generator(real_logits, fake_logits))
-  return loss, Observations(model_state, {}, {"generator_loss": loss})
-
-
-def _show(game, state, generator_params, examples, key):
-  """What the discriminator is shown, the generator's new model state, and three unused keys."""
-  fake_key, key = jax.random.split(key)
-  *keys, noise_key = jax.random.split(key, 4)
-  fake, model_state = generate(game, state.generator, generator_params, examples, fake_key)
-  real = examples.real
-  if game.instance_noise_steps:
-    real, fake = _add_noise(game, state, real, fake, noise_key)
-  real, fake = (pack(shown, game.gan.packing) for shown in (real, fake))
-  return Shown(real, fake, examples.labels), model_state, keys
-
-
-def _add_noise(game, state, real, fake, key):
-  sigma = regularizers.annealed(
-    state.hyperparameters.instance_noise, state.step, game.instance_noise_steps
-  )
-  real_keys, fake_keys = (
-    example_keys(key, len(real), game.axis_name) for key in jax.random.split(key)
-  )
-  add = regularizers.instance_noise
-  return add(real, sigma, real_keys), add(fake, sigma, fake_keys)
-
-
-def _judge(game, params, model_state, images, labels, key):
-  key = _device_key(key, game.axis_name)
-  return game.gan.discriminator.apply(params, model_state, images, labels, train=True, key=key)
-
-
-def _score(game, params, model_state, labels):
-  """`images -> logits`, with running statistics and without dropout.
-
-  Then examples do not influence each other, and the gradient of the sum of scores holds the
-  gradient of each example's score.
-  """
-  apply = game.gan.discriminator.apply
-  return lambda images: apply(params, model_state, images, labels, train=False)[0]
-
-
-def _penalty(game, state, score, shown, key):
-  """The weighted penalty, and its mean value for the metrics: 0 on steps that skip it."""
-  if game.penalty is None:
-    return 0.0, {}
-
-  def mean():
-    keys = example_keys(key, len(shown.real), game.axis_name)
-    return jnp.mean(game.penalty(score, shown.real, shown.fake, keys))
-
-  def zero():
-    return jnp.zeros((), shown.real.dtype)
-
-  every, weight = game.penalty_every, state.hyperparameters.penalty_weight
-  value = mean() if every == 1 else jax.lax.cond(state.step % every == 0, mean, zero)
-  return every * weight * value, {"penalty": value}
-
-
-def _lecam(game, state, real_logits, fake_logits):
-  """The weighted LeCam regulariser, its new averages, and its mean value for the metrics."""
-  if not game.lecam:
-    return 0.0, {}, {}
-  averages = regularizers.lecam_averages(
-    state.memory["lecam"], real_logits, fake_logits, game.axis_name
-  )
-  value = jnp.mean(
-    regularizers.lecam(real_logits, fake_logits, averages["real_logit"], averages["fake_logit"])
-  )
-  return state.hyperparameters.lecam_weight * value, {"lecam": averages}, {"lecam": value}
-
-
-def _judgements(loss, real_logits, fake_logits) -> Metrics:
-  """Mean logits, mean sigmoid(logits) and shares judged right."""
-  real_threshold, fake_threshold = loss.threshold(real_logits, fake_logits)
-  return {
-    "real_logit": jnp.mean(real_logits),
-    "fake_logit": jnp.mean(fake_logits),
-    "real_probability": jnp.mean(jax.nn.sigmoid(real_logits)),
-    "fake_probability": jnp.mean(jax.nn.sigmoid(fake_logits)),
-    "real_accuracy": jnp.mean(real_logits > real_threshold),
-    "fake_accuracy": jnp.mean(fake_logits < fake_threshold),
-  }
-
-
-# Updates: gradients, and what they do to the state.
-
-
-def discriminator_update(
-  game: Game, state: GanState, examples: Examples, key: Key[Array, ""]
-) -> Update:
-  """The gradient of `discriminator_objective` at `state`, averaged over devices."""
-  return propose(discriminator_objective, "discriminator", game, state, examples, key)
-
-
-def generator_update(
-  game: Game, state: GanState, examples: Examples, key: Key[Array, ""]
-) -> Update:
-  """The gradient of `generator_objective` at `state`, averaged over devices."""
-  return propose(generator_objective, "generator", game, state, examples, key)
-
-
-def propose(
-  objective: Callable[..., tuple[Float[Array, ""], Observations]],
-  name: str,
-  game: Game,
-  state: GanState,
-  examples: Examples,
-  key: Key[Array, ""],
-) -> Update:
-  """The gradient of an objective at the parameters of the player `name`, averaged over devices."""
-  params = getattr(state, name).params
-  grads, seen = jax.grad(objective, has_aux=True)(params, game, state, examples, key)
-  grads, metrics = jax.lax.pmean((grads, seen.metrics), game.axis_name)
-  metrics |= {f"{name}_gradient_norm": optax.tree.norm(grads)}
-  return Update(grads, seen.model_state, seen.memory, metrics)
-
-
-def apply_discriminator(game: Game, state: GanState, update: Update) -> GanState:
-  """Steps the discriminator, and clips its weights where the game says so."""
-  hyper = game.schedule(state.hyperparameters, state.step)
-  player = _stepped(state.discriminator, game.discriminator_optimizer(hyper), update)
-  if game.clip_weights:
-    clip = lambda weights: jnp.clip(weights, -hyper.weight_clip, hyper.weight_clip)  # noqa: E731
-    player = player.replace(params=jax.tree.map(clip, player.params))
-  return state.replace(discriminator=player, memory=state.memory | update.memory)
-
-
-def apply_generator(game: Game, state: GanState, update: Update) -> GanState:
-  """Steps the generator."""
-  hyper = game.schedule(state.hyperparameters, state.step)
-  player = _stepped(state.generator, game.generator_optimizer(hyper), update)
-  return state.replace(generator=player, memory=state.memory | update.memory)
-
-
-def _stepped(player, optimizer, update):
-  changes, opt_state = optimizer.update(update.grads, player.opt_state, player.params)
-  return PlayerState(optax.apply_updates(player.params, changes), update.model_state, opt_state)
+  def fixed_rates(self) -> tuple[str, ...]:
+    """Returns the hyper-parameters that a passed optimiser brings itself: nothing changes them."""
+    passed = [
+      is_transformation(getattr(self, f"{player}_optimizer") or self.optimizer)
+      for player in PLAYERS
+    ]
+    own = [f"{name}_learning_rate" for name, fixed in zip(PLAYERS, passed, strict=True) if fixed]
+    return (*own, "b1", "b2", "momentum") if all(passed) else tuple(own)

@@ -1,9 +1,11 @@
 """The seam between training code and a neural network library.
 
 Everything outside `gan/models/` sees a network as two pure functions. Flax Linen modules become one
-by `from_linen`; a network of another library joins by an adapter of the same shape.
+by `from_linen`, NNX modules by `from_nnx`; a network of another library joins by an adapter of the
+same shape.
 """
 
+import inspect
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -16,20 +18,58 @@ from gan.errors import UserError
 
 Params = Any
 ModelState = Any
+BATCH_STATISTICS = "batch_stats"  # the part of a model state that is averaged with the parameters
+
+
+class Outputs(NamedTuple):
+  """What a discriminator may return in the place of logits [B], where something needs more.
+
+  Attributes:
+    logits: [B], unbounded; what a loss is a function of.
+    class_logits: [B, classes], of an auxiliary classifier, or None.
+    features: [B, F], of the layer before the logit, or None.
+    last_weight: [F], direction of the last layer, or None.
+  """
+
+  logits: Float[Array, " b"]
+  class_logits: Float[Array, "b classes"] | None = None
+  features: Float[Array, "b f"] | None = None
+  last_weight: Float[Array, " f"] | None = None
+
+
+def as_outputs(returned: Any, examples: int) -> Outputs:
+  """Returns what a discriminator returned as Outputs.
+
+  Args:
+    returned: logits [B], or Outputs.
+    examples: B.
+
+  Raises:
+    UserError: the logits are not [B]; [B, 1] less [B] would be [B, B] without a word.
+  """
+  outputs = returned if isinstance(returned, Outputs) else Outputs(returned)
+  if outputs.logits.shape != (examples,):
+    raise UserError(
+      f"the discriminator returned logits {list(outputs.logits.shape)} for {examples} examples: "
+      f"they must be [{examples}], so drop a last axis of 1 by logits[:, 0]"
+    )
+  return outputs
 
 
 class Network(NamedTuple):
   """A network as a pair of pure functions.
 
   Attributes:
-    init: `key -> (params, model_state)`.
+    init: `(key, inputs, labels) -> (params, model_state)`; of inputs [B, ...] and of labels [B]
+      or None only the shapes are used. A model state is a dictionary; its entry "batch_stats", if
+      there is one, is averaged with the parameters, other entries are copied.
     apply: `(params, model_state, inputs, labels, *, train, key) -> (outputs, model_state)`; `train`
       selects batch statistics and dropout, for which `key` is drawn from; with `train=False` the
       examples of a batch do not influence each other and `key` is not used.
   """
 
   init: Callable[..., tuple[Params, ModelState]]
-  apply: Callable[..., tuple[Array, ModelState]]
+  apply: Callable[..., tuple[Any, ModelState]]
 
 
 class Gan(NamedTuple):
@@ -37,7 +77,7 @@ class Gan(NamedTuple):
 
   Attributes:
     generator: latents [B, Z] -> images [B, H, W, C] (points [B, 2]).
-    discriminator: images -> logits [B].
+    discriminator: images -> logits [B], or Outputs.
     sample_latent: `key -> [Z]`, one latent.
     image_range: the interval of pixel values on which both players work, (-1, 1) or (0, 1).
     packing: m, examples that the discriminator judges at once; see `pack`.
@@ -52,37 +92,87 @@ class Gan(NamedTuple):
 
 def from_linen(
   module: nn.Module,
-  example: Float[Array, "b ..."] | jax.ShapeDtypeStruct,
-  labels: Int[Array, " b"] | None,
+  example: Float[Array, "b ..."] | jax.ShapeDtypeStruct | None = None,
+  labels: Int[Array, " b"] | None = None,
 ) -> Network:
-  """Wraps a Linen module with signature `module(inputs, labels, train=...)`.
+  """Returns a Linen module as a Network.
 
   Args:
-    module: the module; its collections other than "params" become the model state.
-    example: [B, ...] inputs of the right shape, or that shape; values are not used.
-    labels: [B] int32, or None for an unconditional network.
+    module: called as `module(inputs)`, with `labels` second and `train` by name where its
+      `__call__` has parameters of these names. Its collections other than "params" become the model
+      state; dropout draws from the stream "dropout".
+    example: inputs [B, ...], or their shape, that `init(key)` takes where it is given none.
+    labels: the same of labels [B].
   """
+  call = _Call(type(module).__call__)
 
-  def init(key):
-    inputs = jnp.zeros(example.shape, example.dtype)
-    variables = module.init(key, inputs, labels, train=False)
+  def init(key, inputs=example, labels=labels):
+    inputs = jnp.zeros(inputs.shape, inputs.dtype)
+    variables = module.init(key, *call(inputs, labels), **call.train(False))
     model_state = {name: value for name, value in variables.items() if name != "params"}
-    return variables["params"], model_state
+    return variables.get("params", {}), model_state
 
-  def apply(params, model_state, inputs, labels, *, train, key=None):
+  def apply(params, model_state, inputs, labels=None, *, train, key=None):
     variables = {"params": params, **model_state}
     if not train:
-      return module.apply(variables, inputs, labels, train=False), model_state
+      return module.apply(variables, *call(inputs, labels), **call.train(False)), model_state
     return module.apply(
       variables,
-      inputs,
-      labels,
-      train=True,
+      *call(inputs, labels),
+      **call.train(True),
       rngs={"dropout": key},
       mutable=list(model_state),
     )
 
   return Network(jax.jit(init), apply)
+
+
+def from_nnx(make: Callable[[Any], Any]) -> Network:
+  """Returns an NNX module as a Network.
+
+  Args:
+    make: `nnx.Rngs -> nnx.Module`; the module is called as one of `from_linen`. Statistics of
+      `nnx.BatchNorm` are its batch statistics. Where it has dropout, each call in training draws
+      from a stream of its own.
+  """
+  from flax import nnx
+
+  module = nnx.eval_shape(lambda: make(nnx.Rngs(0)))
+  graph = nnx.split(module)[0]
+  call = _Call(type(module).__call__)
+
+  def init(key, inputs=None, labels=None):
+    del inputs, labels
+    return _take_apart(make(nnx.Rngs(key)))
+
+  def _take_apart(made):
+    _, params, statistics, rest = nnx.split(made, nnx.Param, nnx.BatchStat, ...)
+    return params, {BATCH_STATISTICS: statistics, "other": rest}
+
+  def apply(params, model_state, inputs, labels=None, *, train, key=None):
+    # Without the copy NNX takes a module that was made outside of a gradient for a leak.
+    made = nnx.merge(graph, params, *model_state.values(), copy=True)
+    made.train() if train else made.eval()
+    if train and key is not None:
+      nnx.reseed(made, default=key, params=key, dropout=key)
+    outputs = made(*call(inputs, labels), **call.train(train))
+    return outputs, _take_apart(made)[1] if train else model_state
+
+  return Network(jax.jit(init), apply)
+
+
+class _Call:
+  """How a module's `__call__` is given labels and `train`: where it has parameters of the names."""
+
+  def __init__(self, function: Callable):
+    names = set(inspect.signature(function).parameters)
+    self._labels, self._train = "labels" in names, "train" in names
+
+  def __call__(self, inputs, labels):
+    return (inputs, labels) if self._labels else (inputs,)
+
+  def train(self, value: bool) -> dict[str, bool]:
+    return {"train": value} if self._train else {}
 
 
 def pack(examples: Float[Array, "b ..."], packing: int) -> Float[Array, "r ..."]:
@@ -108,6 +198,14 @@ def pack(examples: Float[Array, "b ..."], packing: int) -> Float[Array, "r ..."]
   rows = examples.reshape(-1, packing, *examples.shape[1:])
   rows = jnp.moveaxis(rows, 1, -2)  # [B/m, ..., m, C]
   return rows.reshape(*rows.shape[:-2], -1)
+
+
+def unpack(rows: Float[Array, "r ..."], packing: int) -> Float[Array, "b ..."]:
+  """The inverse of `pack`: [B/m, ..., m C] -> [B, ..., C]."""
+  if packing == 1:
+    return rows
+  apart = jnp.moveaxis(rows.reshape(*rows.shape[:-1], packing, -1), -2, 1)
+  return apart.reshape(-1, *apart.shape[2:])
 
 
 def latent_sampler(kind: str, latent_dim: int) -> Callable[[Key[Array, ""]], Float[Array, " z"]]:

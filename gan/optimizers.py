@@ -7,9 +7,8 @@ schedule can change and that `vmap` can map over, and the optimiser's state hold
 
 import functools
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-import jax.numpy as jnp
 import optax
 
 Optimizer = Callable[..., optax.GradientTransformation]
@@ -20,11 +19,11 @@ class Entry(NamedTuple):
 
   Attributes:
     make: `(learning_rate, **rates) -> optax.GradientTransformation`.
-    rates: the names of its other hyper-parameters: b1, b2, the decays of the moments; momentum.
+    options: the names of its other hyper-parameters: b1, b2, the decays of the moments; momentum.
   """
 
   make: Callable[..., optax.GradientTransformation]
-  rates: tuple[str, ...]
+  options: tuple[str, ...]
 
 
 _MOMENTS, _MOMENTUM = ("b1", "b2"), ("momentum",)
@@ -55,34 +54,27 @@ def make_optimizer(name: str, player: str) -> Optimizer:
     player: "generator" or "discriminator", whose learning rate is read.
   """
 
-  make, rates = OPTIMIZERS[name]
+  make, options = OPTIMIZERS[name]
 
   def optimizer(hyper):
     learning_rate = getattr(hyper, f"{player}_learning_rate")
-    return make(learning_rate, **{rate: getattr(hyper, rate) for rate in rates})
+    return make(learning_rate, **{name: getattr(hyper, name) for name in options})
 
   return optimizer
 
 
-def _constant(hyper, step, steps_per_epoch):
-  del step, steps_per_epoch
-  return hyper
+def is_transformation(optimizer: Any) -> bool:
+  """Whether an optimiser was passed as an optax transformation, which has its own rate."""
+  return isinstance(optimizer, optax.GradientTransformation)
 
 
-def _goodfellow2014(hyper, step, steps_per_epoch):
-  """The first GAN's schedule on MNIST (`mnist.yaml` of https://github.com/goodfeli/adversarial).
+def as_optimizer(given: Any, player: str) -> Optimizer:
+  """Returns what was passed as `hyperparameters -> optax.GradientTransformation`.
 
-  Momentum grows linearly to 0.7 from epoch 1 to epoch 250; rates fall by a factor 1.000004 at each
-  update down to 1e-6.
+  Args:
+    given: such a function, an optax transformation, or None for Adam.
+    player: "generator" or "discriminator", whose learning rate Adam reads.
   """
-  epoch = step.astype(jnp.float32) / steps_per_epoch
-  progress = jnp.clip((epoch - 1) / 249, 0, 1)
-  decay = jnp.exp(-step.astype(jnp.float32) * jnp.log1p(jnp.float32(4e-6)))
-  return hyper.replace(
-    momentum=hyper.momentum + progress * (0.7 - hyper.momentum),
-    generator_learning_rate=jnp.maximum(hyper.generator_learning_rate * decay, 1e-6),
-    discriminator_learning_rate=jnp.maximum(hyper.discriminator_learning_rate * decay, 1e-6),
-  )
-
-
-SCHEDULES: dict[str, Callable] = {"constant": _constant, "goodfellow2014": _goodfellow2014}
+  if given is None:
+    return make_optimizer("adam", player)
+  return (lambda hyper: given) if is_transformation(given) else given

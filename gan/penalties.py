@@ -1,6 +1,6 @@
 """Gradient penalties: pure functions of a discriminator, by the name that a user types.
 
-A penalty is `(score, real, fake, keys) -> [B]`. `score` maps images [B, ...] to logits [B] and
+A penalty is `(critic, real, fake, keys) -> [B]`. `critic` maps images [B, ...] to logits [B] and
 treats every example apart; penalties come back per example, each from the norm of that example's
 own gradient over all its pixels, and are averaged and weighted once, in the training step.
 """
@@ -15,39 +15,39 @@ from jaxtyping import Array, Float, Key
 
 Images = Float[Array, "b ..."]
 PerExample = Float[Array, " b"]
-Score = Callable[[Images], PerExample]
+Critic = Callable[[Images], PerExample]
 
 # Under the root, whose slope at 0 is infinite. It moves a norm of 1 by 5e-13 and one of 0 by 1e-6.
 NORM_EPSILON = 1e-12
 
 
-def gradient_squared_norm(score: Score, images: Images) -> PerExample:
-  """Squared norm of each example's gradient, sum over pixels of (d score / d x)^2.
+def gradient_squared_norm(critic: Critic, images: Images) -> PerExample:
+  """Squared norm of each example's gradient, sum over pixels of (d D(x) / d x)^2.
 
   Args:
-    score: images [B, ...] -> logits [B], without influence of one example on another.
+    critic: images [B, ...] -> logits [B], without influence of one example on another.
     images: [B, ...].
 
   Returns:
     [B].
   """
-  # The score of example i depends on example i alone: the gradient of the sum of all scores holds
+  # The logit of example i depends on example i alone: the gradient of the sum of all holds
   # the gradient of each, in one backward pass.
-  gradients = jax.grad(lambda inputs: jnp.sum(score(inputs)))(images)  # [B, ...]
+  gradients = jax.grad(lambda inputs: jnp.sum(critic(inputs)))(images)  # [B, ...]
   return jnp.sum(jnp.square(gradients), axis=tuple(range(1, images.ndim)))
 
 
-def gradient_norm(score: Score, images: Images) -> PerExample:
+def gradient_norm(critic: Critic, images: Images) -> PerExample:
   """Norm of each example's gradient, sqrt(gradient_squared_norm + 1e-12).
 
   Args:
-    score: images [B, ...] -> logits [B], without influence of one example on another.
+    critic: images [B, ...] -> logits [B], without influence of one example on another.
     images: [B, ...].
 
   Returns:
     [B], with a finite gradient everywhere.
   """
-  return jnp.sqrt(gradient_squared_norm(score, images) + NORM_EPSILON)
+  return jnp.sqrt(gradient_squared_norm(critic, images) + NORM_EPSILON)
 
 
 def interpolate(real: Images, fake: Images, keys: Key[Array, " b"]) -> Images:
@@ -66,14 +66,16 @@ def interpolate(real: Images, fake: Images, keys: Key[Array, " b"]) -> Images:
   return share * real + (1 - share) * fake
 
 
-def wgan_gp_penalty(score: Score, real: Images, fake: Images, keys: Key[Array, " b"]) -> PerExample:
+def wgan_gp_penalty(
+  critic: Critic, real: Images, fake: Images, keys: Key[Array, " b"]
+) -> PerExample:
   """Two-sided penalty between data and samples, (|grad D(x^)| - 1)^2, x^ = e x + (1 - e) G(z).
 
   See "Improved Training of Wasserstein GANs" by Gulrajani et al., equation 3 and Algorithm 1
   (https://arxiv.org/abs/1704.00028).
 
   Args:
-    score: images [B, ...] -> logits [B], without influence of one example on another.
+    critic: images [B, ...] -> logits [B], without influence of one example on another.
     real: [B, ...], data.
     fake: [B, ...], generated samples.
     keys: [B], one for each example.
@@ -81,17 +83,19 @@ def wgan_gp_penalty(score: Score, real: Images, fake: Images, keys: Key[Array, "
   Returns:
     [B], penalty per example, not averaged.
   """
-  return jnp.square(gradient_norm(score, interpolate(real, fake, keys)) - 1)
+  return jnp.square(gradient_norm(critic, interpolate(real, fake, keys)) - 1)
 
 
-def wgan_lp_penalty(score: Score, real: Images, fake: Images, keys: Key[Array, " b"]) -> PerExample:
+def wgan_lp_penalty(
+  critic: Critic, real: Images, fake: Images, keys: Key[Array, " b"]
+) -> PerExample:
   """One-sided penalty between data and samples, max(0, |grad D(x^)| - 1)^2, x^ as in `wgan_gp`.
 
   See "On the regularization of Wasserstein GANs" by Petzka et al.
   (https://arxiv.org/abs/1709.08894).
 
   Args:
-    score: images [B, ...] -> logits [B], without influence of one example on another.
+    critic: images [B, ...] -> logits [B], without influence of one example on another.
     real: [B, ...], data.
     fake: [B, ...], generated samples.
     keys: [B], one for each example.
@@ -99,11 +103,11 @@ def wgan_lp_penalty(score: Score, real: Images, fake: Images, keys: Key[Array, "
   Returns:
     [B], penalty per example, not averaged.
   """
-  return jnp.square(jax.nn.relu(gradient_norm(score, interpolate(real, fake, keys)) - 1))
+  return jnp.square(jax.nn.relu(gradient_norm(critic, interpolate(real, fake, keys)) - 1))
 
 
 def zero_centred_penalty(
-  score: Score, real: Images, fake: Images, keys: Key[Array, " b"]
+  critic: Critic, real: Images, fake: Images, keys: Key[Array, " b"]
 ) -> PerExample:
   """Zero-centred penalty between data and samples, |grad D(x^)|^2, x^ as in `wgan_gp`.
 
@@ -111,7 +115,7 @@ def zero_centred_penalty(
   et al. (https://arxiv.org/abs/1902.03984).
 
   Args:
-    score: images [B, ...] -> logits [B], without influence of one example on another.
+    critic: images [B, ...] -> logits [B], without influence of one example on another.
     real: [B, ...], data.
     fake: [B, ...], generated samples.
     keys: [B], one for each example.
@@ -119,17 +123,17 @@ def zero_centred_penalty(
   Returns:
     [B], penalty per example, not averaged.
   """
-  return gradient_squared_norm(score, interpolate(real, fake, keys))
+  return gradient_squared_norm(critic, interpolate(real, fake, keys))
 
 
-def r1_penalty(score: Score, real: Images, fake: Images, keys: Key[Array, " b"]) -> PerExample:
+def r1_penalty(critic: Critic, real: Images, fake: Images, keys: Key[Array, " b"]) -> PerExample:
   """Zero-centred penalty on data, |grad D(x)|^2 / 2; the weight is gamma.
 
   See "Which Training Methods for GANs do actually Converge?" by Mescheder et al., equation 9
   (https://arxiv.org/abs/1801.04406).
 
   Args:
-    score: images [B, ...] -> logits [B], without influence of one example on another.
+    critic: images [B, ...] -> logits [B], without influence of one example on another.
     real: [B, ...], data.
     fake: unused.
     keys: unused.
@@ -138,17 +142,17 @@ def r1_penalty(score: Score, real: Images, fake: Images, keys: Key[Array, " b"])
     [B], penalty per example, not averaged.
   """
   del fake, keys
-  return gradient_squared_norm(score, real) / 2
+  return gradient_squared_norm(critic, real) / 2
 
 
-def r2_penalty(score: Score, real: Images, fake: Images, keys: Key[Array, " b"]) -> PerExample:
+def r2_penalty(critic: Critic, real: Images, fake: Images, keys: Key[Array, " b"]) -> PerExample:
   """Zero-centred penalty on samples, |grad D(G(z))|^2 / 2; the weight is gamma.
 
   See "Which Training Methods for GANs do actually Converge?" by Mescheder et al., equation 10
   (https://arxiv.org/abs/1801.04406).
 
   Args:
-    score: images [B, ...] -> logits [B], without influence of one example on another.
+    critic: images [B, ...] -> logits [B], without influence of one example on another.
     real: unused.
     fake: [B, ...], generated samples.
     keys: unused.
@@ -157,17 +161,17 @@ def r2_penalty(score: Score, real: Images, fake: Images, keys: Key[Array, " b"])
     [B], penalty per example, not averaged.
   """
   del real, keys
-  return gradient_squared_norm(score, fake) / 2
+  return gradient_squared_norm(critic, fake) / 2
 
 
-def r1r2_penalty(score: Score, real: Images, fake: Images, keys: Key[Array, " b"]) -> PerExample:
+def r1r2_penalty(critic: Critic, real: Images, fake: Images, keys: Key[Array, " b"]) -> PerExample:
   """R1 and R2 with one weight gamma, (|grad D(x)|^2 + |grad D(G(z))|^2) / 2.
 
   See "The GAN is dead; long live the GAN! A Modern Baseline GAN" by Huang et al.
   (https://arxiv.org/abs/2501.05441).
 
   Args:
-    score: images [B, ...] -> logits [B], without influence of one example on another.
+    critic: images [B, ...] -> logits [B], without influence of one example on another.
     real: [B, ...], data.
     fake: [B, ...], generated samples.
     keys: unused.
@@ -175,11 +179,11 @@ def r1r2_penalty(score: Score, real: Images, fake: Images, keys: Key[Array, " b"
   Returns:
     [B], penalty per example, not averaged.
   """
-  return r1_penalty(score, real, fake, keys) + r2_penalty(score, real, fake, keys)
+  return r1_penalty(critic, real, fake, keys) + r2_penalty(critic, real, fake, keys)
 
 
 def dragan_penalty(
-  score: Score, real: Images, fake: Images, keys: Key[Array, " b"], *, axis_name: Any = ()
+  critic: Critic, real: Images, fake: Images, keys: Key[Array, " b"], *, axis_name: Any = ()
 ) -> PerExample:
   """Two-sided penalty around data, (|grad D(x + a n)| - 1)^2, n = std(batch) U[0, .5) per pixel.
 
@@ -190,7 +194,7 @@ def dragan_penalty(
   https://github.com/kodalinaveen3/DRAGAN.
 
   Args:
-    score: images [B, ...] -> logits [B], without influence of one example on another.
+    critic: images [B, ...] -> logits [B], without influence of one example on another.
     real: [B, ...], data.
     fake: unused.
     keys: [B], one for each example.
@@ -205,29 +209,31 @@ def dragan_penalty(
   noise_keys, share_keys = jax.vmap(jax.random.split, out_axes=1)(keys)
   draw = lambda key, image: jax.random.uniform(key, image.shape, image.dtype)  # noqa: E731
   perturbed = real + 0.5 * deviation * jax.vmap(draw)(noise_keys, real)
-  return jnp.square(gradient_norm(score, interpolate(perturbed, real, share_keys)) - 1)
+  return jnp.square(gradient_norm(critic, interpolate(perturbed, real, share_keys)) - 1)
 
 
 class Penalty(NamedTuple):
   """A gradient penalty and what is known about it.
 
   Attributes:
-    function: `(score, real, fake, keys) -> [B]`, or None.
+    function: `(critic, real, fake, keys) -> [B]`, or None.
     default_weight: lambda, or gamma, of the source.
     formula: what is averaged and weighted; x is data, G(z) a sample, x^ a point between the two.
     source: paper.
-    options: keyword-only options of the function.
+    keywords: keyword-only arguments of the function.
+    options: fields of a config that are of it.
   """
 
   function: Callable[..., PerExample] | None
   default_weight: float
   formula: str
   source: str
-  options: tuple[str, ...] = ()
+  keywords: tuple[str, ...] = ()
+  options: tuple[str, ...] = ("penalty_weight", "penalty_every")
 
 
 PENALTIES: dict[str, Penalty] = {
-  "none": Penalty(None, 0.0, "0", ""),
+  "none": Penalty(None, 0.0, "0", "", options=()),
   "wgan_gp": Penalty(
     wgan_gp_penalty, 10.0, "(|grad D(x^)| - 1)^2", "Gulrajani et al. 2017, arXiv:1704.00028"
   ),
@@ -250,13 +256,13 @@ PENALTIES: dict[str, Penalty] = {
     10.0,
     "(|grad D(x + a n)| - 1)^2, n ~ std(batch) U[0, .5)",
     "Kodali et al. 2017, arXiv:1705.07215",
-    options=("axis_name",),
+    keywords=("axis_name",),
   ),
 }
 
 
 def make_penalty(name: str, **options) -> Callable[..., PerExample] | None:
-  """The penalty of that name with its options bound, called `(score, real, fake, keys)`.
+  """The penalty of that name with its options bound, called `(critic, real, fake, keys)`.
 
   Options that the penalty does not take are left aside: the caller can pass all it has.
 
@@ -268,7 +274,19 @@ def make_penalty(name: str, **options) -> Callable[..., PerExample] | None:
     The function, or None for "none".
   """
   penalty = PENALTIES[name]
-  if penalty.function is None:
-    return None
-  bound = {option: value for option, value in options.items() if option in penalty.options}
+  return None if penalty.function is None else as_function(penalty, **options)
+
+
+def as_function(
+  penalty: Penalty | Callable[..., PerExample], **options
+) -> Callable[..., PerExample]:
+  """A penalty with its options bound; a function as it is.
+
+  Args:
+    penalty: a Penalty, or `(critic, real, fake, keys) -> [B]`.
+    **options: axis_name; those that it does not take are left aside.
+  """
+  if not isinstance(penalty, Penalty):
+    return penalty
+  bound = {option: value for option, value in options.items() if option in penalty.keywords}
   return functools.partial(penalty.function, **bound)

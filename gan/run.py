@@ -11,8 +11,9 @@ import numpy as np
 from jaxtyping import Array, Float, Int32, Key
 
 from gan import datasets, distributed, environment, evaluate, pictures, sampling
+from gan.build import Algorithm, DataInfo, hyperparameters
 from gan.checkpoint import Checkpoints, check_identity
-from gan.config import Algorithm, Config, DataInfo, determining, fingerprint, hyperparameters
+from gan.config import Config, determining, fingerprint
 from gan.datafeed import batch_indices
 from gan.datasets import recorded
 from gan.errors import UserError
@@ -125,16 +126,18 @@ class Run:
       if state is not None:
         for line in damaged:
           self.say(f"The {line}. It was moved to damaged_checkpoints.")
-        return state, self._rewound(step)
+        return self._with_numbers(state), self._rewound(step)
       damaged.append(f"checkpoint of step {step} is damaged: {reason}")
     if damaged:
       raise UserError(
         f"{self.folder.path} has no checkpoint that can be read ({'; '.join(damaged)}). Nothing "
         "was changed: put a whole one back, or use another --workdir to begin anew"
       )
-    state = jax.jit(algorithm.init)(self.keys.init)
-    # Members of a sweep share an algorithm and differ in these.
-    return state.replace(hyperparameters=hyperparameters(self.config)), self._rewound(0)
+    return self._with_numbers(jax.jit(algorithm.init)(self.keys.init)), self._rewound(0)
+
+  def _with_numbers(self, state: GanState) -> GanState:
+    """Members of a sweep share an algorithm and differ in these; earlier versions had fewer."""
+    return state.replace(hyperparameters=hyperparameters(self.config))
 
   def begin_session(self, session: dict[str, Any], step: int) -> str:
     """Writes on what the run goes on; returns what the user should know of it, or "".

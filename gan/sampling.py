@@ -131,7 +131,7 @@ def is_finite(state: GanState) -> bool:
   """
   averages = (state.ema_params, state.ema_model_state)
   # On the host, where a state that is saved goes: no program is compiled for it.
-  kept = jax.device_get((state.generator, state.discriminator, averages, state.memory))
+  kept = jax.device_get((state.generator, state.discriminator, averages, state.aux_state))
   return all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(kept))
 
 

@@ -8,14 +8,20 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gan import models
-from gan.config import Config, determining, field_types, fingerprint, validate, weight_clip
+from gan.config import Config, determining, field_types, fingerprint, weight_clip
 from gan.errors import UserError
+from gan.regularizers import REGULARIZERS
 from gan.state import Hyperparameters
+from gan.validation import validate
 
 Point = dict[str, Any]  # fields of Config that a member has of its own
 
 # Members that differ in these are stepped by one program.
-ARRAYS = tuple(field.name for field in dataclasses.fields(Hyperparameters))
+ARRAYS = tuple(
+  name
+  for name in (*Hyperparameters().names(), *(f"{name}_weight" for name in REGULARIZERS))
+  if name in Config.__dataclass_fields__
+)
 # Every value of these needs a program of its own. Targets of lsgan hold commas themselves.
 STATIC = tuple(
   field.name
@@ -129,7 +135,7 @@ def applicable(point: Point, config: Config) -> Point:
     unread.add("weight_clip")
   if config.penalty == "none":
     unread.add("penalty_weight")
-  if not models.MODELS[config.model].normed:
+  if "discriminator_norm" not in models.MODELS[config.model].options:
     unread.add("discriminator_norm")
   return {name: value for name, value in point.items() if name not in unread}
 

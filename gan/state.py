@@ -1,15 +1,15 @@
 """The whole state of a run: arrays only, so that vmap, donation and checkpoints just work."""
 
-from collections.abc import Callable
+import dataclasses
+from collections.abc import Mapping
 from typing import Any
 
 import flax
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int, Key
+from jaxtyping import Array, Float, Int
 
-from gan.networks import Gan, ModelState, Network, Params
-from gan.optimizers import Optimizer
+from gan.networks import ModelState, Params
 
 Scalar = Float[Array, ""]
 
@@ -18,33 +18,74 @@ Scalar = Float[Array, ""]
 class Hyperparameters:
   """The numbers of a method that may differ between the members of a sweep, each float32 [].
 
+  A schedule may change each of them from step to step. They are a part of the state, and so apart
+  from the static choices of a Game: `vmap` over them is one line.
+
   Attributes:
     generator_learning_rate: step size of the generator's optimiser.
     discriminator_learning_rate: step size of the discriminator's optimiser.
     b1: decay of the first moment (Adam and its kin).
     b2: decay of the second moment.
     momentum: decay of the momentum (SGD, RMSProp).
-    ema_decay: decay of the averaged generator, in [0, 1).
+    ema_rate: 1 - decay of the averaged generator in a step, in (0, 1]; a decay near 1 would lose
+      its digits in float32.
+    ema_half_life: images after which a generator's weight in the average has halved; read where the
+      average has a half-life in the place of a decay.
     real_label: target of the discriminator on real data, in (0, 1].
     discriminator_loss_scale: factor on the discriminator's loss.
     weight_clip: bound on every weight of the discriminator where clipping is on.
     penalty_weight: factor on the gradient penalty.
     instance_noise: standard deviation of the instance noise at step 0, in units of the image range.
-    lecam_weight: factor on the LeCam regulariser.
+    augment_strength: of the augmentation, in [0, 1]; what it means is the augmentation's.
+    regularizer_weights: factor on each regulariser's term, by the regulariser's name.
   """
 
-  generator_learning_rate: Scalar
-  discriminator_learning_rate: Scalar
-  b1: Scalar
-  b2: Scalar
-  momentum: Scalar
-  ema_decay: Scalar
-  real_label: Scalar
-  discriminator_loss_scale: Scalar
-  weight_clip: Scalar
-  penalty_weight: Scalar
-  instance_noise: Scalar
-  lecam_weight: Scalar
+  generator_learning_rate: Scalar = 2e-4
+  discriminator_learning_rate: Scalar = 2e-4
+  b1: Scalar = 0.5
+  b2: Scalar = 0.999
+  momentum: Scalar = 0.0
+  ema_rate: Scalar = 0.01
+  ema_half_life: Scalar = 0.0
+  real_label: Scalar = 1.0
+  discriminator_loss_scale: Scalar = 1.0
+  weight_clip: Scalar = 0.0
+  penalty_weight: Scalar = 0.0
+  instance_noise: Scalar = 0.0
+  augment_strength: Scalar = 1.0
+  regularizer_weights: dict[str, Scalar] = flax.struct.field(default_factory=dict)
+
+  def get(self, name: str) -> Scalar:
+    """Returns a field, "ema_decay", or the weight of a regulariser by `<regulariser>_weight`."""
+    if name == "ema_decay":
+      return 1 - self.ema_rate
+    regularizer = name.removesuffix("_weight")
+    if name != regularizer and regularizer in self.regularizer_weights:
+      return self.regularizer_weights[regularizer]
+    return getattr(self, name)
+
+  def names(self) -> list[str]:
+    """Returns every name that `get` takes."""
+    fields = [field.name for field in dataclasses.fields(self)]
+    weights = [f"{name}_weight" for name in self.regularizer_weights]
+    fields[fields.index("ema_rate")] = "ema_decay"
+    return [*(name for name in fields if name != "regularizer_weights"), *weights]
+
+  def with_values(self, values: Mapping[str, Any]) -> "Hyperparameters":
+    """Returns the same with other values under some of `names()`; KeyError for any other name."""
+    if unknown := set(values) - {*self.names(), *_FIELDS}:
+      raise KeyError(f"{', '.join(sorted(unknown))}: choose from {', '.join(self.names())}")
+    weights = {
+      name: values.get(f"{name}_weight", weight)
+      for name, weight in self.regularizer_weights.items()
+    }
+    own = {name: value for name, value in values.items() if name in _FIELDS}
+    if "ema_decay" in values:
+      own["ema_rate"] = 1 - values["ema_decay"]
+    return self.replace(**own, regularizer_weights=weights)
+
+
+_FIELDS = {field.name for field in dataclasses.fields(Hyperparameters)}
 
 
 @flax.struct.dataclass
@@ -62,12 +103,13 @@ class GanState:
 
   Attributes:
     step: int32 [], generator updates so far; the single truth about where the run is.
-    hyperparameters: the numbers of this run.
+    hyperparameters: the numbers of this run, as they are before any schedule.
     generator: the player that makes images.
     discriminator: the player that judges them.
     ema_params: average of the generator's parameters over recent steps, for samples and metrics.
-    ema_model_state: the same average of its batch statistics.
-    memory: what regularisers and update rules keep from step to step, by their names; see MEMORIES.
+    ema_model_state: the same of its batch statistics; other model state is copied.
+    aux_state: what regularisers keep from step to step, by their names; under "augmentation" and
+      "update_rule" what these keep.
   """
 
   step: Int[Array, ""]
@@ -76,64 +118,9 @@ class GanState:
   discriminator: PlayerState
   ema_params: Params
   ema_model_state: ModelState
-  memory: dict[str, Any] = flax.struct.field(default_factory=dict)
+  aux_state: dict[str, Any] = flax.struct.field(default_factory=dict)
 
 
-def _lecam_averages(generator: PlayerState, discriminator: PlayerState) -> dict[str, Any]:
-  """Averages of the discriminator's logits, and how many updates they are of."""
-  del generator, discriminator
-  return {name: jnp.zeros(()) for name in ("real_logit", "fake_logit", "updates")}
-
-
-def _slow_weights(generator: PlayerState, discriminator: PlayerState) -> dict[str, Any]:
-  """The weights that both players start from; copies, as donated states must not share buffers."""
-  params = {"generator": generator.params, "discriminator": discriminator.params}
-  return jax.tree.map(jnp.copy, params)
-
-
-# Name -> (generator, discriminator) -> arrays before the first step.
-MEMORIES: dict[str, Callable[[PlayerState, PlayerState], dict[str, Any]]] = {
-  "lecam": _lecam_averages,
-  "lookahead": _slow_weights,
-}
-
-
-def init_state(
-  key: Key[Array, ""],
-  gan: Gan,
-  hyperparameters: Hyperparameters,
-  generator_optimizer: Optimizer,
-  discriminator_optimizer: Optimizer,
-  *,
-  memories: tuple[str, ...] = (),
-) -> GanState:
-  """Returns the state before the first step; a pure function of the key.
-
-  Args:
-    key: of the initial parameters.
-    gan: the two players.
-    hyperparameters: the numbers of the run.
-    generator_optimizer: as in the Game, `update_rules.wrap_optimizer` included.
-    discriminator_optimizer: the same for the discriminator.
-    memories: keys of MEMORIES that the game needs; `update_rules.memories` knows them.
-  """
-  generator_key, discriminator_key = jax.random.split(key)
-  generator = _init_player(generator_key, gan.generator, generator_optimizer(hyperparameters))
-  discriminator = _init_player(
-    discriminator_key, gan.discriminator, discriminator_optimizer(hyperparameters)
-  )
-  return GanState(
-    step=jnp.zeros((), jnp.int32),
-    hyperparameters=hyperparameters,
-    generator=generator,
-    discriminator=discriminator,
-    # A copy: a donated state must not hold the same buffer twice.
-    ema_params=jax.tree.map(jnp.copy, generator.params),
-    ema_model_state=jax.tree.map(jnp.copy, generator.model_state),
-    memory={name: MEMORIES[name](generator, discriminator) for name in memories},
-  )
-
-
-def _init_player(key, network: Network, optimizer) -> PlayerState:
-  params, model_state = network.init(key)
-  return PlayerState(params, model_state, optimizer.init(params))
+def as_arrays(hyperparameters: Hyperparameters) -> Hyperparameters:
+  """Returns the same numbers as float32 arrays []."""
+  return jax.tree.map(jnp.float32, hyperparameters)

@@ -28,7 +28,7 @@ except ImportError:  # Windows counts no files
   resource = None
 
 from gan import datasets, environment, parallel
-from gan.config import Config, determining, weight_clip
+from gan.config import Config, determining, regularizer_names, weight_clip
 from gan.errors import UserError
 from gan.game import Batch
 from gan.interrupts import interrupts, stop_here
@@ -181,7 +181,12 @@ def _static(config: Config) -> tuple:
     for name, value in dataclasses.asdict(config).items()
     if name not in {*ARRAYS, "seed"}
   }
-  there = (weight_clip(config) > 0, config.instance_noise > 0, config.lecam_weight > 0)
+  there = (
+    weight_clip(config) > 0,
+    config.instance_noise > 0,
+    config.ema_half_life is None,
+    *regularizer_names(config),
+  )
   return (*fields.items(), *there)
 
 

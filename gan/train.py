@@ -12,7 +12,8 @@ import jax
 import numpy as np
 
 from gan import datasets, distributed, environment, evaluate, parallel
-from gan.config import Config, build, validate
+from gan.build import build
+from gan.config import Config
 from gan.game import Batch
 from gan.interrupts import interrupts, stop_here
 from gan.models import MODELS
@@ -20,6 +21,7 @@ from gan.progress import Progress, say
 from gan.records import FollowedFolder, RunFolder
 from gan.run import Run, Setting, describe, load_data
 from gan.state import GanState
+from gan.validation import validate
 
 
 class Crew(NamedTuple):

@@ -10,13 +10,15 @@ from typing import NamedTuple
 import jax
 
 from gan import schema
+from gan.build import Algorithm, DataInfo, build
 from gan.checkpoint import Checkpoints
-from gan.config import Algorithm, Config, DataInfo, build, field_types, validate
+from gan.config import Config, field_types
 from gan.errors import UserError
 from gan.networks import Gan
 from gan.progress import say
 from gan.records import CONFIG, read_config
 from gan.state import GanState
+from gan.validation import validate
 
 
 class Trained(NamedTuple):

@@ -1,15 +1,15 @@
 """How the updates of two players make a step of the game.
 
-A rule is `(game, state, minibatches, key) -> (state, metrics)`: a pure function that composes with
-any loss, penalty and optimiser, and with `vmap` and `shard_map`. `minibatches` is a list with one
-entry for each discriminator update of the step. Loops are unrolled: in the body of a
-loop XLA's CPU backend runs the kernel's gradient of a convolution about 100 times slower, but for
-that of our own layers (`gan/models/plain.py`).
+A rule is a pair: `init` makes what it keeps from step to step, and `step(game, state, minibatches,
+key) -> (state, metrics)` is a pure function that composes with any loss, penalty and optimiser, and
+with `vmap` and `shard_map`. `minibatches` is a list with one entry for each discriminator update of
+the step. Loops are unrolled: in the body of a loop XLA's CPU backend runs the kernel's gradient of
+a convolution about 100 times slower, but for that of our own layers (`gan/models/plain.py`).
 """
 
 import functools
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -17,60 +17,86 @@ import optax
 from jaxtyping import Array, Float, Key
 
 from gan.errors import UserError
-from gan.game import (
-  Examples,
-  Game,
-  Metrics,
-  Observations,
+from gan.game import Examples, Game, Metrics
+from gan.losses import Loss
+from gan.networks import Params
+from gan.objectives import Observations, generator_objective
+from gan.state import GanState, PlayerState
+from gan.updates import (
   apply_discriminator,
   apply_generator,
   discriminator_update,
-  generator_objective,
   generator_update,
   propose,
 )
-from gan.losses import Loss
-from gan.networks import Params
-from gan.optimizers import Optimizer
-from gan.state import GanState
 
 # The smallest gradient that "unrolled" differentiates an optimiser at.
 SMALLEST_GRADIENT = 1e-12
 
+Minibatches = list[Examples]
+Stepped = tuple[GanState, Metrics]
 
-def alternating(
-  game: Game, state: GanState, minibatches: list[Examples], key: Key[Array, ""]
-) -> tuple[GanState, Metrics]:
+
+class UpdateRule(NamedTuple):
+  """A rule as a pair of pure functions.
+
+  Attributes:
+    step: `(game, state, minibatches, key) -> (state, metrics)`.
+    init: `(generator, discriminator) -> arrays`, kept in `GanState.aux_state["update_rule"]`; None
+      where the rule keeps nothing.
+    wrap: of each player's optax transformation, in `init` of the state and in each step.
+    several: whether a step may hold several discriminator updates.
+    in_parts: whether the gradient of a batch is the mean of those of its parts, `Game.accumulate`.
+  """
+
+  step: Callable[[Game, GanState, Minibatches, Key[Array, ""]], Stepped]
+  init: Callable[[PlayerState, PlayerState], Any] | None = None
+  wrap: Callable[[optax.GradientTransformation], optax.GradientTransformation] = lambda each: each
+  several: bool = True
+  in_parts: bool = True
+
+
+def alternating(*, shared_latents: bool = False) -> UpdateRule:
   """K discriminator updates, then one generator update against the result.
 
   Algorithm 1 of "Generative Adversarial Nets" by Goodfellow et al.
-  (https://arxiv.org/abs/1406.2661), which draws latents for each update. With
-  `game.shared_latents` the generator's update has the key of the last discriminator update, hence
-  its fakes, dropout masks and instance noise: the generator has not moved in between, and the
-  compiler makes one pass of both.
+  (https://arxiv.org/abs/1406.2661), which draws latents for each update.
+
+  Args:
+    shared_latents: the generator's update has the key of the last discriminator update, hence its
+      fakes, dropout masks and augmentation: the generator has not moved in between, and the
+      compiler makes one pass of both.
   """
-  *keys, generator_key = jax.random.split(key, len(minibatches) + 1)
-  if game.shared_latents:
-    generator_key = keys[-1]
-  for examples, discriminator_key in zip(minibatches, keys, strict=True):
-    update = discriminator_update(game, state, examples, discriminator_key)
-    state = apply_discriminator(game, state, update)
-  generator = generator_update(game, state, minibatches[-1], generator_key)
-  return apply_generator(game, state, generator), update.metrics | generator.metrics
+
+  def step(game: Game, state: GanState, minibatches: Minibatches, key: Key[Array, ""]) -> Stepped:
+    *keys, generator_key = jax.random.split(key, len(minibatches) + 1)
+    if shared_latents:
+      generator_key = keys[-1]
+    for examples, discriminator_key in zip(minibatches, keys, strict=True):
+      update = discriminator_update(game, state, examples, discriminator_key)
+      state = apply_discriminator(game, state, update)
+    generator = generator_update(game, state, minibatches[-1], generator_key)
+    return apply_generator(game, state, generator), update.metrics | generator.metrics
+
+  return UpdateRule(step)
 
 
-def alternating_generator_first(
-  game: Game, state: GanState, minibatches: list[Examples], key: Key[Array, ""]
-) -> tuple[GanState, Metrics]:
+def alternating_generator_first() -> UpdateRule:
   """One generator update, then K discriminator updates on fakes from before it.
 
   The first of them sees the very fakes that the generator's update was computed on, as in
   https://github.com/s-abdullah/FirstGAN. With K = 1 and no dropout this is `simultaneous`.
   """
-  return _generator_first(generator_update, game, state, minibatches, key)
+  return UpdateRule(functools.partial(_generator_first, generator_update))
 
 
-def _generator_first(update_generator, game, state, minibatches, key):
+def _generator_first(
+  update_generator: Callable,
+  game: Game,
+  state: GanState,
+  minibatches: Minibatches,
+  key: Key[Array, ""],
+) -> Stepped:
   keys = jax.random.split(key, len(minibatches))
   generator = update_generator(game, state, minibatches[0], keys[0])
   stepped = apply_generator(game, state, generator)
@@ -80,13 +106,14 @@ def _generator_first(update_generator, game, state, minibatches, key):
   return state.replace(generator=stepped.generator), update.metrics | generator.metrics
 
 
-def simultaneous(
-  game: Game, state: GanState, minibatches: list[Examples], key: Key[Array, ""]
-) -> tuple[GanState, Metrics]:
-  """Both gradients at the same point and on the same fakes, as in Goodfellow et al.'s own code.
+def simultaneous() -> UpdateRule:
+  """Both gradients at the same point and on the same fakes, as in Goodfellow et al.'s own code."""
+  return UpdateRule(_simultaneous, several=False)
 
-  With optimisers wrapped by `wrap_optimizer` this is also the rule "optimistic".
-  """
+
+def _simultaneous(
+  game: Game, state: GanState, minibatches: Minibatches, key: Key[Array, ""]
+) -> Stepped:
   (examples,) = minibatches
   discriminator = discriminator_update(game, state, examples, key)
   generator = generator_update(game, state, examples, key)
@@ -94,9 +121,21 @@ def simultaneous(
   return state, discriminator.metrics | generator.metrics
 
 
-def extragradient(
-  game: Game, state: GanState, minibatches: list[Examples], key: Key[Array, ""]
-) -> tuple[GanState, Metrics]:
+def optimistic() -> UpdateRule:
+  """Simultaneous play in which each step is twice the present one less the last, 2 u_t - u_(t-1).
+
+  The first step is u_0. With SGD this is the optimistic gradient, with Adam the optimistic Adam of
+  "Training GANs with Optimism" by Daskalakis et al., Algorithm 1
+  (https://arxiv.org/abs/1711.00141).
+  """
+
+  def wrap(optimizer: optax.GradientTransformation) -> optax.GradientTransformation:
+    return optax.chain(optimizer, optax.scale_by_optimistic_gradient())
+
+  return UpdateRule(_simultaneous, wrap=wrap, several=False)
+
+
+def extragradient() -> UpdateRule:
   """Steps from the current point along the gradients of the point that a first step leads to.
 
   w' = w - h v(w), then w <- w - h v(w'), both on the same examples and latents. The optimisers'
@@ -105,234 +144,245 @@ def extragradient(
   See "A Variational Inequality Perspective on Generative Adversarial Networks" by Gidel et al.,
   Algorithm 4 (https://arxiv.org/abs/1802.10551).
   """
-  (examples,) = minibatches
-  ahead, _ = simultaneous(game, state, minibatches, key)
-  discriminator = discriminator_update(game, ahead, examples, key)
-  generator = generator_update(game, ahead, examples, key)
-  back = _with_params(ahead, _params(state))
-  stepped = apply_generator(game, apply_discriminator(game, back, discriminator), generator)
-  return stepped, discriminator.metrics | generator.metrics
+
+  def step(game: Game, state: GanState, minibatches: Minibatches, key: Key[Array, ""]) -> Stepped:
+    (examples,) = minibatches
+    ahead, _ = _simultaneous(game, state, minibatches, key)
+    discriminator = discriminator_update(game, ahead, examples, key)
+    generator = generator_update(game, ahead, examples, key)
+    back = _with_params(ahead, _params(state))
+    stepped = apply_generator(game, apply_discriminator(game, back, discriminator), generator)
+    return stepped, discriminator.metrics | generator.metrics
+
+  return UpdateRule(step, several=False)
 
 
-def consensus(
-  game: Game, state: GanState, minibatches: list[Examples], key: Key[Array, ""]
-) -> tuple[GanState, Metrics]:
+def consensus(*, consensus_weight: float | Array = 10.0) -> UpdateRule:
   """Simultaneous play that also reduces |v|^2, v the gradients of both players' losses.
 
-  Both players' gradients v become v + gamma grad(|v|^2 / 2), gamma = `game.consensus_weight`.
+  Both players' gradients v become v + gamma grad(|v|^2 / 2).
 
   See "The Numerics of GANs" by Mescheder et al., Algorithm 2 (https://arxiv.org/abs/1705.10461).
+
+  Args:
+    consensus_weight: gamma.
   """
-  (examples,) = minibatches
 
-  def field(params):
-    moved = _with_params(state, params)
-    updates = {
-      "discriminator": discriminator_update(game, moved, examples, key),
-      "generator": generator_update(game, moved, examples, key),
-    }
-    return {name: update.grads for name, update in updates.items()}, updates
+  def step(game: Game, state: GanState, minibatches: Minibatches, key: Key[Array, ""]) -> Stepped:
+    (examples,) = minibatches
 
-  # grad(|v|^2 / 2) = J^T v, the pullback of the field on itself. v is averaged over devices within
-  # `field`; the pullback holds this device's share of the average.
-  v, pullback, updates = jax.vjp(field, _params(state), has_aux=True)
-  (correction,) = jax.lax.pmean(pullback(v), game.axis_name)
-  grads = jax.tree.map(lambda v, c: v + game.consensus_weight * c, v, correction)
-  discriminator, generator = (
-    updates[name]._replace(grads=grads[name]) for name in ("discriminator", "generator")
-  )
-  state = apply_generator(game, apply_discriminator(game, state, discriminator), generator)
-  return state, discriminator.metrics | generator.metrics
+    def field(params):
+      moved = _with_params(state, params)
+      updates = {
+        "discriminator": discriminator_update(game, moved, examples, key),
+        "generator": generator_update(game, moved, examples, key),
+      }
+      return {name: update.grads for name, update in updates.items()}, updates
+
+    # grad(|v|^2 / 2) = J^T v, the pullback of the field on itself. v is averaged over devices
+    # within `field`; the pullback holds this device's share of the average.
+    v, pullback, updates = jax.vjp(field, _params(state), has_aux=True)
+    (correction,) = jax.lax.pmean(pullback(v), game.axis_name)
+    grads = jax.tree.map(lambda v, c: v + consensus_weight * c, v, correction)
+    discriminator, generator = (
+      updates[name]._replace(grads=grads[name]) for name in ("discriminator", "generator")
+    )
+    moved = apply_generator(game, apply_discriminator(game, state, discriminator), generator)
+    return moved, discriminator.metrics | generator.metrics
+
+  return UpdateRule(step, several=False)
 
 
-def unrolled(
-  game: Game, state: GanState, minibatches: list[Examples], key: Key[Array, ""]
-) -> tuple[GanState, Metrics]:
+def unrolled(*, unrolled_steps: int = 5) -> UpdateRule:
   """The generator foresees K discriminator updates and differentiates through them.
 
-  The K updates, `game.unrolled_steps` of them, are those of the discriminator's own optimiser, on
-  the examples and latents of the generator's update. They are forgotten: the discriminator then
-  makes its own updates from where it was, against the generator from before the step. With K = 0
-  this is `alternating_generator_first`.
+  The K updates are those of the discriminator's own optimiser, on the examples and latents of the
+  generator's update. They are forgotten: the discriminator then makes its own updates from where it
+  was, against the generator from before the step. With K = 0 this is `alternating_generator_first`.
 
   In a zero-sum game the generator has a say, by way of the foreseen updates, in what the
   discriminator makes of the data: its loss is minus the discriminator's, the data's part included.
 
   See "Unrolled Generative Adversarial Networks" by Metz et al., equations 9 to 11
   (https://arxiv.org/abs/1611.02163).
+
+  Args:
+    unrolled_steps: K.
   """
-  update = functools.partial(propose, unrolled_objective, "generator")
-  return _generator_first(update, game, state, minibatches, key)
+  objective = functools.partial(unrolled_objective, unrolled_steps=unrolled_steps)
+  update = functools.partial(propose, objective, "generator")
+  return UpdateRule(functools.partial(_generator_first, update), in_parts=False)
 
 
 def unrolled_objective(
-  params: Params, game: Game, state: GanState, examples: Examples, key: Key[Array, ""]
+  params: Params,
+  game: Game,
+  state: GanState,
+  examples: Examples,
+  key: Key[Array, ""],
+  *,
+  unrolled_steps: int,
 ) -> tuple[Float[Array, ""], Observations]:
   """The generator's loss at `params`, against the discriminator that K updates lead to."""
   foreseen = state.replace(generator=state.generator.replace(params=params))
-  for _ in range(game.unrolled_steps):
+  for _ in range(unrolled_steps):
     update = discriminator_update(game, foreseen, examples, key)
     update = update._replace(grads=jax.tree.map(_away_from_zero, update.grads))
     foreseen = apply_discriminator(game, foreseen, update)
-  whole = game._replace(loss=lambda hyper: _with_data(game.loss(hyper)))
-  return generator_objective(params, whole, foreseen, examples, key)
+  return generator_objective(
+    params, game.replace(loss=_with_data(game.loss)), foreseen, examples, key
+  )
 
 
 def _with_data(loss: Loss) -> Loss:
   """The loss, its generator's with the data's part that a zero-sum game has."""
   if not loss.zero_sum:
     return loss
-  return loss._replace(generator=lambda real, fake: -loss.discriminator(real, fake))
+  return loss._replace(
+    generator=lambda real, fake, **options: -loss.discriminator(real, fake, **options)
+  )
 
 
-def _away_from_zero(grads):
+def _away_from_zero(grads: Array) -> Array:
   """Adam and RMSProp hold sqrt(grads^2), whose slope at 0 is not finite; the shift has none."""
   shift = jnp.where(jnp.abs(grads) < SMALLEST_GRADIENT, SMALLEST_GRADIENT - grads, 0)
   return grads + jax.lax.stop_gradient(shift)
 
 
 def lookahead(
-  game: Game, state: GanState, minibatches: list[Examples], key: Key[Array, ""]
-) -> tuple[GanState, Metrics]:
+  *, lookahead_steps: int = 5, lookahead_alpha: float = 0.5, shared_latents: bool = False
+) -> UpdateRule:
   """Alternating steps; after every k of them both players go back part of the way.
 
-  On each k-th step, k = `game.lookahead_steps`, slow <- slow + alpha (fast - slow) with
-  alpha = `game.lookahead_alpha`, and fast <- slow. Needs the memory "lookahead".
+  On each k-th step slow <- slow + alpha (fast - slow), and fast <- slow.
 
   See "Taming GANs with Lookahead-Minmax" by Chavdarova et al., Algorithm 1
   (https://arxiv.org/abs/2006.14567).
+
+  Args:
+    lookahead_steps: k, fast steps between two interpolations.
+    lookahead_alpha: share of the fast weights in one.
+    shared_latents: as for `alternating`.
   """
-  state, metrics = alternating(game, state, minibatches, key)
-  fast, slow = _params(state), state.memory["lookahead"]
-  met = optax.incremental_update(fast, slow, game.lookahead_alpha)
-  due = (state.step + 1) % game.lookahead_steps == 0
-  fast, slow = (
-    jax.tree.map(functools.partial(jnp.where, due), met, params) for params in (fast, slow)
-  )
-  memory = state.memory | {"lookahead": slow}
-  return _with_params(state, fast).replace(memory=memory), metrics
+  play = alternating(shared_latents=shared_latents).step
+
+  def init(generator: PlayerState, discriminator: PlayerState) -> dict[str, Params]:
+    # The slow weights are copies: donated states must not share buffers.
+    params = {"generator": generator.params, "discriminator": discriminator.params}
+    return jax.tree.map(jnp.copy, params)
+
+  def step(game: Game, state: GanState, minibatches: Minibatches, key: Key[Array, ""]) -> Stepped:
+    state, metrics = play(game, state, minibatches, key)
+    fast, slow = _params(state), state.aux_state["update_rule"]
+    met = optax.incremental_update(fast, slow, lookahead_alpha)
+    due = (state.step + 1) % lookahead_steps == 0
+    fast, slow = (
+      jax.tree.map(functools.partial(jnp.where, due), met, params) for params in (fast, slow)
+    )
+    aux_state = state.aux_state | {"update_rule": slow}
+    return _with_params(state, fast).replace(aux_state=aux_state), metrics
+
+  return UpdateRule(step, init)
 
 
-def _params(state):
+def _params(state: GanState) -> dict[str, Params]:
   return {"generator": state.generator.params, "discriminator": state.discriminator.params}
 
 
-def _with_params(state, params):
+def _with_params(state: GanState, params: dict[str, Params]) -> GanState:
   return state.replace(
     generator=state.generator.replace(params=params["generator"]),
     discriminator=state.discriminator.replace(params=params["discriminator"]),
   )
 
 
-class UpdateRule(NamedTuple):
-  """A rule and what is known about it.
+class Entry(NamedTuple):
+  """A rule by name, and what is known about it.
 
   Attributes:
-    function: `(game, state, minibatches, key) -> (state, metrics)`.
-    several: whether a step may hold several discriminator updates.
+    make: `(**options) -> UpdateRule`.
     summary: what a step does.
     source: paper.
+    options: fields of a config that `make` takes.
   """
 
-  function: Callable[..., tuple[GanState, Metrics]]
-  several: bool
+  make: Callable[..., UpdateRule]
   summary: str
   source: str
+  options: tuple[str, ...] = ()
 
 
-UPDATE_RULES: dict[str, UpdateRule] = {
-  "alternating": UpdateRule(
+UPDATE_RULES: dict[str, Entry] = {
+  "alternating": Entry(
     alternating,
-    True,
     "K discriminator updates, then the generator",
     "Goodfellow et al. 2014, Algorithm 1, arXiv:1406.2661",
+    ("shared_latents",),
   ),
-  "alternating_generator_first": UpdateRule(
+  "alternating_generator_first": Entry(
     alternating_generator_first,
-    True,
     "the generator, then K discriminator updates on fakes from before",
     "https://github.com/s-abdullah/FirstGAN",
   ),
-  "simultaneous": UpdateRule(
+  "simultaneous": Entry(
     simultaneous,
-    False,
     "both gradients at the same point",
     "https://github.com/goodfeli/adversarial",
   ),
-  "extragradient": UpdateRule(
+  "extragradient": Entry(
     extragradient,
-    False,
     "from here, along the gradients of the point one step ahead",
     "Gidel et al. 2019, arXiv:1802.10551",
   ),
-  "optimistic": UpdateRule(
-    simultaneous,
-    False,
+  "optimistic": Entry(
+    optimistic,
     "simultaneous; each step is twice the present one less the last",
     "Daskalakis et al. 2018, arXiv:1711.00141",
   ),
-  "consensus": UpdateRule(
+  "consensus": Entry(
     consensus,
-    False,
     "simultaneous, plus the gradient of the squared norm of both gradients",
     "Mescheder et al. 2017, arXiv:1705.10461",
+    ("consensus_weight",),
   ),
-  "unrolled": UpdateRule(
+  "unrolled": Entry(
     unrolled,
-    True,
     "the generator differentiates through K foreseen discriminator updates",
     "Metz et al. 2017, arXiv:1611.02163",
+    ("unrolled_steps",),
   ),
-  "lookahead": UpdateRule(
+  "lookahead": Entry(
     lookahead,
-    True,
     "alternating; every k steps both players go half of the way back",
     "Chavdarova et al. 2021, arXiv:2006.14567",
+    ("lookahead_steps", "shared_latents"),
   ),
 }
 
 
-def validate(update_rule: str, discriminator_steps: int) -> None:
-  """Checks that a rule can hold so many discriminator updates.
+def check(update_rule: str, rule: UpdateRule, discriminator_steps: int, accumulate: int) -> None:
+  """Checks that a rule can hold so many discriminator updates, of batches in so many parts.
 
   Args:
     update_rule: key of UPDATE_RULES.
+    rule: what it made.
     discriminator_steps: discriminator updates in a step.
+    accumulate: parts of a batch.
 
   Raises:
-    UserError: the rule is defined for one update only.
+    UserError: the rule is defined for one update only, or for whole batches.
   """
-  if discriminator_steps == 1 or UPDATE_RULES[update_rule].several:
-    return
-  several = [name for name, rule in UPDATE_RULES.items() if rule.several]
-  raise UserError(
-    f"--update_rule={update_rule} updates both players once: --discriminator_steps must be 1, "
-    f"not {discriminator_steps}; {', '.join(several)} take more"
-  )
+  if discriminator_steps > 1 and not rule.several:
+    raise UserError(
+      f"--update_rule={update_rule} updates both players once: --discriminator_steps must be 1, "
+      f"not {discriminator_steps}; {_those('several')} take more"
+    )
+  if accumulate > 1 and not rule.in_parts:
+    raise UserError(
+      f"--update_rule={update_rule} foresees updates on the whole batch: --accumulate must be 1, "
+      f"not {accumulate}; {_those('in_parts')} take more"
+    )
 
 
-def wrap_optimizer(update_rule: str, optimizer: Optimizer) -> Optimizer:
-  """Returns the optimiser as both the Game and `init_state` need it under a rule.
-
-  "optimistic" makes each step u_t of the optimiser 2 u_t - u_(t-1), the first step u_0: with SGD
-  the optimistic gradient, with Adam the optimistic Adam of "Training GANs with Optimism" by
-  Daskalakis et al., Algorithm 1 (https://arxiv.org/abs/1711.00141).
-
-  Args:
-    update_rule: key of UPDATE_RULES.
-    optimizer: `hyperparameters -> optax.GradientTransformation`.
-  """
-  if update_rule != "optimistic":
-    return optimizer
-  return lambda hyper: optax.chain(optimizer(hyper), optax.scale_by_optimistic_gradient())
-
-
-def memories(update_rule: str, *, lecam: bool) -> tuple[str, ...]:
-  """Returns the keys of `state.MEMORIES` that `init_state` must fill.
-
-  Args:
-    update_rule: key of UPDATE_RULES.
-    lecam: whether the game has the LeCam regulariser.
-  """
-  needed = {"lookahead": update_rule == "lookahead", "lecam": lecam}
-  return tuple(name for name, need in needed.items() if need)
+def _those(ability: str) -> str:
+  return ", ".join(name for name, rule in UPDATE_RULES.items() if getattr(rule.make(), ability))

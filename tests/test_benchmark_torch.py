@@ -9,8 +9,9 @@ import pytest
 
 from experiments.benchmark import cases, flops, ours
 from gan import features
-from gan.config import DataInfo, build
-from gan.game import Batch, example_keys, to_range
+from gan.build import DataInfo, build
+from gan.game import Batch
+from gan.objectives import example_keys, to_range
 
 torch = pytest.importorskip("torch", reason="PyTorch is in the extra bench")
 

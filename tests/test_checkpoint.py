@@ -5,8 +5,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from gan.build import DataInfo, build
 from gan.checkpoint import KEEP, Checkpoints
-from gan.config import Config, DataInfo, build
+from gan.config import Config
 
 CONFIG = Config(model="points", width=8, latent_dim=3, update_rule="lookahead", lecam_weight=0.1)
 
@@ -78,7 +79,7 @@ def test_a_state_comes_back_with_its_types_and_its_bits(checkpoints, state, like
   checkpoints.wait()
   ((step, restored, reason),) = checkpoints.restore(like)
   assert (step, reason) == (7, "")
-  assert type(restored) is type(state) and "lookahead" in restored.memory
+  assert type(restored) is type(state) and "update_rule" in restored.aux_state
   assert_same_bits(restored, state)
 
 

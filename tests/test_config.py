@@ -7,12 +7,13 @@ import math
 import pytest
 
 from experiments import common, mnist
-from gan import config as config_module
-from gan.config import Config, determining, field_types, fingerprint, validate
+from gan.build import hyperparameters
+from gan.config import Config, determining, field_types, fingerprint, weight_clip
 from gan.errors import UserError
 from gan.losses import LOSSES
 from gan.optimizers import OPTIMIZERS
 from gan.presets import PRESETS
+from gan.validation import validate
 
 FIELDS = dataclasses.fields(Config)
 GROUPS = {"data", "model", "loss", "training", "devices", "records"}
@@ -128,7 +129,7 @@ RATES = {"b1": 0.9, "b2": 0.99, "momentum": 0.5}
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def test_a_rate_is_refused_exactly_where_the_optimizer_does_not_read_it(optimizer, name):
   values = {"optimizer": optimizer, name: RATES[name]}
-  readers = [other for other, entry in OPTIMIZERS.items() if name in entry.rates]
+  readers = [other for other, entry in OPTIMIZERS.items() if name in entry.options]
   if optimizer in readers:
     validate(Config(**values))
   else:
@@ -213,10 +214,10 @@ def test_flags_of_two_commands_do_not_meet():
   + [({"weight_clip": 0.3}, 0.3)],
 )
 def test_weights_are_clipped_for_wgan_unless_told_otherwise(values, clip):
-  assert config_module.weight_clip(Config(**values)) == clip
+  assert weight_clip(Config(**values)) == clip
 
 
 def test_every_number_of_a_run_reaches_the_state():
   values = {"b1": 0.25, "momentum": 0.125, "instance_noise": 0.5, "ema_decay": 0.75}
-  hyper = config_module.hyperparameters(Config(**values))
+  hyper = hyperparameters(Config(**values))
   assert {name: float(getattr(hyper, name)) for name in values} == values

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 from gan import distributed, sampling, train_step
-from gan.config import Config, DataInfo, build, hyperparameters
+from gan.build import DataInfo, build, hyperparameters
+from gan.config import Config
 from gan.game import Batch
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent

@@ -20,8 +20,9 @@ import pytest
 
 from experiments import compare, ring
 from gan import checkpoint, environment, interrupts, sampling, sweep, train, trained
+from gan.build import DataInfo, build
 from gan.checkpoint import Checkpoints
-from gan.config import Config, DataInfo, build
+from gan.config import Config
 from gan.cores import cores
 from gan.errors import UserError
 from gan.optimizers import OPTIMIZERS

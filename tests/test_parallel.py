@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 from gan import parallel
-from gan.config import Config, DataInfo, build
+from gan.build import DataInfo, build
+from gan.config import Config
 from gan.errors import UserError
 from gan.game import Batch
 from gan.parallel import AXIS, WAYS, make_run, replicate, resolve

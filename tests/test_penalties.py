@@ -7,11 +7,11 @@ import pytest
 import toys
 from flax import linen as nn
 
-from gan import regularizers
-from gan.game import Batch, Examples, discriminator_objective, example_keys, generator_objective
+from gan import augment, regularizers
+from gan.game import Batch, Examples
 from gan.networks import from_linen
+from gan.objectives import discriminator_objective, example_keys, generator_objective
 from gan.penalties import PENALTIES, interpolate, make_penalty
-from gan.train_step import make_train_step
 
 NAMES = [name for name in PENALTIES if name != "none"]
 KEYS = jax.random.split(toys.key(0), 2)
@@ -237,7 +237,7 @@ def test_penalty_of_a_batch_norm_critic_is_per_example():
     seen.append(jax.jacobian(score)(real))  # [B, B, 2]
     return make_penalty("r1")(score, real, fake, keys)
 
-  game = batch_norm_game("none")._replace(penalty=spy)
+  game = batch_norm_game("none").replace(penalty=spy)
   state = toys.start(game)
   examples = Examples(points()[0], None)
   discriminator_objective(state.discriminator.params, game, state, examples, toys.key(0))
@@ -249,8 +249,12 @@ def test_penalty_of_a_batch_norm_critic_is_per_example():
 
 def test_two_devices_step_as_one_with_every_penalty(x64):
   numbers = {"penalty_weight": 0.1, "instance_noise": 0.3, "lecam_weight": 0.3}
-  choices = {"instance_noise_steps": 10, "lecam": True, "penalty_every": 2}
-  state = toys.start(batch_norm_game("none", lecam=True), **numbers)
+  noise = augment.make_instance_noise(instance_noise_steps=10)
+  lecam = {"lecam": regularizers.make_lecam()}
+  choices = {"augment": noise, "regularizers": lecam, "penalty_every": 2}
+  state = toys.start(
+    batch_norm_game("none", regularizers={"lecam": regularizers.make_lecam()}), **numbers
+  )
   args = state, Batch(points(), None), toys.key(7)
 
   def step(index, axis_name):
@@ -260,8 +264,8 @@ def test_two_devices_step_as_one_with_every_penalty(x64):
     def penalty(*args):
       return jax.lax.switch(index, [lambda p=p: p(*args) for p in made])
 
-    game = batch_norm_game("none", axis_name, **choices)._replace(penalty=penalty)
-    return make_train_step(game, "alternating")
+    game = batch_norm_game("none", axis_name, **choices).replace(penalty=penalty)
+    return game.step
 
   @toys.compiled
   def both(index):
@@ -317,20 +321,22 @@ def test_lazy_penalty_gives_the_critic_the_gradient_on_multiples_only():
 
 
 def test_instance_noise_falls_linearly_to_zero():
-  found = [float(regularizers.annealed(jnp.float32(0.4), jnp.int32(t), 4)) for t in (0, 1, 2, 4, 9)]
+  found = [float(augment.annealed(jnp.float32(0.4), jnp.int32(t), 4)) for t in (0, 1, 2, 4, 9)]
   np.testing.assert_allclose(found, [0.4, 0.3, 0.2, 0, 0], rtol=1e-6)
 
 
 def test_instance_noise_has_its_deviation_and_is_independent_between_examples():
-  keys = example_keys(toys.key(0), 500)
-  noise = regularizers.instance_noise(jnp.zeros((500, 8)), jnp.float32(0.7), keys)
+  keys = example_keys(toys.key(0), jnp.arange(500))
+  noise = augment.instance_noise(jnp.zeros((500, 8)), jnp.float32(0.7), keys)
   np.testing.assert_allclose(jnp.std(noise), 0.7, rtol=0.05)
   assert jnp.max(jnp.abs(jnp.corrcoef(noise.T) - jnp.eye(8))) < 0.2
   assert len(np.unique(noise)) == noise.size
 
 
 def test_discriminator_sees_noise_on_data_and_samples_and_the_generator_feels_it():
-  noisy = toys.make_game(toys.tanh_gan(), instance_noise_steps=10)
+  noisy = toys.make_game(
+    toys.tanh_gan(), augment=augment.make_instance_noise(instance_noise_steps=10)
+  )
   clean = toys.make_game(toys.tanh_gan())
   (_, here), (_, there), (_, late) = (
     objective(noisy, instance_noise=0.5),
@@ -367,11 +373,11 @@ def test_lecam_averages_forget_by_the_decay():
 
 
 def test_lecam_enters_the_objective_with_its_weight_and_is_remembered():
-  game = toys.make_game(toys.tanh_gan(), lecam=True)
+  game = toys.make_game(toys.tanh_gan(), regularizers={"lecam": regularizers.make_lecam()})
   (base, metrics), (value, _) = objective(game, lecam_weight=0.0), objective(game, lecam_weight=0.3)
   np.testing.assert_allclose(value - base, 0.3 * metrics["lecam"], rtol=1e-5)
   state = toys.start(game)
-  step = toys.compiled(make_train_step(game, "alternating"))
+  step = toys.compiled(game.step)
   after, seen = step(state, Batch(points().repeat(2, 0), None), toys.key(0))
-  assert after.memory["lecam"]["updates"] == 2
-  assert jnp.isfinite(seen["lecam"]) and after.memory["lecam"]["real_logit"] != 0
+  assert after.aux_state["lecam"]["updates"] == 2
+  assert jnp.isfinite(seen["lecam"]) and after.aux_state["lecam"]["real_logit"] != 0

@@ -10,11 +10,13 @@ import numpy as np
 import pytest
 
 from experiments import common
-from gan.config import Config, DataInfo, build, hyperparameters, validate
+from gan import schedules
+from gan.build import DataInfo, build, hyperparameters
+from gan.config import Config
 from gan.game import Batch
 from gan.networks import LATENTS
-from gan.optimizers import SCHEDULES
 from gan.presets import PRESETS
+from gan.validation import validate
 
 EVERY = sorted(PRESETS)
 OF_IMAGES = sorted(set(PRESETS) - {"pacgan2018"})
@@ -192,9 +194,7 @@ def test_goodfellows_rates_at_three_epochs(epoch, momentum, rate):
   config, info = config_of("goodfellow2014"), info_of("goodfellow2014")
   steps_per_epoch = info.num_examples / config.batch_size
   assert steps_per_epoch == 500
-  hyper = SCHEDULES[config.schedule](
-    hyperparameters(config), jnp.int32(epoch * 500), steps_per_epoch
-  )
+  hyper = schedules.goodfellow2014(steps_per_epoch)(hyperparameters(config), jnp.int32(epoch * 500))
   np.testing.assert_allclose(hyper.momentum, momentum, rtol=1e-6)
   np.testing.assert_allclose(hyper.generator_learning_rate, rate, rtol=1e-5)
   np.testing.assert_allclose(hyper.discriminator_learning_rate, rate, rtol=1e-5)

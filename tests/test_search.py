@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from gan import models, search
-from gan.config import Config, DataInfo, build
+from gan.build import DataInfo, build
+from gan.config import Config
 from gan.errors import UserError
 from gan.search import ARRAYS, SEARCHES, STATIC, applicable, grid_points, make_members, parse_grid
 

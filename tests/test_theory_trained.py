@@ -25,7 +25,6 @@ from gan.game import Batch
 from gan.losses import LOSSES
 from gan.metrics.parzen import ParzenLikelihood
 from gan.theory import games
-from gan.train_step import make_train_step
 
 RNG = np.random.default_rng(0)
 
@@ -82,7 +81,7 @@ def test_any_run_folder_serves(tmp_path, monkeypatch):
 def test_snapshots_are_the_states_that_the_step_leads_to():
   game = games.make_game(games.dirac_gan(1.0, -1.0), loss="sat")
   state = games.start(jax.random.key(0), game, generator_learning_rate=0.2)
-  step = make_train_step(game, "alternating")
+  step = game.step
   real, key = lambda step: jnp.zeros((1, 1, 1)), jax.random.key(1)
   look = lambda state: (state.step, state.generator.params)  # noqa: E731
   steps, thetas = course.play(step, state, real, key, snapshots=2, each=3, look=look)

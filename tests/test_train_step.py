@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 
 from gan import parallel
-from gan.config import Config, DataInfo, build, hyperparameters
-from gan.game import Batch, Game, to_range
+from gan.build import DataInfo, build, hyperparameters
+from gan.config import Config
+from gan.game import Batch, Game
 from gan.losses import make_loss
 from gan.networks import Gan, Network
+from gan.objectives import to_range
 from gan.optimizers import make_optimizer
-from gan.state import init_state
-from gan.train_step import make_train_step
 from gan.update_rules import UPDATE_RULES
 
 POINTS = DataInfo((2,), 0, 64, None)
@@ -78,34 +78,38 @@ def assert_close(one, other, atol=1e-6):
 def linear_gan(drawn):
   """The players; each use of G appends its latents to `drawn`, as the step runs undecorated."""
 
-  def affine(key):
-    del key
+  def affine(key, *example):
+    del key, example
     return {"kernel": jnp.array([[0.5, -1.0], [0.3, 0.8], [1.0, 0.2]]), "bias": jnp.ones((1, 2))}
 
   def generate(params, model_state, latents, labels, *, train, key=None):
-    drawn.append(np.asarray(latents, np.float64))
+    if not isinstance(latents, jax.core.Tracer):
+      drawn.append(np.asarray(latents, np.float64))
     return latents @ params["kernel"] + params["bias"], model_state
 
-  def units(key):
-    del key
+  def units(key, *example):
+    del key, example
     return {"kernel": jnp.array([0.7, -0.4]), "bias": jnp.array([0.1])}
 
   def discriminate(params, model_state, images, labels, *, train, key=None):
     return images @ params["kernel"] + params["bias"], model_state
 
-  generator = Network(lambda key: (affine(key), {}), generate)
-  discriminator = Network(lambda key: (units(key), {}), discriminate)
+  generator = Network(lambda *given: (affine(*given), {}), generate)
+  discriminator = Network(lambda *given: (units(*given), {}), discriminate)
   return Gan(generator, discriminator, lambda key: jax.random.normal(key, (3,)), (-1.0, 1.0))
 
 
 def linear_game(update_rule="alternating", loss="nonsat", drawn=None, **numbers):
   """(state, step) of the linear GAN under SGD."""
-  optimizers = [make_optimizer("sgd", player) for player in ("generator", "discriminator")]
+  optimizers = {
+    f"{player}_optimizer": make_optimizer("sgd", player)
+    for player in ("generator", "discriminator")
+  }
   gan = linear_gan([] if drawn is None else drawn)
-  game = Game(gan, lambda hyper: make_loss(loss), *optimizers, lambda hyper, step: hyper)
-  hyper = hyperparameters(Config(**numbers))
-  state = init_state(jax.random.key(0), gan, hyper, *optimizers)
-  return state, make_train_step(game, update_rule)
+  rule = UPDATE_RULES[update_rule].make()
+  game = Game(**gan._asdict(), loss=make_loss(loss), update_rule=rule, **optimizers)
+  state = game.init(jax.random.key(0), hyperparameters(Config(**numbers)))
+  return state, game.step
 
 
 def sigmoid(x):

@@ -7,17 +7,13 @@ import pytest
 import toys
 
 from gan.errors import UserError
-from gan.game import (
-  Batch,
-  Examples,
-  apply_discriminator,
-  discriminator_update,
-  generator_objective,
-)
+from gan.game import Batch, Examples
 from gan.losses import LOSSES
+from gan.objectives import generator_objective
+from gan.regularizers import make_lecam
 from gan.theory import games
-from gan.train_step import make_train_step
-from gan.update_rules import UPDATE_RULES, unrolled_objective, validate
+from gan.update_rules import UPDATE_RULES, check, unrolled_objective
+from gan.updates import apply_discriminator, discriminator_update
 
 
 @pytest.fixture
@@ -33,7 +29,8 @@ def tiny(update_rule, penalty="r1", loss="nonsat", seed=0, **choices):
   game = toys.make_game(
     toys.tanh_gan(), loss=loss, penalty=penalty, update_rule=update_rule, **choices
   )
-  return game, toys.start(game, update_rule, seed, penalty_weight=0.5, lecam_weight=0.3)
+  weights = {f"{name}_weight": 0.3 for name in game.regularizers}
+  return game, toys.start(game, seed, penalty_weight=0.5, **weights)
 
 
 def real_points(discriminator_steps=1, examples=4, seed=3):
@@ -53,7 +50,7 @@ def players(state):
 def stepped(update_rule, discriminator_steps=1, **choices):
   game, state = tiny(update_rule, **choices)
   batch = Batch(real_points(discriminator_steps), None)
-  return toys.compiled(make_train_step(game, update_rule))(state, batch, toys.key(4))[0]
+  return toys.compiled(game.step)(state, batch, toys.key(4))[0]
 
 
 def test_generator_first_with_one_discriminator_update_is_simultaneous(x64):
@@ -62,8 +59,8 @@ def test_generator_first_with_one_discriminator_update_is_simultaneous(x64):
   for update_rule in ("alternating_generator_first", "simultaneous"):
     gan = toys.tanh_gan()._replace(sample_latent=lambda key: jnp.array([0.5, -1.0]))
     game = toys.make_game(gan, penalty="r1", update_rule=update_rule)
-    state = toys.start(game, update_rule, penalty_weight=0.5)
-    step = toys.compiled(make_train_step(game, update_rule))
+    state = toys.start(game, penalty_weight=0.5)
+    step = toys.compiled(game.step)
     results.append(players(step(state, Batch(real_points(), None), toys.key(4))[0]))
   assert_same(*results, 1e-12)
 
@@ -71,7 +68,7 @@ def test_generator_first_with_one_discriminator_update_is_simultaneous(x64):
 def test_shared_latents_show_the_generator_the_fakes_of_the_last_discriminator_update(x64):
   game, state = tiny("alternating", shared_latents=True)
   batch, key = Batch(real_points(2), None), toys.key(4)
-  _, metrics = toys.compiled(make_train_step(game, "alternating"))(state, batch, key)
+  _, metrics = toys.compiled(game.step)(state, batch, key)
   # By hand: two discriminator updates, then the generator's loss at the key of the second.
   keys = jax.random.split(jax.random.fold_in(key, state.step), 3)[:2]
   for points, own in zip(batch.image, keys, strict=True):
@@ -85,7 +82,7 @@ def test_shared_latents_show_the_generator_the_fakes_of_the_last_discriminator_u
 def test_shared_latents_save_a_pass_of_the_generator():
   def products(shared):
     game, state = tiny("alternating", shared_latents=shared)
-    step = jax.jit(make_train_step(game, "alternating"))
+    step = jax.jit(game.step)
     program = step.lower(state, Batch(real_points(), None), toys.key(4)).compile()
     return program.as_text().count(" dot(")
 
@@ -106,7 +103,7 @@ def test_unrolled_gradient_agrees_with_finite_differences(x64, optimizer):
   params, shape = jax.flatten_util.ravel_pytree(state.generator.params)
 
   def value(flat):
-    return unrolled_objective(shape(flat), game, state, examples, key)[0]
+    return unrolled_objective(shape(flat), game, state, examples, key, unrolled_steps=3)[0]
 
   found, value = toys.compiled(jax.grad(value))(params), toys.compiled(value)
   expected = [(value(params + d) - value(params - d)) / 2e-5 for d in 1e-5 * jnp.eye(len(params))]
@@ -117,7 +114,8 @@ def test_unrolled_generator_sees_the_discriminator_that_one_update_leads_to(x64)
   game, state = tiny("unrolled", unrolled_steps=1)
   examples, key = Examples(real_points()[0], None), toys.key(5)
   ahead = apply_discriminator(game, state, discriminator_update(game, state, examples, key))
-  foreseen = unrolled_objective(state.generator.params, game, state, examples, key)[1].metrics
+  args = state.generator.params, game, state, examples, key
+  foreseen = unrolled_objective(*args, unrolled_steps=1)[1].metrics
   seen = generator_objective(state.generator.params, game, ahead, examples, key)[1].metrics
   np.testing.assert_allclose(foreseen["generator_loss"], seen["generator_loss"], rtol=1e-12)
 
@@ -127,7 +125,8 @@ def test_unrolled_generator_of_a_zero_sum_game_raises_the_foreseen_loss_on_the_d
   game, state = tiny("unrolled", loss=loss, penalty="none", unrolled_steps=1)
   examples, key = Examples(real_points()[0], None), toys.key(5)
   ahead = apply_discriminator(game, state, discriminator_update(game, state, examples, key))
-  foreseen = unrolled_objective(state.generator.params, game, state, examples, key)[1].metrics
+  args = state.generator.params, game, state, examples, key
+  foreseen = unrolled_objective(*args, unrolled_steps=1)[1].metrics
   seen = discriminator_update(game, ahead, examples, key).metrics
   np.testing.assert_allclose(foreseen["generator_loss"], -seen["discriminator_loss"], rtol=1e-12)
 
@@ -140,24 +139,24 @@ def test_unrolled_discriminator_keeps_its_own_updates_only(x64):
 @pytest.mark.parametrize("optimizer", ["adam", "rmsprop"])
 def test_unrolled_gradient_is_finite_where_the_discriminators_gradient_is_zero(optimizer):
   game = toys.make_game(toys.dirac_gan(0.0, 0.0), update_rule="unrolled", optimizer=optimizer)
-  state = toys.start(game, "unrolled")
-  step = toys.compiled(make_train_step(game, "unrolled"))
+  state = toys.start(game)
+  step = toys.compiled(game.step)
   after, _ = step(state, Batch(jnp.zeros((1, 2, 1)), None), toys.key(0))
   assert np.isfinite(after.generator.params)
 
 
 def test_lookahead_moves_both_players_on_every_kth_step_only():
   game, state = tiny("lookahead", lookahead_steps=2)
-  plain = toys.compiled(make_train_step(game, "alternating"))
-  step = toys.compiled(make_train_step(game, "lookahead"))
+  plain = toys.compiled(game.replace(update_rule=None).step)
+  step = toys.compiled(game.step)
   batch, key = Batch(real_points(), None), toys.key(4)
-  first, slow = step(state, batch, key)[0], state.memory["lookahead"]
+  first, slow = step(state, batch, key)[0], state.aux_state["update_rule"]
   assert_same(players(first), players(plain(state, batch, key)[0]))
-  assert_same(first.memory["lookahead"], slow)
+  assert_same(first.aux_state["update_rule"], slow)
   second, fast = step(first, batch, key)[0], plain(first, batch, key)[0]
   halfway = jax.tree.map(lambda a, b: (a + b) / 2, fast.generator.params, slow["generator"])
   assert_same(second.generator.params, halfway)
-  assert_same(second.memory["lookahead"]["discriminator"], second.discriminator.params)
+  assert_same(second.aux_state["update_rule"]["discriminator"], second.discriminator.params)
 
 
 # Every rule with every loss: alone, as a member of a sweep, split over devices.
@@ -165,7 +164,10 @@ def test_lookahead_moves_both_players_on_every_kth_step_only():
 
 def assert_agrees(update_rule, names):
   """Plays one step with each loss in the three ways."""
-  choices = {"penalty": "dragan", "unrolled_steps": 1, "consensus_weight": 0.1, "lecam": True}
+  choices = {"penalty": "dragan", "regularizers": {"lecam": make_lecam()}}
+  options = {"unrolled_steps": 1, "consensus_weight": 0.1}
+  read = UPDATE_RULES[update_rule].options
+  choices |= {name: value for name, value in options.items() if name in read}
   (whole, state), (split_game, other) = (
     tiny(update_rule, seed=seed, axis_name=axis, **choices)
     for seed, axis in ((0, ()), (9, "batch"))
@@ -176,10 +178,7 @@ def assert_agrees(update_rule, names):
   @toys.compiled
   def both(index):
     alone, split = (
-      make_train_step(
-        game._replace(loss=lambda _, axis=game.axis_name: games.any_loss(index, names, axis)),
-        update_rule,
-      )
+      game.replace(loss=games.any_loss(index, names, game.axis_name)).step
       for game in (whole, split_game)
     )
     swept = jax.vmap(toys.over_two_devices(split), (0, None, None))
@@ -211,10 +210,15 @@ def test_every_rule_with_every_loss_agrees_alone_in_a_sweep_and_over_devices(upd
 
 
 @pytest.mark.parametrize("update_rule", UPDATE_RULES)
-def test_rules_for_one_discriminator_update_refuse_more(update_rule):
-  validate(update_rule, 1)
-  if UPDATE_RULES[update_rule].several:
-    validate(update_rule, 5)
-  else:
-    with pytest.raises(UserError, match="--discriminator_steps must be 1, not 5"):
-      validate(update_rule, 5)
+def test_rules_for_one_discriminator_update_or_whole_batches_refuse_more(update_rule):
+  rule = UPDATE_RULES[update_rule].make()
+  check(update_rule, rule, 1, 1)
+  for fits, numbers, name in (
+    (rule.several, (5, 1), "discriminator_steps"),
+    (rule.in_parts, (1, 5), "accumulate"),
+  ):
+    if fits:
+      check(update_rule, rule, *numbers)
+    else:
+      with pytest.raises(UserError, match=f"--{name} must be 1, not 5"):
+        check(update_rule, rule, *numbers)

@@ -97,6 +97,6 @@ def tanh_gan(size: int = 2) -> Gan:
   return Gan(generator, network(units, critic), sample, (-1.0, 1.0))
 
 
-def start(game: Game, update_rule: str = "alternating", seed: int = 0, **numbers) -> GanState:
+def start(game: Game, seed: int = 0, **numbers) -> GanState:
   """The state before the first step; `numbers` replace those of games.NUMBERS."""
-  return games.start(key(seed), game, update_rule, **numbers)
+  return games.start(key(seed), game, **numbers)

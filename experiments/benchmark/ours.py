@@ -10,7 +10,8 @@ from experiments.benchmark import cases, worker
 from experiments.benchmark.cases import CPU, Case
 from experiments.common import prepare
 from gan import evaluate, features, parallel, sampling
-from gan.config import PRECISIONS, Config, DataInfo, build
+from gan.build import DataInfo, build
+from gan.config import Config
 from gan.datafeed import batch_indices
 from gan.datasets import Dataset
 from gan.game import Batch
@@ -150,7 +151,7 @@ _TASKS = {
 
 def _rate(case):
   side = SIDES[jax.default_backend()]
-  matrix = jax.random.normal(jax.random.key(0), (side, side), PRECISIONS[case.precision])
+  matrix = jax.random.normal(jax.random.key(0), (side, side), case.precision)
   product = jax.jit(jnp.matmul)
   return worker.product_rate(lambda: product(matrix, matrix).block_until_ready(), side)
 

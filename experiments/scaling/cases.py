@@ -6,7 +6,8 @@ import jax
 import numpy as np
 
 from experiments import mnist, ring
-from gan.config import Algorithm, Config, DataInfo, build
+from gan.build import Algorithm, DataInfo, build
+from gan.config import Config
 from gan.game import Batch
 
 EXAMPLES = 1024

@@ -12,7 +12,6 @@ from gan.game import Batch
 from gan.losses import make_loss
 from gan.networks import Gan
 from gan.theory import densities, divergences, games
-from gan.train_step import make_train_step
 
 PAPER = "Nowozin et al. 2016, arXiv:1606.00709, fit of a univariate mixture"
 # Not in the paper's text; recovered from its table: the fifteen numbers fit it to their rounding.
@@ -119,13 +118,12 @@ def _fit(name, steps, key):
   )
   init_key, train_key = jax.random.split(key)
   rates = {"generator_learning_rate": RATE, "discriminator_learning_rate": RATE}
-  state = games.start(init_key, game, "simultaneous", **rates, b1=0.5)
-  play = make_train_step(game, "simultaneous")
+  state = games.start(init_key, game, **rates, b1=0.5)
 
   def step(state, key):
     data_key, step_key = jax.random.split(key)
     batch = Batch(densities.samples(p, data_key, BATCH)[None], None)
-    return play(state, batch, step_key)[0], None
+    return game.step(state, batch, step_key)[0], None
 
   state, _ = jax.lax.scan(step, state, jax.random.split(train_key, steps))
   mu, sigma = state.generator.params["mu"], jnp.abs(state.generator.params["sigma"])

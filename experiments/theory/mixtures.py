@@ -11,7 +11,8 @@ from experiments.theory import course
 from experiments.theory.case import Check, Result, Settings, reported, span
 from experiments.theory.seeds import over_seeds
 from gan import losses
-from gan.config import Config, build
+from gan.build import build
+from gan.config import Config
 from gan.datasets import grid, ring
 from gan.metrics.modes import expected_mixture_modes, mixture_modes
 from gan.presets import PRESETS

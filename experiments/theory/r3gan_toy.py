@@ -16,7 +16,6 @@ from gan.metrics.modes import expected_mixture_modes, mixture_modes
 from gan.networks import Gan
 from gan.penalties import gradient_norm
 from gan.theory import densities, games
-from gan.train_step import make_train_step
 
 PAPER = "Huang et al. 2024, arXiv:2501.05441, table 1"
 LAZY = "the same, on lazy regularisation"
@@ -90,12 +89,12 @@ def _seed(kind, steps, key) -> dict[str, Any]:
 
   def look(state):
     shown = course.show(gan, state, latents, LIMIT)
-    critic = state.discriminator.params
-    score = lambda x: gan.discriminator.apply(critic, {}, x, None, train=False)[0]  # noqa: E731
-    return shown | {"norm": jnp.mean(gradient_norm(score, shown["samples"]))}
+    params = state.discriminator.params
+    critic = lambda x: gan.discriminator.apply(params, {}, x, None, train=False)[0]  # noqa: E731
+    return shown | {"norm": jnp.mean(gradient_norm(critic, shown["samples"]))}
 
   return course.play(
-    make_train_step(game, "alternating"),
+    game.step,
     games.start(init_key, game, **NUMBERS),
     lambda step: densities.samples(mixture(), jax.random.fold_in(data_key, step), BATCH)[None],
     step_key,

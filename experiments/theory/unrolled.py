@@ -12,7 +12,6 @@ from gan.datasets import ring
 from gan.metrics.modes import REACH, mixture_modes
 from gan.networks import Gan
 from gan.theory import densities, games
-from gan.train_step import make_train_step
 
 PAPER = "Metz et al. 2017, arXiv:1611.02163"
 CODE = "its authors' notebook, poolio/unrolled_gan"
@@ -63,7 +62,7 @@ def _seed(look, steps, key):
   init_key, data_key, sample_key, step_key = jax.random.split(key, 4)
   latents = jax.random.normal(sample_key, (SAMPLES, LATENT))
   return course.play(
-    make_train_step(game, "unrolled"),
+    game.step,
     games.start(init_key, game, **NUMBERS),
     lambda step: data(jax.random.fold_in(data_key, step), BATCH)[None],
     step_key,
@@ -90,7 +89,7 @@ def players() -> Gan:
 def _orthogonal(sizes, last):
   network = games.mlp(sizes, jnp.tanh, last)
 
-  def init(key):
+  def init(key, *example):
     layers, model_state = network.init(key)
     keys = jax.random.split(key, len(layers))
     draw = jax.nn.initializers.orthogonal(GAIN)

@@ -11,25 +11,17 @@ from matplotlib.figure import Figure
 
 from experiments import common
 from experiments.theory.case import Check, Result, Settings, reported, text, within
-from gan import config as configs
 from gan import datasets, trained
 from gan.datasets import recorded
-from gan.game import (
-  Batch,
-  Examples,
-  Game,
-  apply_discriminator,
-  discriminator_update,
-  generator_update,
-  to_range,
-)
+from gan.game import Batch, Examples, Game
 from gan.losses import make_loss
 from gan.models import mlp
 from gan.models.spec import ModelSpec, to_networks
 from gan.networks import Gan, latent_sampler
+from gan.objectives import to_range
 from gan.records import read_config
 from gan.theory import games
-from gan.train_step import make_train_step
+from gan.updates import apply_discriminator, discriminator_update, generator_update
 
 PAPER = "Arjovsky and Bottou 2017, arXiv:1701.04862"
 UNITS = (128, 128)
@@ -142,7 +134,7 @@ def thin(dataset) -> Lab:
 
 
 def _costs(**more):
-  made = {name: lambda hyper, name=name: make_loss(name) for name in ("sat", "nonsat")}
+  made = {name: make_loss(name) for name in ("sat", "nonsat")}
   return {**made, **more}
 
 
@@ -151,32 +143,13 @@ def of_run(workdir: str, data_dir: str | None):
   found = trained.load(workdir)
   config = found.config
   dataset, _ = recorded.reopen(read_config(workdir), workdir, data_dir)
-  loss = lambda hyper: _loss(config, hyper)  # noqa: E731
-  game = games.make_game(
-    found.gan,
-    penalty=config.penalty,
-    optimizer=config.discriminator_optimizer or config.optimizer,
-    penalty_every=config.penalty_every,
-    clip_weights=configs.weight_clip(config) > 0,
-  )._replace(loss=loss)
-  start = lambda key: _start(key, game, configs.hyperparameters(config))  # noqa: E731
+  # Its own loss, penalty and optimisers; D is trained alone, so the rest has no say.
+  game = build_game(config, found.info).replace(augment=None, regularizers={}, update_rule=None)
+  start = lambda key: game.init(key, hyperparameters(config))  # noqa: E731
   labels = jnp.asarray(dataset.labels) if config.conditional else None
-  costs = _costs(**{config.loss: loss})
+  costs = _costs(**{config.loss: game.loss})
   lab = Lab(game, costs, start, jnp.asarray(dataset.images), labels, config.batch_size)
   return lab, found.state.generator, f"{config.loss}, step {int(found.state.step)}"
-
-
-def _loss(config, hyper):
-  return make_loss(
-    config.loss,
-    real_label=hyper.real_label,
-    lsgan_targets=configs.lsgan_targets(config),
-    fgan_generator=config.fgan_generator,
-  )
-
-
-def _start(key, game, hyper):
-  return games.start(key, game).replace(hyperparameters=hyper)
 
 
 def measure(lab: Lab, seeds: int, length: Length) -> dict[str, dict[str, np.ndarray]]:
@@ -197,11 +170,10 @@ def _epoch(lab, state, key):
   order_key, step_key = jax.random.split(key)
   steps = len(lab.images) // lab.batch
   order = jax.random.permutation(order_key, len(lab.images))[: steps * lab.batch]
-  step = make_train_step(lab.game, "alternating")
 
   def one(state, rows):
     image = to_range(lab.images[rows], lab.game.gan.image_range)
-    return step(state, Batch(image[None], None), step_key)[0], None
+    return lab.game.step(state, Batch(image[None], None), step_key)[0], None
 
   return jax.lax.scan(one, state, order.reshape(steps, lab.batch))[0]
 
@@ -240,7 +212,7 @@ def fresh(lab: Lab, generator, key, steps: int) -> dict[str, Any]:
 
 
 def _norm(lab, cost, state, probe, key):
-  update = generator_update(lab.game._replace(loss=cost), state, probe, key)
+  update = generator_update(lab.game.replace(loss=cost), state, probe, key)
   return update.metrics["generator_gradient_norm"]
 
 

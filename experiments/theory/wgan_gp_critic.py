@@ -16,7 +16,6 @@ from gan.metrics.modes import mixture_modes
 from gan.networks import Gan
 from gan.penalties import gradient_norm, interpolate
 from gan.theory import densities, games
-from gan.train_step import make_train_step
 
 PAPER = "Gulrajani et al. 2017, arXiv:1704.00028, figure 1"
 UNITS, LAYERS, BATCH = 128, 3, 256
@@ -124,7 +123,7 @@ def fixed_generator(name: str, sizes) -> Gan:
 def _he(sizes, last):
   network = games.mlp(sizes, jax.nn.relu, last)
 
-  def init(key):
+  def init(key, *example):
     layers, model_state = network.init(key)
     keys = jax.random.split(key, len(layers))
     draw = jax.nn.initializers.he_uniform()
@@ -238,7 +237,7 @@ def generate(seeds: int, steps: int) -> dict[str, np.ndarray]:
     init_key, data_key, step_key, sample_key = jax.random.split(key, 4)
     latents = jax.random.normal(sample_key, (SAMPLES, 2))
     return course.play(
-      make_train_step(game, "alternating"),
+      game.step,
       games.start(init_key, game, **numbers),
       lambda step: _batches(jax.random.fold_in(data_key, step)),
       step_key,

@@ -20,7 +20,7 @@ from gan.losses.relativistic import (
 )
 from gan.losses.wgan import WASSERSTEIN
 
-__all__ = ["FGAN_GENERATORS", "LOSSES", "About", "Loss", "make_loss"]
+__all__ = ["FGAN_GENERATORS", "LOSSES", "About", "Loss", "bind", "make_loss"]
 
 LOSSES: dict[str, Loss] = {
   "sat": SATURATING,
@@ -67,9 +67,21 @@ def make_loss(name: str, **options) -> Loss:
   known = {option for loss in LOSSES.values() for option in loss.options}
   if unknown := sorted(set(options) - known):
     raise TypeError(f"no loss takes {', '.join(unknown)}; options are {', '.join(sorted(known))}")
-  loss = LOSSES[name]
+  return bind(LOSSES[name], **options)
+
+
+def bind(loss: Loss, **options) -> Loss:
+  """The loss with options bound; those that it does not take are left aside.
+
+  Args:
+    loss: a pair of losses.
+    **options: values of `loss.options`.
+  """
   bound = {option: value for option, value in options.items() if option in loss.options}
+  if not bound:
+    return loss
   return loss._replace(
+    options=tuple(option for option in loss.options if option not in bound),
     zero_sum=loss.zero_sum and bound.get("fgan_generator") != "nonsat",
     discriminator=functools.partial(loss.discriminator, **bound),
     generator=functools.partial(loss.generator, **bound),

@@ -22,27 +22,6 @@ class About(NamedTuple):
   source: str
 
 
-class Loss(NamedTuple):
-  """A pair of pure functions, one loss for each player of the game, like optax's (init, update).
-
-  The three functions share one signature, `(real_logits, fake_logits, **options)`; a function that
-  needs only one of the two ignores the other. Losses come back per example and are averaged once,
-  in the training step. An example is judged right if `real_logits > threshold[0]`, respectively
-  `fake_logits < threshold[1]`; losses whose logits have no absolute zero put the threshold at the
-  logits of the other side.
-
-  Where `zero_sum`, the generator's loss is minus the discriminator's without the data's part, in
-  which it has no say unless the discriminator's updates are foreseen.
-  """
-
-  discriminator: Callable  # -> [*batch], loss per example, not averaged
-  generator: Callable  # -> [*batch]
-  threshold: Callable  # -> (for real, for fake), [*batch] each
-  about: About
-  options: tuple[str, ...] = ()  # keyword-only options that all three functions take
-  zero_sum: bool = False
-
-
 def fixed_threshold(logit: float) -> Callable:
   """The threshold of a loss whose optimal logit is `logit` wherever p = q.
 
@@ -58,6 +37,31 @@ def fixed_threshold(logit: float) -> Callable:
     return jnp.full_like(real_logits, logit), jnp.full_like(fake_logits, logit)
 
   return threshold
+
+
+zero_threshold = fixed_threshold(0.0)
+
+
+class Loss(NamedTuple):
+  """A pair of pure functions, one loss for each player of the game, like optax's (init, update).
+
+  The three functions share one signature, `(real_logits, fake_logits, **options)`; a function that
+  needs only one of the two ignores the other. Losses come back per example and are averaged once,
+  in the training step. An example is judged right if `real_logits > threshold[0]`, respectively
+  `fake_logits < threshold[1]`; losses whose logits have no absolute zero put the threshold at the
+  logits of the other side.
+
+  Where `zero_sum`, the generator's loss is minus the discriminator's without the data's part, in
+  which it has no say unless the discriminator's updates are foreseen.
+  """
+
+  discriminator: Callable  # -> [*batch], loss per example, not averaged
+  generator: Callable  # -> [*batch]
+  threshold: Callable = zero_threshold  # -> (for real, for fake), [*batch] each
+  about: About | None = None
+  options: tuple[str, ...] = ()  # keyword-only options that all three functions take
+  zero_sum: bool = False
+  needs: tuple[str, ...] = ()  # fields of Outputs that D has to return beside logits
 
 
 def paired_threshold(real_logits: Logits, fake_logits: Logits) -> tuple[Logits, Logits]:

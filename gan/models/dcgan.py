@@ -27,7 +27,7 @@ from gan.models.layers import (
   leaky_relu,
   torch_uniform,
 )
-from gan.models.spec import ModelSpec, halvings, refuse, require_images, to_networks
+from gan.models.spec import ModelSpec, halvings, require_images, to_networks
 from gan.networks import Network
 
 DCGAN_INIT = nn.initializers.normal(0.02)  # DCGAN, section 4
@@ -204,7 +204,6 @@ def _shared(spec):
 
 def _require_64_pixels(model, spec):
   require_images(model, spec)
-  refuse(model, spec, "width", "discriminator_norm", "discriminator_hidden")
   if spec.image_shape[0] != 64:
     raise UserError(
       f"--model={model} makes images of 64x64, not {spec.image_shape[0]}x{spec.image_shape[0]}: "

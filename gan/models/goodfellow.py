@@ -14,7 +14,7 @@ from flax import linen as nn
 from jaxtyping import Array, Float, Int
 
 from gan.models.layers import ClassScore, Dense, Dropout, LabelledLatents
-from gan.models.spec import ModelSpec, refuse, require_images, to_networks
+from gan.models.spec import ModelSpec, require_images, to_networks
 from gan.networks import Network
 
 
@@ -97,7 +97,6 @@ class Discriminator(nn.Module):
 def build(spec: ModelSpec) -> tuple[Network, Network]:
   """Returns (generator, discriminator) for images in [0, 1] of any size."""
   require_images("goodfellow", spec)
-  refuse("goodfellow", spec, "width", "discriminator_norm", "discriminator_hidden")
   shared = {"num_classes": spec.num_classes, "dtype": spec.dtype}
   generator = Generator(spec.image_shape, marginal_logits(spec.pixel_mean), **shared)
   return to_networks(generator, Discriminator(**shared), spec)

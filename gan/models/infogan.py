@@ -13,7 +13,7 @@ from jaxtyping import Array, Float, Int
 
 from gan.errors import UserError
 from gan.models.layers import ClassScore, Conv, Dense, LabelledLatents, Norm, leaky_relu
-from gan.models.spec import ModelSpec, refuse, require_images, to_networks
+from gan.models.spec import ModelSpec, require_images, to_networks
 from gan.networks import Network
 
 INIT = nn.initializers.normal(0.02)
@@ -72,7 +72,6 @@ class Discriminator(nn.Module):
 def build(spec: ModelSpec) -> tuple[Network, Network]:
   """Returns (generator, discriminator) for images in [0, 1] with sides divisible by 4."""
   require_images("infogan", spec)
-  refuse("infogan", spec, "width", "discriminator_hidden")
   if spec.image_shape[0] % 4:
     raise UserError(
       f"--model=infogan cannot make images of {spec.image_shape[0]}x{spec.image_shape[0]}: "

@@ -13,7 +13,7 @@ from flax import linen as nn
 from jaxtyping import Array, Float, Int
 
 from gan.models.layers import ClassScore, Dense, Dropout, LabelledLatents, leaky_relu
-from gan.models.spec import ModelSpec, refuse, require_images, to_networks
+from gan.models.spec import ModelSpec, require_images, to_networks
 from gan.networks import Network
 
 
@@ -63,6 +63,5 @@ class Discriminator(nn.Module):
 def build(spec: ModelSpec) -> tuple[Network, Network]:
   """Returns (generator, discriminator) for images of any size and number of channels."""
   require_images("mlp", spec)
-  refuse("mlp", spec, "width", "discriminator_norm", "discriminator_hidden")
   shared = {"num_classes": spec.num_classes, "dtype": spec.dtype}
   return to_networks(Generator(spec.image_shape, **shared), Discriminator(**shared), spec)

@@ -14,7 +14,7 @@ from jaxtyping import Array, Float, Int
 
 from gan.models.goodfellow import maxout
 from gan.models.layers import ClassScore, Dense, LabelledLatents, Norm
-from gan.models.spec import ModelSpec, refuse, require_points, to_networks
+from gan.models.spec import ModelSpec, require_points, to_networks
 from gan.networks import Network
 
 INIT = nn.initializers.normal(0.02)
@@ -66,7 +66,6 @@ def build(spec: ModelSpec) -> tuple[Network, Network]:
   Raises:
     UserError: the data are images, or an option is given that these networks do not have.
   """
-  refuse("pacgan", spec, "width", "discriminator_norm", "discriminator_hidden")
   require_points("pacgan", spec)
   shared = {"num_classes": spec.num_classes, "dtype": spec.dtype}
   generator = Generator(spec.image_shape[0], axis_name=spec.axis_name, **shared)

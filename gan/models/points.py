@@ -3,13 +3,12 @@
 import jax
 
 from gan.models.mlp import Discriminator, Generator
-from gan.models.spec import ModelSpec, refuse, require_points, to_networks
+from gan.models.spec import ModelSpec, require_points, to_networks
 from gan.networks import Network
 
 
 def build(spec: ModelSpec) -> tuple[Network, Network]:
   """Returns (generator, discriminator), each with two hidden layers of `width` units (128)."""
-  refuse("points", spec, "discriminator_norm", "discriminator_hidden")
   require_points("points", spec)
   shared = {
     "features": (spec.width or 128,) * 2,

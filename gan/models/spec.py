@@ -71,14 +71,6 @@ def require_points(model: str, spec: ModelSpec):
     raise UserError(f"--model={model} makes points, not images: use --model=mlp or --model=dcgan")
 
 
-def refuse(model: str, spec: ModelSpec, *names: str):
-  """Raises UserError for an option of `names` that was given: this model does not have it."""
-  for name in names:
-    value = getattr(spec, name)
-    if value is not None:
-      raise UserError(f"--model={model} has no --{name} (given: {value}): leave the flag out")
-
-
 def halvings(model: str, size: int) -> int:
   """Returns how often `size` is halved to reach a side of 4 to 7 pixels.
 

@@ -17,17 +17,16 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from gan.game import (
-  Batch,
-  Examples,
-  Game,
+from gan.augment import make_instance_noise
+from gan.game import Batch, Examples, Game
+from gan.theory import games
+from gan.train_step import TrainStep
+from gan.updates import (
   apply_discriminator,
   apply_generator,
   discriminator_update,
   generator_update,
 )
-from gan.theory import games
-from gan.train_step import TrainStep, make_train_step
 
 RATE = 0.2  # of both players, as in the authors' notebook
 START = (1.0, -1.0)
@@ -161,23 +160,22 @@ def _names(methods):
 def _game(methods, member, schedule, point=START, rate=RATE, discriminator_steps=1, **choices):
   """Returns (state at the point, `state -> state`) of one member of the methods."""
   losses, penalties = _names(methods)
-  rule, make_step = SCHEDULES.get(schedule, (schedule, make_train_step))
+  rule, make_step = SCHEDULES.get(schedule, (schedule, lambda game: game.step))
   noisy = any(method.instance_noise for method in methods)
   fields = {
     "clip_weights": True,
-    "instance_noise_steps": 10**9 if noisy else 0,
-    "consensus_weight": member.consensus_weight,
+    "augment": make_instance_noise(instance_noise_steps=10**9) if noisy else None,
+    "loss": games.any_loss(member.loss, losses),
+    "penalty": games.any_penalty(member.penalty, penalties),
   }
-  game = games.make_game(games.dirac_gan(*point), update_rule=rule, **fields | choices)
-  game = game._replace(
-    loss=lambda hyper: games.any_loss(member.loss, losses),
-    penalty=games.any_penalty(member.penalty, penalties),
-  )
+  if rule == "consensus":
+    choices["consensus_weight"] = member.consensus_weight
+  game = games.make_game(games.dirac_gan(*point), update_rule=rule, **choices).replace(**fields)
   names = ("penalty_weight", "weight_clip", "instance_noise")
   rates = {"generator_learning_rate": rate, "discriminator_learning_rate": rate}
   numbers = rates | {name: getattr(member, name) for name in names}
-  state = games.start(jax.random.key(0), game, rule, **numbers)
-  step = make_step(game, rule)
+  state = games.start(jax.random.key(0), game, **numbers)
+  step = make_step(game)
   batch = Batch(jnp.zeros((discriminator_steps, NOISE_SAMPLES if noisy else 1, 1)), None)
   return state, lambda state: step(state, batch, jax.random.key(1))[0]
 
@@ -194,12 +192,11 @@ def _moved(state, point):
   )
 
 
-def generator_first(game: Game, update_rule: str) -> TrainStep:
+def generator_first(game: Game) -> TrainStep:
   """A step of G, then k of D against the new G: the authors' alternating schedule.
 
   The rules of the project have no such order; the updates are theirs.
   """
-  del update_rule
 
   def step(state, batch, key):
     key = jax.random.fold_in(key, state.step)
@@ -212,9 +209,9 @@ def generator_first(game: Game, update_rule: str) -> TrainStep:
   return step
 
 
-def consensus_generator_first(game: Game, update_rule: str) -> TrainStep:
+def consensus_generator_first(game: Game) -> TrainStep:
   """The same with the gradients of consensus optimisation, of which each player takes its own."""
-  consensus = make_train_step(game, update_rule)
+  consensus = game.step
 
   def step(state, batch, key):
     state = state.replace(generator=consensus(state, batch, key)[0].generator)
@@ -224,9 +221,8 @@ def consensus_generator_first(game: Game, update_rule: str) -> TrainStep:
   return step
 
 
-# Schedules beside UPDATE_RULES: the rule whose optimisers and memories they need, `(game, rule) ->
-# step`.
-SCHEDULES: dict[str, tuple[str, Callable[[Game, str], TrainStep]]] = {
+# Schedules beside UPDATE_RULES: the rule whose state they need, and `game -> step`.
+SCHEDULES: dict[str, tuple[str, Callable[[Game], TrainStep]]] = {
   "generator_first": ("alternating", generator_first),
   "consensus_generator_first": ("consensus", consensus_generator_first),
 }

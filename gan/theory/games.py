@@ -7,27 +7,22 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, Key
 
-from gan.game import Examples, Game, apply_discriminator, discriminator_update
+from gan.game import Examples, Game
 from gan.losses import Loss, make_loss
 from gan.networks import Gan, Network
 from gan.optimizers import make_optimizer
 from gan.penalties import make_penalty
-from gan.state import GanState, Hyperparameters, init_state
-from gan.update_rules import memories, wrap_optimizer
+from gan.state import GanState
+from gan.train_step import at_this_step
+from gan.update_rules import UPDATE_RULES
+from gan.updates import apply_discriminator, discriminator_update
 
 NUMBERS = {
   "generator_learning_rate": 0.1,
   "discriminator_learning_rate": 0.1,
-  "b1": 0.5,
-  "b2": 0.999,
-  "momentum": 0.0,
   "ema_decay": 0.9,
-  "real_label": 1.0,
-  "discriminator_loss_scale": 1.0,
   "weight_clip": 1.0,
   "penalty_weight": 0.0,
-  "instance_noise": 0.0,
-  "lecam_weight": 0.0,
 }
 
 
@@ -38,7 +33,7 @@ def network(init_params: Callable, function: Callable) -> Network:
     del labels, train, key
     return function(params, inputs), model_state
 
-  return Network(lambda key: (init_params(key), {}), apply)
+  return Network(lambda key, *example: (init_params(key), {}), apply)
 
 
 def dirac_gan(theta: float, psi: float) -> Gan:
@@ -105,37 +100,29 @@ def make_game(
     update_rule: key of UPDATE_RULES.
     optimizer: key of OPTIMIZERS, of both players.
     axis_name: mapped axes that hold the rest of the batch.
-    **choices: further fields of Game.
+    **choices: further fields of Game, and options of the rule.
   """
-  optimizers = (
-    wrap_optimizer(update_rule, make_optimizer(optimizer, player))
+  rule = UPDATE_RULES[update_rule]
+  options = {name: choices.pop(name) for name in rule.options if name in choices}
+  optimizers = {
+    f"{player}_optimizer": make_optimizer(optimizer, player)
     for player in ("generator", "discriminator")
-  )
+  }
   fields = {
-    "loss": lambda hyper: make_loss(loss, real_label=hyper.real_label, axis_name=axis_name),
-    "schedule": lambda hyper, step: hyper,
+    **gan._asdict(),
+    **optimizers,
+    "loss": make_loss(loss),
     "penalty": make_penalty(penalty, axis_name=axis_name),
+    "update_rule": rule.make(**options),
     "axis_name": axis_name,
   }
-  names = ("generator_optimizer", "discriminator_optimizer")
-  return Game(gan, **dict(zip(names, optimizers, strict=True)), **fields | choices)
+  return Game(**fields | choices)
 
 
-def start(
-  key: Key[Array, ""], game: Game, update_rule: str = "alternating", **numbers: float | Array
-) -> GanState:
+def start(key: Key[Array, ""], game: Game, **numbers: float | Array) -> GanState:
   """The state before the first step; `numbers` replace those of NUMBERS."""
-  hyper = Hyperparameters(
-    **{name: jnp.asarray(value, float) for name, value in (NUMBERS | numbers).items()}
-  )
-  return init_state(
-    key,
-    game.gan,
-    hyper,
-    game.generator_optimizer,
-    game.discriminator_optimizer,
-    memories=memories(update_rule, lecam=game.lecam),
-  )
+  hyper = game.default_hyperparameters().with_values(NUMBERS | numbers)
+  return game.init(key, jax.tree.map(lambda value: jnp.asarray(value, float), hyper))
 
 
 def any_loss(index: Int[Array, ""], names: Sequence[str], axis_name=()) -> Loss:
@@ -157,8 +144,8 @@ def any_penalty(index: Int[Array, ""], names: Sequence[str]) -> Callable:
   )
 
 
-def _no_penalty(score, real, fake, keys):
-  del score, fake, keys
+def _no_penalty(critic, real, fake, keys):
+  del critic, fake, keys
   return jnp.zeros(len(real), real.dtype)
 
 
@@ -193,8 +180,9 @@ def train_discriminator(
 
   def step(state, key):
     data_key, update_key = jax.random.split(key)
-    update = discriminator_update(game, state, Examples(real(data_key), None), update_key)
-    state = apply_discriminator(game, state, update)
-    return state.replace(step=state.step + 1), update.metrics
+    now = at_this_step(game, state)
+    update = discriminator_update(game, now, Examples(real(data_key), None), update_key)
+    now = apply_discriminator(game, now, update)
+    return now.replace(step=state.step + 1, hyperparameters=state.hyperparameters), update.metrics
 
   return jax.lax.scan(step, state, jax.random.split(key, steps))

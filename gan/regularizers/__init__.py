@@ -1,0 +1,16 @@
+"""Terms of the players' objectives that are neither losses nor gradient penalties, by name."""
+
+from gan.regularizers.base import Entry, Regularizer, View
+from gan.regularizers.lecam import lecam, lecam_averages, make_lecam
+
+__all__ = ["REGULARIZERS", "Entry", "Regularizer", "View", "lecam", "lecam_averages", "make_lecam"]
+
+REGULARIZERS: dict[str, Entry] = {
+  "lecam": Entry(
+    make_lecam,
+    0.3,  # BigGAN on CIFAR-10
+    "relu(D(x) - mean D(G(z)))^2 + relu(mean D(x) - D(G(z)))^2",
+    "Tseng et al. 2021, arXiv:2104.03310",
+    options=("lecam_decay", "lecam_start"),
+  ),
+}

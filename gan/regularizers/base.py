@@ -1,0 +1,87 @@
+"""What a regulariser is: a term of a player's objective, and what it keeps from step to step."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from jaxtyping import Array, Float, Int, Key
+
+from gan.networks import Outputs
+from gan.state import Hyperparameters
+
+
+class View(NamedTuple):
+  """What a regulariser may look at, in either player's objective.
+
+  Attributes:
+    real: [B, ...] data, in the range of the model.
+    fake: [B, ...] generated from `latents`, before any augmentation.
+    shown_real: [R, ...] what the discriminator was shown of the data: augmented and packed; R = B
+      without packing.
+    shown_fake: the same of `fake`.
+    real_outputs: Outputs of the discriminator for `shown_real`.
+    fake_outputs: Outputs for `shown_fake`.
+    critic: examples [R, ...] -> logits [R], through the augmentation, with running statistics: one
+      example never sees another.
+    generate: latents [B, Z] -> examples [B, ...], by the generator as the objective has it.
+    latents: [B, Z].
+    labels: [B], or None.
+    keys: [B], one for each example, of the regulariser's own.
+    hyper: the numbers of this step, schedules included.
+    step: int32 [], steps before this one.
+    axis_name: mapped axes that hold the rest of the batch.
+  """
+
+  real: Float[Array, "b ..."]
+  fake: Float[Array, "b ..."]
+  shown_real: Float[Array, "r ..."]
+  shown_fake: Float[Array, "r ..."]
+  real_outputs: Outputs
+  fake_outputs: Outputs
+  critic: Callable[[Array], Float[Array, " r"]]
+  generate: Callable[[Array], Array]
+  latents: Float[Array, "b z"]
+  labels: Int[Array, " b"] | None
+  keys: Key[Array, " b"]
+  hyper: Hyperparameters
+  step: Int[Array, ""]
+  axis_name: Any = ()
+
+
+class Regularizer(NamedTuple):
+  """A term of the players' objectives, with a state of its own where it needs one.
+
+  Attributes:
+    init: `() -> state`, arrays only; kept in `GanState.aux_state` under the regulariser's name.
+    discriminator: `(view, state) -> (term, metrics)`, or None; the mean of the term, per example or
+      a scalar, is weighted and added to the discriminator's loss.
+    generator: the same for the generator's loss.
+    update: `(view, state) -> state`, once with each update of the discriminator, of what its
+      objective saw; or None. No gradient flows through it.
+    needs: fields of Outputs that the discriminator has to return beside logits.
+  """
+
+  init: Callable[[], Any] = dict
+  discriminator: Callable[[View, Any], tuple[Array, dict[str, Array]]] | None = None
+  generator: Callable[[View, Any], tuple[Array, dict[str, Array]]] | None = None
+  update: Callable[[View, Any], Any] | None = None
+  needs: tuple[str, ...] = ()
+
+
+class Entry(NamedTuple):
+  """A regulariser by name, and what is known about it.
+
+  Attributes:
+    make: `(**options) -> Regularizer`.
+    default_weight: of the source.
+    summary: the term.
+    source: paper.
+    options: fields of a config that `make` takes.
+    needs: of the Regularizer.
+  """
+
+  make: Callable[..., Regularizer]
+  default_weight: float
+  summary: str
+  source: str
+  options: tuple[str, ...] = ()
+  needs: tuple[str, ...] = ()

@@ -1,0 +1,115 @@
+"""Schedules of hyper-parameters, by hand, and that all of a step reads the same numbers."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+import toys
+
+from gan import schedules
+from gan.augment import make_instance_noise
+from gan.errors import UserError
+from gan.game import Batch
+from gan.regularizers import make_lecam
+from gan.state import Hyperparameters, as_arrays
+
+
+def at(text, progress, **start):
+  """The scheduled numbers after a share of 1,000 images, 10 a step."""
+  hyper = as_arrays(Hyperparameters(**start))
+  schedule = schedules.make(schedules.parse(text), images_per_step=10, schedule_images=1000)
+  return schedule(hyper, jnp.int32(round(100 * progress)))
+
+
+@pytest.mark.parametrize(
+  ("spec", "expected"),
+  [
+    ("constant", [4, 4, 4, 4]),
+    ("linear:2", [4, 3.5, 2, 2]),
+    ("cosine:2", [4, 2 + 2 * (1 + np.cos(np.pi / 4)) / 2, 2, 2]),
+    ("polynomial:2:2", [4, 2 + 2 * 0.75**2, 2, 2]),
+    ("exponential:1", [4, 4 * 0.25**0.25, 1, 1]),
+    ("warmup:0.5", [0, 2, 4, 4]),
+    ("warmup_cosine:0.5:0", [0, 2, 0, 0]),
+    ("piecewise_constant:0.25:0.5:0.9:0.1", [4, 2, 0.2, 0.2]),
+  ],
+)
+def test_a_schedule_goes_from_its_number_to_its_end_and_stays_there(spec, expected):
+  found = [at(f"penalty_weight={spec}", t, penalty_weight=4.0) for t in (0, 0.25, 1, 2)]
+  np.testing.assert_allclose([hyper.penalty_weight for hyper in found], expected, rtol=1e-6)
+
+
+def test_several_fields_go_together_and_others_stay():
+  hyper = at("b2=cosine:0.99; generator_learning_rate=linear:0", 0.5, b2=0.9)
+  np.testing.assert_allclose(hyper.b2, 0.945, rtol=1e-6)
+  np.testing.assert_allclose(hyper.generator_learning_rate, 1e-4, rtol=1e-6)
+  np.testing.assert_allclose(hyper.discriminator_learning_rate, 2e-4, rtol=1e-6)
+
+
+def test_decays_of_averages_and_weights_of_regularizers_have_schedules():
+  hyper = at("ema_decay=linear:0.9; lecam_weight=linear:0", 0.5, regularizer_weights={"lecam": 0.4})
+  np.testing.assert_allclose(hyper.ema_rate, (0.01 + 0.1) / 2, rtol=1e-5)
+  np.testing.assert_allclose(hyper.regularizer_weights["lecam"], 0.2, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+  "text",
+  ["b1", "b1=", "=linear:0", "b1=linear", "b1=linear:x", "b1=linear:nan", "b1=linear:0:1"]
+  + ["b1=warmup:0", "b1=warmup:2", "b1=nosuch:1", "b1=linear:0;b1=linear:0"]
+  + ["b1=piecewise_constant:0.5", "b1=piecewise_constant"],
+)
+def test_what_is_no_schedule_is_refused_in_one_line(text):
+  with pytest.raises(UserError, match="schedules: ") as caught:
+    schedules.parse(text)
+  assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["b1=linear:1", "real_label=linear:2", "penalty_weight=linear:-1"])
+def test_numbers_that_leave_their_range_are_found(text):
+  specs = schedules.parse(text)
+  assert schedules.out_of_range(specs, as_arrays(Hyperparameters())) == list(specs)
+  inside = schedules.parse("b1=linear:0;real_label=linear:0.9")
+  assert schedules.out_of_range(inside, as_arrays(Hyperparameters())) == []
+
+
+# Every reader of a number: halving it by a schedule is halving it in the state.
+
+READERS = {
+  "generator_learning_rate": {},
+  "discriminator_learning_rate": {},
+  "b1": {"optimizer": "adam"},
+  "momentum": {"optimizer": "rmsprop"},
+  "ema_rate": {},
+  "real_label": {},
+  "discriminator_loss_scale": {},
+  "weight_clip": {"clip_weights": True},
+  "penalty_weight": {"penalty": "r1"},
+  "instance_noise": {"augment": make_instance_noise(instance_noise_steps=10)},
+  "lecam_weight": {"regularizers": {"lecam": make_lecam()}},
+}
+START = {"b1": 0.5, "momentum": 0.5, "ema_decay": 0.5, "weight_clip": 0.8, "penalty_weight": 0.5}
+START |= {"instance_noise": 0.5, "real_label": 1.0}
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_all_of_a_step_reads_the_scheduled_number(name):
+  def halved(hyper, step):
+    del step
+    return hyper.with_values({name: hyper.get(name) / 2})
+
+  game = toys.make_game(toys.tanh_gan(), **READERS[name])
+  state = toys.start(game, **START)
+  batch, key = Batch(jax.random.normal(toys.key(3), (2, 4, 2)), None), toys.key(4)
+  # Beyond the first steps the average's ramp is out of the way.
+  state = state.replace(step=jnp.int32(1000) if name == "ema_rate" else state.step)
+  scheduled, _ = toys.compiled(game.replace(schedule=halved).step)(state, batch, key)
+  changed = state.replace(hyperparameters=halved(state.hyperparameters, 0))
+  by_hand, _ = toys.compiled(game.step)(changed, batch, key)
+  plain, _ = toys.compiled(game.step)(state, batch, key)
+  same = lambda a, b: optax.tree.max(jax.tree.map(lambda x, y: jnp.abs(x - y).max(), a, b))  # noqa: E731
+  whole = lambda state: state.replace(hyperparameters=None, step=None)  # noqa: E731
+  assert same(whole(scheduled), whole(by_hand)) == 0
+  assert same(whole(scheduled), whole(plain)) > 0
+  # The state keeps the number from before the schedule.
+  assert scheduled.hyperparameters.get(name) == state.hyperparameters.get(name)
