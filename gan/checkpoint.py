@@ -210,6 +210,10 @@ class Checkpoints:
   def _set_aside(self, steps):
     if not steps:
       return
+    # Orbax holds the list of steps that it found.
+    if self._checkpointer is not None:
+      self._checkpointer.close()
+      self._checkpointer = None
     with distributed.together():
       if distributed.leads():
         for step in steps:

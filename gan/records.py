@@ -2,7 +2,7 @@
 
 config.json        every field, the data, the fingerprint, the command
 .lock              held by the process that trains
-environment.json   versions, devices and commit of each session that worked on the run
+environment.json   versions, devices, cores and commit of each session that worked on the run
 metrics.jsonl      one JSON object a line: step counts in every unit, seconds, scalars
 evaluations.jsonl  the same for metrics of samples, with sample counts and extractor
 samples/           image grids from fixed latents
