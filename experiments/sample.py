@@ -50,7 +50,7 @@ def _chosen(text, run) -> list[int]:
   from gan.datasets.base import some
 
   if not run.config.conditional or len(run.info.image_shape) == 1:
-    raise UserError("--classes is for images of a run with --conditional: leave it out")
+    raise UserError("--classes is for images of a run that was trained with labels: leave it out")
   count = run.info.num_classes
   numbers = {str(i): i for i in range(count)}
   known = numbers | {name: i for i, name in enumerate(run.class_names)}
