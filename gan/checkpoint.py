@@ -2,6 +2,7 @@
 
 import hashlib
 import pathlib
+import shutil
 import warnings
 from collections.abc import Iterator
 from typing import Any
@@ -65,6 +66,11 @@ class Checkpoints:
   def close(self) -> None:
     """Waits until everything is written and lets go of the folder."""
     self._checkpointer.close()
+
+  def discard_unfinished(self) -> None:
+    """Deletes what was written of a checkpoint that failed: on a full disk, that makes room."""
+    for path in self._directory.glob("*.orbax-checkpoint-tmp*"):
+      shutil.rmtree(path, ignore_errors=True)
 
   def restore(self, like: Any) -> Iterator[tuple[int, Any, str]]:
     """Yields (step, state or None, reason) from the newest checkpoint back, until one is whole.

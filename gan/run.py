@@ -1,5 +1,6 @@
 """One run: its folder, its place in time, and everything that is written of it."""
 
+import contextlib
 import dataclasses
 import time
 from collections.abc import Callable
@@ -13,7 +14,7 @@ from gan import datasets, distributed, evaluate, pictures, sampling
 from gan.checkpoint import Checkpoints
 from gan.config import Algorithm, Config, DataInfo, determining, fingerprint, hyperparameters
 from gan.datafeed import batch_indices
-from gan.errors import UserError
+from gan.errors import UserError, failure
 from gan.game import Batch
 from gan.records import COUNTS, EVALUATIONS, RunFolder, read_metrics
 from gan.state import GanState
@@ -81,9 +82,32 @@ class Run:
 
   def close(self) -> None:
     """Waits until everything is written and lets go of the folder."""
-    if self._checkpoints:
-      self._checkpoints.close()
-    self.folder.close()
+    try:
+      if self._checkpoints:
+        self._checkpoints.close()
+    finally:
+      self.folder.close()
+
+  def __enter__(self):
+    return self
+
+  def __exit__(self, kind, error, traceback):
+    with contextlib.ExitStack() as stack:
+      if error is not None:
+        # The error counts, not what closing says after it.
+        stack.enter_context(contextlib.suppress(Exception))
+        stack.callback(self._end, error)
+      stack.callback(self.close)
+
+  def _end(self, error: BaseException) -> None:
+    """Says in summary.json how training broke off; the newest checkpoint is where it goes on."""
+    if not self.summary or self.summary["status"] != "running":
+      return
+    self.checkpoints.discard_unfinished()
+    known = failure(error)
+    reason = known.what if known else type(error).__name__
+    status = f"failed: {reason}" if isinstance(error, Exception) else "interrupted"
+    self.summarize(status, max(self.checkpoints.steps(), default=0))
 
   @property
   def checkpoints(self) -> Checkpoints:

@@ -431,7 +431,7 @@ class Trainer:
     say = lambda line: self._say(f"{member.name}: {line}")  # noqa: E731
     with contextlib.closing(RunFolder(folder / MEMBERS / member.name)) as own:
       command = self._plan.identity["command"]
-      with contextlib.closing(Run(member.config, self._setting, own, command, say)) as run:
+      with Run(member.config, self._setting, own, command, say) as run:
         own.add_environment(_environment() | {"parallel": f"{self.program.size} members at once"})
         yield run
 

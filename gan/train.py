@@ -97,7 +97,7 @@ def _open(config, workdir, data_dir, way, command, say) -> Iterator[Run]:
   with contextlib.closing(folder):
     dataset, config = load_data(config, data_dir, say)
     setting = make_setting(config, dataset, parallel.WAYS[way][1], say)
-    with contextlib.closing(Run(config, setting, folder, command, say)) as run:
+    with Run(config, setting, folder, command, say) as run:
       yield run
 
 
