@@ -3,6 +3,7 @@
 import collections
 import contextlib
 import os
+import pathlib
 import re
 import sys
 import textwrap
@@ -13,6 +14,8 @@ from absl import flags
 from experiments import flag_types, quiet
 from gan.errors import UserError, failure
 
+# Kinds of flags that name a file or folder, and several by commas.
+PATH, PATHS = pathlib.Path, list[pathlib.Path]
 OK, BAD_INPUT, DIVERGED, MACHINE_FAILED, INTERRUPTED, CLOSED_PIPE = 0, 2, 3, 5, 130, 141
 
 
@@ -29,10 +32,10 @@ class Command:
     self._groups = collections.defaultdict(list)
 
   def add(self, kind: type, name: str, default, text: str, group: str, choices=None) -> None:
-    """Defines one flag; its value is of the kind, but a str for a path.
+    """Defines one flag; its value is of the kind, and paths are a str.
 
     Args:
-      kind: int, float, bool, str, or pathlib.Path, for which `~` is the user's home.
+      kind: int, float, bool, str, PATH or PATHS; in paths `~` is the user's home.
       name: what the user types after `--`.
       default: where the flag is not given.
       text: what it means, with its unit.
@@ -48,11 +51,6 @@ class Command:
       define = {bool: flags.DEFINE_bool, str: flags.DEFINE_string}[kind]
       define(name, default, text, flag_values=self.values)
     self._groups[group].append(name)
-
-  def refuse_unread(self, names: Sequence[str], reader: str) -> None:
-    """Raises UserError where one of these flags was given, which only `reader` reads."""
-    if given := [name for name in names if self.values[name].present]:
-      raise UserError(f"--{given[0]} is read by {reader} only: give that too, or leave it out")
 
   def run(self, main: Callable[[], int], argv: Sequence[str] | None = None) -> int:
     """Parses the flags and runs `main`; returns the exit code, and prints errors in one line.
@@ -102,6 +100,12 @@ class Command:
     # absl puts the names of an enum flag before its help.
     text = f"--{name}: {flag.help}{default}".replace("|", " | ")
     return textwrap.fill(text, width=100, initial_indent="  ", subsequent_indent=" " * 6)
+
+
+def refuse_unread(values: flags.FlagValues, names: Sequence[str], reader: str) -> None:
+  """Raises UserError where one of the flags `names` was given, which only `reader` reads."""
+  if given := [name for name in names if values[name].present]:
+    raise UserError(f"--{given[0]} is read by {reader} only: give that too, or leave it out")
 
 
 def _tell(line: str) -> None:

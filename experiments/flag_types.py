@@ -30,14 +30,22 @@ class Count(flags.IntegerParser):
 
 
 class Path(flags.ArgumentParser):
-  """A file or folder, as a str, where `~` is the user's home."""
+  """A file or folder."""
 
   def parse(self, argument):
     return expanded(argument)
 
 
+class Paths(flags.ArgumentParser):
+  """Files or folders by commas, which may be a part of a name too."""
+
+  def parse(self, argument):
+    first, *others = argument.split(",")
+    return ",".join([expanded(first), *(other and expanded(other) for other in others)])
+
+
 # Text and switches are absl's own.
-PARSERS = {float: Number, int: Count, pathlib.Path: Path}
+PARSERS = {float: Number, int: Count, pathlib.Path: Path, list[pathlib.Path]: Paths}
 
 
 def expanded(path: str) -> str:
@@ -50,5 +58,6 @@ def expanded(path: str) -> str:
     raise ValueError("must not be empty: name a file or folder, or leave the flag out")
   whole = os.path.expanduser(path)
   if whole.startswith("~"):
-    raise ValueError(f"there is no home folder {whole.split(os.sep)[0]}: write ./~ for that name")
+    name = path.split(os.sep)[0]
+    raise ValueError(f"there is no home folder {name}: write ./{name} for a folder of that name")
   return whole

@@ -10,8 +10,8 @@ from absl import logging as absl_logging
 
 from gan.errors import failure
 
-# Loops of asyncio that ended with an error, and Orbax, which logs by absl, print whole tracebacks of
-# what they also raise in the thread that waits for them.
+# asyncio, and Orbax, which logs by absl, print whole tracebacks of what they also raise in the
+# thread that waits for them.
 TALKATIVE = ("asyncio", "absl", "orbax")
 
 
@@ -37,7 +37,7 @@ def background() -> Iterator[None]:
 
 
 def _unless_told(hook: Callable, get: Callable) -> Callable:
-  """Returns a hook that passes on what is a fault of a program, and drops what follows a failure."""
+  """Returns a hook that drops what follows a failure, and passes on faults of a program."""
 
   def filtered(*arguments):
     error = get(*arguments)

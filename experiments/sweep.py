@@ -22,7 +22,7 @@ import shlex
 import sys
 
 from experiments import cifar10, common, fashion_mnist, mnist, ring
-from experiments.command import INTERRUPTED, OK
+from experiments.command import INTERRUPTED, OK, PATH, refuse_unread
 from gan import losses
 from gan.errors import UserError
 from gan.progress import say
@@ -54,8 +54,8 @@ def main(argv=None):
   add(float, "cpus_per_task", 1.0, "cores of each task (--launcher=ray)")
   add(int, "gpus_per_task", 0, "accelerators of each task (--launcher=ray)")
   add(bool, "dry_run", False, "print the plan, with its time and memory, and end")
-  add(str, "workdir", None, "the sweep's folder (default: runs/sweep-<experiment>)")
-  command.add(str, "data_dir", None, "IDX files, .npz, images, or a root of such folders", "data")
+  add(PATH, "workdir", None, "the sweep's folder (default: runs/sweep-<experiment>)")
+  command.add(PATH, "data_dir", None, "IDX files, .npz, images, or a root of such folders", "data")
   command.add_config(None, NO_FLAGS)
   return command.run(lambda: _sweep(command, list(argv or sys.argv)), argv)
 
@@ -100,10 +100,7 @@ RAY_FLAGS = ("ray_address", "cpus_per_task", "gpus_per_task")
 def _resources(values):
   """What each task of --launcher=ray is given; None where the sweep is local."""
   if values.launcher == "local":
-    if given := [name for name in RAY_FLAGS if values[name].present]:
-      raise UserError(
-        f"--{given[0]} is read by --launcher=ray only: give that too, or leave it out"
-      )
+    refuse_unread(values, RAY_FLAGS, "--launcher=ray")
     return None
   if values.cpus_per_task <= 0 or values.gpus_per_task < 0:
     raise UserError("--cpus_per_task must be above 0, and --gpus_per_task 0 or more")
@@ -165,6 +162,7 @@ def _points(values):
     raise UserError("--grid and --search: give one of them")
   if values.search:
     return search_points(values.search, _positive(values, "samples"), values.seed or 0)
+  refuse_unread(values, ["samples"], "--search")
   grid = parse_grid(values.grid)
   if given := [name for name in grid if values[name].present]:
     raise UserError(f"--{given[0]} is in --grid already: leave the flag out")

@@ -7,7 +7,6 @@ weights on the test images. An epoch of MNIST takes about 25 seconds on two CPU 
 on the same machine gives the same file. Metrics use another than the shipped file by --extractor.
 """
 
-import pathlib
 import sys
 
 import jax
@@ -17,10 +16,10 @@ import optax
 from tqdm import tqdm
 
 from experiments import common
-from experiments.command import OK, Command
+from experiments.command import OK, PATH, Command
 from gan.errors import UserError
 from gan.progress import say
-from gan.records import writable_folder
+from gan.records import writable_file
 
 BATCH_SIZE = 128
 LEARNING_RATE = 1e-3
@@ -30,8 +29,10 @@ SHIFT = 2  # pixels by which training images are moved at random, at most, to ea
 def main(argv=None):
   command = Command(__doc__)
   command.add(str, "dataset", "mnist", "image set with labels, by name", "data")
-  command.add(str, "data_dir", None, "IDX files, .npz, images, or a root of such folders", "data")
-  command.add(str, "out", None, "file to write (default: runs/extractors/<dataset>.npz)", "records")
+  command.add(PATH, "data_dir", None, "IDX files, .npz, images, or a root of such folders", "data")
+  command.add(
+    PATH, "out", None, "file to write (default: runs/extractors/<dataset>.npz)", "records"
+  )
   command.add(int, "epochs", 15, "passes over the training images", "training")
   command.add(int, "seed", 0, "of weights, batches and shifts", "training")
   return command.run(lambda: _run(command.values), argv)
@@ -41,11 +42,13 @@ def _run(values) -> int:
   from gan import datasets
 
   _check_values(values)
+  if values.out:
+    writable_file(values.out)
   common.prepare()
   train, test = (datasets.load(values.dataset, s, values.data_dir) for s in ("train", "test"))
   _check_images(train)
   _check_images(test)
-  out = _writable(pathlib.Path(values.out or f"runs/extractors/{train.name}.npz"))
+  out = writable_file(values.out or f"runs/extractors/{train.name}.npz")
   params = _fit(train, values.epochs, values.seed)
   about = {"dataset": train.name, "image_shape": train.images.shape[1:]}
   about |= {"num_classes": train.num_classes, "epochs": values.epochs, "seed": values.seed}
@@ -66,12 +69,6 @@ def _check_images(dataset):
     raise UserError(f"{dataset.name} has no labelled images, which a classifier learns from")
   if dataset.images.shape[1] % 4:
     raise UserError(f"images of {dataset.name} are {dataset.images.shape[1]} pixels: use 4 n")
-
-
-def _writable(path):
-  if path.is_dir():
-    raise UserError(f"--out={path} is a folder: name a file, {path / 'extractor.npz'}")
-  return writable_folder(path.parent) / path.name
 
 
 def _write(out, params, about, test):

@@ -17,20 +17,20 @@ import sys
 import time
 from typing import Any
 
-from experiments.command import OK, Command
+from experiments.command import OK, PATH, Command
 from experiments.scaling import page
 from experiments.scaling.cases import CASES
 from gan import environment
 from gan.errors import UserError
 from gan.progress import say
-from gan.records import writable_folder
+from gan.records import writable_file
 
 DEVICES = (1, 2, 4)
 
 
 def main(argv=None):
   command = Command(__doc__)
-  command.add(str, "docs", None, "write the page to this file (default: print it)", "scaling")
+  command.add(PATH, "docs", None, "write the page to this file (default: print it)", "scaling")
   command.add(int, "steps", 15, "steps that are timed", "scaling")
   return command.run(lambda: _scaling(command.values, list(argv or sys.argv)), argv)
 
@@ -39,7 +39,7 @@ def _scaling(values, argv) -> int:
   if values.steps < 1:
     raise UserError(f"--steps={values.steps} must be above 0")
   if values.docs:
-    writable_folder(pathlib.Path(values.docs).parent)
+    writable_file(values.docs)
   facts = {
     "command": " ".join(["python -m experiments.scaling", *argv[1:]]),
     "date": time.strftime("%Y-%m-%d"),
