@@ -51,18 +51,21 @@ class Gan(NamedTuple):
 
 
 def from_linen(
-  module: nn.Module, example: Float[Array, "b ..."], labels: Int[Array, " b"] | None
+  module: nn.Module,
+  example: Float[Array, "b ..."] | jax.ShapeDtypeStruct,
+  labels: Int[Array, " b"] | None,
 ) -> Network:
   """Wraps a Linen module with signature `module(inputs, labels, train=...)`.
 
   Args:
     module: the module; its collections other than "params" become the model state.
-    example: [B, ...] inputs of the right shape; their values are not used.
+    example: [B, ...] inputs of the right shape, or that shape; values are not used.
     labels: [B] int32, or None for an unconditional network.
   """
 
   def init(key):
-    variables = module.init(key, example, labels, train=False)
+    inputs = jnp.zeros(example.shape, example.dtype)
+    variables = module.init(key, inputs, labels, train=False)
     model_state = {name: value for name, value in variables.items() if name != "params"}
     return variables["params"], model_state
 

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from gan import datasets, distributed, environment, evaluate, parallel
+from gan import datasets, distributed, environment, evaluate, memory, parallel
 from gan.config import Config, build, validate
 from gan.game import Batch
 from gan.models import MODELS
@@ -111,10 +111,11 @@ def make_setting(config: Config, dataset, axis_name: Any, say: Callable[[str], N
     say: prints one line to the user, where a run cannot measure itself.
 
   Raises:
-    UserError: the model cannot make such images, or there are no labels.
+    UserError: the model cannot make such images, there are no labels, or no memory holds it.
   """
   info = describe(config, dataset)
   algorithm = build(config, info, axis_name)
+  memory.require_training(config, algorithm.init, info.image_shape)
   data = Batch(dataset.images, dataset.labels if config.conditional else None)
   evaluators = _evaluators(config, dataset, say)
   return Setting(dataset, info, algorithm, datasets.digest(dataset), data, evaluators)

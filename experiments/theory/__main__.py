@@ -48,14 +48,14 @@ def _run(values) -> int:
   from experiments.common import prepare
   from experiments.theory import page, perform
   from experiments.theory.case import Settings
-  from experiments.theory.registry import CASES, LONG, READERS, every_case
+  from experiments.theory.registry import CASES, LONG, WITHOUT, every_case
 
   names = every_case(quick=values.quick) if values.case == "all" else _each_once(values.case)
   if unknown := [name for name in names if name not in CASES]:
     raise UserError(f"--case={','.join(unknown)} is unknown: choose from all, {', '.join(CASES)}")
-  for flag, readers in READERS.items():
-    if not readers & set(names):
-      refuse_unread(values, [flag], f"--case={','.join(sorted(readers))}")
+  for flag, cases in WITHOUT.items():
+    if cases.issuperset(names):
+      refuse_unread(values, [flag], f"--case={','.join(sorted(set(CASES) - cases))}")
   for name in ("seeds", "jobs"):
     if values[name].value is not None and values[name].value < 1:
       raise UserError(f"--{name}={values[name].value} must be above 0")

@@ -1,7 +1,9 @@
 """What a model is built from."""
 
+import functools
 from typing import Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -43,10 +45,12 @@ NORMS = ("none", "batch", "layer")
 def to_networks(generator, discriminator, spec: ModelSpec):
   """Wraps the two Linen modules of a model as a pair of Networks."""
   labels = jnp.zeros((1,), jnp.int32) if spec.num_classes else None
-  images = jnp.zeros((spec.packing, *spec.image_shape))
+  shaped = lambda *shape: jax.ShapeDtypeStruct(shape, jnp.float32)  # noqa: E731
+  pack = functools.partial(networks.pack, packing=spec.packing)
+  images = jax.eval_shape(pack, shaped(spec.packing, *spec.image_shape))
   return (
-    networks.from_linen(generator, jnp.zeros((1, spec.latent_dim)), labels),
-    networks.from_linen(discriminator, networks.pack(images, spec.packing), labels),
+    networks.from_linen(generator, shaped(1, spec.latent_dim), labels),
+    networks.from_linen(discriminator, images, labels),
   )
 
 
