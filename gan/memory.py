@@ -23,15 +23,15 @@ def require(size: float, what: str, fields: str, available: int | None = None) -
 
   Args:
     size: bytes that it takes at least.
-    what: it takes them, in words.
+    what: needs them, in words.
     fields: that make it so large.
     available: bytes that there are; those of the machine by default.
   """
   available = machine_bytes() if available is None else available
   if size > available:
     raise UserError(
-      f"{what} takes {_shown(size)} of memory, and there is {_shown(available)}: make {fields} "
-      "smaller"
+      f"{_shown(size)} of memory are needed for {what}, and there are {_shown(available)}: make "
+      f"{fields} smaller"
     )
 
 
@@ -65,7 +65,9 @@ def require_training(config: Any, init: Any, image_shape: tuple[int, ...]) -> No
   require(state, "the state of a run", "width, latent_dim or image_size", available)
   require(batch, "a batch", "batch_size, discriminator_steps or image_size", available)
   if config.eval_every:
-    require(config.eval_samples * example, "an evaluation", "eval_samples")
+    # uint8 images or float32 points, in parts and then as one.
+    samples = 2 * config.eval_samples * example * (4 if len(image_shape) == 1 else 1)
+    require(samples, "an evaluation", "eval_samples")
 
 
 def _tree_bytes(tree) -> int:

@@ -108,7 +108,7 @@ def samples(
     chosen = None if labels is None else np.resize(labels[start : start + BATCH_SIZE], BATCH_SIZE)
     sent.append(run(gan, state, key, start, chosen))
     if not start:
-      whole = count / BATCH_SIZE * sent[0].nbytes
+      whole = 2 * count / BATCH_SIZE * sent[0].nbytes  # in parts and then as one
       memory.require(whole, f"a set of {count:,} samples", "samples or eval_samples")
     if len(sent) > 1:  # One is made while another is fetched; the device holds no more.
       parts.append(np.asarray(sent.pop(0)))

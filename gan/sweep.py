@@ -141,13 +141,15 @@ def make_plan(
     )
     for member in members
   ]
-  measured, programs = {}, []
-  for group in _groups(members):
-    kind = _static(dataclasses.replace(group[0].config, loss="nonsat"))
-    if kind not in measured:
-      measured[kind] = _measure(group[0].config, dataset)
-    per_device = members_per_call or _fitting(measured[kind])
-    programs.append(_program(group, measured[kind], per_device, devices or len(_devices())))
+  kind = lambda group: _static(dataclasses.replace(group[0].config, loss="nonsat"))  # noqa: E731
+  groups, quiet = _groups(members), lambda line: None
+  # What cannot be is refused before anything is compiled.
+  settings = {kind(g): (g[0].config, make_setting(g[0].config, dataset, (), quiet)) for g in groups}
+  measured, programs = {name: _measure(*setting) for name, setting in settings.items()}, []
+  for group in groups:
+    cost = measured[kind(group)]
+    per_device = members_per_call or _fitting(cost)
+    programs.append(_program(group, cost, per_device, devices or len(_devices())))
   return Plan(programs, dataset, _identity(members, dataset, command, experiment))
 
 
@@ -181,8 +183,7 @@ def _static(config: Config) -> tuple:
   return (*fields.items(), *there)
 
 
-def _measure(config: Config, dataset: datasets.Dataset) -> Cost:
-  setting = make_setting(config, dataset, (), lambda line: None)
+def _measure(config: Config, setting: Setting) -> Cost:
   key = jax.random.key(0)
   state = jax.jit(setting.algorithm.init)(key)
   shape = (config.discriminator_steps, config.batch_size)
