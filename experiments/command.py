@@ -58,27 +58,30 @@ class Command:
     What is wrong with the input, what the world outside refuses, and the end of a reader of our
     output are translated here, and nowhere else. Other exceptions are faults of the program.
     """
-    argv = list(sys.argv if argv is None else argv)
+    quiet.background()
+    code, line = self._outcome(main, list(sys.argv if argv is None else argv))
+    if line:
+      _tell(line)
+    _let_go_of_output()
+    return code
+
+  def _outcome(self, main, argv) -> tuple[int, str]:
+    """(exit code, a line for the user)"""
     try:
-      with quiet.background():
-        code = self._parse_and_run(main, argv)
-        _flush()
-      return code
+      code = self._parse_and_run(main, argv)
+      _flush()
+      return code, ""
     except (UserError, flags.Error) as error:
-      _tell(f"error: {error}")
-      return BAD_INPUT
+      return BAD_INPUT, f"error: {error}"
     except BrokenPipeError:
-      _drop_output()
-      return CLOSED_PIPE
+      return CLOSED_PIPE, ""
     except KeyboardInterrupt:
-      _tell("Interrupted; what was saved before is on disk.")
-      return INTERRUPTED
+      return INTERRUPTED, "Interrupted; what was saved before is on disk."
     except Exception as error:
       found = failure(error)
       if found is None:
         raise
-      _tell(f"error: {'' if _output_works() else 'the output cannot be written: '}{found.line}")
-      return MACHINE_FAILED if found.of_machine else BAD_INPUT
+      return MACHINE_FAILED if found.of_machine else BAD_INPUT, f"error: {found.line}"
 
   def _parse_and_run(self, main, argv):
     if {"--help", "-h", "-help", "--helpfull", "--helpshort"} & set(argv[1:]):
@@ -121,15 +124,9 @@ def _flush() -> None:
     sys.stdout.flush()
 
 
-def _output_works() -> bool:
+def _let_go_of_output() -> None:
+  """Keeps what nobody takes, a closed pipe or a full disk, from being tried again at the end."""
   try:
     _flush()
   except OSError:
-    _drop_output()
-    return False
-  return True
-
-
-def _drop_output() -> None:
-  """Keeps what nobody takes, a closed pipe or a full disk, from being tried again at the end."""
-  sys.stdout = open(os.devnull, "w")  # noqa: SIM115
+    sys.stdout = open(os.devnull, "w")  # noqa: SIM115

@@ -8,6 +8,7 @@ from experiments.command import Command, refuse_unread
 from gan.errors import UserError
 
 FLAGS = ("coordinator", "num_processes", "process_id")
+MOST = 2**16  # processes that are waited for
 
 
 def add_flags(command: Command) -> None:
@@ -48,6 +49,8 @@ def joined(values: Any) -> contextlib.AbstractContextManager:
     raise UserError(f"--{given[0]} needs {' and '.join(missing)}, on every host")
   if given:
     check_address("coordinator", values.coordinator)
+  if given and not 0 < values.num_processes <= MOST:
+    raise UserError(f"--num_processes={values.num_processes} must be from 1 to {MOST:,}")
   if given and not 0 <= values.process_id < values.num_processes:
     raise UserError(
       f"--process_id={values.process_id} must be from 0 to {values.num_processes - 1}, as "

@@ -1,10 +1,11 @@
 """Keeps libraries from printing what a command says in one line itself."""
 
-import contextlib
+import functools
 import logging
 import sys
 import threading
-from collections.abc import Callable, Iterator
+import warnings
+from collections.abc import Callable
 
 from absl import logging as absl_logging
 
@@ -13,27 +14,24 @@ from gan.errors import failure
 # asyncio, and Orbax, which logs by absl, print whole tracebacks of what they also raise in the
 # thread that waits for them.
 TALKATIVE = ("asyncio", "absl", "orbax")
+# What is left of a loop of asyncio that such an error ended, or kept from opening its files.
+REMAINS = ("Event loop is closed", "_ssock")
 
 
-@contextlib.contextmanager
-def background() -> Iterator[None]:
-  """Lets threads of libraries fail without a traceback where the waiting thread gets the error."""
+@functools.cache
+def background() -> None:
+  """Lets threads of libraries fail without a traceback where the waiting thread gets the error.
+
+  It holds to the end of the process: they fail late, too.
+  """
   absl_logging.set_verbosity(absl_logging.FATAL)
-  loggers = [logging.getLogger(name) for name in TALKATIVE]
-  levels = [logger.level for logger in loggers]
-  hooks = threading.excepthook, sys.excepthook, sys.unraisablehook
-  for logger in loggers:
-    logger.setLevel(logging.CRITICAL)
-  threading.excepthook = _unless_told(hooks[0], lambda args: args.exc_value)
-  # C++ hands an exception of its threads to this hook.
-  sys.excepthook = _unless_told(hooks[1], lambda kind, error, traceback: error)
-  sys.unraisablehook = _unless_told(hooks[2], lambda args: args.exc_value)
-  try:
-    yield
-  finally:
-    threading.excepthook, sys.excepthook, sys.unraisablehook = hooks
-    for logger, level in zip(loggers, levels, strict=True):
-      logger.setLevel(level)
+  for name in TALKATIVE:
+    logging.getLogger(name).setLevel(logging.CRITICAL)
+  warnings.filterwarnings("ignore", "coroutine .* was never awaited", RuntimeWarning)
+  threading.excepthook = _unless_told(threading.excepthook, lambda thread: thread.exc_value)
+  sys.unraisablehook = _unless_told(sys.unraisablehook, lambda found: found.exc_value)
+  # C++ hands an exception of its threads to this one.
+  sys.excepthook = _unless_told(sys.excepthook, lambda kind, error, traceback: error)
 
 
 def _unless_told(hook: Callable, get: Callable) -> Callable:
@@ -41,7 +39,7 @@ def _unless_told(hook: Callable, get: Callable) -> Callable:
 
   def filtered(*arguments):
     error = get(*arguments)
-    if not (failure(error) or str(error) == "Event loop is closed"):
+    if not (failure(error) or any(text in str(error) for text in REMAINS)):
       hook(*arguments)
 
   return filtered

@@ -68,6 +68,8 @@ def _failure(error):
   if isinstance(error, OSError):
     reason = error.strerror or str(error) or type(error).__name__
     return Failure(reason, ": ".join(filter(None, [_where(error), reason])), False)
+  if isinstance(error, RuntimeError) and "home directory" in str(error):
+    return Failure("no home folder", "this user has no home folder, which ~ names: set HOME", False)
   if isinstance(error, UnicodeEncodeError):
     line = f"the output's encoding, {error.encoding}, lacks a character: set PYTHONIOENCODING=utf-8"
     return Failure("output that cannot be encoded", line, False)

@@ -17,6 +17,7 @@ import sys
 import time
 from typing import Any
 
+from experiments import children
 from experiments.command import OK, PATH, Command
 from experiments.scaling import page
 from experiments.scaling.cases import CASES
@@ -87,7 +88,7 @@ def _run(orders, devices):
   environ = os.environ | {"JAX_PLATFORMS": "cpu", "JAX_NUM_CPU_DEVICES": str(devices)}
   processes = [
     subprocess.Popen(
-      [sys.executable, "-m", "experiments.scaling.worker", json.dumps(order)],
+      children.command("experiments.scaling.worker", json.dumps(order)),
       env=environ,
       stdout=subprocess.PIPE,
       stderr=subprocess.PIPE,
@@ -98,7 +99,8 @@ def _run(orders, devices):
   outputs = [process.communicate() for process in processes]
   for process, (_, errors) in zip(processes, outputs, strict=True):
     if process.returncode:
-      raise UserError(f"a worker ended with exit code {process.returncode}: {errors[-2000:]}")
+      last = errors.strip().rpartition("\n")[-1]
+      raise UserError(f"a worker ended with exit code {process.returncode}: {last}")
   return json.loads(outputs[0][0])
 
 
