@@ -21,7 +21,7 @@ import dataclasses
 import shlex
 import sys
 
-from experiments import cifar10, common, fashion_mnist, mnist, ring
+from experiments import cifar10, common, fashion_mnist, mnist, processes, ring
 from experiments.command import INTERRUPTED, OK, PATH, refuse_unread
 from gan import losses
 from gan.errors import UserError
@@ -104,21 +104,23 @@ def _resources(values):
     return None
   if values.cpus_per_task <= 0 or values.gpus_per_task < 0:
     raise UserError("--cpus_per_task must be above 0, and --gpus_per_task 0 or more")
-  from gan import ray_launcher
+  from gan import ray_cluster, ray_launcher
 
-  ray_launcher.require()
+  if values.ray_address not in (None, "auto"):
+    processes.check_address("ray_address", values.ray_address)
+  ray_cluster.require(values.ray_address)
   return ray_launcher.Resources(values.cpus_per_task, values.gpus_per_task)
 
 
 @contextlib.contextmanager
 def _launcher(resources, address):
   """Yields `(plan, workdir) -> statuses`, here or on a cluster."""
-  from gan import ray_launcher, sweep
+  from gan import ray_cluster, ray_launcher, sweep
 
   if resources is None:
     yield sweep.fit
     return
-  with ray_launcher.connected(address) as ray:
+  with ray_cluster.connected(address) as ray:
     yield lambda plan, workdir: ray_launcher.fit(plan, workdir, ray, resources)
 
 
