@@ -15,12 +15,8 @@ STARTS = 3  # of a cluster of this machine: Ray gives up on its daemons after 30
 # interface, for that is all that Ray takes for an address outside of clusters, and asks for a token
 # that its processes inherit.
 HERE = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0", "RAY_AUTH_MODE": "token"}
-# Ray asks 20 times for 30 seconds, and prints every time, before it says that nobody answers.
-THERE = {
-  "RAY_py_gcs_connect_timeout_s": "10",
-  "RAY_NUM_REDIS_GET_RETRIES": "2",
-  "RAY_BACKEND_LOG_LEVEL": "error",
-}
+# Ray asks 20 times for 30 seconds before it says that nobody answers.
+THERE = {"RAY_py_gcs_connect_timeout_s": "10", "RAY_NUM_REDIS_GET_RETRIES": "2"}
 ANSWER_SECONDS = 10.0
 
 
@@ -93,7 +89,7 @@ def _connect(ray, address):
   # Workers import the package from where this process has it, where that place is theirs too.
   root = str(pathlib.Path(__file__).resolve().parent.parent)
   own = {} if address else {"include_dashboard": False}
-  with warnings.catch_warnings():
+  with warnings.catch_warnings(), _silent() if address else contextlib.nullcontext():
     # Of threads, which JAX starts with its first computation.
     warnings.filterwarnings("ignore", r"os\.fork", RuntimeWarning)
     ray.init(
@@ -103,6 +99,19 @@ def _connect(ray, address):
       logging_level=logging.ERROR,
       **own,
     )
+
+
+@contextlib.contextmanager
+def _silent():
+  """Drops what C++ writes to stderr at each attempt."""
+  kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+  os.dup2(nowhere, 2)
+  try:
+    yield
+  finally:
+    os.dup2(kept, 2)
+    os.close(kept)
+    os.close(nowhere)
 
 
 def _refusal(address, error) -> str:
