@@ -6,6 +6,7 @@ import hashlib
 import json
 import pathlib
 import re
+import shutil
 import tempfile
 import warnings
 from collections.abc import Iterator
@@ -16,7 +17,7 @@ import numpy as np
 from orbax.checkpoint import v1 as ocp
 
 from gan import distributed
-from gan.errors import UserError
+from gan.errors import UserError, failure
 from gan.records import differences
 
 STEP = re.compile(r"0|[1-9][0-9]{0,17}")  # name of a complete checkpoint
@@ -123,6 +124,8 @@ class Checkpoints:
       yield
     except Exception as error:
       step, self._unchecked = self._unchecked[0], None
+      if failure(error):
+        raise
       raise UserError(
         f"the checkpoint of step {step} in {self._directory} was not saved ({_reason(error)}): "
         "those before it are whole, and the same command goes on from the newest"
@@ -136,6 +139,11 @@ class Checkpoints:
       finally:
         if self._checkpointer is not None:
           self._checkpointer.close()
+
+  def discard_unfinished(self) -> None:
+    """Deletes what was written of a checkpoint that failed: on a full disk, that makes room."""
+    for path in self._directory.glob("*.orbax-checkpoint-tmp*"):
+      shutil.rmtree(path, ignore_errors=True)
 
   def restore(self, like: Any) -> Iterator[tuple[int, Any, str]]:
     """Yields (step, state or None, reason) from the newest checkpoint back, until one is whole.

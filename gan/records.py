@@ -189,6 +189,22 @@ def writable_folder(path: str | os.PathLike) -> pathlib.Path:
   return folder
 
 
+def writable_file(path: str | os.PathLike) -> pathlib.Path:
+  """Makes the folder of a file of results; UserError where the file cannot be written."""
+  file = pathlib.Path(path)
+  writable_folder(file.parent)
+  if file.is_dir() or file.is_fifo():
+    raise UserError(f"{path} is a {'folder' if file.is_dir() else 'pipe'}: name a file")
+  there = os.path.lexists(file)
+  try:
+    open(file, "ab").close()
+  except OSError as error:
+    raise UserError(f"{path} cannot be written to ({error.strerror}): name another file") from error
+  if not there:
+    file.unlink()
+  return file
+
+
 def claim(path: pathlib.Path, record: dict[str, Any], what: str) -> None:
   """Writes a JSON file, or checks that the one that is there is of the same work.
 
