@@ -1,17 +1,22 @@
 """A command line without JAX: flags under headings, help, clean errors, exit codes."""
 
 import collections
+import contextlib
 import os
+import pathlib
+import re
 import sys
 import textwrap
 from collections.abc import Callable, Sequence
 
-from absl import flags, logging
+from absl import flags
 
-from experiments import begin
-from gan.errors import UserError
+from experiments import begin, flag_types, quiet
+from gan.errors import UserError, failure
 
-OK, BAD_INPUT, DIVERGED, INTERRUPTED, CLOSED_PIPE = 0, 2, 3, 130, 141
+# Kinds of flags that name a file or folder, and several by commas.
+PATH, PATHS = pathlib.Path, list[pathlib.Path]
+OK, BAD_INPUT, DIVERGED, MACHINE_FAILED, INTERRUPTED, CLOSED_PIPE = 0, 2, 3, 5, 130, 141
 
 
 class Command:
@@ -27,38 +32,57 @@ class Command:
     self._groups = collections.defaultdict(list)
 
   def add(self, kind: type, name: str, default, text: str, group: str, choices=None) -> None:
-    """Defines one flag of type int, float, bool or str; `choices` makes it one of a list."""
-    define = {
-      int: flags.DEFINE_integer,
-      float: flags.DEFINE_float,
-      bool: flags.DEFINE_bool,
-      str: flags.DEFINE_string,
-    }[kind]
+    """Defines one flag; its value is of the kind, and paths are a str.
+
+    Args:
+      kind: int, float, bool, str, PATH or PATHS; in paths `~` is the user's home.
+      name: what the user types after `--`.
+      default: where the flag is not given.
+      text: what it means, with its unit.
+      group: the heading under which `--help` lists it.
+      choices: the names it may take, or None.
+    """
     if choices is not None:
       flags.DEFINE_enum(name, default, sorted(choices), text, flag_values=self.values)
+    elif kind in flag_types.PARSERS:
+      parser = flag_types.PARSERS[kind]()
+      flags.DEFINE(parser, name, default, text, self.values, flags.ArgumentSerializer())
     else:
+      define = {bool: flags.DEFINE_bool, str: flags.DEFINE_string}[kind]
       define(name, default, text, flag_values=self.values)
     self._groups[group].append(name)
 
   def run(self, main: Callable[[], int], argv: Sequence[str] | None = None) -> int:
-    """Parses the flags and runs `main`; returns the exit code, and prints errors in one line."""
+    """Parses the flags and runs `main`; returns the exit code, and prints errors in one line.
+
+    What is wrong with the input, what the world outside refuses, and the end of a reader of our
+    output are translated here, and nowhere else. Other exceptions are faults of the program.
+    """
     begin()
-    argv = list(sys.argv if argv is None else argv)
-    logging.set_verbosity(logging.ERROR)
+    quiet.background()
+    code, line = self._outcome(main, list(sys.argv if argv is None else argv))
+    if line:
+      _tell(line)
+    _let_go_of_output()
+    return code
+
+  def _outcome(self, main, argv) -> tuple[int, str]:
+    """(exit code, a line for the user)"""
     try:
       code = self._parse_and_run(main, argv)
-      sys.stdout.flush()
-      return code
+      _flush()
+      return code, ""
     except (UserError, flags.Error) as error:
-      print(f"error: {error}", file=sys.stderr)
-      return BAD_INPUT
+      return BAD_INPUT, f"error: {error}"
     except BrokenPipeError:
-      # The reader of our output has gone, as `head` does: nothing more can be printed.
-      sys.stdout = open(os.devnull, "w")  # noqa: SIM115
-      return CLOSED_PIPE
+      return CLOSED_PIPE, ""
     except KeyboardInterrupt:
-      print("Interrupted; what was saved before is on disk.", file=sys.stderr)
-      return INTERRUPTED
+      return INTERRUPTED, "Interrupted; what was saved before is on disk."
+    except Exception as error:
+      found = failure(error)
+      if found is None:
+        raise
+      return MACHINE_FAILED if found.of_machine else BAD_INPUT, f"error: {found.line}"
 
   def _parse_and_run(self, main, argv):
     if {"--help", "-h", "-help", "--helpfull", "--helpshort"} & set(argv[1:]):
@@ -80,3 +104,30 @@ class Command:
     # absl puts the names of an enum flag before its help.
     text = f"--{name}: {flag.help}{default}".replace("|", " | ")
     return textwrap.fill(text, width=100, initial_indent="  ", subsequent_indent=" " * 6)
+
+
+def refuse_unread(values: flags.FlagValues, names: Sequence[str], reader: str) -> None:
+  """Raises UserError where one of the flags `names` was given, which only `reader` reads."""
+  if given := [name for name in names if values[name].present]:
+    raise UserError(f"--{given[0]} is read by {reader} only: give that too, or leave it out")
+
+
+def _tell(line: str) -> None:
+  """Prints one line to stderr, where that still takes any; endless words are cut."""
+  line = re.sub(r"\S{400,}", lambda word: f"{word[0][:100]}...", " ".join(line.splitlines()))
+  with contextlib.suppress(OSError):
+    print(line, file=sys.stderr, flush=True)
+
+
+def _flush() -> None:
+  # A stream is None where the process was started without it.
+  if sys.stdout is not None:
+    sys.stdout.flush()
+
+
+def _let_go_of_output() -> None:
+  """Keeps what nobody takes, a closed pipe or a full disk, from being tried again at the end."""
+  try:
+    _flush()
+  except OSError:
+    sys.stdout = open(os.devnull, "w")  # noqa: SIM115

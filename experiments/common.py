@@ -11,7 +11,7 @@ from typing import Any
 import jax
 
 from experiments import processes
-from experiments.command import DIVERGED, INTERRUPTED, OK, Command
+from experiments.command import DIVERGED, INTERRUPTED, OK, PATH, Command
 from gan.config import Config, default, determining, field_types, fingerprint
 from gan.environment import cache_folder
 from gan.errors import UserError
@@ -111,10 +111,10 @@ def train(
     own_images: whether the data are the user's, so that --data_dir has to be given.
   """
   command = ConfigCommand(doc)
-  command.add(str, "workdir", None, "run folder (default: runs/<name>/<choice>)", "records")
+  command.add(PATH, "workdir", None, "run folder (default: runs/<name>/<choice>)", "records")
   if animated:
     command.add(bool, "animate", False, "also write animation.gif of the whole run", "records")
-  command.add(str, "data_dir", None, "IDX files, .npz, images, or a root of such folders", "data")
+  command.add(PATH, "data_dir", None, "IDX files, .npz, images, or a root of such folders", "data")
   processes.add_flags(command)
   command.add_config(defaults)
 

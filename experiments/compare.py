@@ -11,7 +11,7 @@ with figures/ and summary.csv; prints the table. 18 runs of 6 losses take about 
 import pathlib
 import sys
 
-from experiments.command import OK, Command
+from experiments.command import OK, PATH, PATHS, Command
 from gan.errors import UserError
 from gan.progress import say
 from gan.records import writable_folder
@@ -19,9 +19,9 @@ from gan.records import writable_folder
 
 def main(argv=None):
   command = Command(__doc__)
-  command.add(str, "workdir", None, "folders with runs, by commas", "what")
+  command.add(PATHS, "workdir", None, "folders with runs, by commas", "what")
   command.add(str, "metric", None, "of the comparison (default: the first evaluated)", "what")
-  command.add(str, "outdir", None, "where the page goes (default: the first folder)", "output")
+  command.add(PATH, "outdir", None, "where the page goes (default: the first folder)", "output")
   return command.run(lambda: _run(command.values), argv)
 
 

@@ -21,7 +21,7 @@ import numpy as np
 from tqdm import tqdm
 
 from experiments import common
-from experiments.command import OK, Command
+from experiments.command import OK, PATH, Command, refuse_unread
 from gan.errors import UserError
 from gan.progress import say
 from gan.records import plain, read_config, writable_folder, write_json
@@ -47,15 +47,15 @@ class Subject(NamedTuple):
 
 def main(argv=None):
   command = Command(__doc__)
-  command.add(str, "workdir", None, "run folder of a training command", "what")
-  command.add(str, "real", None, ".npz or folder of real images", "what")
-  command.add(str, "fake", None, ".npz or folder of generated images", "what")
-  command.add(str, "data_dir", None, "where the data set of the run lies", "what")
+  command.add(PATH, "workdir", None, "run folder of a training command", "what")
+  command.add(PATH, "real", None, ".npz or folder of real images", "what")
+  command.add(PATH, "fake", None, ".npz or folder of generated images", "what")
+  command.add(PATH, "data_dir", None, "where the data set of the run lies", "what")
   command.add(int, "image_size", None, "side in pixels to which all images are resized", "what")
-  command.add(str, "outdir", None, "of evaluation.json (default: --workdir, or .)", "what")
+  command.add(PATH, "outdir", None, "of evaluation.json (default: --workdir, or .)", "what")
   command.add(int, "samples", 10_000, "generated images, and reference images, at most", "how")
   command.add(int, "seed", 0, "of latents, reference and resamples", "how")
-  command.add(str, "extractor", None, "name or file (default: that of the data set)", "how")
+  command.add(PATH, "extractor", None, "name or file (default: that of the data set)", "how")
   command.add(str, "metrics", None, "names by commas (default: all that apply)", "how")
   return command.run(lambda: _run(command.values), argv)
 
@@ -85,8 +85,8 @@ def _check(values):
     raise UserError("give --workdir of a run, or --real and --fake")
   if not values.workdir and not (values.real and values.fake):
     raise UserError("--real and --fake belong together: name a .npz or a folder for each")
-  if values.data_dir and not values.workdir:
-    raise UserError("--data_dir is where the data of --workdir lie: leave it out beside --real")
+  if not values.workdir:
+    refuse_unread(values, ["data_dir"], "--workdir")
   if values.image_size is not None and values.image_size < 1:
     raise UserError(f"--image_size={values.image_size} must be above 0")
   if values.samples < 1:

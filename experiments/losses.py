@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from matplotlib.figure import Figure
 
-from experiments.command import OK, Command
+from experiments.command import OK, PATH, Command
 from gan import losses, pictures
 from gan.records import writable_folder
 
@@ -25,13 +25,13 @@ LOGITS = np.linspace(-6, 6, 241, dtype=np.float32)
 
 def main(argv=None):
   command = Command(__doc__)
-  command.add(str, "outdir", "runs/losses", "where the pictures go", "output")
+  command.add(PATH, "outdir", "runs/losses", "where the pictures go", "output")
   return command.run(lambda: _run(command.values.outdir), argv)
 
 
 def _run(outdir) -> int:
-  print(table())
   folder = writable_folder(outdir)
+  print(table())
   drawn = {"losses": overview(), "generator_costs": generator_costs()}
   drawn |= {name: loss_page(name) for name in distinct_losses()}
   for name, figure in drawn.items():

@@ -4,10 +4,11 @@ import contextlib
 import re
 from typing import Any
 
-from experiments.command import Command
+from experiments.command import Command, refuse_unread
 from gan.errors import UserError
 
 FLAGS = ("coordinator", "num_processes", "process_id")
+MOST = 2**16  # processes that are waited for
 
 
 def add_flags(command: Command) -> None:
@@ -22,6 +23,15 @@ def add_flags(command: Command) -> None:
   add(int, "process_timeout", 120, text)
 
 
+def check_address(name: str, address: str) -> None:
+  """Raises UserError where the value of a flag is not HOST:PORT."""
+  found = re.fullmatch(r"[^\s/]+:(\d{1,5})", address)
+  if not (found and 0 < int(found[1]) < 2**16):
+    raise UserError(
+      f"--{name}={address} must be HOST:PORT, as in 10.0.0.1:8476, with a port from 1 to 65535"
+    )
+
+
 def joined(values: Any) -> contextlib.AbstractContextManager:
   """Returns the context in which this process is one of many, where flags ask for that.
 
@@ -33,11 +43,14 @@ def joined(values: Any) -> contextlib.AbstractContextManager:
   """
   given = [name for name in FLAGS if values[name].present]
   if not (given or values.distributed):
+    refuse_unread(values, ["process_timeout"], "--distributed or --coordinator")
     return contextlib.nullcontext()
   if given and (missing := [f"--{name}" for name in FLAGS if name not in given]):
     raise UserError(f"--{given[0]} needs {' and '.join(missing)}, on every host")
-  if given and not re.fullmatch(r".+:\d+", values.coordinator):
-    raise UserError(f"--coordinator={values.coordinator} must be HOST:PORT, as in 10.0.0.1:8476")
+  if given:
+    check_address("coordinator", values.coordinator)
+  if given and not 0 < values.num_processes <= MOST:
+    raise UserError(f"--num_processes={values.num_processes} must be from 1 to {MOST:,}")
   if given and not 0 <= values.process_id < values.num_processes:
     raise UserError(
       f"--process_id={values.process_id} must be from 0 to {values.num_processes - 1}, as "

@@ -14,15 +14,15 @@ import sys
 import jax
 
 from experiments import common
-from experiments.command import OK, Command
+from experiments.command import OK, PATH, Command
 from gan.errors import UserError
 from gan.records import writable_folder
 
 
 def main(argv=None):
   command = Command(__doc__)
-  command.add(str, "workdir", None, "run folder of a training command", "run")
-  command.add(str, "outdir", None, "where the pictures go (default: <workdir>/drawn)", "run")
+  command.add(PATH, "workdir", None, "run folder of a training command", "run")
+  command.add(PATH, "outdir", None, "where the pictures go (default: <workdir>/drawn)", "run")
   command.add(int, "seed", 0, "of the latents", "run")
   command.add(str, "classes", None, "rows of classes.png, names or numbers by commas", "run")
   return command.run(lambda: _draw(command.values), argv)
@@ -50,7 +50,7 @@ def _chosen(text, run) -> list[int]:
   from gan.datasets.base import some
 
   if not run.config.conditional or len(run.info.image_shape) == 1:
-    raise UserError("--classes is for images of a run with --conditional: leave it out")
+    raise UserError("--classes is for images of a run that was trained with labels: leave it out")
   count = run.info.num_classes
   numbers = {str(i): i for i in range(count)}
   known = numbers | {name: i for i, name in enumerate(run.class_names)}

@@ -21,8 +21,8 @@ import dataclasses
 import shlex
 import sys
 
-from experiments import cifar10, common, fashion_mnist, images, mnist, ring
-from experiments.command import INTERRUPTED, OK
+from experiments import cifar10, common, fashion_mnist, images, mnist, processes, ring
+from experiments.command import INTERRUPTED, OK, PATH, refuse_unread
 from gan import losses
 from gan.errors import UserError
 from gan.interrupts import interrupts
@@ -56,8 +56,8 @@ def main(argv=None):
   add(float, "cpus_per_task", 1.0, "cores of each task (--launcher=ray)")
   add(int, "gpus_per_task", 0, "accelerators of each task (--launcher=ray)")
   add(bool, "dry_run", False, "print the plan, with its time and memory, and end")
-  add(str, "workdir", None, "the sweep's folder (default: runs/sweep-<experiment>)")
-  command.add(str, "data_dir", None, "IDX files, .npz, images, or a root of such folders", "data")
+  add(PATH, "workdir", None, "the sweep's folder (default: runs/sweep-<experiment>)")
+  command.add(PATH, "data_dir", None, "IDX files, .npz, images, or a root of such folders", "data")
   command.add_config(None, NO_FLAGS)
 
   def run():
@@ -116,28 +116,27 @@ RAY_FLAGS = ("ray_address", "cpus_per_task", "gpus_per_task")
 def _resources(values):
   """What each task of --launcher=ray is given; None where the sweep is local."""
   if values.launcher == "local":
-    if given := [name for name in RAY_FLAGS if values[name].present]:
-      raise UserError(
-        f"--{given[0]} is read by --launcher=ray only: give that too, or leave it out"
-      )
+    refuse_unread(values, RAY_FLAGS, "--launcher=ray")
     return None
   if values.cpus_per_task <= 0 or values.gpus_per_task < 0:
     raise UserError("--cpus_per_task must be above 0, and --gpus_per_task 0 or more")
-  from gan import ray_launcher
+  from gan import ray_cluster, ray_launcher
 
-  ray_launcher.require()
+  if values.ray_address not in (None, "auto"):
+    processes.check_address("ray_address", values.ray_address)
+  ray_cluster.require(values.ray_address)
   return ray_launcher.Resources(values.cpus_per_task, values.gpus_per_task)
 
 
 @contextlib.contextmanager
 def _launcher(resources, address):
   """Yields `(plan, workdir) -> statuses`, here or on a cluster."""
-  from gan import ray_launcher, sweep
+  from gan import ray_cluster, ray_launcher, sweep
 
   if resources is None:
     yield sweep.fit
     return
-  with ray_launcher.connected(address) as ray:
+  with ray_cluster.connected(address) as ray:
     yield lambda plan, workdir: ray_launcher.fit(plan, workdir, ray, resources)
 
 
@@ -181,6 +180,7 @@ def _points(values):
     raise UserError("--grid and --search: give one of them")
   if values.search:
     return search_points(values.search, _positive(values, "samples"), values.seed or 0)
+  refuse_unread(values, ["samples"], "--search")
   grid = parse_grid(values.grid)
   if given := [name for name in grid if values[name].present]:
     raise UserError(f"--{given[0]} is in --grid already: leave the flag out")

@@ -7,7 +7,6 @@ weights on the test images. An epoch of MNIST takes about 25 seconds on two CPU 
 on the same machine gives the same file. Metrics use another than the shipped file by --extractor.
 """
 
-import pathlib
 import sys
 
 import jax
@@ -17,10 +16,10 @@ import optax
 from tqdm import tqdm
 
 from experiments import common
-from experiments.command import OK, Command
+from experiments.command import OK, PATH, Command
 from gan.errors import UserError
 from gan.progress import say
-from gan.records import writable_folder
+from gan.records import writable_file
 
 BATCH_SIZE = 128
 LEARNING_RATE = 1e-3
@@ -30,9 +29,11 @@ SHIFT = 2  # pixels by which training images are moved at random, at most, to ea
 def main(argv=None):
   command = Command(__doc__)
   command.add(str, "dataset", "mnist", "image set with labels, by name", "data")
-  command.add(str, "data_dir", None, "IDX files, .npz, images, or a root of such folders", "data")
+  command.add(PATH, "data_dir", None, "IDX files, .npz, images, or a root of such folders", "data")
   command.add(int, "image_size", None, "side in pixels to which images are resized", "data")
-  command.add(str, "out", None, "file to write (default: runs/extractors/<dataset>.npz)", "records")
+  command.add(
+    PATH, "out", None, "file to write (default: runs/extractors/<dataset>.npz)", "records"
+  )
   command.add(int, "epochs", 15, "passes over the training images", "training")
   command.add(int, "seed", 0, "of weights, batches and shifts", "training")
   return command.run(lambda: _run(command.values), argv)
@@ -42,6 +43,8 @@ def _run(values) -> int:
   from gan import datasets
 
   _check_values(values)
+  if values.out:
+    writable_file(values.out)
   common.prepare()
   place = values.data_dir, values.image_size
   train, test = (
@@ -50,7 +53,7 @@ def _run(values) -> int:
   _check_images(train)
   _check_images(test)
   _check_alike(train, test)
-  out = _writable(pathlib.Path(values.out or f"runs/extractors/{train.name}.npz"))
+  out = writable_file(values.out or f"runs/extractors/{train.name}.npz")
   params = _fit(train, values.epochs, values.seed)
   about = {"dataset": train.kind, "is_part": bool(train.part_of)}
   about |= {"image_shape": train.images.shape[1:]}
@@ -86,12 +89,6 @@ def _check_alike(train, test):
       f"training images of {train.name} are {shapes[0]}, test images {shapes[1]}: make them equal, "
       "in size by --image_size"
     )
-
-
-def _writable(path):
-  if path.is_dir():
-    raise UserError(f"--out={path} is a folder: name a file, {path / 'extractor.npz'}")
-  return writable_folder(path.parent) / path.name
 
 
 def _write(out, params, about, test):

@@ -6,6 +6,7 @@ import hashlib
 import json
 import pathlib
 import re
+import shutil
 import tempfile
 import warnings
 from collections.abc import Iterator
@@ -16,7 +17,7 @@ import numpy as np
 from orbax.checkpoint import v1 as ocp
 
 from gan import distributed, earlier
-from gan.errors import UserError
+from gan.errors import UserError, failure
 from gan.records import differences
 from gan.state import GanState
 
@@ -125,6 +126,8 @@ class Checkpoints:
       yield
     except Exception as error:
       step, self._unchecked = self._unchecked[0], None
+      if failure(error):
+        raise
       raise UserError(
         f"the checkpoint of step {step} in {self._directory} was not saved ({_reason(error)}): "
         "those before it are whole, and the same command goes on from the newest"
@@ -138,6 +141,11 @@ class Checkpoints:
       finally:
         if self._checkpointer is not None:
           self._checkpointer.close()
+
+  def discard_unfinished(self) -> None:
+    """Deletes what was written of a checkpoint that failed: on a full disk, that makes room."""
+    for path in self._directory.glob("*.orbax-checkpoint-tmp*"):
+      shutil.rmtree(path, ignore_errors=True)
 
   def restore(self, like: Any) -> Iterator[tuple[int, Any, str]]:
     """Yields (step, state or None, reason) from the newest checkpoint back, until one is whole.
@@ -213,6 +221,10 @@ class Checkpoints:
   def _set_aside(self, steps):
     if not steps:
       return
+    # Orbax holds the list of steps that it found.
+    if self._checkpointer is not None:
+      self._checkpointer.close()
+      self._checkpointer = None
     with distributed.together():
       if distributed.leads():
         for step in steps:

@@ -1,4 +1,10 @@
-"""The one exception for what a user can put right."""
+"""The one exception for what a user can put right, and what failures of the machine are called."""
+
+import errno
+import os
+import re
+from collections.abc import Iterator
+from typing import NamedTuple
 
 
 class UserError(Exception):
@@ -19,3 +25,87 @@ def _printable(character):
   if character.isprintable():
     return character
   return character.encode("unicode_escape", "surrogatepass").decode("ascii")
+
+
+class Failure(NamedTuple):
+  """What the world outside the program did to it.
+
+  Attributes:
+    what: a few words, which become the status of a run: "disk full".
+    line: what, where, and what to do.
+    of_machine: whether the same command can succeed once the machine has more room; else the
+      user named something that cannot be.
+  """
+
+  what: str
+  line: str
+  of_machine: bool
+
+
+# (what, what to do) by the number of the system's error.
+SHORTAGES = {
+  errno.ENOSPC: ("disk full", "free some room there, or choose a folder on another disk"),
+  errno.EDQUOT: ("disk quota used up", "free some room there, or choose another folder"),
+  errno.EFBIG: ("file size limit reached", "raise the limit (ulimit -f)"),
+  errno.EMFILE: ("too many open files", "raise the limit (ulimit -n)"),
+  errno.ENFILE: ("too many open files on this machine", "close other programs"),
+  errno.EIO: ("input or output error", "look after the disk, or choose a folder on another one"),
+  errno.EAGAIN: ("no more processes or threads", "raise the limit (ulimit -u)"),
+  errno.ENOMEM: ("out of memory", "give smaller sizes, or close other programs"),
+}
+
+
+def failure(error: BaseException) -> Failure | None:
+  """Returns what an exception says of the world outside; None where it is the program's own fault.
+
+  Libraries wrap the system's errors in exceptions of their own, or name them in a text: causes and
+  texts are looked through.
+  """
+  return next(filter(None, map(_failure, _causes(error))), None)
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+  while error is not None:
+    yield error
+    for inner in getattr(error, "exceptions", ()):
+      yield from _causes(inner)
+    error = error.__cause__
+
+
+def _failure(error):
+  shortage = _shortage(error)
+  if shortage is not None:
+    what, remedy = SHORTAGES[shortage]
+    where = _where(error)
+    return Failure(what, f"{what}{where and f' ({where})'}: {remedy}", True)
+  if isinstance(error, OSError):
+    reason = error.strerror or str(error) or type(error).__name__
+    return Failure(reason, ": ".join(filter(None, [_where(error), reason])), False)
+  if isinstance(error, RuntimeError) and "home directory" in str(error):
+    return Failure("no home folder", "this user has no home folder, which ~ names: set HOME", False)
+  if isinstance(error, UnicodeEncodeError):
+    line = f"the output's encoding, {error.encoding}, lacks a character: set PYTHONIOENCODING=utf-8"
+    return Failure("output that cannot be encoded", line, False)
+  if isinstance(error, UnicodeDecodeError):
+    return Failure("text that is no UTF-8", f"a file is no {error.encoding} text ({error})", False)
+  return None
+
+
+def _where(error):
+  if getattr(error, "filename", None) is not None:
+    return os.fsdecode(error.filename) if isinstance(error.filename, bytes) else str(error.filename)
+  # As TensorStore, which writes checkpoints, names a file.
+  found = re.search(r'local file "([^"]+)"', str(error))
+  return found[1] if found else ""
+
+
+def _shortage(error) -> int | None:
+  """The number of the system's error where it is one of SHORTAGES."""
+  if isinstance(error, OSError) and error.errno is not None:
+    return error.errno if error.errno in SHORTAGES else None
+  if isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED: Out of memory" in str(error):
+    return errno.ENOMEM
+  if isinstance(error, UnicodeError):
+    return None
+  text = str(error)
+  return next((number for number in SHORTAGES if os.strerror(number) in text), None)

@@ -275,12 +275,14 @@ def _floor(data, count, name, seed, say):
 
 
 def _interval(value, bounds, count):
-  # Halves that agree tell no error, but for shares, whose error their count bounds.
-  if value.standard_error is None or not (value.standard_error or np.isfinite(bounds).all()):
+  error = value.standard_error
+  share = error is not None and bounds[0] >= 0 and bounds[1] <= 1
+  # Halves that agree tell no error, but of shares, whose error their count bounds.
+  if not (error or share):
     return None, None
   # Student's t, for errors come from ten halves or about ten blocks.
   quantile = float(stats.t.ppf(0.975, HALVES - 1))
-  return score_interval(value.value, value.standard_error, quantile, count, bounds)
+  return score_interval(value.value, error, quantile, bounds, count if share else None)
 
 
 class Evaluator(NamedTuple):

@@ -6,14 +6,12 @@ elsewhere its members' folders come and go through a desk beside the command.
 
 import contextlib
 import io
-import logging
 import os
 import pathlib
 import tarfile
 import tempfile
 import threading
 import uuid
-import warnings
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -27,7 +25,6 @@ from gan.progress import GroupsProgress, say
 from gan.records import MEMBERS
 
 RETRIES = 3  # of a crew whose worker is lost
-STARTS = 3  # of a cluster of this machine: Ray gives up on its daemons after 30 seconds
 REPORT_SECONDS, SHIP_SECONDS = 1.0, 30.0
 IDLE = ("waiting", 0)  # (state, steps) of a crew that no worker has begun
 
@@ -51,78 +48,6 @@ class Resources(NamedTuple):
     return max(1, self.gpus)
 
 
-def require():
-  """Returns the module ray.
-
-  Raises:
-    UserError: Ray is not installed.
-  """
-  # A sweep tells nobody of itself.
-  os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-  # This process measures a step, and leaves the memory of its accelerator to the tasks.
-  os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
-  try:
-    import ray
-  except ImportError as error:
-    raise UserError("--launcher=ray needs Ray: pip install 'gan[ray]'") from error
-  return ray
-
-
-@contextlib.contextmanager
-def connected(address: str | None):
-  """Yields ray, joined to a cluster, or to one that is started on this machine for the block.
-
-  JAX must not have computed anything yet: starting a cluster forks.
-
-  Args:
-    address: "auto", HOST:PORT, or None for a cluster of this machine alone.
-
-  Raises:
-    UserError: Ray is not installed or does not start, or there is no cluster at the address.
-  """
-  ray = require()
-  attempts = 1 if address else STARTS
-  while attempts:
-    attempts -= 1
-    try:
-      _connect(ray, address)
-      break
-    except Exception as error:  # noqa: BLE001 - a start that takes too long raises just that
-      ray.shutdown()
-      if not attempts:
-        raise UserError(_refusal(address, error)) from error
-  try:
-    yield ray
-  finally:
-    ray.shutdown()
-
-
-def _connect(ray, address):
-  # Workers import the package from where this process has it, where that place is theirs too.
-  root = str(pathlib.Path(__file__).resolve().parent.parent)
-  own = {} if address else {"include_dashboard": False}
-  with warnings.catch_warnings():
-    # Of threads, which JAX starts with its first computation.
-    warnings.filterwarnings("ignore", r"os\.fork", RuntimeWarning)
-    ray.init(
-      address,
-      runtime_env={"env_vars": {"PYTHONPATH": root}},
-      log_to_driver=False,
-      logging_level=logging.ERROR,
-      **own,
-    )
-
-
-def _refusal(address, error) -> str:
-  reason = str(error).strip().split("\n", 1)[0]
-  if not address:
-    return f"Ray does not start on this machine ({reason}): try again when it has less to do"
-  return (
-    f"--ray_address={address}: no cluster answers ({reason}): start one with `ray start --head`, "
-    "or leave the flag out for this machine alone"
-  )
-
-
 def fit(
   plan: sweep.Plan,
   workdir: str | os.PathLike,
@@ -136,7 +61,7 @@ def fit(
   Args:
     plan: what to train, made for `resources.devices`.
     workdir: the sweep's folder; one that belongs to another sweep is refused.
-    ray: of `connected`.
+    ray: of `ray_cluster.connected`.
     resources: of each task.
     say: prints one line to the user.
 

@@ -2,7 +2,7 @@
 
 config.json        every field, the data, the fingerprint, the command
 .lock              held by the process that trains
-environment.json   versions, devices and commit of each session that worked on the run
+environment.json   versions, devices, cores and commit of each session that worked on the run
 metrics.jsonl      one JSON object a line: step counts in every unit, seconds, scalars
 evaluations.jsonl  the same for metrics of samples, with sample counts and extractor
 samples/           image grids from fixed latents
@@ -187,6 +187,22 @@ def writable_folder(path: str | os.PathLike) -> pathlib.Path:
       f"{path} cannot be written to ({error.strerror}): choose another folder"
     ) from error
   return folder
+
+
+def writable_file(path: str | os.PathLike) -> pathlib.Path:
+  """Makes the folder of a file of results; UserError where the file cannot be written."""
+  file = pathlib.Path(path)
+  writable_folder(file.parent)
+  if file.is_dir() or file.is_fifo():
+    raise UserError(f"{path} is a {'folder' if file.is_dir() else 'pipe'}: name a file")
+  there = os.path.lexists(file)
+  try:
+    open(file, "ab").close()
+  except OSError as error:
+    raise UserError(f"{path} cannot be written to ({error.strerror}): name another file") from error
+  if not there:
+    file.unlink()
+  return file
 
 
 def claim(path: pathlib.Path, record: dict[str, Any], what: str) -> None:

@@ -16,7 +16,7 @@ from gan.checkpoint import Checkpoints, check_identity
 from gan.config import Config, determining, fingerprint
 from gan.datafeed import batch_indices
 from gan.datasets import recorded
-from gan.errors import UserError
+from gan.errors import UserError, failure
 from gan.game import Batch
 from gan.interrupts import at_once, stop_here
 from gan.metrics.best import best_and_last
@@ -104,6 +104,28 @@ class Run:
         self._checkpoints.close()
     finally:
       self.folder.close()
+
+  def __enter__(self):
+    return self
+
+  def __exit__(self, kind, error, traceback):
+    with contextlib.ExitStack() as stack:
+      if error is not None:
+        # The error counts, not what closing says after it.
+        stack.enter_context(contextlib.suppress(Exception))
+        stack.callback(self._end, error)
+      stack.callback(self.close)
+
+  def _end(self, error: BaseException) -> None:
+    """Says in summary.json how training broke off; the newest checkpoint is where it goes on."""
+    if not self.summary or self.summary["status"] != "running":
+      return
+    self.checkpoints.discard_unfinished()
+    known = failure(error)
+    reason = known.what if known else type(error).__name__
+    status = f"failed: {reason}" if isinstance(error, Exception) else "interrupted"
+    step = max(self.checkpoints.steps(), default=0)
+    self.summarize(status, step, **({"error": str(error)} if str(error) else {}))
 
   @property
   def checkpoints(self) -> Checkpoints:
@@ -213,11 +235,6 @@ class Run:
     status = f"diverged at step {step}"
     self.say(f"The run {status}: {why}")
     self.summarize(status, step)
-
-  def fail(self, step: int, error: Exception) -> None:
-    """Notes, as far as that can be written, that an error ended the run."""
-    with contextlib.suppress(Exception):
-      self.summarize("failed", step, error=str(error))
 
   def save_picture(self, state: GanState) -> None:
     """Writes samples from latents that are the same at every step; process 0 does."""

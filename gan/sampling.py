@@ -11,7 +11,7 @@ from jaxtyping import Array, Float, Int, Key
 from matplotlib.figure import Figure
 from PIL import Image
 
-from gan import pictures
+from gan import memory, pictures
 from gan.machine import compiled
 from gan.networks import Gan
 from gan.state import GanState
@@ -150,6 +150,9 @@ def samples(
   for start in range(0, count, BATCH_SIZE):
     chosen = None if labels is None else np.resize(labels[start : start + BATCH_SIZE], BATCH_SIZE)
     sent.append(run(gan, state, key, start, chosen))
+    if not start:
+      whole = 2 * count / BATCH_SIZE * sent[0].nbytes  # in parts and then as one
+      memory.require(whole, f"a set of {count:,} samples", "samples or eval_samples")
     if len(sent) > 1:  # One is made while another is fetched; the device holds no more.
       parts.append(np.asarray(sent.pop(0)))
   return np.concatenate([*parts, *map(np.asarray, sent)])[:count]

@@ -2,7 +2,8 @@
 
 import dataclasses
 import itertools
-from collections.abc import Callable, Iterable
+import math
+from collections.abc import Callable, Collection
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,8 +13,9 @@ from gan.config import Config, determining, field_types, fingerprint, weight_cli
 from gan.errors import UserError
 from gan.regularizers import REGULARIZERS
 from gan.state import Hyperparameters
-from gan.validation import validate
+from gan.validation import validate, validate_field
 
+MOST_MEMBERS = 100_000  # each has a folder, and a place in one file
 Point = dict[str, Any]  # fields of Config that a member has of its own
 
 # Members that differ in these are stepped by one program.
@@ -72,13 +74,21 @@ def _value(name, text):
     )
   kind = field_types()[name]
   try:
-    return {"True": True, "False": False}[text.capitalize()] if kind is bool else kind(text)
+    value = {"True": True, "False": False}[text.capitalize()] if kind is bool else kind(text)
   except (ValueError, KeyError) as error:
     raise UserError(f"--grid: {name}={text} must be of type {kind.__name__}") from error
+  (field,) = (field for field in dataclasses.fields(Config) if field.name == name)
+  validate_field(field, value)
+  return value
 
 
 def grid_points(grid: dict[str, list[Any]]) -> list[Point]:
-  """Returns the product of a grid; one empty point for an empty grid."""
+  """Returns the product of a grid; one empty point for an empty grid.
+
+  Raises:
+    UserError: there are more than a sweep holds.
+  """
+  _require_few(math.prod(map(len, grid.values())))
   return [dict(zip(grid, values, strict=True)) for values in itertools.product(*grid.values())]
 
 
@@ -123,7 +133,11 @@ def search_points(name: str, samples: int, seed: int) -> list[Point]:
     name: one of SEARCHES.
     samples: how many.
     seed: of the draws; a longer search begins with the points of a shorter one.
+
+  Raises:
+    UserError: there are more than a sweep holds.
   """
+  _require_few(samples)
   drawn = [SEARCHES[name](np.random.default_rng([seed, i])) for i in range(1, samples)]
   return [{}, *drawn]
 
@@ -141,8 +155,8 @@ def applicable(point: Point, config: Config) -> Point:
 
 
 def make_members(
-  losses: Iterable[str],
-  seeds: Iterable[int],
+  losses: Collection[str],
+  seeds: Collection[int],
   points: list[Point],
   make_config: Callable[[Point], Config],
   searched: bool,
@@ -158,8 +172,9 @@ def make_members(
       are named by their number.
 
   Raises:
-    UserError: a member cannot be; the line names it.
+    UserError: a member cannot be; the line names it. Or there are more than a sweep holds.
   """
+  _require_few(len(losses) * len(seeds) * len(points))
   members, shown = [], _shown(points, searched)
   for seed, loss, (i, point) in itertools.product(seeds, losses, list(enumerate(points))):
     point = applicable(point, make_config({"loss": loss})) if searched else point
@@ -167,6 +182,14 @@ def make_members(
     varied = {"loss": loss, "seed": seed, **point}
     members.append(Member(name, _valid(name, make_config(varied)), varied))
   return members
+
+
+def _require_few(count):
+  if count > MOST_MEMBERS:
+    raise UserError(
+      f"{count:,} members are more than the {MOST_MEMBERS:,} that a sweep holds: give fewer seeds, "
+      "samples or values of a grid, or make several sweeps"
+    )
 
 
 def _shown(points, searched) -> list[str]:

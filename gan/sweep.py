@@ -143,14 +143,18 @@ def make_plan(
     )
     for member in members
   ]
+  kind = lambda group: _static(dataclasses.replace(group[0].config, loss="nonsat"))  # noqa: E731
+  groups, quiet = _groups(members), lambda line: None
+  # What cannot be is refused before anything is compiled.
+  settings = {kind(g): (g[0].config, make_setting(g[0].config, dataset, (), quiet)) for g in groups}
   measured, programs = {}, []
-  for group in _groups(members):
-    kind = _static(dataclasses.replace(group[0].config, loss="nonsat"))
+  for name, setting in settings.items():
     stop_here()
-    if kind not in measured:
-      measured[kind] = _measure(group[0].config, dataset)
-    per_device = members_per_call or _fitting(measured[kind])
-    programs.append(_program(group, measured[kind], per_device, devices or len(_devices())))
+    measured[name] = _measure(*setting)
+  for group in groups:
+    cost = measured[kind(group)]
+    per_device = members_per_call or _fitting(cost)
+    programs.append(_program(group, cost, per_device, devices or len(_devices())))
   identity = sweep_identity(members, datasets.digest(dataset), command, experiment)
   return Plan(programs, dataset, identity)
 
@@ -190,8 +194,7 @@ def _static(config: Config) -> tuple:
   return (*fields.items(), *there)
 
 
-def _measure(config: Config, dataset: datasets.Dataset) -> Cost:
-  setting = make_setting(config, dataset, (), lambda line: None)
+def _measure(config: Config, setting: Setting) -> Cost:
   key = jax.random.key(0)
   state = jax.jit(setting.algorithm.init)(key)
   shape = (config.discriminator_steps, config.batch_size)
@@ -426,7 +429,7 @@ class Trainer:
     say = lambda line: self._say(f"{member.name}: {line}")  # noqa: E731
     with contextlib.closing(RunFolder(folder / MEMBERS / member.name)) as own:
       command = self._plan.identity["command"]
-      with contextlib.closing(Run(member.config, self._setting, own, command, say)) as run:
+      with Run(member.config, self._setting, own, command, say) as run:
         yield run
 
   def _crew(self, runs) -> Crew:

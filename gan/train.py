@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from gan import datasets, distributed, environment, evaluate, parallel
+from gan import datasets, distributed, environment, evaluate, memory, parallel
 from gan.build import build
 from gan.config import Config
 from gan.game import Batch
@@ -101,7 +101,7 @@ def _open(config, workdir, data_dir, way, command, say) -> Iterator[Run]:
   with contextlib.closing(folder):
     dataset, config = load_data(config, data_dir, say)
     setting = make_setting(config, dataset, parallel.WAYS[way][1], say)
-    with contextlib.closing(Run(config, setting, folder, command, say)) as run:
+    with Run(config, setting, folder, command, say) as run:
       yield run
 
 
@@ -115,10 +115,11 @@ def make_setting(config: Config, dataset, axis_name: Any, say: Callable[[str], N
     say: prints one line to the user, where a run cannot measure itself.
 
   Raises:
-    UserError: the model cannot make such images, or there are no labels.
+    UserError: the model cannot make such images, there are no labels, or no memory holds it.
   """
   info = describe(config, dataset)
   algorithm = build(config, info, axis_name)
+  memory.require_training(config, algorithm.init, info.image_shape)
   data = Batch(dataset.images, dataset.labels if config.conditional else None)
   evaluators = _evaluators(config, dataset, say)
   return Setting(dataset, info, algorithm, datasets.digest(dataset), data, evaluators)
@@ -208,20 +209,15 @@ def train(
     distributed.tell_stop()  # the signal came before the processes were joined
   config, log, state = runs[0].config, _Log(runs, crew), crew.place(states)
   calls = itertools.count()
-  try:
-    while step < config.steps and not distributed.stops(seen, next(calls)) and log.alive():
-      count = _steps_in_call(config, step)
-      indices = np.stack([run.indices(step, count) for run in runs])
-      state, metrics = crew.execute(state, indices)
-      step += count
-      log.add(step, metrics)
-      progress.advance(count)
-      _write(crew, state, step, log, progress)
-    _end(crew, state, step, log)
-  except Exception as error:
-    for _, run in log.alive():
-      run.fail(step, error)
-    raise
+  while step < config.steps and not distributed.stops(seen, next(calls)) and log.alive():
+    count = _steps_in_call(config, step)
+    indices = np.stack([run.indices(step, count) for run in runs])
+    state, metrics = crew.execute(state, indices)
+    step += count
+    log.add(step, metrics)
+    progress.advance(count)
+    _write(crew, state, step, log, progress)
+  _end(crew, state, step, log)
   return step
 
 

@@ -27,14 +27,12 @@ from gan.update_rules import UPDATE_RULES, check
 def validate(config: Config) -> None:
   """Raises UserError with one line about the first thing in a config that cannot be."""
   for field in dataclasses.fields(config):
-    _validate_field(field, getattr(config, field.name))
+    validate_field(field, getattr(config, field.name))
   if config.real_label > 1:
     raise UserError(f"--real_label={config.real_label} must be in (0, 1]")
   for name in ("b1", "b2", "momentum", "ema_decay", "lecam_decay"):
     if getattr(config, name) >= 1:
       raise UserError(f"--{name}={getattr(config, name)} must be below 1")
-  if config.seed >= 2**32:
-    raise UserError(f"--seed={config.seed} must be below 2^32: keys repeat from there on")
   lsgan_targets(config)
   _validate_batches(config)
   _validate_regularizers(config)
@@ -44,7 +42,8 @@ def validate(config: Config) -> None:
   check(config.update_rule, rule, config.discriminator_steps, config.accumulate)
 
 
-def _validate_field(field: dataclasses.Field, value: Any) -> None:
+def validate_field(field: dataclasses.Field, value: Any) -> None:
+  """Raises UserError where a field of Config cannot have a value, whatever the others are."""
   choices, minimum = field.metadata["choices"], field.metadata["minimum"]
   if value is None:
     return
@@ -56,6 +55,9 @@ def _validate_field(field: dataclasses.Field, value: Any) -> None:
     raise UserError(f"--{field.name}={value} must be above 0")
   if minimum is not None and value < minimum:
     raise UserError(f"--{field.name}={value} must be at least {minimum}")
+  bits = 32 if field.name == "seed" else 31  # keys repeat from 2^32 on; counts are int32
+  if isinstance(value, int) and value >= 2**bits:
+    raise UserError(f"--{field.name}={value} must be below 2^{bits}")
 
 
 def _validate_batches(config: Config) -> None:

@@ -97,15 +97,19 @@ def check_agreement(network, before, after, gradients, flattened):
   whole = np.linalg.norm([np.linalg.norm(other) for other in gradients])
   for own, other in zip(arrays, gradients, strict=True):
     error = np.linalg.norm(own - other.numpy())
-    assert error <= 2e-3 * np.linalg.norm(other) + 1e-4 * whole
+    assert error <= 2e-4 * np.linalg.norm(other) + 1e-5 * whole
 
 
+@pytest.mark.parametrize("player", ["discriminator", "generator"])
 @pytest.mark.parametrize("name", ["dcgan-28-r1-b6", "dcgan-28-wgan_gp-b6", "infogan-r1-b6"])
-def test_the_same_weights_have_the_same_gradients(name):
-  """One step of plain descent, so that D's gradient, its update and G's gradient are compared."""
+def test_the_same_weights_have_the_same_gradients(name, player):
+  """One step of plain descent by one player alone: both gradients are of the initial weights.
+
+  After a step of D at such a rate G's gradient would be ill-conditioned: rounding would decide.
+  """
   case = cases.parse(name)
-  rates = {"generator_learning_rate": 1.0, "discriminator_learning_rate": 1.0}
-  algorithm = algorithm_of(case, optimizer="sgd", **rates)
+  rates = {"generator_learning_rate": 0.0, "discriminator_learning_rate": 0.0}
+  algorithm = algorithm_of(case, optimizer="sgd", **(rates | {f"{player}_learning_rate": 1.0}))
   key = jax.random.key(3)
   state = jax.jit(algorithm.init)(key)
   images = jax.random.bits(key, (1, case.batch_size, *case.image_shape), jnp.uint8)
@@ -116,22 +120,13 @@ def test_the_same_weights_have_the_same_gradients(name):
   keep_biased_variances(players.discriminator)
   of_discriminator, of_generator = torch_peer.make_gradients(case, players, "cpu")
   keys = jax.random.split(jax.random.fold_in(key, 0), 2)
-  real = tensor(to_range(images[0], algorithm.gan.image_range)).permute(0, 3, 1, 2)
-  gradients = of_discriminator(real, *draws(algorithm, keys[0], case.batch_size))
-  check_agreement(
-    players.discriminator,
-    state.discriminator.params,
-    stepped.discriminator.params,
-    gradients,
-    flattened,
-  )
-  with torch.no_grad():
-    for parameter, gradient in zip(players.parameters[1], gradients, strict=True):
-      parameter -= gradient
-  gradients = of_generator(draws(algorithm, keys[1], case.batch_size)[0])
-  check_agreement(
-    players.generator, state.generator.params, stepped.generator.params, gradients, flattened
-  )
+  if player == "discriminator":
+    real = tensor(to_range(images[0], algorithm.gan.image_range)).permute(0, 3, 1, 2)
+    gradients = of_discriminator(real, *draws(algorithm, keys[0], case.batch_size))
+  else:
+    gradients = of_generator(draws(algorithm, keys[1], case.batch_size)[0])
+  before, after = (getattr(each, player).params for each in (state, stepped))
+  check_agreement(getattr(players, player), before, after, gradients, flattened)
 
 
 def test_the_worker_steps_both_players():

@@ -418,6 +418,7 @@ def test_held_out_data_that_are_too_few_cost_the_floor_alone(digits):
 # Intervals.
 
 
+@pytest.mark.filterwarnings("error")
 def test_an_interval_holds_its_value_and_stays_in_its_range():
   rng = np.random.default_rng(0)
   ranges = [(0, 1), (0, math.inf), (1, 10), (0, 0.1), (0.1, 1), (-math.inf, math.inf)]
@@ -426,29 +427,33 @@ def test_an_interval_holds_its_value_and_stays_in_its_range():
     middle = rng.uniform(least, largest, 200)
     for value in [least, largest, *middle, least + 1e-12]:
       for error in (0.0, 1e-300, 1e-9, *rng.exponential(size=5), 1e9):
-        ends = score_interval(value, error, T, 50, (low, high))
-        assert low <= ends[0] <= value <= ends[1] <= high
-        assert all(map(math.isfinite, ends))
+        for count in (None, 50) if low >= 0 and high <= 1 else (None,):
+          ends = score_interval(value, error, T, (low, high), count)
+          assert low <= ends[0] <= value <= ends[1] <= high
+          assert all(map(math.isfinite, ends))
 
 
 def test_a_small_error_gives_students_interval_and_an_unbounded_range_always():
   for bounds, value in [((0, 1), 0.4), ((0, math.inf), 3.0), ((1, 10), 4.0)]:
-    low, high = score_interval(value, 1e-4, T, 10**12, bounds)
+    low, high = score_interval(value, 1e-4, T, bounds)
     assert (value - low, high - value) == pytest.approx((T * 1e-4, T * 1e-4), rel=1e-2)
-  assert score_interval(0.1, 2, T, 5) == pytest.approx((0.1 - 2 * T, 0.1 + 2 * T))
+  assert score_interval(0.1, 2, T) == pytest.approx((0.1 - 2 * T, 0.1 + 2 * T))
 
 
 def test_at_the_end_of_its_range_a_share_has_wilsons_interval_of_its_count():
   # n / (n + z^2) for n of n.
-  low, high = score_interval(1.0, 0.0, 1.96, 50, (0, 1))
+  low, high = score_interval(1.0, 0.0, 1.96, (0, 1), 50)
   assert high == 1 and low == pytest.approx(50 / (50 + 1.96**2))
-  low, high = score_interval(0.0, 0.0, 1.96, 50, (0, 0.1))
+  low, high = score_interval(0.0, 0.0, 1.96, (0, 0.5), 50)
   assert low == 0 and high == pytest.approx(1.96**2 / (50 + 1.96**2))
 
 
-def test_at_zero_an_interval_of_what_has_no_upper_end_is_the_errors():
-  # (0 - m)^2 = q^2 e m.
-  assert score_interval(0.0, 0.2, T, 50, (0, math.inf)) == pytest.approx((0, T**2 * 0.2))
+def test_at_the_end_of_its_range_what_is_no_share_has_an_interval_of_its_error():
+  # (0 - m)^2 = q^2 e m; and with m (1 - m) in the place of m.
+  assert score_interval(0.0, 0.2, T, (0, math.inf)) == pytest.approx((0, T**2 * 0.2))
+  weight = T**2 * 0.01
+  low, high = score_interval(1.0, 0.09, T, (1, 10))
+  assert low == 1 and high == pytest.approx(1 + 9 * weight / (1 + weight))
 
 
 @pytest.mark.parametrize("share, count", [(0.02, 50), (0.3, 50), (0.99, 200), (1.0, 50)])
@@ -457,7 +462,7 @@ def test_the_interval_of_a_share_holds_it_as_often_as_it_says(share, count):
   for _ in range(600):
     draws = rng.random(count) < share
     halves = [rng.permutation(draws)[: count // 2].mean() for _ in range(10)]
-    ends = score_interval(draws.mean(), np.std(halves, ddof=1), T, count, (0, 1))
+    ends = score_interval(draws.mean(), np.std(halves, ddof=1), T, (0, 1), count)
     hits.append(ends[0] <= share <= ends[1])
   assert np.mean(hits) > 0.92
 

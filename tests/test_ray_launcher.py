@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from experiments import sweep as command
-from gan import ray_launcher, sweep, trained
+from gan import ray_cluster, ray_launcher, sweep, trained
 from gan.config import Config
 from gan.errors import UserError
 from gan.records import read_metrics, read_summary
@@ -172,7 +172,7 @@ def plan_of(steps):
 
 def test_folders_travel_where_workers_do_not_see_them(tmp_path):
   folders = [tmp_path / "travelled", tmp_path / "shared"]
-  with ray_launcher.connected(None) as ray:
+  with ray_cluster.connected(None) as ray:
     for steps in (20, 40):
       for folder in folders:
         resources = ray_launcher.Resources(shared=folder.name == "shared")
@@ -230,15 +230,15 @@ def test_a_start_that_takes_too_long_is_tried_again(monkeypatch):
     def shutdown(self):
       pass
 
-  monkeypatch.setattr(ray_launcher, "require", Slow)
-  with ray_launcher.connected(None):
+  monkeypatch.setattr(ray_cluster, "require", lambda address: Slow())
+  with ray_cluster.connected(None):
     assert len(tried) == 3
-  with ray_launcher.connected(None):  # the fourth succeeds at once
+  with ray_cluster.connected(None):  # the fourth succeeds at once
     assert len(tried) == 4
   tried.clear()
-  monkeypatch.setattr(ray_launcher, "STARTS", 2)
+  monkeypatch.setattr(ray_cluster, "STARTS", 2)
   refused = pytest.raises(UserError, match="does not start on this machine .The current node timed")
-  with refused, ray_launcher.connected(None):
+  with refused, ray_cluster.connected(None):
     pass
 
 
@@ -255,5 +255,5 @@ def test_what_no_machine_has_room_for_is_one_line():
 
 
 def test_a_cluster_that_is_not_there_is_one_line():
-  with pytest.raises(UserError, match="no cluster answers"), ray_launcher.connected("auto"):
+  with pytest.raises(UserError, match="no cluster answers"), ray_cluster.connected("auto"):
     pass

@@ -36,7 +36,7 @@ import sys
 from absl import flags
 
 from experiments.benchmark import cases, compare, device, figures, results, sweeps
-from experiments.command import OK, Command
+from experiments.command import OK, PATH, Command, refuse_unread
 from gan.errors import UserError
 from gan.records import writable_folder
 
@@ -53,7 +53,7 @@ def main(argv=None):
   command.add(str, "sweeps", "", f"sweeps to time, by commas, of {choices}", "sweeps")
   command.add(int, "sweep_steps", 500, "steps of every run", "sweeps")
   command.add(int, "sweep_singles", 4, "single commands to time; the rest are scaled", "sweeps")
-  command.add(str, "outdir", "runs/benchmark", "where the results go", "output")
+  command.add(PATH, "outdir", "runs/benchmark", "where the results go", "output")
   typed = ["python", "-m", "experiments.benchmark", *(argv or sys.argv)[1:]]
   return command.run(lambda: _benchmark(command.values, shlex.join(typed)), argv)
 
@@ -63,6 +63,7 @@ def _benchmark(values: flags.FlagValues, typed: str) -> int:
     if values[name].value <= 0:
       raise UserError(f"--{name}={values[name].value} must be above 0")
   chosen = sweeps.chosen_cases(values.sweeps)
+  _refuse_unread(values, chosen)
   folder = writable_folder(values.outdir)
   environment = device.describe()
   report = {"format": results.FORMAT, "command": typed, "environment": environment}
@@ -74,6 +75,15 @@ def _benchmark(values: flags.FlagValues, typed: str) -> int:
     report["sweeps"] = sweeps.compare(chosen, values.sweep_steps, values.sweep_singles)
   _finish(report, folder)
   return OK
+
+
+def _refuse_unread(values, sweeps_chosen):
+  if not sweeps_chosen:
+    refuse_unread(values, ["sweep_steps", "sweep_singles"], "--sweeps")
+  elif not (values["peer"].present or values["cases"].present):
+    refuse_unread(values, ["forms", "pairs", "seconds"], "--peer or --cases")
+  if values.peer == "none":
+    refuse_unread(values, ["forms"], "--peer=torch")
 
 
 def _plan(values, kind) -> compare.Plan:

@@ -2,9 +2,9 @@
 
 import json
 import subprocess
-import sys
 from typing import Any
 
+from experiments import children
 from experiments.benchmark.cases import CPU, GPU
 from gan import schema
 from gan.errors import UserError
@@ -20,7 +20,7 @@ KEEP_MEMORY = {
 
 def describe() -> dict[str, Any]:
   """Returns what `gan.environment` says of this machine; in a process that leaves the GPU free."""
-  command = [sys.executable, "-m", "experiments.benchmark.device"]
+  command = children.command("experiments.benchmark.device")
   result = subprocess.run(command, capture_output=True, text=True, check=False)
   if result.returncode:
     raise UserError(f"JAX finds no device: {result.stderr.strip().splitlines()[-1]}")

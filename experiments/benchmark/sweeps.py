@@ -10,12 +10,12 @@ import pathlib
 import shlex
 import statistics
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from experiments import children
 from experiments.command import OK
 from gan.errors import UserError
 from gan.records import MEMBERS, read_config, read_summary
@@ -218,13 +218,17 @@ def _seconds(what: str, command: Callable[[str], list[str]], steps: int) -> floa
 
 def _run(command: list[str]) -> None:
   """Runs a command to its end, unseen; UserError with its last words where it fails."""
+  _, module, *arguments = command
   process = subprocess.run(
-    [sys.executable, *command], stdin=subprocess.DEVNULL, capture_output=True, text=True
+    children.command(module, *arguments),
+    stdin=subprocess.DEVNULL,
+    capture_output=True,
+    text=True,
   )
   if process.returncode != OK:
-    last = "\n".join(process.stderr.strip().splitlines()[-5:])
+    last = process.stderr.strip().rpartition("\n")[-1]
     shown = shlex.join(["python", *command])
-    raise UserError(f"{shown} ended with exit code {process.returncode}:\n{last}")
+    raise UserError(f"{shown} ended with exit code {process.returncode}: {last}")
 
 
 def _finished(folder: pathlib.Path, steps: int) -> list[pathlib.Path]:

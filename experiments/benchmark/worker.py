@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from experiments import children
 from gan import schema
 from gan.errors import UserError
 
@@ -87,7 +88,7 @@ class Worker:
   """
 
   def __init__(self, module: str, *arguments: str, environment: dict[str, str] | None = None):
-    command = [sys.executable, "-m", f"experiments.benchmark.{module}", *arguments]
+    command = children.command(f"experiments.benchmark.{module}", *arguments)
     began = time.perf_counter()
     self._process = subprocess.Popen(
       command,

@@ -17,20 +17,21 @@ import sys
 import time
 from typing import Any
 
-from experiments.command import OK, Command
+from experiments import children
+from experiments.command import OK, PATH, Command
 from experiments.scaling import page
 from experiments.scaling.cases import CASES
 from gan import environment, schema
 from gan.errors import UserError
 from gan.progress import say
-from gan.records import writable_folder
+from gan.records import writable_file
 
 DEVICES = (1, 2, 4)
 
 
 def main(argv=None):
   command = Command(__doc__)
-  command.add(str, "docs", None, "write the page to this file (default: print it)", "scaling")
+  command.add(PATH, "docs", None, "write the page to this file (default: print it)", "scaling")
   command.add(int, "steps", 15, "steps that are timed", "scaling")
   return command.run(lambda: _scaling(command.values, list(argv or sys.argv)), argv)
 
@@ -39,7 +40,7 @@ def _scaling(values, argv) -> int:
   if values.steps < 1:
     raise UserError(f"--steps={values.steps} must be above 0")
   if values.docs:
-    writable_folder(pathlib.Path(values.docs).parent)
+    writable_file(values.docs)
   facts = {
     "command": " ".join(["python -m experiments.scaling", *argv[1:]]),
     "date": time.strftime("%Y-%m-%d"),
@@ -87,7 +88,7 @@ def _run(orders, devices):
   environ = os.environ | {"JAX_PLATFORMS": "cpu", "JAX_NUM_CPU_DEVICES": str(devices)}
   processes = [
     subprocess.Popen(
-      [sys.executable, "-m", "experiments.scaling.worker", json.dumps(order)],
+      children.command("experiments.scaling.worker", json.dumps(order)),
       env=environ,
       stdout=subprocess.PIPE,
       stderr=subprocess.PIPE,
@@ -98,7 +99,7 @@ def _run(orders, devices):
   outputs = [process.communicate() for process in processes]
   for process, (_, errors) in zip(processes, outputs, strict=True):
     if process.returncode:
-      last = (errors.strip().splitlines() or ["it said nothing"])[-1]
+      last = errors.strip().rpartition("\n")[-1] or "it said nothing"
       raise UserError(f"a worker ended with exit code {process.returncode}: {last}")
   answer = outputs[0][0]
   return schema.checked(answer, schema.entries(), "a worker's answer is damaged", "run it again")

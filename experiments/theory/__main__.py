@@ -22,11 +22,11 @@ import pathlib
 import sys
 from typing import Any
 
-from experiments.command import OK, Command
+from experiments.command import OK, PATH, Command, refuse_unread
 from gan.cores import cores
 from gan.errors import UserError
 from gan.progress import say
-from gan.records import writable_folder
+from gan.records import writable_file, writable_folder
 
 FAILED = 1
 
@@ -37,10 +37,10 @@ def main(argv=None):
   command.add(bool, "quick", False, "fewer steps and seeds", "cases")
   command.add(int, "jobs", None, "cases at once, one a core at most (default: see above)", "cases")
   command.add(int, "seeds", None, "seeds (default: each case's own number)", "cases")
-  command.add(str, "data_dir", None, "where data sets lie, for cases that read one", "cases")
-  command.add(str, "workdir", None, "a run folder, for cases that look into one", "cases")
-  command.add(str, "outdir", "runs/theory", "where pictures, records and report go", "output")
-  command.add(str, "docs", None, "a Markdown page to write, docs/theory.md", "output")
+  command.add(PATH, "data_dir", None, "where data sets lie, for cases that read one", "cases")
+  command.add(PATH, "workdir", None, "a run folder, for cases that look into one", "cases")
+  command.add(PATH, "outdir", "runs/theory", "where pictures, records and report go", "output")
+  command.add(PATH, "docs", None, "a Markdown page to write, docs/theory.md", "output")
   return command.run(lambda: _run(command.values), argv)
 
 
@@ -49,16 +49,21 @@ def _run(values) -> int:
   from experiments.common import prepare
   from experiments.theory import page, perform
   from experiments.theory.case import Settings
-  from experiments.theory.registry import CASES, LONG, every_case
+  from experiments.theory.registry import CASES, LONG, WITHOUT, every_case
 
   names = every_case(quick=values.quick) if values.case == "all" else _each_once(values.case)
   if unknown := [name for name in names if name not in CASES]:
     raise UserError(f"--case={','.join(unknown)} is unknown: choose from all, {', '.join(CASES)}")
+  for flag, cases in WITHOUT.items():
+    if cases.issuperset(names):
+      refuse_unread(values, [flag], f"--case={','.join(sorted(set(CASES) - cases))}")
   for name in ("seeds", "jobs"):
     if values[name].value is not None and values[name].value < 1:
       raise UserError(f"--{name}={values[name].value} must be above 0")
-  prepare()
   folder = writable_folder(values.outdir)
+  if values.docs:
+    writable_file(values.docs)
+  prepare()
   settings = Settings(values.quick, values.seeds, values.data_dir, values.workdir, folder)
   outcomes = []
   jobs = min(values.jobs or _jobs(), len(cores()), len(names))

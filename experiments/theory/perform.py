@@ -11,13 +11,14 @@ import traceback
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from experiments import children
 from experiments.common import prepare
 from experiments.theory.case import Settings
 from experiments.theory.registry import CASES, HEAVY
 from gan import animation, pictures
 from gan.cores import cores
 from gan.environment import describe
-from gan.errors import UserError
+from gan.errors import UserError, failure
 from gan.progress import say
 from gan.records import plain, writable_folder, write_json
 
@@ -63,6 +64,7 @@ def _settle(shares: multiprocessing.Queue) -> None:
   """Readies a process for cases, on a share of the cores."""
   # Ctrl-C reaches the whole group of processes; the first of them ends the others.
   signal.signal(signal.SIGINT, signal.SIG_IGN)
+  children.end_with(multiprocessing.parent_process().pid)
   share = shares.get()
   if share and hasattr(os, "sched_setaffinity"):
     os.sched_setaffinity(0, share)
@@ -80,11 +82,13 @@ def perform(name: str, settings: Settings) -> dict[str, Any]:
   found, error = {}, None
   try:
     found = _save(run(settings), writable_folder(folder / name))
-  except UserError as failure:
-    error = str(failure)
-  except Exception as failure:
-    traceback.print_exc()
-    error = f"{type(failure).__name__}: {failure}"
+  except UserError as refusal:
+    error = str(refusal)
+  except Exception as fault:
+    known = failure(fault)
+    if known is None:
+      traceback.print_exc()
+    error = known.line if known else f"{type(fault).__name__}: {fault}"
   took = time.monotonic() - began[0], time.process_time() - began[1]
   outcome = _describe(name, run, settings, took, error) | found
   write_json(writable_folder(folder / name) / "result.json", outcome)

@@ -44,6 +44,12 @@ LONG = {"mixtures": "many hours", "parzen": "hours, and MNIST"}
 # Those of `all` that take longest, the longest first.
 HEAVY = ("unrolled", "wgan_gp_critic", "vanishing_gradient", "r3gan_toy")
 NEED_DATA = ("parzen",)
+# Cases that do not read a flag.
+WITHOUT = {
+  "seeds": {"generator_costs", "dirac", "dirac_matrix", "bilinear", "two_point"},
+  "data_dir": set(CASES) - {"vanishing_gradient", "parzen"},
+  "workdir": set(CASES) - {"vanishing_gradient", "parzen"},
+}
 
 
 def every_case(*, quick: bool) -> list[str]:

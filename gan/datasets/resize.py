@@ -3,6 +3,7 @@
 import numpy as np
 from jaxtyping import UInt8
 
+from gan import memory
 from gan.datasets import base
 from gan.errors import UserError
 
@@ -11,6 +12,9 @@ def check_size(image_size: int | None) -> None:
   """Raises UserError unless `image_size` is None or a side length in pixels, >= 1."""
   if image_size is not None and image_size < 1:
     raise UserError(f"image_size is {image_size}: give a side length in pixels, 1 or more")
+  if image_size is not None:
+    # Resampled in floating point, beside its original.
+    memory.require(16 * image_size**2, f"an image of {image_size:,} pixels a side", "image_size")
 
 
 def fit(image: np.ndarray, size: int) -> np.ndarray:
@@ -46,6 +50,8 @@ def resize(images: base.Images, size: int) -> UInt8[np.ndarray, "n {size} {size}
   """
   if images.shape[1:3] == (size, size):
     return images
+  room = len(images) * size**2 * images.shape[-1]
+  memory.require(room, f"{len(images):,} images of {size:,} pixels a side", "image_size")
   return np.stack([fit(image, size) for image in images])
 
 

@@ -20,7 +20,7 @@ from unittest import mock
 
 import numpy as np
 
-from gan import files, schema
+from gan import environment, files, schema
 from gan.archive import Archive
 from gan.datasets import base, prepared
 from gan.errors import UserError
@@ -42,7 +42,10 @@ _VERSION = re.compile(r"\d+\.\d+\.\d+")
 
 def default_root() -> pathlib.Path:
   """TFDS's own data folder: TFDS_DATA_DIR or ~/tensorflow_datasets."""
-  return pathlib.Path(os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets").expanduser()
+  given = os.environ.get("TFDS_DATA_DIR")
+  root = pathlib.Path(os.path.expanduser(given or "~/tensorflow_datasets"))
+  # A user may have no home.
+  return root if given or root.is_absolute() else environment.cache_folder() / root.name
 
 
 def find(root: pathlib.Path, name: str) -> pathlib.Path | None:

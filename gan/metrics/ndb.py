@@ -44,8 +44,8 @@ def ndb(
   train, fake = check_pair(train, fake)
   if not 2 <= bins <= len(train):
     raise UserError(
-      f"bins is {bins}, which {len(train)} real samples cannot fill: take more samples, or 2 to "
-      f"{len(train)} bins"
+      f"bins is {bins}, and can be 2 to {len(train)} with {len(train)} real samples: take more "
+      "samples"
     )
   train_shares, fake_shares = bin_shares(train, fake, rng, bins)
   p_values = two_proportion_p_values(train_shares, len(train), fake_shares, len(fake))
