@@ -37,7 +37,7 @@ SHARED = {
   "real_label": 1.0,
   "conditional": False,
   "instance_noise": 0.0,
-  "lecam_weight": 0.0,
+  "lecam_weight": None,
   "generator_optimizer": None,
   "discriminator_optimizer": None,
   "ema_decay": 0.0,  # samples are drawn from the generator itself

@@ -124,7 +124,7 @@ def test_models_that_are_normed_take_a_norm_and_others_refuse_it(name):
   }
   info = DataInfo(shape.get(name, (28, 28, 1)), 0, 10, None)
   config = Config(model=name, discriminator_norm="batch")
-  if models.MODELS[name].normed:
+  if "discriminator_norm" in models.MODELS[name].options:
     build(config, info)
   else:
     with pytest.raises(UserError, match="discriminator_norm"):
