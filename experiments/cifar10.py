@@ -9,8 +9,8 @@ colours, not objects. --width=128 --steps=50000 on an accelerator is a real run.
 
 import sys
 
-from experiments import common
-from gan.config import Config
+from experiments.cli import common
+from gan.training.config import Config
 
 DEFAULTS = Config(
   dataset="cifar10",

@@ -11,10 +11,10 @@ with figures/ and summary.csv; prints the table. 18 runs of 6 losses take about 
 import pathlib
 import sys
 
-from experiments.command import OK, PATH, PATHS, Command
+from experiments.cli.command import OK, PATH, PATHS, Command
 from gan.errors import UserError
-from gan.progress import say
-from gan.records import writable_folder
+from gan.system.progress import say
+from gan.training.run_folder import writable_folder
 
 
 def main(argv=None):

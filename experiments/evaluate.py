@@ -20,11 +20,11 @@ import jax
 import numpy as np
 from tqdm import tqdm
 
-from experiments import common
-from experiments.command import OK, PATH, Command, refuse_unread
+from experiments.cli import common
+from experiments.cli.command import OK, PATH, Command, refuse_unread
 from gan.errors import UserError
-from gan.progress import say
-from gan.records import plain, read_config, writable_folder, write_json
+from gan.system.progress import say
+from gan.training.run_folder import plain, read_config, writable_folder, write_json
 
 
 class Subject(NamedTuple):
@@ -61,16 +61,18 @@ def main(argv=None):
 
 
 def _run(values) -> int:
-  from gan import evaluate
+  from gan.metrics import evaluation
 
   _check(values)
   outdir = writable_folder(values.outdir or values.workdir or ".")
   common.prepare()
   subject = _of_run(values) if values.workdir else _of_sets(values)
   extractor = _extractor(subject, values)
-  data = evaluate.make_data(subject.train, subject.held_out, extractor, subject.count, values.seed)
-  names = _names(_chosen(values), evaluate.applicable(data))
-  fake = evaluate.see(subject.draw(), extractor)
+  data = evaluation.make_data(
+    subject.train, subject.held_out, extractor, subject.count, values.seed
+  )
+  names = _names(_chosen(values), evaluation.applicable(data))
+  fake = evaluation.see(subject.draw(), extractor)
   facts = subject.facts | _counts(subject, data) | {"seed": values.seed}
   facts |= {"extractor": extractor and extractor.digest}
   rows, left_out = _measure(data, fake, names, values)
@@ -125,10 +127,10 @@ def _names(chosen, applicable):
 
 def _of_run(values) -> Subject:
   """The averaged generator of a run, beside the data that it was trained on."""
-  from gan import trained
   from gan.datasets import recorded
+  from gan.training import restore
 
-  run = trained.load(values.workdir)
+  run = restore.load(values.workdir)
   config = run.config
   train, load = recorded.reopen(read_config(values.workdir), values.workdir, values.data_dir)
   if values.data_dir and not train.path:
@@ -164,7 +166,7 @@ def _resized(examples, values):
 
 
 def _draw(run, labels, values):
-  from gan import sampling
+  from gan.training import sampling
 
   say(f"Drawing {values.samples:,} samples of step {int(run.state.step)}.")
   rng, key = np.random.default_rng(values.seed), jax.random.key(values.seed)
@@ -210,17 +212,17 @@ def _held_out(load, train):
 
 
 def _extractor(subject, values):
-  from gan import features
+  from gan.metrics import extractors
 
   if values.extractor is None:
     extractor, notice = _default_extractor(subject.train, named=bool(values.workdir))
     if notice and subject.train.images.ndim == 4:
       say(f"Metrics of features are left out: {notice}; --extractor=FILE names one.")
     return extractor
-  extractor, kind = features.load(values.extractor), features.for_dataset(subject.train.kind)
-  if values.workdir and features.for_dataset(extractor.dataset) != kind:
+  extractor, kind = extractors.load(values.extractor), extractors.for_dataset(subject.train.kind)
+  if values.workdir and extractors.for_dataset(extractor.dataset) != kind:
     what = f"{extractor.dataset}, the run on {subject.train.name}"
-    if kind in features.shipped():
+    if kind in extractors.shipped():
       raise UserError(
         f"--extractor={values.extractor} was trained on {what}: its features mean nothing there; "
         "leave the flag out or name another"
@@ -231,11 +233,11 @@ def _extractor(subject, values):
 
 def _default_extractor(train, named):
   """The data set's own; that of MNIST for sets without a name in its form, which is said."""
-  from gan import evaluate
+  from gan.metrics import evaluation
 
   if named:
-    return evaluate.find_extractor(train)
-  extractor, notice = evaluate.find_extractor(train._replace(name="mnist", part_of=""))
+    return evaluation.find_extractor(train)
+  extractor, notice = evaluation.find_extractor(train._replace(name="mnist", part_of=""))
   if extractor:
     say("Features are those of the extractor of MNIST; --extractor names another.")
   return extractor, notice
@@ -249,12 +251,12 @@ def _counts(subject, data):
 
 def _measure(data, fake, names, values):
   """The rows of all metrics, and the lines on those that these samples do not give."""
-  from gan import evaluate
+  from gan.metrics import evaluation
 
   rows, left_out = {}, []
   for name in tqdm(names, unit="metric", disable=not sys.stderr.isatty()):
     try:
-      rows |= evaluate.rows(data, fake, [name], values.seed)
+      rows |= evaluation.rows(data, fake, [name], values.seed)
     except UserError as error:
       if _chosen(values):
         raise UserError(f"{error}; --metrics chooses others") from error

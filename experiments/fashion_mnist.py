@@ -9,7 +9,8 @@ Images of 28x28 grey garments by a DCGAN, as many steps as in experiments.mnist 
 import dataclasses
 import sys
 
-from experiments import common, mnist
+from experiments import mnist
+from experiments.cli import common
 
 DEFAULTS = dataclasses.replace(mnist.DEFAULTS, dataset="fashion_mnist")
 

@@ -12,7 +12,8 @@ several sizes and those that are not square need. The default is cifar10's DCGAN
 import dataclasses
 import sys
 
-from experiments import cifar10, common
+from experiments import cifar10
+from experiments.cli import common
 
 DEFAULTS = dataclasses.replace(cifar10.DEFAULTS, dataset="images")
 

@@ -16,9 +16,10 @@ import jax.numpy as jnp
 import numpy as np
 from matplotlib.figure import Figure
 
-from experiments.command import OK, PATH, Command
-from gan import losses, pictures
-from gan.records import writable_folder
+from experiments.cli.command import OK, PATH, Command
+from gan import losses
+from gan.training import pictures
+from gan.training.run_folder import writable_folder
 
 LOGITS = np.linspace(-6, 6, 241, dtype=np.float32)
 

@@ -11,8 +11,8 @@ averages are chosen for the DCGAN; another --model has its own width, and Config
 
 import sys
 
-from experiments import common
-from gan.config import Config
+from experiments.cli import common
+from gan.training.config import Config
 
 # Chosen by the evaluations of single runs of `nonsat` with seed 0.
 DEFAULTS = Config(

@@ -11,8 +11,8 @@ and writes them as animation.gif.
 
 import sys
 
-from experiments import common
-from gan.config import Config
+from experiments.cli import common
+from gan.training.config import Config
 
 DEFAULTS = Config(
   dataset="ring",

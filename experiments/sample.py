@@ -13,10 +13,10 @@ import sys
 
 import jax
 
-from experiments import common
-from experiments.command import OK, PATH, Command
+from experiments.cli import common
+from experiments.cli.command import OK, PATH, Command
 from gan.errors import UserError
-from gan.records import writable_folder
+from gan.training.run_folder import writable_folder
 
 
 def main(argv=None):
@@ -29,14 +29,14 @@ def main(argv=None):
 
 
 def _draw(flags) -> int:
-  from gan import pictures, trained
+  from gan.training import pictures, restore
 
   if not 0 <= flags.seed < 2**32:
     raise UserError(f"--seed={flags.seed} must be at least 0 and below 2^32")
   if not flags.workdir:
     raise UserError("--workdir is missing: name the run folder of a training command")
   common.prepare()
-  run = trained.load(flags.workdir)
+  run = restore.load(flags.workdir)
   chosen = None if flags.classes is None else _chosen(flags.classes, run)
   outdir = writable_folder(flags.outdir or pathlib.Path(flags.workdir) / "drawn")
   for name, picture in _pictures(run, jax.random.key(flags.seed), flags.seed, chosen):
@@ -63,7 +63,7 @@ def _chosen(text, run) -> list[int]:
 
 def _pictures(run, key, seed, chosen):
   """Yields (name, picture)."""
-  from gan import sampling
+  from gan.training import sampling
 
   config, classes = run.config, run.info.num_classes if run.config.conditional else 0
   model = f"{config.dataset}  {config.loss}  {config.model}  step {int(run.state.step)}"

@@ -21,14 +21,15 @@ import dataclasses
 import shlex
 import sys
 
-from experiments import cifar10, common, fashion_mnist, images, mnist, processes, ring
-from experiments.command import INTERRUPTED, OK, PATH, refuse_unread
+from experiments import cifar10, fashion_mnist, images, mnist, ring
+from experiments.cli import common, processes
+from experiments.cli.command import INTERRUPTED, OK, PATH, refuse_unread
 from gan import losses
 from gan.errors import UserError
-from gan.interrupts import interrupts
-from gan.progress import say
-from gan.records import writable_folder
-from gan.search import SEARCHES, grid_points, make_members, parse_grid, search_points
+from gan.sweeps.search import SEARCHES, grid_points, make_members, parse_grid, search_points
+from gan.system.progress import say
+from gan.training.interrupts import interrupts
+from gan.training.run_folder import writable_folder
 
 EXPERIMENTS = {
   "mnist": mnist.DEFAULTS,
@@ -96,7 +97,7 @@ def _members(command, chosen):
 
 def _run(members, values, argv, together, resources, workdir, fit) -> int:
   # Importing training only now keeps --help and flag errors quick.
-  from gan import sweep
+  from gan.sweeps import sweep
 
   plan = sweep.make_plan(
     members,
@@ -120,7 +121,7 @@ def _resources(values):
     return None
   if values.cpus_per_task <= 0 or values.gpus_per_task < 0:
     raise UserError("--cpus_per_task must be above 0, and --gpus_per_task 0 or more")
-  from gan import ray_cluster, ray_launcher
+  from gan.sweeps import ray_cluster, ray_launcher
 
   if values.ray_address not in (None, "auto"):
     processes.check_address("ray_address", values.ray_address)
@@ -131,7 +132,7 @@ def _resources(values):
 @contextlib.contextmanager
 def _launcher(resources, address):
   """Yields `(plan, workdir) -> statuses`, here or on a cluster."""
-  from gan import ray_cluster, ray_launcher, sweep
+  from gan.sweeps import ray_cluster, ray_launcher, sweep
 
   if resources is None:
     yield sweep.fit

@@ -15,11 +15,11 @@ import numpy as np
 import optax
 from tqdm import tqdm
 
-from experiments import common
-from experiments.command import OK, PATH, Command
+from experiments.cli import common
+from experiments.cli.command import OK, PATH, Command
 from gan.errors import UserError
-from gan.progress import say
-from gan.records import writable_file
+from gan.system.progress import say
+from gan.training.run_folder import writable_file
 
 BATCH_SIZE = 128
 LEARNING_RATE = 1e-3
@@ -93,14 +93,14 @@ def _check_alike(train, test):
 
 def _write(out, params, about, test):
   """The accuracy is that of the rounded weights, which metrics will use."""
-  from gan import features
+  from gan.metrics import extractors
 
-  extractor = features.from_bytes(features.to_bytes(params, about), out)
+  extractor = extractors.from_bytes(extractors.to_bytes(params, about), out)
   accuracy = np.mean(extractor.extract(test.images).probabilities.argmax(axis=1) == test.labels)
-  content = features.to_bytes(params, about | {"test_accuracy": round(float(accuracy), 4)})
+  content = extractors.to_bytes(params, about | {"test_accuracy": round(float(accuracy), 4)})
   out.write_bytes(content)
   print(f"{out}: {accuracy:.2%} of {len(test.images):,} test images right, {len(content):,} bytes")
-  print(f"extractor {features.load(out).digest}")
+  print(f"extractor {extractors.load(out).digest}")
 
 
 def _fit(dataset, epochs, seed):
@@ -138,11 +138,11 @@ def _train_epoch(step, state, dataset, batches, first, name):
 
 
 def _make_step(network, optimizer, key):
-  from gan import features
+  from gan.metrics import extractors
 
   def loss(params, images, labels, key):
     shift_key, dropout_key = jax.random.split(key)
-    images = _shifted(features.to_range(images), shift_key)
+    images = _shifted(extractors.to_range(images), shift_key)
     (_, logits), _ = network.apply(params, {}, images, None, train=True, key=dropout_key)
     return jnp.mean(optax.softmax_cross_entropy_with_integer_labels(logits, labels))
 

@@ -6,7 +6,7 @@ import math
 import numpy as np
 from PIL import Image
 
-from gan.records import RunFolder, write_json
+from gan.training.run_folder import RunFolder, write_json
 
 FIELDS = {
   "dataset": "digits",

@@ -21,8 +21,8 @@ import time
 import jax
 import numpy as np
 
-from gan import trained
-from gan.records import EVALUATIONS, read_metrics, read_summary
+from gan.training import restore
+from gan.training.run_folder import EVALUATIONS, read_metrics, read_summary
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 TIMEOUT = 900  # seconds for one run
@@ -104,7 +104,7 @@ def compare(first: str | os.PathLike, second: str | os.PathLike) -> dict[str, bo
 
   The states are those of the newest checkpoints: parameters, optimisers, averages, and the rest.
   """
-  states = [trained.load(folder).state for folder in (first, second)]
+  states = [restore.load(folder).state for folder in (first, second)]
   records = [list(map(untimed, all_records(folder))) for folder in (first, second)]
   pictures = [picture_bytes(folder) for folder in (first, second)]
   return {

@@ -6,10 +6,10 @@ import pytest
 from PIL import Image
 
 from experiments import ring
-from gan import animation, sampling, train, trained
-from gan.config import Config
 from gan.losses import LOSSES
-from gan.run import Keys, load_data
+from gan.training import animation, loop, restore, sampling
+from gan.training.config import Config
+from gan.training.run import Keys, load_data
 
 SMALL = Config(
   dataset="ring", model="points", width=8, latent_dim=4, batch_size=16, steps=4, eval_every=0
@@ -18,14 +18,14 @@ SMALL = Config(
 
 def film(config, frames=2):
   dataset, config = load_data(config, None, print)
-  return animation.film(train.make_setting(config, dataset, (), print), config, frames)
+  return animation.film(loop.make_setting(config, dataset, (), print), config, frames)
 
 
 @pytest.mark.parametrize("frames", [2, 3])
 def test_last_snapshot_is_what_training_ends_with(tmp_path, frames):
   found = film(SMALL, frames)
-  train.fit(SMALL, tmp_path, say=print)
-  run = trained.load(tmp_path)
+  loop.fit(SMALL, tmp_path, say=print)
+  run = restore.load(tmp_path)
   keys = Keys(*jax.random.split(jax.random.key(SMALL.seed), 3))
   what = sampling.square(run.gan, keys.latents, 0, count=1024)
   expected = np.asarray(sampling.draw(run.gan, run.state, what.latents, None))

@@ -18,8 +18,8 @@ from gan.datasets import tfds
 from gan.losses import LOSSES
 from gan.models import mlp
 from gan.models.spec import to_networks
-from gan.presets import PRESETS
-from gan.records import read_summary
+from gan.training.presets import PRESETS
+from gan.training.run_folder import read_summary
 
 QUICK = ("--dataset=digits", "--split=train[:20]", "--model=mlp", "--latent_dim=4")
 QUICK += ("--batch_size=4", "--steps=2", "--checkpoint_every=1", "--parallel=none")

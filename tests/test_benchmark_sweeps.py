@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-import gan.sweep
-import gan.train
+import gan.sweeps.sweep
+import gan.training.loop
 from experiments import mnist, ring, sweep
 from experiments.benchmark import __main__ as benchmark
 from experiments.benchmark import sweeps
@@ -73,8 +73,8 @@ def test_both_sides_train_the_same_configs(name, monkeypatch, tmp_path):
     seen.append(what)
     raise Stop
 
-  monkeypatch.setattr(gan.train, "fit", catch)
-  monkeypatch.setattr(gan.sweep, "make_plan", catch)
+  monkeypatch.setattr(gan.training.loop, "fit", catch)
+  monkeypatch.setattr(gan.sweeps.sweep, "make_plan", catch)
   case, folder = CASES[name], str(tmp_path)
   single = {"ring": ring, "mnist": mnist}[case.experiment].main
   for seed in range(case.members):

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from experiments.benchmark import cases, flops, ours
-from gan import features
-from gan.build import DataInfo, build
-from gan.game import Batch
-from gan.objectives import example_keys, to_range
+from gan.method.game import Batch
+from gan.method.objectives import example_keys, to_range
+from gan.metrics import extractors
+from gan.training.build import DataInfo, build
 
 torch = pytest.importorskip("torch", reason="PyTorch is in the extra bench")
 
@@ -49,7 +49,7 @@ def test_both_sides_have_equally_many_parameters(name):
 
 
 def draws(algorithm, key, count):
-  """Latents [B, Z] and shares [B, 1, 1, 1] that an update draws from its key, as in `gan.game`."""
+  """Latents [B, Z] and shares [B, 1, 1, 1] that an update draws from its key, as in `gan.method.game`."""
   fake_key, rest = jax.random.split(key)
   latent_key, _ = jax.random.split(fake_key)
   latents = jax.vmap(algorithm.gan.sample_latent)(example_keys(latent_key, count))
@@ -149,7 +149,7 @@ def test_the_image_range_is_the_models():
 def test_features_are_those_of_the_shipped_classifier():
   images = np.random.default_rng(0).integers(0, 256, (8, 28, 28, 1), np.uint8)
   extracted = torch_peer.make_extractor(EAGER, "cpu")(images).numpy()
-  expected = features.load("mnist").extract(images).features
+  expected = extractors.load("mnist").extract(images).features
   np.testing.assert_allclose(extracted, expected, rtol=1e-3, atol=1e-3)
 
 

@@ -5,9 +5,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from gan.build import DataInfo, build
-from gan.checkpoint import KEEP, Checkpoints
-from gan.config import Config
+from gan.training.build import DataInfo, build
+from gan.training.checkpoint import KEEP, Checkpoints
+from gan.training.config import Config
 
 CONFIG = Config(model="points", width=8, latent_dim=3, update_rule="lookahead", lecam_weight=0.1)
 

@@ -6,14 +6,15 @@ import math
 
 import pytest
 
-from experiments import common, mnist
-from gan.build import hyperparameters
-from gan.config import Config, determining, field_types, fingerprint, weight_clip
+from experiments import mnist
+from experiments.cli import common
 from gan.errors import UserError
 from gan.losses import LOSSES
 from gan.optimizers import OPTIMIZERS
-from gan.presets import PRESETS
-from gan.validation import validate
+from gan.training.build import hyperparameters
+from gan.training.config import Config, determining, field_types, fingerprint, weight_clip
+from gan.training.presets import PRESETS
+from gan.training.validation import validate
 
 FIELDS = dataclasses.fields(Config)
 GROUPS = {"data", "model", "loss", "training", "devices", "records"}

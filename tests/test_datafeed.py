@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from gan.datafeed import batch_indices
+from gan.datasets.batches import batch_indices
 
 
 def stream(seed, num_examples, calls, updates, batch_size):

@@ -12,8 +12,8 @@ import jax
 import numpy as np
 import pytest
 
-from gan import distributed, trained
-from gan.records import read_metrics, read_summary
+from gan.training import distributed, restore
+from gan.training.run_folder import read_metrics, read_summary
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 TIMEOUT = 600  # seconds for a run, on a slow machine
@@ -86,7 +86,7 @@ def assert_same_run(folder, unbroken, rtol=2e-3):
   for name in ("discriminator_loss", "generator_loss", "real_logit", "fake_probability"):
     a, b = ([record[name] for record in records] for records in (ours, theirs))
     np.testing.assert_allclose(a, b, rtol=rtol, atol=1e-3, err_msg=name)
-  states = [trained.load(path, say=lambda line: None).state for path in (folder, unbroken)]
+  states = [restore.load(path, say=lambda line: None).state for path in (folder, unbroken)]
   for a, b in zip(*map(jax.tree.leaves, states), strict=True):
     np.testing.assert_allclose(a, b, rtol=rtol, atol=1e-3)
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import threadpoolctl
 
-from gan import datasets, evaluate, features
+from gan import datasets
 from gan.errors import UserError
-from gan.metrics import METRICS, Data, Sample
+from gan.metrics import METRICS, Data, Sample, evaluation, extractors
 from gan.metrics.best import best_and_last
 from gan.metrics.density_coverage import expected_coverage
 
@@ -42,11 +42,11 @@ class Case:
     self.train, test = datasets.load(name, "train[:5000]"), datasets.load(name, "test")
     chosen = np.random.default_rng(0).permutation(len(test.images))[:count]
     self.held_out = test.images[chosen]
-    self.extractor = features.load(name)
+    self.extractor = extractors.load(name)
     held_out = test._replace(images=self.held_out)
-    self.data = evaluate.make_data(self.train, held_out, self.extractor, count, seed=0)
-    self.names = evaluate.applicable(self.data)
-    self.floors = self.numbers(evaluate.floors(self.data, self.names, count, seed=0))
+    self.data = evaluation.make_data(self.train, held_out, self.extractor, count, seed=0)
+    self.names = evaluation.applicable(self.data)
+    self.floors = self.numbers(evaluation.floors(self.data, self.names, count, seed=0))
     noise = np.random.default_rng(1).integers(256, size=self.held_out.shape, dtype=np.uint8)
     one = np.broadcast_to(self.held_out[:1], self.held_out.shape)
     self.noise = [self.measure(self.blend(noise, share)) for share in SHARES]
@@ -57,8 +57,8 @@ class Case:
     return np.where(replaced[:, None, None, None], end, self.held_out)
 
   def measure(self, images):
-    fake = evaluate.see(images, self.extractor)
-    return self.numbers(evaluate.measure(self.data, fake, self.names, seed=0))
+    fake = evaluation.see(images, self.extractor)
+    return self.numbers(evaluation.measure(self.data, fake, self.names, seed=0))
 
   @staticmethod
   def numbers(values):
@@ -77,7 +77,7 @@ def case(request):
 @pytest.fixture(scope="module")
 def digits():
   train, test = datasets.load("digits", "train[:300]"), datasets.load("digits", "test")
-  return train, test, features.load("digits")
+  return train, test, extractors.load("digits")
 
 
 # The floor.
@@ -119,8 +119,8 @@ def test_held_out_images_that_are_sorted_by_class_give_the_same_floor(digits):
   floors = []
   for order in (np.arange(len(test.images)), np.argsort(test.labels)):
     held_out = test._replace(images=test.images[order])
-    data = evaluate.make_data(train, held_out, extractor, 297, seed=0)
-    floors.append(evaluate.floors(data, ["classifier_score"], 297, seed=0)["classifier_score"])
+    data = evaluation.make_data(train, held_out, extractor, 297, seed=0)
+    floors.append(evaluation.floors(data, ["classifier_score"], 297, seed=0)["classifier_score"])
   assert floors[0].value == pytest.approx(floors[1].value, abs=0.5) and floors[0].value > 7
 
 
@@ -157,8 +157,8 @@ def test_one_real_image_is_more_precise_than_many(case):
 
 def test_copies_of_training_images_are_told_from_fresh_ones(case):
   chosen = np.random.default_rng(3).permutation(len(case.train.images))[: case.count]
-  copies = evaluate.see(case.train.images[chosen], case.extractor)
-  values = evaluate.measure(case.data, copies, ["memorisation", "frechet_distance"], seed=0)
+  copies = evaluation.see(case.train.images[chosen], case.extractor)
+  values = evaluation.measure(case.data, copies, ["memorisation", "frechet_distance"], seed=0)
   assert values["memorisation_ratio"].value == pytest.approx(0, abs=1e-3)
   assert values["frechet_distance"].value < 2 * case.floors["frechet_distance"]
 
@@ -177,7 +177,7 @@ def test_more_of_one_image_is_never_better(case, name):
 
 
 def assert_never_better(name, values):
-  rising = evaluate.better(name) in ("lower", "floor")
+  rising = evaluation.better(name) in ("lower", "floor")
   steps = np.diff(values if rising else values[::-1])
   assert (steps >= 0).all() and values[0] != values[-1], values
 
@@ -188,8 +188,8 @@ def test_fewer_classes_are_less_of_the_data(case, name):
   values = []
   for classes in (10, 5, 2, 1):
     chosen = np.flatnonzero(labels < classes)[:120]
-    fake = evaluate.see(case.train.images[chosen], case.extractor)
-    values.append(case.numbers(evaluate.measure(case.data, fake, case.names[3:5], 0))[name])
+    fake = evaluation.see(case.train.images[chosen], case.extractor)
+    values.append(case.numbers(evaluation.measure(case.data, fake, case.names[3:5], 0))[name])
   assert values == sorted(values, reverse=True) and values[-1] < 0.5 * values[0], values
 
 
@@ -203,7 +203,7 @@ def test_the_standard_error_is_the_spread_over_independent_draws():
     real, fake = (Sample(np.empty((200, 0)), rng.normal(size=(200, 4))) for _ in range(2))
     fake.features[:, 0] += 1
     names = ("frechet_distance", "density_coverage")
-    numbers = evaluate.measure(Data(real, real, None), fake, names, seed, errors=seed < 10)
+    numbers = evaluation.measure(Data(real, real, None), fake, names, seed, errors=seed < 10)
     for name in ("frechet_distance", "coverage"):
       values.setdefault(name, []).append(numbers[name].value)
       if seed < 10:
@@ -214,11 +214,11 @@ def test_the_standard_error_is_the_spread_over_independent_draws():
 
 def test_an_interval_is_two_standard_errors_to_each_side_of_the_value(digits):
   train, test, extractor = digits
-  data = evaluate.make_data(train, test, extractor, 100, seed=0)
-  fake = evaluate.held_out_sample(data, 100, seed=3)
+  data = evaluation.make_data(train, test, extractor, 100, seed=0)
+  fake = evaluation.held_out_sample(data, 100, seed=3)
   names = ("kernel_distance", "frechet_distance")
-  rows = evaluate.rows(data, fake, names, seed=0)
-  values = evaluate.measure(data, fake, names, seed=0, errors=True)
+  rows = evaluation.rows(data, fake, names, seed=0)
+  values = evaluation.measure(data, fake, names, seed=0, errors=True)
   row, error = rows["kernel_distance"], values["kernel_distance"].standard_error
   assert error > 0 and row.high - row.value == pytest.approx(2.262 * error, rel=1e-3)
   assert row.value - row.low == pytest.approx(2.262 * error, rel=1e-3)
@@ -234,9 +234,9 @@ def test_equal_seeds_give_equal_numbers_and_another_seed_others(digits):
   train, test, extractor = digits
 
   def rows(seed):
-    data = evaluate.make_data(train, test, extractor, 200, seed)
-    fake = evaluate.see(test.images[:200], extractor)
-    return evaluate.rows(data, fake, evaluate.applicable(data), seed)
+    data = evaluation.make_data(train, test, extractor, 200, seed)
+    fake = evaluation.see(test.images[:200], extractor)
+    return evaluation.rows(data, fake, evaluation.applicable(data), seed)
 
   first, second, third = rows(0), rows(0), rows(1)
   assert first == second
@@ -250,20 +250,20 @@ def test_equal_seeds_give_equal_numbers_and_another_seed_others(digits):
 @pytest.mark.parametrize("count, metric", [(1, "frechet_distance"), (3, "kernel_distance")])
 def test_too_few_samples_are_refused_with_the_metric_and_the_way_out(digits, count, metric):
   train, test, extractor = digits
-  data = evaluate.make_data(train, test, extractor, count, seed=0)
-  fake = evaluate.see(test.images[:count], extractor)
+  data = evaluation.make_data(train, test, extractor, count, seed=0)
+  fake = evaluation.see(test.images[:count], extractor)
   with pytest.raises(UserError, match=f"^{metric}: .*needed: take more samples"):
-    evaluate.measure(data, fake, evaluate.applicable(data), seed=0)
+    evaluation.measure(data, fake, evaluation.applicable(data), seed=0)
 
 
 @pytest.mark.parametrize("metric", sorted(set(METRICS) - {"stacked_modes", "mixture_modes"}))
 def test_no_metric_meets_few_samples_with_anything_but_a_line(digits, metric):
   train, test, extractor = digits
   for count in (1, 2, 3, 5, 8, 13):
-    data = evaluate.make_data(train, test, extractor, count, seed=0)
-    fake = evaluate.see(test.images[:count], extractor)
+    data = evaluation.make_data(train, test, extractor, count, seed=0)
+    fake = evaluation.see(test.images[:count], extractor)
     try:
-      rows = evaluate.rows(data, fake, [metric], seed=0)
+      rows = evaluation.rows(data, fake, [metric], seed=0)
       assert all(math.isfinite(row.value) for row in rows.values())
     except UserError as error:
       assert str(error).startswith(f"{metric}: ") and "\n" not in str(error)
@@ -272,21 +272,21 @@ def test_no_metric_meets_few_samples_with_anything_but_a_line(digits, metric):
 @pytest.mark.filterwarnings("error")
 def test_one_repeated_image_has_a_value_and_an_interval_in_every_metric(digits):
   train, test, extractor = digits
-  data = evaluate.make_data(train, test, extractor, 200, seed=0)
+  data = evaluation.make_data(train, test, extractor, 200, seed=0)
   for pixel in (0, 255):
-    constant = evaluate.see(np.full((200, 28, 28, 1), pixel, np.uint8), extractor)
-    for row in evaluate.rows(data, constant, evaluate.applicable(data), seed=0).values():
+    constant = evaluation.see(np.full((200, 28, 28, 1), pixel, np.uint8), extractor)
+    for row in evaluation.rows(data, constant, evaluation.applicable(data), seed=0).values():
       assert math.isfinite(row.value)
       assert row.low is None or row.low <= row.value <= row.high
 
 
 def test_features_that_are_no_numbers_are_refused_with_the_metric(digits):
   train, test, extractor = digits
-  data = evaluate.make_data(train, test, extractor, 50, seed=0)
-  fake = evaluate.see(test.images[:50], extractor)
+  data = evaluation.make_data(train, test, extractor, 50, seed=0)
+  fake = evaluation.see(test.images[:50], extractor)
   fake.features[3] = np.nan
   with pytest.raises(UserError, match="^frechet_distance: fake features hold NaN"):
-    evaluate.measure(data, fake, ["frechet_distance"], seed=0)
+    evaluation.measure(data, fake, ["frechet_distance"], seed=0)
 
 
 # Features that are kept.
@@ -296,13 +296,13 @@ def test_features_that_are_no_numbers_are_refused_with_the_metric(digits):
 def counted(monkeypatch, tmp_path):
   """Numbers of images of which features were computed, in an empty cache folder."""
   monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-  extract, calls = features.Extractor.extract, []
+  extract, calls = extractors.Extractor.extract, []
 
   def count(self, images):
     calls.append(len(images))
     return extract(self, images)
 
-  monkeypatch.setattr(features.Extractor, "extract", count)
+  monkeypatch.setattr(extractors.Extractor, "extract", count)
   return calls
 
 
@@ -313,9 +313,9 @@ def assert_same(first, second):
 
 def test_features_of_data_are_computed_once(digits, counted, tmp_path):
   train, test, extractor = digits
-  first = evaluate.make_data(train, test, extractor, 20, seed=0)
+  first = evaluation.make_data(train, test, extractor, 20, seed=0)
   assert counted == [300, 297]
-  second = evaluate.make_data(train, test, extractor, 50, seed=1)
+  second = evaluation.make_data(train, test, extractor, 50, seed=1)
   assert counted == [300, 297] and len(second.reference.examples) == 50
   assert_same(first, second)
   kept = [path for path in tmp_path.rglob("*") if path.is_file()]
@@ -325,16 +325,16 @@ def test_features_of_data_are_computed_once(digits, counted, tmp_path):
 
 def test_other_images_and_other_extractors_are_not_taken_for_each_other(digits, counted):
   train, _, extractor = digits
-  evaluate.make_data(train, None, extractor, 20, seed=0)
-  evaluate.make_data(train._replace(images=train.images ^ 1), None, extractor, 20, seed=0)
-  evaluate.make_data(train, None, features.load("mnist"), 20, seed=0)
+  evaluation.make_data(train, None, extractor, 20, seed=0)
+  evaluation.make_data(train._replace(images=train.images ^ 1), None, extractor, 20, seed=0)
+  evaluation.make_data(train, None, extractors.load("mnist"), 20, seed=0)
   assert counted == [300] * 3
 
 
 @pytest.mark.parametrize("content", [b"", b"half of it", "cut", "fewer", "other"])
 def test_what_is_damaged_there_is_computed_anew(digits, counted, tmp_path, content):
   train, _, extractor = digits
-  first = evaluate.make_data(train, None, extractor, 20, seed=0)
+  first = evaluation.make_data(train, None, extractor, 20, seed=0)
   (path,) = tmp_path.rglob("*.npz")
   whole = path.read_bytes()
   if content in ("fewer", "other"):
@@ -342,7 +342,7 @@ def test_what_is_damaged_there_is_computed_anew(digits, counted, tmp_path, conte
     np.savez(path, **{name: np.zeros((3, 64)), "probabilities": np.zeros((3, 10))})
   else:
     path.write_bytes(whole[:-500] if content == "cut" else content)
-  assert_same(evaluate.make_data(train, None, extractor, 20, seed=0), first)
+  assert_same(evaluation.make_data(train, None, extractor, 20, seed=0), first)
   assert counted == [300, 300] and path.read_bytes() == whole
 
 
@@ -353,7 +353,7 @@ def test_where_nothing_can_be_kept_features_are_computed_all_the_same(
   monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
   train, _, extractor = digits
   for _ in range(2):
-    evaluate.make_data(train, None, extractor, 20, seed=0)
+    evaluation.make_data(train, None, extractor, 20, seed=0)
   assert counted == [300, 300]
 
 
@@ -362,25 +362,25 @@ def test_where_nothing_can_be_kept_features_are_computed_all_the_same(
 
 def test_a_data_set_without_an_extractor_or_of_another_form_has_none_and_the_reason(digits):
   train = digits[0]
-  assert evaluate.find_extractor(train)[1] == ""
+  assert evaluation.find_extractor(train)[1] == ""
   cases = {
     "no extractor of own": train._replace(name="own"),
     "images are 14x14x1": train._replace(images=train.images[:, ::2, ::2]),
     "images are 28x28x3": train._replace(images=np.repeat(train.images, 3, axis=-1)),
   }
   for words, dataset in cases.items():
-    extractor, notice = evaluate.find_extractor(dataset)
+    extractor, notice = evaluation.find_extractor(dataset)
     assert extractor is None and words in notice
-    evaluator, line = evaluate.make_evaluator(dataset, "train", 100, seed=0)
+    evaluator, line = evaluation.make_evaluator(dataset, "train", 100, seed=0)
     assert evaluator is None and words in line and line.startswith("No metrics while training")
 
 
 def test_too_few_training_examples_are_told_before_the_first_step(digits):
   train = digits[0]
-  few = train._replace(images=train.images[: evaluate.LEAST_REFERENCE - 1])
-  assert "5 training examples are too few" in evaluate.make_evaluator(few, "train", 50, 0)[1]
-  enough = train._replace(images=train.images[: evaluate.LEAST_REFERENCE])
-  evaluator, line = evaluate.make_evaluator(enough, "train", 50, 0)
+  few = train._replace(images=train.images[: evaluation.LEAST_REFERENCE - 1])
+  assert "5 training examples are too few" in evaluation.make_evaluator(few, "train", 50, 0)[1]
+  enough = train._replace(images=train.images[: evaluation.LEAST_REFERENCE])
+  evaluator, line = evaluation.make_evaluator(enough, "train", 50, 0)
   assert line == "" and math.isfinite(evaluator(train.images[:50])["coverage"])
 
 

@@ -11,12 +11,15 @@ import pytest
 import threadpoolctl
 from PIL import Image
 
-from experiments import common, evaluate, mnist, ring
-from gan import datasets, features, models, train
-from gan.config import Config
+from experiments import evaluate, mnist, ring
+from experiments.cli import common
+from gan import datasets, models
+from gan.metrics import extractors
 from gan.models import classifier, mlp
 from gan.models.spec import to_networks
-from gan.records import EVALUATIONS, read_metrics, read_summary
+from gan.training import loop
+from gan.training.config import Config
+from gan.training.run_folder import EVALUATIONS, read_metrics, read_summary
 
 SMALL = {
   "dataset": "digits",
@@ -60,7 +63,7 @@ def own_cache_and_tiny_mlp(tmp_path_factory):
 def fit(folder, **changes):
   """(summary, lines said) of a run."""
   said = []
-  summary = train.fit(Config(**(SMALL | changes)), folder, say=said.append)
+  summary = loop.fit(Config(**(SMALL | changes)), folder, say=said.append)
   return summary, said
 
 
@@ -90,7 +93,7 @@ def test_a_run_is_evaluated_at_its_cadence_and_at_its_end(run):
 def test_every_evaluation_says_what_its_values_depend_on(run):
   for record in evaluations(run):
     assert record["eval_samples"] == record["reference_samples"] == 60
-    assert record["extractor"] == features.load("digits").digest
+    assert record["extractor"] == extractors.load("digits").digest
     assert record["split"] == "train[:120]" and record["eval_seed"] == 0
     assert record["images"] == 6 * record["step"] and record["seconds"] > 0
     assert record["frechet_distance"] > 0 and 0 <= record["coverage"] <= 1
@@ -174,7 +177,7 @@ def test_stacked_mnist_counts_its_thousand_modes(tmp_path, data_root):
   fit(tmp_path, dataset="stacked_mnist", split="train[:200]", steps=3, eval_samples=100)
   (record,) = evaluations(tmp_path)
   assert 1 <= record["modes"] <= 100 and 0 < record["modes_kl"] <= np.log(1000)
-  assert record["extractor"] == features.load("mnist").digest
+  assert record["extractor"] == extractors.load("mnist").digest
 
 
 # The command on a run.
@@ -214,7 +217,7 @@ def test_a_run_is_measured_by_every_metric_of_images(measured):
 
 
 def test_every_value_in_the_file_has_all_that_it_depends_on(measured, run):
-  digest = features.load("digits").digest
+  digest = extractors.load("digits").digest
   for row in measured[0].values():
     assert set(row) >= COLUMNS | ABOUT_A_VALUE
     assert (row["samples"], row["reference_samples"], row["floor_samples"]) == (110, 110, 110)
@@ -288,7 +291,7 @@ def test_sets_are_measured_in_every_form_alike(sets, tmp_path, form):
   for name, row in rows.items():
     assert row["value"] == pytest.approx(reference[name]["value"])
     assert (row["samples"], row["reference_samples"], row["floor"]) == (110, 110, None)
-    assert row["extractor"] == features.load("digits").digest and row["split"]
+    assert row["extractor"] == extractors.load("digits").digest and row["split"]
 
 
 def test_a_test_split_of_the_real_set_gives_the_floors(sets, tmp_path, capsys):
@@ -304,7 +307,7 @@ def test_sets_of_mnist_form_get_the_extractor_of_mnist_and_are_told(sets, tmp_pa
   flags = (f"--real={sets / 'real.npz'}", f"--fake={sets / 'alone.npz'}", f"--outdir={tmp_path}")
   assert command(*flags, QUICK) == 0
   assert "extractor of MNIST" in capsys.readouterr().err
-  assert rows_of(tmp_path)["coverage"]["extractor"] == features.load("mnist").digest
+  assert rows_of(tmp_path)["coverage"]["extractor"] == extractors.load("mnist").digest
 
 
 def test_sets_of_other_sizes_are_measured_by_what_needs_no_features(tmp_path, capsys):
@@ -330,7 +333,7 @@ def test_colour_sets_are_measured_by_an_extractor_of_their_own(tmp_path):
 def write_extractor(path, shape, dataset="own"):
   params, _ = classifier.build(shape, 10).init(jax.random.key(0))
   about = {"dataset": dataset, "image_shape": shape, "num_classes": 10}
-  path.write_bytes(features.to_bytes(params, about))
+  path.write_bytes(extractors.to_bytes(params, about))
   return path
 
 
@@ -451,7 +454,7 @@ def test_an_extractor_of_ones_own_for_the_data_set_is_taken(run, tmp_path):
   own = write_extractor(tmp_path / "own.npz", (28, 28, 1), dataset="digits")
   flags = (f"--extractor={own}", f"--outdir={tmp_path}", QUICK, "--samples=50")
   assert command("--workdir", run, *flags) == 0
-  assert rows_of(tmp_path)["coverage"]["extractor"] == features.load(own).digest
+  assert rows_of(tmp_path)["coverage"]["extractor"] == extractors.load(own).digest
 
 
 def test_a_damaged_extractor_is_refused(refused, run, tmp_path):

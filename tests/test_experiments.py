@@ -9,15 +9,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from experiments import cifar10, common, fashion_mnist, mnist, ring, sample
-from gan import pictures
-from gan.config import Config
+from experiments import cifar10, fashion_mnist, mnist, ring, sample
+from experiments.cli import common
 from gan.datasets import tfds
 from gan.losses import LOSSES
+from gan.method.update_rules import UPDATE_RULES
 from gan.models import MODELS
-from gan.presets import PRESETS
-from gan.records import read_config, read_metrics, read_summary
-from gan.update_rules import UPDATE_RULES
+from gan.training import pictures
+from gan.training.config import Config
+from gan.training.presets import PRESETS
+from gan.training.run_folder import read_config, read_metrics, read_summary
 
 DIGITS = ("--dataset=digits", "--split=train[:40]")
 TWO_STEPS = ("--steps=2", "--batch_size=4", "--log_every=1", "--latent_dim=8", "--parallel=none")

@@ -8,8 +8,9 @@ import jax
 import numpy as np
 import pytest
 
-from gan import datasets, evaluate, features
+from gan import datasets
 from gan.errors import UserError
+from gan.metrics import evaluation, extractors
 from gan.models import classifier
 
 SHIPPED = ("digits", "fashion_mnist", "mnist")
@@ -17,14 +18,14 @@ LEAST_ACCURACY = {"digits": 0.97, "fashion_mnist": 0.91, "mnist": 0.992}
 
 
 def path_of(name):
-  return features.SHIPPED / f"{name}.npz"
+  return extractors.SHIPPED / f"{name}.npz"
 
 
 def make(shape=(8, 8, 1), num_classes=3, seed=0, **about):
   """The bytes of an extractor with weights as they are drawn."""
   params, _ = classifier.build(shape, num_classes).init(jax.random.key(seed))
   about = {"dataset": "own", "image_shape": shape, "num_classes": num_classes} | about
-  return features.to_bytes(params, about)
+  return extractors.to_bytes(params, about)
 
 
 def images(shape=(8, 8, 1), count=5, seed=0):
@@ -35,16 +36,16 @@ def images(shape=(8, 8, 1), count=5, seed=0):
 
 
 def test_the_extractors_that_come_with_the_package_are_listed():
-  assert features.shipped() == list(SHIPPED)
+  assert extractors.shipped() == list(SHIPPED)
 
 
 @pytest.mark.parametrize("name", SHIPPED)
 def test_a_shipped_extractor_says_what_it_is_and_is_named_by_its_bytes(name):
-  extractor = features.load(name)
+  extractor = extractors.load(name)
   assert extractor.dataset == name and extractor.image_shape == (28, 28, 1)
   assert extractor.digest == hashlib.sha256(path_of(name).read_bytes()).hexdigest()[:12]
   assert {"epochs", "seed", "test_accuracy"} <= set(extractor.about)
-  assert features.load(path_of(name)).digest == extractor.digest
+  assert extractors.load(path_of(name)).digest == extractor.digest
 
 
 @pytest.mark.parametrize("name", SHIPPED)
@@ -60,7 +61,7 @@ def test_the_recorded_accuracy_is_that_on_the_test_images(name, request):
     data_root = request.getfixturevalue("data_root")
     if not (data_root / name).is_dir():
       pytest.skip(f"no {name} in {data_root}")
-  test, extractor = datasets.load(name, "test"), features.load(name)
+  test, extractor = datasets.load(name, "test"), extractors.load(name)
   if test.name != name:
     pytest.skip(test.notice)
   right = extractor.extract(test.images).probabilities.argmax(axis=1) == test.labels
@@ -80,14 +81,14 @@ def test_the_recorded_accuracy_is_that_on_the_test_images(name, request):
   ],
 )
 def test_a_kind_of_data_has_one_extractor_and_a_name_is_not_parsed(dataset, name):
-  assert features.for_dataset(dataset) == name
+  assert extractors.for_dataset(dataset) == name
 
 
 # What they see.
 
 
 def test_features_and_probabilities_have_a_row_an_image():
-  extractor = features.from_bytes(make(), "file")
+  extractor = extractors.from_bytes(make(), "file")
   seen = extractor.extract(images(count=7))
   assert seen.features.shape == (7, classifier.FEATURES) and seen.features.dtype == np.float32
   assert seen.probabilities.shape == (7, 3)
@@ -96,16 +97,16 @@ def test_features_and_probabilities_have_a_row_an_image():
 
 
 def test_an_image_is_seen_alike_in_any_company():
-  extractor = features.from_bytes(make(), "file")
-  batch = images(count=features.BATCH_SIZE + 3)
+  extractor = extractors.from_bytes(make(), "file")
+  batch = images(count=extractors.BATCH_SIZE + 3)
   whole = extractor.extract(batch).features
   np.testing.assert_allclose(extractor.extract(batch[-1:]).features, whole[-1:], rtol=1e-5)
   np.testing.assert_allclose(extractor.extract(batch[:2]).features, whole[:2], rtol=1e-5)
 
 
 def test_channels_of_stacked_images_are_seen_on_their_own():
-  extractor, stacked = features.from_bytes(make(), "file"), images((8, 8, 3))
-  seen = evaluate.see(stacked, extractor)
+  extractor, stacked = extractors.from_bytes(make(), "file"), images((8, 8, 3))
+  seen = evaluation.see(stacked, extractor)
   assert seen.features.shape == (5, 3 * classifier.FEATURES)
   assert seen.probabilities.shape == (5, 3, 3)
   second = extractor.extract(stacked[..., 1:2])
@@ -115,8 +116,8 @@ def test_channels_of_stacked_images_are_seen_on_their_own():
 
 
 def test_colour_is_seen_whole_by_an_extractor_of_colour():
-  extractor = features.from_bytes(make((8, 8, 3)), "file")
-  assert evaluate.see(images((8, 8, 3)), extractor).probabilities.shape == (5, 3)
+  extractor = extractors.from_bytes(make((8, 8, 3)), "file")
+  assert evaluation.see(images((8, 8, 3)), extractor).probabilities.shape == (5, 3)
 
 
 @pytest.mark.parametrize(
@@ -130,9 +131,9 @@ def test_colour_is_seen_whole_by_an_extractor_of_colour():
   ],
 )
 def test_other_images_are_refused_with_both_shapes(takes, given):
-  extractor = features.from_bytes(make(takes), "file")
+  extractor = extractors.from_bytes(make(takes), "file")
   with pytest.raises(UserError, match="train one on your images") as caught:
-    evaluate.see(given, extractor)
+    evaluation.see(given, extractor)
   for shape in (takes, given.shape[1:]):
     assert "x".join(map(str, shape)) in str(caught.value)
   assert str(given.dtype) in str(caught.value)
@@ -145,20 +146,20 @@ def test_equal_weights_give_equal_bytes_and_come_back_rounded():
   assert make() == make() != make(seed=1)
   params, _ = classifier.build((8, 8, 1), 3).init(jax.random.key(0))
   rounded = jax.tree.map(lambda array: np.float32(np.float16(array)), params)
-  jax.tree.map(np.testing.assert_array_equal, features.from_bytes(make(), "f").params, rounded)
+  jax.tree.map(np.testing.assert_array_equal, extractors.from_bytes(make(), "f").params, rounded)
 
 
 def test_a_file_is_loaded_by_its_path(tmp_path):
   (tmp_path / "own.npz").write_bytes(make())
   for name in (tmp_path / "own.npz", str(tmp_path / "own.npz")):
-    extractor = features.load(name)
+    extractor = extractors.load(name)
     assert (extractor.dataset, extractor.image_shape) == ("own", (8, 8, 1))
 
 
 @pytest.mark.parametrize("name", ["nosuch", "."])
 def test_an_unknown_name_is_refused_with_those_that_there_are(name):
   with pytest.raises(UserError) as caught:
-    features.load(name)
+    extractors.load(name)
   assert all(word in str(caught.value) for word in (f"no extractor {name}", *SHIPPED))
 
 
@@ -207,5 +208,5 @@ DAMAGED = {
 def test_a_damaged_file_is_refused_in_one_line_that_names_it(tmp_path, kind):
   (tmp_path / "own.npz").write_bytes(DAMAGED[kind])
   with pytest.raises(UserError, match="own.npz is no extractor or is damaged") as caught:
-    features.load(tmp_path / "own.npz")
+    extractors.load(tmp_path / "own.npz")
   assert "\n" not in str(caught.value) and "train_classifier" in str(caught.value)

@@ -17,12 +17,14 @@ import pytest
 import tensorflow_datasets
 from PIL import Image
 
-from experiments import common, mnist, sample
-from gan import datasets, files
+from experiments import mnist, sample
+from experiments.cli import common
+from gan import datasets
 from gan.datasets import base, folder, local, tfds
 from gan.errors import UserError
-from gan.records import read_config
 from gan.report import analysis, sample_figures, study, words
+from gan.system import files
+from gan.training.run_folder import read_config
 from tests.fake_studies import write_run
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
@@ -102,7 +104,7 @@ def test_images_are_opened_in_one_place(path):
     and isinstance(node.value, ast.Name)
     and node.value.id in ("Image", "plt", "pyplot", "image")
   ]
-  assert opened == (["gan/files.py"] if path == "gan" else [])
+  assert opened == (["gan/system/files.py"] if path == "gan" else [])
 
 
 @pytest.mark.parametrize("format", files.FORMATS)

@@ -17,10 +17,10 @@ from PIL import Image
 from experiments import evaluate as evaluate_command
 from experiments import images as images_command
 from experiments import mnist, sweep, train_classifier
-from gan import datasets, evaluate, features, models
+from gan import datasets, models
 from gan.datasets import recorded
 from gan.errors import UserError
-from gan.metrics import METRICS, Data, Sample
+from gan.metrics import METRICS, Data, Sample, evaluation, extractors
 from gan.metrics.density_coverage import density_coverage
 from gan.metrics.frechet import frechet_distance, frechet_infinity, gaussian_frechet_distance
 from gan.metrics.intervals import score_interval
@@ -240,7 +240,7 @@ def test_images_of_several_sizes_are_brought_to_one_where_a_classifier_learns(mi
   line = refusal(capsys, train_classifier.main, *flags, "--image_size=10")
   assert "10 pixels" in line and "--image_size" in line
   assert told(capsys, train_classifier.main, *flags, "--image_size=8")[0] == 0
-  assert features.load("own.npz").image_shape == (8, 8, 1)
+  assert extractors.load("own.npz").image_shape == (8, 8, 1)
 
 
 def test_training_and_test_images_of_two_sizes_are_no_set_for_a_classifier(tmp_path, capsys):
@@ -375,7 +375,7 @@ def texts_of_errors(path):
 @pytest.fixture(scope="module")
 def digits():
   train_set, test = datasets.load("digits", "train[:300]"), datasets.load("digits", "test")
-  return train_set, test, features.load("digits")
+  return train_set, test, extractors.load("digits")
 
 
 def test_a_metric_that_few_images_do_not_give_is_left_out_with_a_line(tmp_path, capsys):
@@ -408,9 +408,9 @@ def test_counts_in_lines_are_those_that_the_user_gave(tmp_path, capsys, count):
 def test_held_out_data_that_are_too_few_cost_the_floor_alone(digits):
   train_set, test, extractor = digits
   few = test._replace(images=test.images[:3])
-  data = evaluate.make_data(train_set, few, extractor, 50, seed=0)
-  fake, lines = evaluate.see(test.images[:50], extractor), []
-  row = evaluate.rows(data, fake, ["density_coverage"], 0, lines.append)["coverage"]
+  data = evaluation.make_data(train_set, few, extractor, 50, seed=0)
+  fake, lines = evaluation.see(test.images[:50], extractor), []
+  row = evaluation.rows(data, fake, ["density_coverage"], 0, lines.append)["coverage"]
   assert row.floor is None and row.low is not None
   assert len(lines) == 1 and "held-out" in lines[0] and "3 samples" in lines[0]
 
@@ -477,8 +477,8 @@ def test_the_intervals_of_metrics_hold_their_mean_as_often_as_they_say(shift):
     fake.features[:, 0] += shift
     data = Data(real, real, None)
     if errors:
-      return evaluate.rows(data, fake, names, seed)
-    return evaluate.measure(data, fake, names, seed)
+      return evaluation.rows(data, fake, names, seed)
+    return evaluation.measure(data, fake, names, seed)
 
   drawn = [numbers(seed, False) for seed in range(1000, 1300)]
   mean = {name: np.mean([values[name].value for values in drawn]) for name in drawn[0]}
@@ -490,14 +490,14 @@ def test_the_intervals_of_metrics_hold_their_mean_as_often_as_they_say(shift):
 
 def test_every_number_with_a_direction_has_a_range_and_lies_in_it(digits):
   train_set, test, extractor = digits
-  data = evaluate.make_data(train_set, test, extractor, 200, seed=0)
+  data = evaluation.make_data(train_set, test, extractor, 200, seed=0)
   constant = np.zeros((200, 28, 28, 1), np.uint8)
   for images in (test.images[:200], noise(200, 28), constant, train_set.images[:200]):
-    fake = evaluate.see(images, extractor)
-    for name in evaluate.applicable(data):
+    fake = evaluation.see(images, extractor)
+    for name in evaluation.applicable(data):
       ranges = METRICS[name].range(data)
       assert set(ranges) == set(METRICS[name].better)
-      rows = evaluate.rows(data, fake, [name], 0, lambda line: None)
+      rows = evaluation.rows(data, fake, [name], 0, lambda line: None)
       for number, (low, high) in ranges.items():
         row = rows[number]
         assert low - 1e-9 <= row.value <= high + 1e-9, number
@@ -554,19 +554,21 @@ def test_stacks_are_given_the_floor_of_their_own_shares_and_other_sets_that_of_h
 ):
   shares = [0.7, 0.2, 0.1]
   sample, dataset = seen_stacks(shares, 4000, "stacked_mnist")
-  monkeypatch.setattr(evaluate, "_see_data", lambda images, extractor: sample)
-  data = evaluate.make_data(dataset, dataset, None, 100, seed=0)
-  floor = evaluate.floors(data, ["stacked_modes"], 100, seed=0)
+  monkeypatch.setattr(evaluation, "_see_data", lambda images, extractor: sample)
+  data = evaluation.make_data(dataset, dataset, None, 100, seed=0)
+  floor = evaluation.floors(data, ["stacked_modes"], 100, seed=0)
   chances = np.multiply.outer(shares, shares).ravel()
   assert floor["modes_kl"].value == pytest.approx(expected_kl(100, chances), rel=0.05)
   assert floor["modes"].value == pytest.approx(expected_modes(100, chances), rel=0.05)
   # Channels of another set need not be drawn alone.
-  data = evaluate.make_data(dataset._replace(name="images"), dataset, None, 100, seed=0)
-  held_out = evaluate.floors(data, ["stacked_modes"], 100, seed=0)
-  expected = evaluate.measure(data, evaluate.held_out_sample(data, 100, 0), ["stacked_modes"], 0)
+  data = evaluation.make_data(dataset._replace(name="images"), dataset, None, 100, seed=0)
+  held_out = evaluation.floors(data, ["stacked_modes"], 100, seed=0)
+  expected = evaluation.measure(
+    data, evaluation.held_out_sample(data, 100, 0), ["stacked_modes"], 0
+  )
   assert held_out == expected
-  data = evaluate.make_data(dataset._replace(name="images"), None, None, 100, seed=0)
-  assert evaluate.floors(data, ["stacked_modes"], 100, seed=0) == {}
+  data = evaluation.make_data(dataset._replace(name="images"), None, None, 100, seed=0)
+  assert evaluation.floors(data, ["stacked_modes"], 100, seed=0) == {}
 
 
 # Features of any size.
@@ -617,6 +619,6 @@ def test_moments_that_are_too_large_are_refused(mean, cov):
 
 def test_points_of_a_generator_that_left_the_plane_are_still_counted(tmp_path):
   # A float32 reaches 3e38: these are bad samples, not bad input.
-  data = Data(Sample(np.zeros((5, 2))), Sample(np.zeros((5, 2))), None, evaluate.MIXTURES["ring"])
+  data = Data(Sample(np.zeros((5, 2))), Sample(np.zeros((5, 2))), None, evaluation.MIXTURES["ring"])
   fake = Sample(np.full((50, 2), 3e38))
-  assert evaluate.measure(data, fake, ["mixture_modes"], 0)["high_quality_share"].value == 0
+  assert evaluation.measure(data, fake, ["mixture_modes"], 0)["high_quality_share"].value == 0

@@ -11,10 +11,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from gan import distributed, sampling, train_step
-from gan.build import DataInfo, build, hyperparameters
-from gan.config import Config
-from gan.game import Batch
+from gan.method import train_step
+from gan.method.game import Batch
+from gan.training import distributed, sampling
+from gan.training.build import DataInfo, build, hyperparameters
+from gan.training.config import Config
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 
@@ -22,7 +23,8 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 COMMAND = """
 import collections, sys
 import jax
-from experiments import common, mnist
+from experiments.cli import common
+from experiments import mnist
 always = {"jax_persistent_cache_min_compile_time_secs": 0}
 common.use_compilation_cache = lambda: [jax.config.update(*item) for item in always.items()]
 seen = collections.Counter()
@@ -75,7 +77,7 @@ ENDS = {
 PROCESS = """
 import ctypes, logging, sys, threading, time
 import jax
-from gan import distributed
+from gan.training import distributed
 from gan.errors import UserError
 
 def nobody_comes():

@@ -17,13 +17,15 @@ import pytest
 from fake_studies import ENVIRONMENT, write_run, write_sweep
 
 from experiments.theory import page
-from gan import features, records, schema, trained
-from gan.archive import BLOCK, Archive
-from gan.config import Config, determining
 from gan.datasets import idx, npz, tfds
 from gan.errors import UserError
+from gan.metrics import extractors
 from gan.models import classifier
 from gan.report import study
+from gan.system import schema
+from gan.system.archive import BLOCK, Archive
+from gan.training import restore, run_folder
+from gan.training.config import Config, determining
 
 
 def refusal(read):
@@ -169,19 +171,19 @@ def test_records_with_nan_and_infinity_are_read_as_before(member):
   path = member / "metrics.jsonl"
   lines = ['{"step": 2, "d": NaN}', '{"step": 4, "d": "nan"}', '{"step": 6, "d": "-inf", "e": 3}']
   path.write_text("\n".join(lines) + "\n")
-  assert [record["step"] for record in records.read_metrics(member)] == [2, 4, 6]
+  assert [record["step"] for record in run_folder.read_metrics(member)] == [2, 4, 6]
 
 
 def test_a_line_cut_inside_a_character_is_left_out(member):
   path = member / "metrics.jsonl"
   path.write_bytes(path.read_bytes() + b'{"step": 4, "dataset": "\xc3')
-  assert len(records.read_metrics(member)) == 1
+  assert len(run_folder.read_metrics(member)) == 1
 
 
 @pytest.mark.parametrize("name", ["samples", "checkpoints"])
 def test_a_file_where_a_folder_belongs_is_refused_before_training(tmp_path, name):
   (tmp_path / name).write_text("mine")
-  folder = records.RunFolder(tmp_path)
+  folder = run_folder.RunFolder(tmp_path)
   identity = {"config": {}, "determining": {}}
   assert f"{tmp_path / name} cannot be written to" in refusal(lambda: folder.claim(identity))
   folder.close()
@@ -190,7 +192,7 @@ def test_a_file_where_a_folder_belongs_is_refused_before_training(tmp_path, name
 
 def test_a_folder_where_the_summary_belongs_is_refused_before_training(tmp_path):
   (tmp_path / "summary.json").mkdir()
-  folder = records.RunFolder(tmp_path)
+  folder = run_folder.RunFolder(tmp_path)
   identity = {"config": {}, "determining": {}}
   assert "summary.json is a folder" in refusal(lambda: folder.claim(identity))
   folder.close()
@@ -232,7 +234,7 @@ def test_a_config_of_wrong_types_makes_no_generator(tmp_path, fields, value, wor
   record |= {"image_shape": [28, 28, 1], "num_classes": 0, "num_examples": 5}
   (tmp_path / "config.json").write_text(json.dumps(record))
   change(tmp_path / "config.json", fields, value)
-  message = refusal(lambda: trained.load(tmp_path))
+  message = refusal(lambda: restore.load(tmp_path))
   assert "config.json is damaged" in message and words in message and "--model" not in message
 
 
@@ -397,8 +399,8 @@ DESCRIPTIONS = [
 @pytest.mark.parametrize("about, words", DESCRIPTIONS)
 def test_an_extractor_that_describes_itself_wrongly_is_one_line(about, words):
   params, _ = classifier.build((8, 8, 1), 3).init(jax.random.key(0))
-  content = features.to_bytes(params, about)
-  message = refusal(lambda: features.from_bytes(content, "own.npz"))
+  content = extractors.to_bytes(params, about)
+  message = refusal(lambda: extractors.from_bytes(content, "own.npz"))
   assert message.startswith("own.npz is no extractor or is damaged (") and words in message
 
 

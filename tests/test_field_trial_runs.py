@@ -19,18 +19,20 @@ import numpy as np
 import pytest
 
 from experiments import compare, ring
-from gan import checkpoint, environment, interrupts, sampling, sweep, train, trained
-from gan.build import DataInfo, build
-from gan.checkpoint import Checkpoints
-from gan.config import Config
-from gan.cores import cores
 from gan.errors import UserError
+from gan.method.update_rules import UPDATE_RULES
 from gan.optimizers import OPTIMIZERS
-from gan.places import works_below
-from gan.progress import say
-from gan.records import read_metrics, read_summary
-from gan.search import make_members
-from gan.update_rules import UPDATE_RULES
+from gan.sweeps import sweep
+from gan.sweeps.search import make_members
+from gan.system import environment
+from gan.system.cores import cores
+from gan.system.progress import say
+from gan.training import checkpoint, interrupts, loop, restore, sampling
+from gan.training.build import DataInfo, build
+from gan.training.checkpoint import Checkpoints
+from gan.training.config import Config
+from gan.training.places import works_below
+from gan.training.run_folder import read_metrics, read_summary
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 BASE = Config(
@@ -52,7 +54,7 @@ BASE = Config(
 def fit(folder, **changes):
   """(summary, lines said) of a run."""
   said = []
-  return train.fit(dataclasses.replace(BASE, **changes), folder, say=said.append), said
+  return loop.fit(dataclasses.replace(BASE, **changes), folder, say=said.append), said
 
 
 def argv(folder, **changes):
@@ -210,7 +212,7 @@ def test_where_no_checkpoint_is_whole_nothing_is_moved(run, refused, steps):
   for _ in range(2):
     line = refused(lambda: fit(run), run)
     assert "no checkpoint that can be read" in line and "step 4 is damaged" in line
-  assert "no checkpoint that can be read" in refused(lambda: trained.load(run), run)
+  assert "no checkpoint that can be read" in refused(lambda: restore.load(run), run)
 
 
 @pytest.mark.parametrize(
@@ -246,7 +248,7 @@ def test_a_checkpoint_of_another_run_among_its_own_is_refused(run, refused, tmp_
   fit(tmp_path / "other", seed=1, steps=6)
   shutil.copytree(tmp_path / "other" / "checkpoints" / "6", run / "checkpoints" / "6")
   assert "seed: 1 there, 0 here" in refused(lambda: fit(run, steps=8), run)
-  assert "seed: 1 there, 0 here" in refused(lambda: trained.load(run), run)
+  assert "seed: 1 there, 0 here" in refused(lambda: restore.load(run), run)
 
 
 def test_a_checkpoint_under_the_number_of_another_step_is_damaged(run):
@@ -289,7 +291,7 @@ def test_records_without_their_checkpoints_are_refused_and_kept(run, refused, go
 def test_reading_a_run_makes_no_folder_of_checkpoints(run):
   shutil.rmtree(run / "checkpoints")
   with pytest.raises(UserError, match="no checkpoint"):
-    trained.load(run)
+    restore.load(run)
   assert not (run / "checkpoints").exists()
 
 
@@ -328,7 +330,7 @@ def test_work_above_or_inside_other_work_is_refused(
   tmp_path, refused, there, first, then, second, monkeypatch
 ):
   work(there, tmp_path / first)
-  monkeypatch.setattr(train, "train", lambda *args: pytest.fail("it trained"))
+  monkeypatch.setattr(loop, "train", lambda *args: pytest.fail("it trained"))
   monkeypatch.setattr(sweep, "train", lambda *args: pytest.fail("it trained"))
   (tmp_path / second).mkdir(parents=True, exist_ok=True)
   assert "--workdir" in refused(lambda: work(then, tmp_path / second), tmp_path)
@@ -415,13 +417,13 @@ def test_members_are_checked_each_by_itself(tmp_path):
 
 
 def test_an_interrupted_run_saves_no_broken_state(tmp_path, monkeypatch):
-  advance = train.Progress.advance
+  advance = loop.Progress.advance
 
   def interrupt(self, steps):
     advance(self, steps)
     os.kill(os.getpid(), signal.SIGINT)
 
-  monkeypatch.setattr(train.Progress, "advance", interrupt)
+  monkeypatch.setattr(loop.Progress, "advance", interrupt)
   # The generator's first update is the last: what it broke no loss has seen.
   summary, _ = fit(tmp_path, generator_learning_rate=1e39, log_every=100, checkpoint_every=100)
   assert summary["status"] == "diverged at step 1"
@@ -520,7 +522,8 @@ def test_a_thread_that_cannot_have_signals_trains_all_the_same(tmp_path):
 @pytest.mark.parametrize("place", ["datasets.load", "Checkpoints", "evaluate.make_evaluator"])
 def test_a_signal_at_the_start_of_a_run_is_not_lost(tmp_path, monkeypatch, place):
   """Here the exception is swallowed, as a callback of JAX does."""
-  from gan import datasets, evaluate, run
+  from gan import datasets
+  from gan.training import run
 
   owner = {"datasets": datasets, "evaluate": evaluate}.get(place.partition(".")[0], run)
   original = getattr(owner, place.rpartition(".")[2])

@@ -17,13 +17,15 @@ from fake_studies import write_sweep
 from PIL import Image
 
 from experiments import compare, evaluate, ring, sample
-from gan import datasets, features, trained
-from gan.archive import Archive
-from gan.checkpoint import Checkpoints
+from gan import datasets
 from gan.datasets import idx
 from gan.errors import UserError
+from gan.metrics import extractors
 from gan.models import classifier
 from gan.report import analysis, study, table, words
+from gan.system.archive import Archive
+from gan.training import restore
+from gan.training.checkpoint import Checkpoints
 
 IMAGES = np.random.default_rng(0).integers(256, size=(4, 8, 8, 3), dtype=np.uint8)
 VALUES = (None, True, -1, 2.5, 10**400, "nan", "\ud800", [], {}, [[]], {"a": 1}, float("inf"))
@@ -156,14 +158,14 @@ def test_an_image_is_read_as_an_image_or_refused(tmp_path, kind, seed):
 def extractor_bytes():
   about = {"dataset": "own", "image_shape": (8, 8, 1), "num_classes": 3}
   params, _ = classifier.build((8, 8, 1), 3).init(jax.random.key(0))
-  return features.to_bytes(params, about)
+  return extractors.to_bytes(params, about)
 
 
 @pytest.mark.parametrize("seed", range(16))
 def test_an_extractor_is_read_right_or_refused(extractor_bytes, seed):
   content = damaged(extractor_bytes, seed)
-  found = attempt(lambda: features.from_bytes(content, "own.npz"))
-  whole = features.from_bytes(extractor_bytes, "own.npz")
+  found = attempt(lambda: extractors.from_bytes(content, "own.npz"))
+  whole = extractors.from_bytes(extractor_bytes, "own.npz")
   assert found is None or all(
     np.array_equal(*leaves)
     for leaves in zip(jax.tree.leaves(found.params), jax.tree.leaves(whole.params), strict=True)
@@ -236,7 +238,7 @@ def test_a_config_gives_a_generator_or_is_refused(run, tmp_path, seed):
   folder.mkdir()
   (folder / "config.json").write_bytes(damaged_json((run / "config.json").read_bytes(), seed))
   shutil.copytree(run / "checkpoints", folder / "checkpoints")
-  found = attempt(lambda: trained.load(folder, say=lambda line: None))
+  found = attempt(lambda: restore.load(folder, say=lambda line: None))
   assert found is None or int(found.state.step) == 2
 
 

@@ -11,10 +11,10 @@ from flax import nnx
 
 from gan.augment import Augmentation, compose
 from gan.errors import UserError
-from gan.game import STEP_METRICS, Batch, Examples, Game
 from gan.losses import Loss
+from gan.method.game import STEP_METRICS, Batch, Examples, Game
+from gan.method.objectives import discriminator_objective, generator_objective
 from gan.networks import Gan, Outputs, from_linen, from_nnx, pack, unpack
-from gan.objectives import discriminator_objective, generator_objective
 from gan.penalties import r1_penalty
 from gan.regularizers import Regularizer
 

@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 from jax import lax
 
-from gan import machine
+from gan.system import compilation
 
 
 @pytest.fixture
 def fresh():
-  machine.compiler_options.cache_clear()
+  compilation.compiler_options.cache_clear()
   yield
-  machine.compiler_options.cache_clear()
+  compilation.compiler_options.cache_clear()
 
 
 def normal(seed, *shape):
@@ -41,25 +41,25 @@ FUNCTIONS = {
 def test_a_compiled_function_has_the_results_of_jit(name):
   function, *arguments = FUNCTIONS[name]()
   expected = jax.jit(function)(*arguments)
-  np.testing.assert_allclose(machine.compiled(function)(*arguments), expected, atol=2e-5)
+  np.testing.assert_allclose(compilation.compiled(function)(*arguments), expected, atol=2e-5)
 
 
 def test_options_reach_the_compiler():
   # 64 x 64 products go to YNNPACK, convolutions do not.
   function, *arguments = FUNCTIONS["convolution"]()
-  program = machine.compiled(function).lower(*arguments).compile().as_text()
+  program = compilation.compiled(function).lower(*arguments).compile().as_text()
   assert "ynn" not in program
 
 
 def test_an_option_is_left_out_where_xla_does_not_know_them(monkeypatch, fresh):
   known = {"xla_cpu_prefer_vector_width": 256}
-  monkeypatch.setattr(machine, "CPU_OPTIONS", {"xla_cpu_no_such_option": True, **known})
-  assert machine.compiler_options("cpu") == known
-  assert machine.compiled(jnp.sin)(0.0) == 0.0
+  monkeypatch.setattr(compilation, "CPU_OPTIONS", {"xla_cpu_no_such_option": True, **known})
+  assert compilation.compiler_options("cpu") == known
+  assert compilation.compiled(jnp.sin)(0.0) == 0.0
 
 
 def test_other_backends_have_no_options():
-  assert machine.compiler_options("gpu") == machine.compiler_options("tpu") == {}
+  assert compilation.compiler_options("gpu") == compilation.compiler_options("tpu") == {}
 
 
 @pytest.mark.skipif(
@@ -70,7 +70,7 @@ def test_freed_memory_is_kept():
   code = """
 import resource, sys
 if sys.argv[1] == "keep":
-  from gan.machine import keep_freed_memory
+  from gan.system.compilation import keep_freed_memory
   keep_freed_memory()
 block = bytearray(2**26)
 before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt

@@ -5,7 +5,7 @@ import pytest
 from experiments import mnist
 from gan.losses import LOSSES
 from gan.penalties import PENALTIES
-from gan.records import read_metrics, read_summary
+from gan.training.run_folder import read_metrics, read_summary
 
 FLAGS = ("--dataset=digits", "--split=train[:40]", "--steps=3", "--batch_size=4", "--log_every=1")
 FLAGS += ("--eval_every=0",)

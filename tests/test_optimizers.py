@@ -11,9 +11,9 @@ import optax
 import pytest
 
 from gan import schedules
-from gan.build import hyperparameters
-from gan.config import Config
 from gan.optimizers import OPTIMIZERS, make_optimizer
+from gan.training.build import hyperparameters
+from gan.training.config import Config
 
 
 class Rates(NamedTuple):

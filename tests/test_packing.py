@@ -9,16 +9,16 @@ import numpy as np
 import pytest
 
 from experiments import mnist, ring
-from gan import parallel
-from gan.build import DataInfo, build
-from gan.config import Config
 from gan.errors import UserError
-from gan.game import Batch
 from gan.losses import LOSSES
+from gan.method.game import Batch
 from gan.models import MODELS
 from gan.networks import pack
 from gan.penalties import PENALTIES
-from gan.validation import validate
+from gan.training import parallel
+from gan.training.build import DataInfo, build
+from gan.training.config import Config
+from gan.training.validation import validate
 
 PACKED = Config(
   dataset="ring", model="points", width=8, latent_dim=3, batch_size=8, steps=2, packing=2

@@ -11,12 +11,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from gan import parallel
-from gan.build import DataInfo, build
-from gan.config import Config
 from gan.errors import UserError
-from gan.game import Batch
-from gan.parallel import AXIS, WAYS, make_run, replicate, resolve
+from gan.method.game import Batch
+from gan.training import parallel
+from gan.training.build import DataInfo, build
+from gan.training.config import Config
+from gan.training.parallel import AXIS, WAYS, make_run, replicate, resolve
 
 STEPS, UPDATES, BATCH, EXAMPLES = 3, 2, 8, 40
 

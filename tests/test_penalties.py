@@ -8,9 +8,9 @@ import toys
 from flax import linen as nn
 
 from gan import augment, regularizers
-from gan.game import Batch, Examples
+from gan.method.game import Batch, Examples
+from gan.method.objectives import discriminator_objective, example_keys, generator_objective
 from gan.networks import from_linen
-from gan.objectives import discriminator_objective, example_keys, generator_objective
 from gan.penalties import PENALTIES, interpolate, make_penalty
 
 NAMES = [name for name in PENALTIES if name != "none"]

@@ -9,14 +9,14 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from experiments import common
+from experiments.cli import common
 from gan import schedules
-from gan.build import DataInfo, build, hyperparameters
-from gan.config import Config
-from gan.game import Batch
+from gan.method.game import Batch
 from gan.networks import LATENTS
-from gan.presets import PRESETS
-from gan.validation import validate
+from gan.training.build import DataInfo, build, hyperparameters
+from gan.training.config import Config
+from gan.training.presets import PRESETS
+from gan.training.validation import validate
 
 EVERY = sorted(PRESETS)
 OF_IMAGES = sorted(set(PRESETS) - {"pacgan2018"})

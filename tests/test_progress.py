@@ -5,8 +5,8 @@ import re
 
 import pytest
 
-from gan import progress
-from gan.progress import Progress
+from gan.system import progress
+from gan.system.progress import Progress
 
 
 class Terminal(io.StringIO):

@@ -13,11 +13,12 @@ import numpy as np
 import pytest
 
 from experiments import sweep as command
-from gan import ray_cluster, ray_launcher, sweep, trained
-from gan.config import Config
 from gan.errors import UserError
-from gan.records import read_metrics, read_summary
-from gan.search import make_members
+from gan.sweeps import ray_cluster, ray_launcher, sweep
+from gan.sweeps.search import make_members
+from gan.training import restore
+from gan.training.config import Config
+from gan.training.run_folder import read_metrics, read_summary
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 TIMEOUT = 600  # seconds for a sweep, on a slow machine
@@ -105,7 +106,7 @@ def assert_same_member(ours, theirs):
   ]
   assert records[0] == records[1]
   assert read_summary(ours) == read_summary(theirs)
-  states = [trained.load(path, say=lambda line: None).state for path in (ours, theirs)]
+  states = [restore.load(path, say=lambda line: None).state for path in (ours, theirs)]
   for a, b in zip(*map(jax.tree.leaves, states), strict=True):
     np.testing.assert_array_equal(a, b)
 

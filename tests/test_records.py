@@ -9,9 +9,9 @@ from unittest import mock
 
 import pytest
 
-from gan import records
 from gan.errors import UserError
-from gan.records import RunFolder, read_config, read_metrics, read_summary, write_json
+from gan.training import run_folder
+from gan.training.run_folder import RunFolder, read_config, read_metrics, read_summary, write_json
 
 
 @pytest.fixture
@@ -51,7 +51,7 @@ def test_a_second_claim_is_refused_until_the_first_is_closed(folder):
 
 def test_a_killed_process_lets_go_of_its_folder(folder):
   script = (
-    "import sys, time; from gan.records import RunFolder; folder = RunFolder(sys.argv[1]);"
+    "import sys, time; from gan.training.run_folder import RunFolder; folder = RunFolder(sys.argv[1]);"
     "folder.claim({'determining': {}, 'config': {}}); print('claimed', flush=True); time.sleep(60)"
   )
   command = [sys.executable, "-c", script, str(folder.path)]
@@ -68,7 +68,7 @@ def test_a_killed_process_lets_go_of_its_folder(folder):
   "locks", [None, mock.MagicMock(**{"flock.side_effect": OSError("no locks here")})]
 )
 def test_without_locks_a_folder_is_claimed_all_the_same(folder, monkeypatch, locks):
-  monkeypatch.setattr(records, "fcntl", locks)
+  monkeypatch.setattr(run_folder, "fcntl", locks)
   folder.claim(identity(loss="sat"))
   assert read_config(folder.path) == identity(loss="sat")
 

@@ -7,12 +7,12 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
-from gan import pictures, sampling
+from gan.method.objectives import to_range
 from gan.models import ModelSpec
 from gan.models import build as build_model
 from gan.networks import Gan, Network
-from gan.objectives import to_range
 from gan.state import GanState, PlayerState
+from gan.training import pictures, sampling
 
 KEY = jax.random.key(3)
 

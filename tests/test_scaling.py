@@ -7,7 +7,7 @@ from experiments.scaling import __main__ as command
 from experiments.scaling import page, traffic, worker
 from experiments.scaling.cases import Case
 from experiments.scaling.machines import MACHINES, Machine
-from gan.config import Config
+from gan.training.config import Config
 
 SIZES = traffic.Sizes(3, 5, 2, 4, updates=2, metrics=8)
 

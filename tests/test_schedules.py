@@ -10,7 +10,7 @@ import toys
 from gan import schedules
 from gan.augment import make_instance_noise
 from gan.errors import UserError
-from gan.game import Batch
+from gan.method.game import Batch
 from gan.regularizers import make_lecam
 from gan.state import Hyperparameters, as_arrays
 

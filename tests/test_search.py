@@ -5,11 +5,20 @@ import dataclasses
 import numpy as np
 import pytest
 
-from gan import models, search
-from gan.build import DataInfo, build
-from gan.config import Config
+from gan import models
 from gan.errors import UserError
-from gan.search import ARRAYS, SEARCHES, STATIC, applicable, grid_points, make_members, parse_grid
+from gan.sweeps import search
+from gan.sweeps.search import (
+  ARRAYS,
+  SEARCHES,
+  STATIC,
+  applicable,
+  grid_points,
+  make_members,
+  parse_grid,
+)
+from gan.training.build import DataInfo, build
+from gan.training.config import Config
 
 
 def test_a_grid_is_read_by_the_types_of_its_fields():

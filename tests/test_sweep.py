@@ -14,12 +14,14 @@ import numpy as np
 import pytest
 
 from experiments import sweep as command
-from gan import losses, sweep, train, trained
-from gan.config import Config
+from gan import losses
 from gan.errors import UserError
-from gan.progress import SweepProgress
-from gan.records import EVALUATIONS, read_config, read_metrics, read_summary
-from gan.search import make_members
+from gan.sweeps import sweep
+from gan.sweeps.search import make_members
+from gan.system.progress import SweepProgress
+from gan.training import loop, restore
+from gan.training.config import Config
+from gan.training.run_folder import EVALUATIONS, read_config, read_metrics, read_summary
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 # SGD: Adam would turn differences of rounding in tiny gradients into whole steps.
@@ -80,7 +82,7 @@ def assert_same_records(one, other, rtol=0.0, atol=0.0):
 
 
 def assert_same_states(one, other, atol=0.0):
-  states = [jax.tree.leaves(trained.load(folder).state) for folder in (one, other)]
+  states = [jax.tree.leaves(restore.load(folder).state) for folder in (one, other)]
   for ours, theirs in zip(*states, strict=True):
     np.testing.assert_allclose(ours, theirs, rtol=10 * atol, atol=atol)
 
@@ -130,7 +132,7 @@ def test_static_choices_and_what_is_switched_off_get_programs_of_their_own():
 def test_a_member_is_the_run_trained_alone(swept, tmp_path, i):
   folder, chosen, _ = swept
   alone = tmp_path / "alone"
-  train.fit(chosen[i].config, alone, say=lambda line: None)
+  loop.fit(chosen[i].config, alone, say=lambda line: None)
   assert_same_states(own(folder, chosen[i]), alone, atol=1e-6)
   assert_same_records(own(folder, chosen[i]), alone, rtol=2e-4, atol=1e-6)
   ours, theirs = (read_config(path) for path in (own(folder, chosen[i]), alone))
@@ -151,7 +153,7 @@ def test_a_member_can_be_continued_alone(swept, tmp_path):
   subprocess.run(["cp", "-r", own(folder, chosen[0]), copy], check=True)
   said = []
   longer = dataclasses.replace(chosen[0].config, steps=14)
-  assert train.fit(longer, copy, say=said.append)["status"] == "finished"
+  assert loop.fit(longer, copy, say=said.append)["status"] == "finished"
   assert "Continuing from step 12." in said
 
 
@@ -166,7 +168,7 @@ def test_members_one_at_a_time_are_runs_alone(tmp_path, monkeypatch, devices):
   assert [len(crew) for crew in plan.programs[0].crews] == {1: [1, 1, 1], 2: [2, 1]}[devices]
   for member in chosen[1:]:
     alone = tmp_path / member.name
-    train.fit(member.config, alone, say=lambda line: None)
+    loop.fit(member.config, alone, say=lambda line: None)
     assert_same_states(own(tmp_path / "sweep", member), alone)
     assert_same_records(own(tmp_path / "sweep", member), alone)
 
@@ -206,7 +208,7 @@ def test_one_that_diverges_does_not_disturb_the_others(tmp_path):
     assert_same_records(own(tmp_path / "calm", member), own(tmp_path / "wild", member))
     assert_same_states(own(tmp_path / "calm", member), own(tmp_path / "wild", member))
   # As the run alone: same step, no checkpoint or picture after it, and it is said.
-  alone = train.fit(members([wild])[0].config, tmp_path / "alone", say=said.append)
+  alone = loop.fit(members([wild])[0].config, tmp_path / "alone", say=said.append)
   summary = read_summary(tmp_path / "wild" / "members" / diverged[0])
   assert summary["status"] == alone["status"] and summary["step"] == alone["step"]
   assert any(diverged[0] in line and alone["status"] in line for line in said)
@@ -271,7 +273,7 @@ def test_another_sweep_and_a_run_are_refused_with_the_difference(tmp_path):
   fit(tmp_path / "sweep", members(seeds=(0,), steps=2))
   with pytest.raises(UserError, match=r"holds a sweep.*loss: nonsat there, \['sat', 'wgan'\] here"):
     fit(tmp_path / "sweep", members(losses=("sat", "wgan"), seeds=(0,), steps=2))
-  train.fit(dataclasses.replace(BASE, steps=2), tmp_path / "run", say=lambda line: None)
+  loop.fit(dataclasses.replace(BASE, steps=2), tmp_path / "run", say=lambda line: None)
   with pytest.raises(UserError, match="holds a run: use another --workdir"):
     fit(tmp_path / "run", members(seeds=(0,), steps=2))
 

@@ -7,8 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from gan.method.update_rules import UPDATE_RULES
 from gan.theory import bilinear, dirac
-from gan.update_rules import UPDATE_RULES
 
 
 @pytest.fixture

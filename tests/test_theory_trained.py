@@ -16,15 +16,15 @@ from experiments.theory import (
   vanishing_gradient,
   wgan_gp_critic,
 )
-from gan import train
-from gan.config import Config
 from gan.datasets import ring
 from gan.datasets.base import Dataset
 from gan.errors import UserError
-from gan.game import Batch
 from gan.losses import LOSSES
+from gan.method.game import Batch
 from gan.metrics.parzen import ParzenLikelihood
 from gan.theory import games
+from gan.training import loop
+from gan.training.config import Config
 
 RNG = np.random.default_rng(0)
 
@@ -68,7 +68,7 @@ def test_any_run_folder_serves(tmp_path, monkeypatch):
   config = Config(
     dataset="ring", model="points", width=8, steps=1, batch_size=8, loss=loss, penalty=penalty
   )
-  train.fit(config, tmp_path, say=lambda line: None)
+  loop.fit(config, tmp_path, say=lambda line: None)
   monkeypatch.setattr(vanishing_gradient, "QUICK", vanishing_gradient.QUICK._replace(steps=200))
   result = vanishing_gradient.run(case.Settings(quick=True, seeds=2, workdir=str(tmp_path)))
   assert all(check.passed is None for check in result.checks)
@@ -254,7 +254,7 @@ def test_centroids_score_above_training_images(data_root):
 
 def test_a_run_of_other_images_cannot_be_scored(tmp_path):
   config = Config(dataset="ring", model="points", width=8, steps=1, batch_size=8)
-  train.fit(config, tmp_path, say=lambda line: None)
+  loop.fit(config, tmp_path, say=lambda line: None)
   with pytest.raises(UserError, match="MNIST"):
     parzen.draw(tmp_path)
 

@@ -12,13 +12,14 @@ import kill_and_resume
 import pytest
 
 from experiments import mnist
-from gan import datasets, models, sampling, train, trained
-from gan.checkpoint import Checkpoints
-from gan.config import Config
+from gan import datasets, models
 from gan.errors import UserError
 from gan.models import mlp
 from gan.models.spec import to_networks
-from gan.records import RunFolder, read_config, read_metrics, read_summary
+from gan.training import loop, restore, sampling
+from gan.training.checkpoint import Checkpoints
+from gan.training.config import Config
+from gan.training.run_folder import RunFolder, read_config, read_metrics, read_summary
 
 SMALL = {
   "dataset": "digits",
@@ -51,7 +52,7 @@ def tiny_mlp():
 def fit(folder, **changes):
   """(summary, lines said) of a run."""
   said = []
-  summary = train.fit(Config(**(SMALL | changes)), folder, say=said.append)
+  summary = loop.fit(Config(**(SMALL | changes)), folder, say=said.append)
   return summary, said
 
 
@@ -90,7 +91,7 @@ def signal_at(monkeypatch):
   """signal_at(step, number, times) sends the own process a signal when a run reaches the step."""
 
   def arrange(step, number=signal.SIGINT, times=1):
-    advance, seen = train.Progress.advance, [0]
+    advance, seen = loop.Progress.advance, [0]
 
     def advance_and_signal(self, steps):
       advance(self, steps)
@@ -99,7 +100,7 @@ def signal_at(monkeypatch):
         for _ in range(times):
           os.kill(os.getpid(), number)
 
-    monkeypatch.setattr(train.Progress, "advance", advance_and_signal)
+    monkeypatch.setattr(loop.Progress, "advance", advance_and_signal)
 
   return arrange
 
@@ -164,7 +165,7 @@ def test_the_summary_says_finished_and_holds_every_metric(unbroken):
 def test_a_finished_run_says_so_and_takes_no_step(tmp_path, unbroken, monkeypatch):
   run = tmp_path / "again"
   shutil.copytree(unbroken, run)
-  monkeypatch.setattr(train, "train", lambda *args: pytest.fail("it trained"))
+  monkeypatch.setattr(loop, "train", lambda *args: pytest.fail("it trained"))
   summary, said = fit(run, steps=12)
   assert summary["status"] == "finished" and summary["step"] == 12
   assert any("Finished at step 12 already" in line for line in said)
@@ -264,7 +265,7 @@ def nan_at(monkeypatch):
   """nan_at(step) makes one metric of that step, and of all later ones, NaN."""
 
   def arrange(step):
-    make_run = train.parallel.make_run
+    make_run = loop.parallel.make_run
 
     def spoiled(*args):
       execute = make_run(*args)
@@ -277,7 +278,7 @@ def nan_at(monkeypatch):
 
       return run
 
-    monkeypatch.setattr(train.parallel, "make_run", spoiled)
+    monkeypatch.setattr(loop.parallel, "make_run", spoiled)
 
   return arrange
 
@@ -288,7 +289,7 @@ def test_not_a_number_stops_the_run_with_its_step(tmp_path, nan_at, step, saved,
   nan_at(step)
   said = []
   config = Config(**SMALL, steps=12, steps_per_call=steps_per_call)
-  summary = train.fit(config, tmp_path, say=said.append)
+  summary = loop.fit(config, tmp_path, say=said.append)
   assert summary["status"] == read_summary(tmp_path)["status"] == f"diverged at step {step}"
   assert summary["step"] == step
   assert any(f"diverged at step {step}" in line for line in said)
@@ -313,7 +314,7 @@ def test_a_rate_without_bounds_diverges_at_the_same_step_whatever_is_logged(tmp_
 
 def test_a_diverged_run_started_again_diverges_again_and_doubles_no_record(tmp_path, nan_at):
   nan_at(7)
-  summaries = [train.fit(Config(**SMALL, steps=12), tmp_path, say=print) for _ in range(2)]
+  summaries = [loop.fit(Config(**SMALL, steps=12), tmp_path, say=print) for _ in range(2)]
   assert summaries[0] == summaries[1]
   assert [record["step"] for record in read_metrics(tmp_path)] == [2, 4, 6, 7]
 
@@ -326,13 +327,13 @@ def test_steps_in_one_call_change_no_cadence(tmp_path):
 
 
 def test_a_step_is_compiled_once_in_a_run_and_once_more_where_it_goes_on(tmp_path, monkeypatch):
-  compiled, make_run = [], train.parallel.make_run
+  compiled, make_run = [], loop.parallel.make_run
 
   def counted(*args):
     compiled.append(make_run(*args))
     return compiled[-1]
 
-  monkeypatch.setattr(train.parallel, "make_run", counted)
+  monkeypatch.setattr(loop.parallel, "make_run", counted)
   fit(tmp_path, steps=4)
   fit(tmp_path, steps=8)
   assert [run._cache_size() for run in compiled] == [1, 1]
@@ -378,13 +379,13 @@ def test_a_damaged_checkpoint_falls_back_to_the_same_bits(tmp_path, unbroken):
 
 def test_drawing_from_a_run_leaves_what_its_training_is_writing(tmp_path):
   """A checkpoint that is being written stands under a temporary name."""
-  from gan import trained
+  from gan.training import restore
 
   fit(tmp_path, steps=4)
   half = tmp_path / "checkpoints" / "8.orbax-checkpoint-tmp"
   half.mkdir()
   (half / "part").write_bytes(b"half of it")
-  trained.load(tmp_path)
+  restore.load(tmp_path)
   assert (half / "part").read_bytes() == b"half of it"
 
 
@@ -398,7 +399,7 @@ def test_a_generator_that_is_no_longer_finite_ends_the_run_as_diverged(tmp_path,
 
 def test_finite_says_of_every_weight_and_statistic_whether_it_is(tmp_path):
   fit(tmp_path, steps=2)
-  state = trained.load(tmp_path).state
+  state = restore.load(tmp_path).state
   assert sampling.is_finite(state)
   broken = jax.tree.map(lambda leaf: leaf * math.nan, state.ema_params)
   assert not sampling.is_finite(state.replace(ema_params=broken))

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from experiments import train_classifier
-from gan import features
+from gan.metrics import extractors
 
 LABELS = np.arange(40) % 4
 
@@ -54,7 +54,7 @@ def test_equal_seeds_give_equal_files_and_another_seed_another(tmp_path, capsys)
     assert train("--dataset=digits", f"--seed={seed}", f"--out={tmp_path / name}") == 0
   content = [(tmp_path / name).read_bytes() for name in ("first", "second", "third")]
   assert content[0] == content[1] != content[2]
-  extractor = features.load(tmp_path / "first")
+  extractor = extractors.load(tmp_path / "first")
   assert (extractor.dataset, extractor.image_shape) == ("digits", (28, 28, 1))
   assert {"epochs": 1, "seed": 1, "num_classes": 10}.items() <= extractor.about.items()
   # One class in ten would be chance.
@@ -67,7 +67,7 @@ def test_equal_seeds_give_equal_files_and_another_seed_another(tmp_path, capsys)
 def test_a_set_of_ones_own_smaller_than_a_batch_is_learnt(tmp_path):
   data = write(tmp_path / "own.npz")
   assert train("--dataset=own", data, "--epochs=60") == 0
-  extractor = features.load(tmp_path / "runs" / "extractors" / "own.npz")
+  extractor = extractors.load(tmp_path / "runs" / "extractors" / "own.npz")
   assert (extractor.dataset, extractor.image_shape) == ("own", (8, 8, 1))
   assert extractor.about["num_classes"] == 4 and extractor.about["test_accuracy"] > 0.7
 
@@ -76,7 +76,7 @@ def test_colour_is_learnt(tmp_path):
   colour = np.random.default_rng(0).integers(256, size=(40, 8, 8, 3), dtype=np.uint8)
   data = write(tmp_path / "own.npz", train_images=colour, test_images=colour[:12])
   assert train("--dataset=own", data, f"--out={tmp_path / 'own'}") == 0
-  assert features.load(tmp_path / "own").image_shape == (8, 8, 3)
+  assert extractors.load(tmp_path / "own").image_shape == (8, 8, 3)
 
 
 @pytest.mark.parametrize("flag", ["--epochs=0", "--seed=-1", f"--seed={2**32 - 1}"])

@@ -8,15 +8,15 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from gan import parallel
-from gan.build import DataInfo, build, hyperparameters
-from gan.config import Config
-from gan.game import Batch, Game
 from gan.losses import make_loss
+from gan.method.game import Batch, Game
+from gan.method.objectives import to_range
+from gan.method.update_rules import UPDATE_RULES
 from gan.networks import Gan, Network
-from gan.objectives import to_range
 from gan.optimizers import make_optimizer
-from gan.update_rules import UPDATE_RULES
+from gan.training import parallel
+from gan.training.build import DataInfo, build, hyperparameters
+from gan.training.config import Config
 
 POINTS = DataInfo((2,), 0, 64, None)
 SMALL = Config(

@@ -7,13 +7,13 @@ import pytest
 import toys
 
 from gan.errors import UserError
-from gan.game import Batch, Examples
 from gan.losses import LOSSES
-from gan.objectives import generator_objective
+from gan.method.game import Batch, Examples
+from gan.method.objectives import generator_objective
+from gan.method.update_rules import UPDATE_RULES, check, unrolled_objective
+from gan.method.updates import apply_discriminator, discriminator_update
 from gan.regularizers import make_lecam
 from gan.theory import games
-from gan.update_rules import UPDATE_RULES, check, unrolled_objective
-from gan.updates import apply_discriminator, discriminator_update
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import jax.extend.random
 import jax.numpy as jnp
 from jax.sharding import PartitionSpec as P
 
-from gan.game import Game
+from gan.method.game import Game
 from gan.networks import Gan
 from gan.state import GanState
 from gan.theory import games

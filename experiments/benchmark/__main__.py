@@ -36,9 +36,9 @@ import sys
 from absl import flags
 
 from experiments.benchmark import cases, compare, device, figures, results, sweeps
-from experiments.command import OK, PATH, Command, refuse_unread
+from experiments.cli.command import OK, PATH, Command, refuse_unread
 from gan.errors import UserError
-from gan.records import writable_folder
+from gan.training.run_folder import writable_folder
 
 
 def main(argv=None):

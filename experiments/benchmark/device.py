@@ -4,14 +4,14 @@ import json
 import subprocess
 from typing import Any
 
-from experiments import children
 from experiments.benchmark.cases import CPU, GPU
-from gan import schema
+from experiments.cli import children
 from gan.errors import UserError
+from gan.system import schema
 
 # Both sides share the memory of one GPU; by default JAX takes three quarters at once.
 ENVIRONMENT = {"XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
-# What `gan.machine.keep_freed_memory` tells the C library on our side, for PyTorch's.
+# What `gan.system.compilation.keep_freed_memory` tells the C library on our side, for PyTorch's.
 KEEP_MEMORY = {
   "MALLOC_MMAP_THRESHOLD_": str(2**30),
   "MALLOC_TRIM_THRESHOLD_": str(2**31 - 1),
@@ -19,7 +19,7 @@ KEEP_MEMORY = {
 
 
 def describe() -> dict[str, Any]:
-  """Returns what `gan.environment` says of this machine; in a process that leaves the GPU free."""
+  """Returns what `gan.system.environment` says of this machine; in a process that leaves the GPU free."""
   command = children.command("experiments.benchmark.device")
   result = subprocess.run(command, capture_output=True, text=True, check=False)
   if result.returncode:
@@ -41,6 +41,6 @@ def kind(environment: dict[str, Any]) -> str:
 
 
 if __name__ == "__main__":
-  from gan import environment
+  from gan.system import environment
 
   print(json.dumps(environment.describe()))

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator
 
 from experiments.benchmark.results import Spread, spread
-from gan import pictures
+from gan.training import pictures
 
 OURS, PEER, INK = "#0072b2", "#d55e00", "#1b1e24"
 SIDES = {"ours": ("ours", OURS, "-"), "peer": ("PyTorch", PEER, "--")}

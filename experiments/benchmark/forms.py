@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterator
 import jax
 
 from experiments.benchmark import results
-from experiments.common import prepare
-from gan.machine import compiled
+from experiments.cli.common import prepare
 from gan.models import patches, plain
+from gan.system.compilation import compiled
 
 # Batch, side of the large images, their channels, those of the small ones: the layers of `dcgan`
 # for 28 and 64 pixels.

@@ -18,8 +18,8 @@ from collections.abc import Mapping
 
 from experiments.benchmark import cases, ours, results
 from experiments.benchmark.worker import Work
-from experiments.command import OK, Command
-from experiments.common import prepare
+from experiments.cli.command import OK, Command
+from experiments.cli.common import prepare
 
 STEPS = 10
 # Kinds by the names that XLA gives, the first that matches.

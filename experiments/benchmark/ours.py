@@ -8,14 +8,15 @@ import numpy as np
 
 from experiments.benchmark import cases, worker
 from experiments.benchmark.cases import CPU, Case
-from experiments.common import prepare
-from gan import evaluate, features, parallel, sampling
-from gan.build import DataInfo, build
-from gan.config import Config
-from gan.datafeed import batch_indices
+from experiments.cli.common import prepare
 from gan.datasets import Dataset
-from gan.game import Batch
+from gan.datasets.batches import batch_indices
+from gan.method.game import Batch
+from gan.metrics import evaluation, extractors
 from gan.metrics.frechet import frechet_distance
+from gan.training import parallel, sampling
+from gan.training.build import DataInfo, build
+from gan.training.config import Config
 
 SIDES = {"cpu": 2048, "gpu": 8192}  # of the matrices whose product is timed
 
@@ -111,7 +112,7 @@ def _sampling(case, algorithm, state, key):
 
 
 def _evaluation(case, algorithm, state, key):
-  extractor = features.load("mnist")
+  extractor = extractors.load("mnist")
   reference = extractor.extract(_noise(case)).features
 
   def run(count):
@@ -124,7 +125,7 @@ def _evaluation(case, algorithm, state, key):
 
 def _metrics(case, algorithm, state, key):
   data = Dataset("mnist", _noise(case), None, 0, "noise")
-  evaluator, notice = evaluate.make_evaluator(data, "train", cases.EVALUATED, seed=0)
+  evaluator, notice = evaluation.make_evaluator(data, "train", cases.EVALUATED, seed=0)
   assert evaluator is not None, notice
 
   def run(count):

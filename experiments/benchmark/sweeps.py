@@ -15,10 +15,10 @@ import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from experiments import children
-from experiments.command import OK
+from experiments.cli import children
+from experiments.cli.command import OK
 from gan.errors import UserError
-from gan.records import MEMBERS, read_config, read_summary
+from gan.training.run_folder import MEMBERS, read_config, read_summary
 
 LOSS = "nonsat"
 LOG_EVERY = 50  # steps

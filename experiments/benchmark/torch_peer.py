@@ -21,7 +21,7 @@ from torch.nn.functional import softplus
 from experiments.benchmark import cases, worker
 from experiments.benchmark.cases import GPU, Case
 from experiments.benchmark.torch_networks import Classifier, build, in_order, scorer
-from gan.cores import cores
+from gan.system.cores import cores
 
 SIDES = {"cpu": 2048, "cuda": 8192}  # of the matrices whose product is timed
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
@@ -280,7 +280,7 @@ def make_extractor(form: Form, device: str) -> Callable[[np.ndarray], torch.Tens
 
 
 def _shipped_weights():
-  """The file of `gan.features`, read without JAX, as nested dicts."""
+  """The file of `gan.metrics.extractors`, read without JAX, as nested dicts."""
   import gan
 
   path = os.path.join(os.path.dirname(gan.__file__), "extractors", "mnist.npz")

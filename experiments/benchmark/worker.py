@@ -12,9 +12,9 @@ import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from experiments import children
-from gan import schema
+from experiments.cli import children
 from gan.errors import UserError
+from gan.system import schema
 
 MIB = 2**20
 

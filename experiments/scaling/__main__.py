@@ -17,14 +17,14 @@ import sys
 import time
 from typing import Any
 
-from experiments import children
-from experiments.command import OK, PATH, Command
+from experiments.cli import children
+from experiments.cli.command import OK, PATH, Command
 from experiments.scaling import page
 from experiments.scaling.cases import CASES
-from gan import environment, schema
 from gan.errors import UserError
-from gan.progress import say
-from gan.records import writable_file
+from gan.system import environment, schema
+from gan.system.progress import say
+from gan.training.run_folder import writable_file
 
 DEVICES = (1, 2, 4)
 

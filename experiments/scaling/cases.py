@@ -6,9 +6,9 @@ import jax
 import numpy as np
 
 from experiments import mnist, ring
-from gan.build import Algorithm, DataInfo, build
-from gan.config import Config
-from gan.game import Batch
+from gan.method.game import Batch
+from gan.training.build import Algorithm, DataInfo, build
+from gan.training.config import Config
 
 EXAMPLES = 1024
 MNIST, COLOUR = (28, 28, 1), (64, 64, 3)

@@ -18,9 +18,9 @@ import jax
 import numpy as np
 
 from experiments.scaling import cases, traffic
-from gan import distributed, parallel
-from gan.checkpoint import Checkpoints
-from gan.datafeed import batch_indices
+from gan.datasets.batches import batch_indices
+from gan.training import distributed, parallel
+from gan.training.checkpoint import Checkpoints
 
 WARM_UP = 3
 

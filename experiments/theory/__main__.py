@@ -22,11 +22,11 @@ import pathlib
 import sys
 from typing import Any
 
-from experiments.command import OK, PATH, Command, refuse_unread
-from gan.cores import cores
+from experiments.cli.command import OK, PATH, Command, refuse_unread
 from gan.errors import UserError
-from gan.progress import say
-from gan.records import writable_file, writable_folder
+from gan.system.cores import cores
+from gan.system.progress import say
+from gan.training.run_folder import writable_file, writable_folder
 
 FAILED = 1
 
@@ -46,7 +46,7 @@ def main(argv=None):
 
 def _run(values) -> int:
   # Importing JAX only now keeps --help quick.
-  from experiments.common import prepare
+  from experiments.cli.common import prepare
   from experiments.theory import page, perform
   from experiments.theory.case import Settings
   from experiments.theory.registry import CASES, LONG, WITHOUT, every_case

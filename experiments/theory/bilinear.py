@@ -5,8 +5,8 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from experiments.theory.case import Check, Result, Settings, at_most, close, within
+from gan.method.update_rules import UPDATE_RULES
 from gan.theory import bilinear, dirac
-from gan.update_rules import UPDATE_RULES
 
 RATE, STEPS = 0.1, 200
 CHOICES = {"consensus_weight": 1.0}

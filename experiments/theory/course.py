@@ -8,11 +8,11 @@ import numpy as np
 from jaxtyping import Array, Float, Key
 from PIL import Image
 
-from gan import animation, sampling
-from gan.game import Batch
+from gan.method.game import Batch
+from gan.method.train_step import TrainStep
 from gan.networks import Gan
 from gan.state import GanState
-from gan.train_step import TrainStep
+from gan.training import animation, sampling
 
 
 def play(

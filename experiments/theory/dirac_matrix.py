@@ -9,9 +9,9 @@ from matplotlib.patches import Patch
 from experiments.losses import distinct_losses
 from experiments.theory.case import Result, Settings, reported
 from experiments.theory.dirac import converged
+from gan.method.update_rules import UPDATE_RULES
 from gan.penalties import PENALTIES
 from gan.theory import dirac
-from gan.update_rules import UPDATE_RULES
 
 STEPS, PENALTY_WEIGHT, CONSENSUS_WEIGHT = 500, 1.0, 1.0
 CHOICES = {"unrolled_steps": 1, "lookahead_steps": 5}

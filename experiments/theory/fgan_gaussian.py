@@ -8,8 +8,8 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from experiments.theory.case import Check, Result, Settings, close, within
-from gan.game import Batch
 from gan.losses import make_loss
+from gan.method.game import Batch
 from gan.networks import Gan
 from gan.theory import densities, divergences, games
 

@@ -11,12 +11,12 @@ from experiments.theory import course
 from experiments.theory.case import Check, Result, Settings, reported, span
 from experiments.theory.seeds import over_seeds
 from gan import losses
-from gan.build import build
-from gan.config import Config
 from gan.datasets import grid, ring
 from gan.metrics.modes import expected_mixture_modes, mixture_modes
-from gan.presets import PRESETS
-from gan.run import describe
+from gan.training.build import build
+from gan.training.config import Config
+from gan.training.presets import PRESETS
+from gan.training.run import describe
 
 PAPER = "Lin et al. 2018 (PacGAN), arXiv:1712.04086, table 1"
 DATA = {"ring": ring, "grid": grid}

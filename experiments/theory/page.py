@@ -7,11 +7,11 @@ from typing import Any
 
 import jinja2
 
-from gan import schema
 from gan.errors import UserError
-from gan.progress import say
-from gan.records import writable_folder
-from gan.schema import FLAG, NUMBER, POSITIVE, TEXT, entries, list_of, nullable
+from gan.system import schema
+from gan.system.progress import say
+from gan.system.schema import FLAG, NUMBER, POSITIVE, TEXT, entries, list_of, nullable
+from gan.training.run_folder import writable_folder
 
 # What the pages tell of a case that its result.json did not always hold.
 TOLD = {"processor_seconds", "seeds"}

@@ -8,10 +8,10 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from experiments.theory.case import Check, Result, Settings, at_most, within
-from gan.game import Examples
+from gan.method.game import Examples
+from gan.method.updates import generator_update
 from gan.networks import Gan
 from gan.theory import games
-from gan.updates import generator_update
 
 PAPER = "Arjovsky et al. 2017, arXiv:1701.07875, example 1"
 THETAS = (-1.0, -0.5, -0.25, 0.25, 0.5, 1.0)

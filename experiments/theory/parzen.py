@@ -7,13 +7,14 @@ import jax
 import numpy as np
 from matplotlib.figure import Figure
 
-from experiments import common
+from experiments.cli import common
 from experiments.theory.case import Check, Result, Settings, close, reported, text
-from gan import datasets, sampling, train, trained
-from gan.config import Config
+from gan import datasets
 from gan.errors import UserError
 from gan.metrics.parzen import BANDWIDTHS, ParzenLikelihood, parzen_log_likelihood
-from gan.presets import PRESETS
+from gan.training import loop, restore, sampling
+from gan.training.config import Config
+from gan.training.presets import PRESETS
 
 PAPER = "Goodfellow et al. 2014, arXiv:1406.2661, table 1"
 NOTE = "Theis et al. 2016, arXiv:1511.01844"
@@ -103,7 +104,7 @@ def fit(seed: int, folder, data_dir: str | None, steps: int) -> None:
   """
   config = Config(**PRESETS["goodfellow2014"] | {"dataset": "mnist", "steps": steps})
   config = dataclasses.replace(config, seed=seed, sample_every=5000, checkpoint_every=2500)
-  status = train.fit(config, folder, data_dir)["status"]
+  status = loop.fit(config, folder, data_dir)["status"]
   if status != "finished":
     raise UserError(f"{folder}: {status}; the same command goes on where it was interrupted")
 
@@ -114,7 +115,7 @@ def draw(folder) -> np.ndarray:
   Raises:
     UserError: it makes other images than MNIST's.
   """
-  found = trained.load(folder)
+  found = restore.load(folder)
   if found.info.image_shape != (28, 28, 1):
     raise UserError(f"{folder} makes {found.info.image_shape}, and MNIST's images are (28, 28, 1)")
   conditional = found.config.conditional

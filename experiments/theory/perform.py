@@ -11,16 +11,16 @@ import traceback
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from experiments import children
-from experiments.common import prepare
+from experiments.cli import children
+from experiments.cli.common import prepare
 from experiments.theory.case import Settings
 from experiments.theory.registry import CASES, HEAVY
-from gan import animation, pictures
-from gan.cores import cores
-from gan.environment import describe
 from gan.errors import UserError, failure
-from gan.progress import say
-from gan.records import plain, writable_folder, write_json
+from gan.system.cores import cores
+from gan.system.environment import describe
+from gan.system.progress import say
+from gan.training import animation, pictures
+from gan.training.run_folder import plain, writable_folder, write_json
 
 
 def each(names: Sequence[str], settings: Settings, jobs: int) -> Iterator[dict[str, Any]]:

@@ -9,10 +9,15 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from experiments.theory.case import Check, Result, Settings, reported
-from gan.game import Examples
+from gan.method.game import Examples
+from gan.method.updates import (
+  apply_discriminator,
+  apply_generator,
+  discriminator_update,
+  generator_update,
+)
 from gan.networks import Gan, Network
 from gan.theory import games
-from gan.updates import apply_discriminator, apply_generator, discriminator_update, generator_update
 
 PAPER = "Sun et al. 2020, arXiv:2011.04926, and GAN2_2Cluster.py of its code, AilsaF/RS-GAN"
 POINTS, UPDATES, EPOCHS = 100, 10, 5000

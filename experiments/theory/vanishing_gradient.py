@@ -9,19 +9,20 @@ import jax.numpy as jnp
 import numpy as np
 from matplotlib.figure import Figure
 
-from experiments import common
+from experiments.cli import common
 from experiments.theory.case import Check, Result, Settings, reported, text, within
-from gan import datasets, trained
+from gan import datasets
 from gan.datasets import recorded
-from gan.game import Batch, Examples, Game
 from gan.losses import make_loss
+from gan.method.game import Batch, Examples, Game
+from gan.method.objectives import to_range
+from gan.method.updates import apply_discriminator, discriminator_update, generator_update
 from gan.models import mlp
 from gan.models.spec import ModelSpec, to_networks
 from gan.networks import Gan, latent_sampler
-from gan.objectives import to_range
-from gan.records import read_config
 from gan.theory import games
-from gan.updates import apply_discriminator, discriminator_update, generator_update
+from gan.training import restore
+from gan.training.run_folder import read_config
 
 PAPER = "Arjovsky and Bottou 2017, arXiv:1701.04862"
 UNITS = (128, 128)
@@ -140,7 +141,7 @@ def _costs(**more):
 
 def of_run(workdir: str, data_dir: str | None):
   """Returns (Lab, G's state, title) of a run folder; of its newest checkpoint."""
-  found = trained.load(workdir)
+  found = restore.load(workdir)
   config = found.config
   dataset, _ = recorded.reopen(read_config(workdir), workdir, data_dir)
   # Its own loss, penalty and optimisers; D is trained alone, so the rest has no say.

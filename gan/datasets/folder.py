@@ -9,9 +9,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from gan import files
 from gan.datasets import base, decode, resize
 from gan.errors import UserError
+from gan.system import files
 
 SPLITS = ("train", "test", "val", "valid", "validation")
 _HIDDEN = "hidden"

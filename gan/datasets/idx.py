@@ -16,9 +16,9 @@ from typing import BinaryIO
 import numpy as np
 from jaxtyping import UInt8
 
-from gan.archive import count_rest, read_up_to
 from gan.datasets import base
 from gan.errors import UserError
+from gan.system.archive import count_rest, read_up_to
 
 _PREFIXES = {"train": "train", "test": "t10k"}
 _UNSIGNED_BYTE = 8

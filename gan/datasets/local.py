@@ -2,9 +2,9 @@
 
 import pathlib
 
-from gan import files
 from gan.datasets import base, folder, idx, npz, resize
 from gan.errors import UserError
+from gan.system import files
 
 FORMS = "the four IDX files, one .npz, images (one sub-folder a class), or a prepared TFDS set"
 

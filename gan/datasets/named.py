@@ -6,9 +6,9 @@ import re
 
 import numpy as np
 
-from gan import files
 from gan.datasets import base, local, tfds
 from gan.errors import UserError
+from gan.system import files
 
 OWN_IMAGES = "python -m experiments.images --data_dir=FOLDER"
 _NAME = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?")

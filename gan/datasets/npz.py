@@ -5,9 +5,9 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from gan.archive import Archive
 from gan.datasets import base
 from gan.errors import UserError
+from gan.system.archive import Archive
 
 _KEYS = (("{}_images", "{}_labels"), ("x_{}", "y_{}"))
 _UNSPLIT = ("images", "labels")

@@ -12,9 +12,9 @@ from unittest import mock
 
 import numpy as np
 
-from gan import files
 from gan.datasets import base, decode, resize
 from gan.errors import UserError
+from gan.system import files
 
 _BLOCK = 1024
 

@@ -3,9 +3,9 @@
 import numpy as np
 from jaxtyping import UInt8
 
-from gan import memory
 from gan.datasets import base
 from gan.errors import UserError
+from gan.system import memory
 
 
 def check_size(image_size: int | None) -> None:

@@ -20,10 +20,10 @@ from unittest import mock
 
 import numpy as np
 
-from gan import environment, files, schema
-from gan.archive import Archive
 from gan.datasets import base, prepared
 from gan.errors import UserError
+from gan.system import environment, files, schema
+from gan.system.archive import Archive
 
 PATIENCE = 4.0  # seconds for a first answer of the server, the name look-up included
 STALL = 20.0  # seconds without a byte before a transfer is given up

@@ -8,11 +8,11 @@ from typing import Any
 
 import jinja2
 
-from gan.records import writable_folder
 from gan.report import figures, metric_figures, plots, sample_figures, table, words
 from gan.report.analysis import Analysis
 from gan.report.figures import Drawing
 from gan.report.study import DIRECTIONS
+from gan.training.run_folder import writable_folder
 
 
 def write(analysis: Analysis, outdir: pathlib.Path, say: Callable[[str], None]) -> None:

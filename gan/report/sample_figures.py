@@ -7,12 +7,12 @@ from typing import NamedTuple
 import numpy as np
 from matplotlib.figure import Figure
 
-from gan import files
 from gan.errors import UserError
 from gan.report import plots
 from gan.report.analysis import Analysis
 from gan.report.plots import Size
 from gan.report.study import Member
+from gan.system import files
 
 
 class Picture(NamedTuple):

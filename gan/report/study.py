@@ -7,14 +7,15 @@ import pathlib
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from gan import records, schema
 from gan.errors import UserError
 from gan.metrics import METRICS
-from gan.places import works_below
+from gan.system import schema
+from gan.training import run_folder
+from gan.training.places import works_below
 
 FACTORS = ("loss", "seed")
 _OWN = schema.entries({"loss": schema.TEXT, "seed": schema.COUNT}, others=schema.SCALAR)
-_CONFIG = schema.entries({"config": records.FIELDS, "determining": _OWN}, records.TOLD)
+_CONFIG = schema.entries({"config": run_folder.FIELDS, "determining": _OWN}, run_folder.TOLD)
 _NAME = schema.matching(r"[^/\0]{1,255}", "the name of a folder")
 _PLAN = schema.entries(
   {"members": schema.list_of(schema.entries({"name": _NAME}))}, {"command": schema.TEXT}
@@ -22,7 +23,7 @@ _PLAN = schema.entries(
 # Values under another of these are other quantities: a Frechet distance grows as samples shrink.
 MEASURED_ON = ("dataset", "data_sha256", "split", "image_size", "eval_samples")
 FACTS = ("eval_samples", "reference_samples", "extractor", "split")
-NOT_MEASURED = {*records.COUNTS, *FACTS, "dataset", "loss", "eval_seed"}
+NOT_MEASURED = {*run_folder.COUNTS, *FACTS, "dataset", "loss", "eval_seed"}
 UNFINISHED = ("running", "interrupted", "failed")
 # "lower", "higher" or "floor", in the order of the registry.
 DIRECTIONS = {name: way for metric in METRICS.values() for name, way in metric.better.items()}
@@ -165,7 +166,7 @@ def _run_folders(folder):
   """Folders with a config.json, in order; what lies inside a run is not searched."""
   for path, below, files in os.walk(folder):
     below.sort()
-    if records.CONFIG in [*files, *below]:
+    if run_folder.CONFIG in [*files, *below]:
       below.clear()
       yield pathlib.Path(path)
 
@@ -181,21 +182,21 @@ def _hidden(members) -> list[str]:
 
 
 def _member(folder) -> Member:
-  record = records.read_config(folder, _CONFIG)
+  record = run_folder.read_config(folder, _CONFIG)
   status, diverged_at = _status(folder, record["config"])
   return Member(
     folder,
     record,
     status,
     diverged_at,
-    _until(diverged_at, records.read_metrics(folder)),
-    _until(diverged_at, records.read_metrics(folder, records.EVALUATIONS)),
-    records.read_sessions(folder),
+    _until(diverged_at, run_folder.read_metrics(folder)),
+    _until(diverged_at, run_folder.read_metrics(folder, run_folder.EVALUATIONS)),
+    run_folder.read_sessions(folder),
   )
 
 
 def _status(folder, config):
-  summary = records.read_summary(folder)
+  summary = run_folder.read_summary(folder)
   if summary is None:
     return "running", None
   status, _, step = summary["status"].partition(" at step ")
@@ -214,10 +215,10 @@ def _plans(folder: pathlib.Path) -> list[tuple[pathlib.Path, dict[str, Any]]]:
   plans = []
   for path, below, files in os.walk(folder):
     below.sort()
-    if records.CONFIG in files:
+    if run_folder.CONFIG in files:
       below.clear()
-    if records.SWEEP in files:
-      plans.append((pathlib.Path(path), _plan(pathlib.Path(path) / records.SWEEP)))
+    if run_folder.SWEEP in files:
+      plans.append((pathlib.Path(path), _plan(pathlib.Path(path) / run_folder.SWEEP)))
   return plans
 
 
@@ -227,16 +228,16 @@ def _plan(path) -> dict[str, Any]:
 
 def _waiting(plans) -> list[str]:
   return [
-    str(folder / records.MEMBERS / member["name"])
+    str(folder / run_folder.MEMBERS / member["name"])
     for folder, plan in plans
     for member in plan["members"]
-    if not (folder / records.MEMBERS / member["name"] / records.CONFIG).exists()
+    if not (folder / run_folder.MEMBERS / member["name"] / run_folder.CONFIG).exists()
   ]
 
 
 def _commands(plans, members) -> list[str]:
   """Of the sweeps, and of runs that belong to none."""
-  swept = [folder / records.MEMBERS for folder, _ in plans]
+  swept = [folder / run_folder.MEMBERS for folder, _ in plans]
   alone = [member for member in members if member.folder.parent not in swept]
   typed = [plan.get("command") for _, plan in plans]
   typed += [member.record.get("command") for member in alone]
@@ -251,7 +252,7 @@ def _check_parts(parts: dict[str, list[Member]]) -> None:
   free = {*FACTORS, *(name for part in parts.values() for name in _varied(part))}
   first, *others = [(name, part[0].determining) for name, part in parts.items() if part] or [None]
   for name, here in others:
-    if lines := records.differences(first[1], here, free):
+    if lines := run_folder.differences(first[1], here, free):
       raise UserError(
         f"{first[0]} and {name} are of different studies ({'; '.join(lines)}): compare folders "
         "whose configs agree in all but loss, seed and what varies inside one of them"
@@ -271,7 +272,7 @@ def _check_measured_alike(members):
 
 def _check_against(first, member, described):
   other, expected = first
-  if lines := records.differences(expected, described):
+  if lines := run_folder.differences(expected, described):
     raise UserError(
       f"{other.folder} and {member.folder} are not measured alike ({'; '.join(lines)}): their "
       "values cannot be compared; name folders that agree"

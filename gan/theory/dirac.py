@@ -18,15 +18,15 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from gan.augment import make_instance_noise
-from gan.game import Batch, Examples, Game
-from gan.theory import games
-from gan.train_step import TrainStep
-from gan.updates import (
+from gan.method.game import Batch, Examples, Game
+from gan.method.train_step import TrainStep
+from gan.method.updates import (
   apply_discriminator,
   apply_generator,
   discriminator_update,
   generator_update,
 )
+from gan.theory import games
 
 RATE = 0.2  # of both players, as in the authors' notebook
 START = (1.0, -1.0)

@@ -7,15 +7,15 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, Key
 
-from gan.game import Examples, Game
 from gan.losses import Loss, make_loss
+from gan.method.game import Examples, Game
+from gan.method.train_step import at_this_step
+from gan.method.update_rules import UPDATE_RULES
+from gan.method.updates import apply_discriminator, discriminator_update
 from gan.networks import Gan, Network
 from gan.optimizers import make_optimizer
 from gan.penalties import make_penalty
 from gan.state import GanState
-from gan.train_step import at_this_step
-from gan.update_rules import UPDATE_RULES
-from gan.updates import apply_discriminator, discriminator_update
 
 NUMBERS = {
   "generator_learning_rate": 0.1,

@@ -1,0 +1,134 @@
+"""A command line without JAX: flags under headings, help, clean errors, exit codes."""
+
+import collections
+import contextlib
+import os
+import pathlib
+import re
+import sys
+import textwrap
+from collections.abc import Callable, Sequence
+
+from absl import flags
+
+from experiments import begin
+from experiments.cli import flag_types, quiet
+from gan.errors import UserError, failure
+
+# Kinds of flags that name a file or folder, and several by commas.
+PATH, PATHS = pathlib.Path, list[pathlib.Path]
+OK, BAD_INPUT, DIVERGED, MACHINE_FAILED, INTERRUPTED, CLOSED_PIPE = 0, 2, 3, 5, 130, 141
+
+
+class Command:
+  """A command line: flags under headings, and what runs when they are parsed.
+
+  Args:
+    doc: the docstring of the experiment, the head of `--help`.
+  """
+
+  def __init__(self, doc: str):
+    self.values = flags.FlagValues()
+    self._doc = doc
+    self._groups = collections.defaultdict(list)
+
+  def add(self, kind: type, name: str, default, text: str, group: str, choices=None) -> None:
+    """Defines one flag; its value is of the kind, and paths are a str.
+
+    Args:
+      kind: int, float, bool, str, PATH or PATHS; in paths `~` is the user's home.
+      name: what the user types after `--`.
+      default: where the flag is not given.
+      text: what it means, with its unit.
+      group: the heading under which `--help` lists it.
+      choices: the names it may take, or None.
+    """
+    if choices is not None:
+      flags.DEFINE_enum(name, default, sorted(choices), text, flag_values=self.values)
+    elif kind in flag_types.PARSERS:
+      parser = flag_types.PARSERS[kind]()
+      flags.DEFINE(parser, name, default, text, self.values, flags.ArgumentSerializer())
+    else:
+      define = {bool: flags.DEFINE_bool, str: flags.DEFINE_string}[kind]
+      define(name, default, text, flag_values=self.values)
+    self._groups[group].append(name)
+
+  def run(self, main: Callable[[], int], argv: Sequence[str] | None = None) -> int:
+    """Parses the flags and runs `main`; returns the exit code, and prints errors in one line.
+
+    What is wrong with the input, what the world outside refuses, and the end of a reader of our
+    output are translated here, and nowhere else. Other exceptions are faults of the program.
+    """
+    begin()
+    quiet.background()
+    code, line = self._outcome(main, list(sys.argv if argv is None else argv))
+    if line:
+      _tell(line)
+    _let_go_of_output()
+    return code
+
+  def _outcome(self, main, argv) -> tuple[int, str]:
+    """(exit code, a line for the user)"""
+    try:
+      code = self._parse_and_run(main, argv)
+      _flush()
+      return code, ""
+    except (UserError, flags.Error) as error:
+      return BAD_INPUT, f"error: {error}"
+    except BrokenPipeError:
+      return CLOSED_PIPE, ""
+    except KeyboardInterrupt:
+      return INTERRUPTED, "Interrupted; what was saved before is on disk."
+    except Exception as error:
+      found = failure(error)
+      if found is None:
+        raise
+      return MACHINE_FAILED if found.of_machine else BAD_INPUT, f"error: {found.line}"
+
+  def _parse_and_run(self, main, argv):
+    if {"--help", "-h", "-help", "--helpfull", "--helpshort"} & set(argv[1:]):
+      print(self._help())
+      return OK
+    if rest := self.values(argv)[1:]:
+      raise UserError(f"{' '.join(rest)}: every argument is a flag, --name=value; see --help")
+    return main()
+
+  def _help(self) -> str:
+    lines = [self._doc.strip()]
+    for group, names in self._groups.items():
+      lines += ["", f"{group}:"] + [self._flag_help(name) for name in names]
+    return "\n".join(lines)
+
+  def _flag_help(self, name):
+    flag = self.values[name]
+    default = "" if flag.default is None else f" (default: {flag.default})"
+    # absl puts the names of an enum flag before its help.
+    text = f"--{name}: {flag.help}{default}".replace("|", " | ")
+    return textwrap.fill(text, width=100, initial_indent="  ", subsequent_indent=" " * 6)
+
+
+def refuse_unread(values: flags.FlagValues, names: Sequence[str], reader: str) -> None:
+  """Raises UserError where one of the flags `names` was given, which only `reader` reads."""
+  if given := [name for name in names if values[name].present]:
+    raise UserError(f"--{given[0]} is read by {reader} only: give that too, or leave it out")
+
+
+def _tell(line: str) -> None:
+  """Prints one line to stderr, where that still takes any; endless words are cut."""
+  line = re.sub(r"\S{400,}", lambda word: f"{word[0][:100]}...", " ".join(line.splitlines()))
+  with contextlib.suppress(OSError):
+    print(line, file=sys.stderr, flush=True)
+
+
+def _flush() -> None:
+  # A stream is None where the process was started without it.
+  if sys.stdout is not None:
+    sys.stdout.flush()
+
+
+def _let_go_of_output() -> None:
+  """Keeps what nobody takes, a closed pipe or a full disk, from being tried again at the end."""
+  try:
+    _flush()
+  except OSError:
+    sys.stdout = open(os.devnull, "w")  # noqa: SIM115

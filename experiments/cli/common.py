@@ -1,0 +1,186 @@
+"""What commands that train share: one flag for each field of Config, the compilation cache."""
+
+import dataclasses
+import pathlib
+import shlex
+import sys
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Any
+
+import jax
+
+from experiments.cli import processes
+from experiments.cli.command import DIVERGED, INTERRUPTED, OK, PATH, Command
+from gan.errors import UserError
+from gan.system.compilation import keep_freed_memory
+from gan.system.environment import cache_folder
+from gan.system.progress import say
+from gan.training.config import Config, default, determining, field_types, fingerprint
+from gan.training.interrupts import interrupts, stop_here
+from gan.training.presets import PRESETS
+from gan.training.validation import unread, validate
+
+# Fields that an experiment chooses for its own model; another model starts from Config's.
+TUNED = (
+  "width",
+  "discriminator_norm",
+  "discriminator_hidden",
+  "latent_dim",
+  "generator_learning_rate",
+  "discriminator_learning_rate",
+  "b1",
+  "b2",
+  "ema_decay",
+)
+
+
+class ConfigCommand(Command):
+  """A command line with a flag for each field of Config."""
+
+  def add_config(self, defaults: Config | None, without: Sequence[str] = ()) -> None:
+    """Defines a flag for each field of Config, and --preset.
+
+    Args:
+      defaults: what the help shows; None where that depends on other flags.
+      without: fields that have no flag.
+    """
+    kinds = field_types()
+    self._fields = [field for field in dataclasses.fields(Config) if field.name not in without]
+    for field in self._fields:
+      default = None if defaults is None else getattr(defaults, field.name)
+      group, text = field.metadata["group"], field.metadata["help"]
+      self.add(kinds[field.name], field.name, default, text, group, field.metadata["choices"])
+    self.add(str, "preset", None, "start from a published system's values", "model", PRESETS)
+
+  def config(self, defaults: Config, chosen: Mapping[str, Any] = MappingProxyType({})) -> Config:
+    """Returns the defaults of the chosen system or model, changed by the flags that were given.
+
+    Args:
+      defaults: of the experiment.
+      chosen: fields that are not the user's to give.
+    """
+    given = {
+      field.name: self.values[field.name].value
+      for field in self._fields
+      if self.values[field.name].present
+    }
+    given |= chosen
+    start = starting_point(defaults, self.values.preset, given.get("model", defaults.model))
+    config = dataclasses.replace(start, **given)
+    # What was chosen for one optimiser is no choice of the user's for another.
+    idle = {
+      name: default(name)
+      for name, (choice, *_) in unread(config).items()
+      if choice == "optimizer" and name not in given
+    }
+    return dataclasses.replace(config, **idle)
+
+
+def starting_point(defaults: Config, preset: str | None, model: str) -> Config:
+  """Returns the config that given flags change.
+
+  A preset is exact: of the experiment it takes the data set, how it is evaluated and nothing that
+  was tuned. A model that is not the experiment's own starts from Config's values of all in TUNED.
+  """
+  if preset:
+    kept = {name: getattr(defaults, name) for name in ("dataset", "eval_every", "eval_samples")}
+    return Config(**kept | PRESETS[preset])
+  if model == defaults.model:
+    return defaults
+  return dataclasses.replace(defaults, **{name: getattr(Config(), name) for name in TUNED})
+
+
+def train(
+  name: str,
+  doc: str,
+  defaults: Config,
+  argv: Sequence[str] | None = None,
+  *,
+  animated: bool = False,
+  own_images: bool = False,
+) -> int:
+  """The main function of a training command; returns its exit code.
+
+  Args:
+    name: of the experiment, for the default run folder.
+    doc: its docstring.
+    defaults: its config.
+    argv: the command line, `sys.argv` by default.
+    animated: whether there is a flag --animate, for points in the plane.
+    own_images: whether the data are the user's, so that --data_dir has to be given.
+  """
+  command = ConfigCommand(doc)
+  command.add(PATH, "workdir", None, "run folder (default: runs/<name>/<choice>)", "records")
+  if animated:
+    command.add(bool, "animate", False, "also write animation.gif of the whole run", "records")
+  command.add(PATH, "data_dir", None, "IDX files, .npz, images, or a root of such folders", "data")
+  processes.add_flags(command)
+  command.add_config(defaults)
+
+  def main():
+    data_dir = command.values.data_dir
+    if own_images and not data_dir:
+      raise UserError("--data_dir is missing: name a folder of images, or a .npz")
+    prepare()
+    config = command.config(defaults)
+    validate(config)
+    # Equal flags for other images are another run.
+    place = f"{name}/{pathlib.Path(data_dir).resolve().stem}" if own_images else name
+    workdir = command.values.workdir or default_workdir(place, config)
+    typed = shlex.join(["python", "-m", f"experiments.{name}", *(argv or sys.argv)[1:]])
+    with processes.joined(command.values):
+      return _train(config, workdir, command.values, typed, animated and command.values.animate)
+
+  return command.run(main, argv)
+
+
+def _train(config, workdir, values, typed, animate):
+  with interrupts():
+    # Importing training only now keeps --help and flag errors quick.
+    from gan.training import animation, distributed, loop
+
+    stop_here()
+    tell = say if distributed.leads() else lambda line: None
+    if animate:
+      animation.check(config, values.data_dir)
+    tell(f"Run folder: {workdir}")
+    summary = loop.fit(config, workdir, values.data_dir, command=typed, say=tell)
+  if animate and summary["status"] != "interrupted" and distributed.leads():
+    path = pathlib.Path(workdir) / "animation.gif"
+    animation.animate(config, path, values.data_dir)
+    say(f"Animation: {path}")
+  return _report(summary, pathlib.Path(workdir), tell)
+
+
+def told(dataset):
+  """Returns a data set when its notice, where it has one, was printed."""
+  if dataset.notice:
+    say(dataset.notice)
+  return dataset
+
+
+def default_workdir(name: str, config: Config) -> str:
+  """Returns runs/<name>/<loss>-<model>-<fingerprint>: another config gets another folder."""
+  return f"runs/{name}/{config.loss}-{config.model}-{fingerprint(determining(config))[:6]}"
+
+
+def prepare() -> None:
+  """Readies the process for compiled programs: where they are kept, and what memory is."""
+  use_compilation_cache()
+  keep_freed_memory()
+
+
+def use_compilation_cache() -> None:
+  """Keeps compiled programs in the user's cache folder, so that the second start is quick."""
+  if not jax.config.jax_compilation_cache_dir:
+    jax.config.update("jax_compilation_cache_dir", str(cache_folder() / "xla"))
+  jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
+
+
+def _report(summary, workdir, tell) -> int:
+  status = summary["status"]
+  tell(f"{status}; see {workdir / 'samples'} and {workdir / 'summary.json'}")
+  if status.startswith("diverged"):
+    return DIVERGED
+  return INTERRUPTED if status == "interrupted" else OK

@@ -1,0 +1,174 @@
+"""A GAN method as data: two players, what they play, and the pair `(init, step)`."""
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import optax
+from jaxtyping import Array, Float, Int, Key
+
+from gan.augment import Augmentation
+from gan.errors import UserError
+from gan.losses import LOSSES, Loss
+from gan.networks import Gan, Network, latent_sampler
+from gan.optimizers import Optimizer, as_optimizer, is_transformation
+from gan.penalties import Penalty
+from gan.regularizers import Regularizer
+from gan.state import GanState, Hyperparameters, as_arrays
+
+Metrics = dict[str, Float[Array, ""]]
+PLAYERS = ("generator", "discriminator")
+
+# Every metric of a step but those of regularisers, which begin with the regulariser's name.
+STEP_METRICS = {
+  "discriminator_loss": "mean of the discriminator's adversarial loss",
+  "generator_loss": "mean of the generator's adversarial loss",
+  "real_logit": "mean logit on data",
+  "fake_logit": "mean logit on samples",
+  "real_probability": "mean sigmoid(logit) on data",
+  "fake_probability": "mean sigmoid(logit) on samples",
+  "real_accuracy": "share of the data judged right",
+  "fake_accuracy": "share of the samples judged right",
+  "penalty": "mean penalty before its weight; 0 on steps that skip it",
+  "discriminator_gradient_norm": "norm of the gradient of all that the discriminator minimises",
+  "generator_gradient_norm": "norm of the gradient of all that the generator minimises",
+}
+
+
+class Batch(NamedTuple):
+  """Real examples for one step: K discriminator updates of B examples each."""
+
+  image: Array  # [K, B, H, W, C] uint8 in 0 .. 255, or [K, B, 2] float32
+  label: Int[Array, "k b"] | None
+
+
+class Examples(NamedTuple):
+  """Real examples of one update, in the range of the model.
+
+  Attributes:
+    real: [B, ...].
+    labels: [B], or None.
+    places: [B], of each example in the global batch; None for 0 .. B - 1 on one device.
+  """
+
+  real: Float[Array, "b ..."]
+  labels: Int[Array, " b"] | None
+  places: Int[Array, " b"] | None = None
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class Game:
+  """A GAN method: two players and what they play; pure functions and static choices.
+
+  Attributes:
+    generator: latents [B, Z] -> images [B, H, W, C] (points [B, 2]).
+    discriminator: images -> logits [B], or Outputs.
+    loss: the pair of adversarial losses.
+    sample_latent: `key -> [Z]`; 64 normal numbers by default.
+    image_range: of the pixels on which both players work, (-1, 1) or (0, 1).
+    num_classes: the players are given labels 0 .. num_classes - 1; 0 for none.
+    packing: examples that the discriminator judges at once; see `networks.pack`.
+    optimizer: of both players: an optax transformation, which brings its own rate, or
+      `hyperparameters -> transformation`; Adam with the rates of the hyper-parameters by default.
+    generator_optimizer: of the generator, if another.
+    discriminator_optimizer: of the discriminator, if another.
+    hyperparameters: numbers in the place of the defaults, by the names of Hyperparameters.
+    schedule: `(hyperparameters, step) -> hyperparameters` of that step.
+    penalty: a Penalty or `(critic, real, fake, keys) -> [B]`, added to the discriminator's loss.
+    penalty_every: the penalty is computed on the steps that this number divides, and its weight is
+      multiplied by it there: the lazy regularisation of "Analyzing and Improving the Image Quality
+      of StyleGAN" by Karras et al. (https://arxiv.org/abs/1912.04958).
+    regularizers: further terms, by name.
+    augment: an Augmentation or `(images, keys) -> images`: the discriminator sees everything
+      through it, and the penalty's gradient is in the raw image.
+    update_rule: how updates make a step; None for `update_rules.alternating()`.
+    clip_weights: whether the discriminator's weights are clipped after each of its updates.
+    generator_batch_size: samples in an update of the generator over all devices; None for as many
+      as there are real examples. The i-th is paired with the real example i B / size.
+    accumulate: equal parts of a batch that gradients are computed of one after the other; the
+      gradient is that of the whole batch where nothing in the players or losses mixes examples.
+    ema_half_life: whether the average has a half-life in images and not a decay in steps.
+    ema_ramp: the half-life is at most this share of the images so far; 0 for no such bound.
+    axis_name: mapped axes over which gradients, statistics and metrics are averaged.
+  """
+
+  generator: Network
+  discriminator: Network
+  loss: Loss = LOSSES["nonsat"]
+  sample_latent: Callable[[Key[Array, ""]], Float[Array, " z"]] = latent_sampler("normal", 64)
+  image_range: tuple[float, float] = (-1.0, 1.0)
+  num_classes: int = 0
+  packing: int = 1
+  optimizer: optax.GradientTransformation | Optimizer | None = None
+  generator_optimizer: optax.GradientTransformation | Optimizer | None = None
+  discriminator_optimizer: optax.GradientTransformation | Optimizer | None = None
+  hyperparameters: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+  schedule: Callable[[Hyperparameters, Int[Array, ""]], Hyperparameters] = lambda hyper, step: hyper
+  penalty: Penalty | Callable[..., Float[Array, " b"]] | None = None
+  penalty_every: int = 1
+  regularizers: Mapping[str, Regularizer] = dataclasses.field(default_factory=dict)
+  augment: Augmentation | Callable[..., Array] | None = None
+  update_rule: Any = None
+  clip_weights: bool = False
+  generator_batch_size: int | None = None
+  accumulate: int = 1
+  ema_half_life: bool = False
+  ema_ramp: float = 0.05
+  axis_name: Any = ()
+
+  @property
+  def gan(self) -> Gan:
+    """The two players and what connects them."""
+    return Gan(
+      self.generator, self.discriminator, self.sample_latent, self.image_range, self.packing
+    )
+
+  def replace(self, **changes: Any) -> "Game":
+    """Returns the game with other fields."""
+    return dataclasses.replace(self, **changes)
+
+  def init(self, key: Key[Array, ""], hyperparameters: Hyperparameters | None = None) -> GanState:
+    """Returns the state before the first step; a pure function of the key.
+
+    Args:
+      key: of the initial parameters.
+      hyperparameters: float32 [] each; by default those of the game.
+    """
+    from gan.method.train_step import init_state  # the rules that it knows are built on this module
+
+    return init_state(key, self, hyperparameters)
+
+  def step(
+    self, state: GanState, batch: Batch | Array, key: Key[Array, ""]
+  ) -> tuple[GanState, Metrics]:
+    """Returns the state after one step, and its metrics; see `train_step.step`."""
+    from gan.method.train_step import step
+
+    return step(self, state, batch, key)
+
+  def default_hyperparameters(self) -> Hyperparameters:
+    """Returns the numbers of the game: the defaults, and what it has in their place."""
+    weight = self.penalty.default_weight if isinstance(self.penalty, Penalty) else 1.0
+    weights = {name: 1.0 for name in self.regularizers}
+    start = Hyperparameters(penalty_weight=weight, regularizer_weights=weights)
+    if unknown := sorted(set(self.hyperparameters) - set(start.names())):
+      raise UserError(
+        f"hyperparameters: {', '.join(unknown)} unknown: choose from {', '.join(start.names())}"
+      )
+    return as_arrays(start.with_values(self.hyperparameters))
+
+  def optimizer_of(self, player: str) -> Optimizer:
+    """Returns `hyperparameters -> transformation` of "generator" or "discriminator"."""
+    optimizer = as_optimizer(getattr(self, f"{player}_optimizer") or self.optimizer, player)
+    if self.update_rule is None:
+      return optimizer
+    return lambda hyper: self.update_rule.wrap(optimizer(hyper))
+
+  def fixed_rates(self) -> tuple[str, ...]:
+    """Returns the hyper-parameters that a passed optimiser brings itself: nothing changes them."""
+    passed = [
+      is_transformation(getattr(self, f"{player}_optimizer") or self.optimizer)
+      for player in PLAYERS
+    ]
+    own = [f"{name}_learning_rate" for name, fixed in zip(PLAYERS, passed, strict=True) if fixed]
+    return (*own, "b1", "b2", "momentum") if all(passed) else tuple(own)

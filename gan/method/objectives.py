@@ -1,0 +1,293 @@
+"""What each player minimises, its gradient, and what an update does to the state.
+
+Nothing here branches on devices. `axis_name` names the mapped axes that hold the rest of the
+batch: `jax.lax.pmean(x, ())` is the identity and `jax.lax.axis_index(())` is 0, so the same code
+runs under `jit`, `vmap`, `jax.shard_map` and `jax.pmap`. The hyper-parameters of a state that comes
+here are those of the step, schedules included.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int, Key
+
+from gan.augment import as_augmentation
+from gan.losses import Loss, bind
+from gan.method.game import Examples, Game, Metrics
+from gan.networks import ModelState, Outputs, Params, as_outputs, pack, unpack
+from gan.penalties import as_function
+from gan.regularizers import View
+from gan.state import GanState, Hyperparameters, PlayerState
+
+
+class Observations(NamedTuple):
+  """What an objective yields beside its value.
+
+  Attributes:
+    model_state: new model state of the player.
+    aux_state: new entries of `GanState.aux_state`.
+    metrics: what was seen on the way.
+  """
+
+  model_state: ModelState
+  aux_state: dict[str, Any]
+  metrics: Metrics
+
+
+class Keys(NamedTuple):
+  """The draws of an objective; equal keys give both players' objectives equal fakes."""
+
+  generate: Key[Array, ""]
+  real: Key[Array, ""]  # dropout of D on the data
+  fake: Key[Array, ""]
+  penalty: Key[Array, ""]
+  augment: Key[Array, ""]
+
+  @classmethod
+  def of(cls, key: Key[Array, ""]) -> "Keys":
+    generate, key = jax.random.split(key)
+    return cls(generate, *jax.random.split(key, 4))
+
+
+# Draws.
+
+
+def example_keys(key: Key[Array, ""], places: Int[Array, " b"]) -> Key[Array, " b"]:
+  """Returns one key for each example, by its place in the global batch: devices do not matter."""
+  return jax.vmap(jax.random.fold_in, (None, 0))(key, places)
+
+
+def placed(examples: Examples, axis_name: Any = ()) -> Examples:
+  """Returns examples with their places in the global batch, of which this is a device's share."""
+  if examples.places is not None:
+    return examples
+  count = examples.real.shape[0]
+  return examples._replace(places=jax.lax.axis_index(axis_name) * count + jnp.arange(count))
+
+
+def _dropout_key(key: Key[Array, ""], examples: Examples) -> Key[Array, ""]:
+  """Masks differ between devices and parts of a batch: dropout is equal in distribution only."""
+  return jax.random.fold_in(key, examples.places[0] // len(examples.places))
+
+
+def to_range(images: Array, image_range: tuple[float, float]) -> Float[Array, "..."]:
+  """Maps uint8 pixels 0 .. 255 to `image_range`; float data pass as they are."""
+  if images.dtype != jnp.uint8:
+    return images
+  low, high = image_range
+  return images.astype(jnp.float32) * ((high - low) / 255) + low
+
+
+def generate(
+  game: Game, generator: PlayerState, examples: Examples, key: Key[Array, ""]
+) -> tuple[Float[Array, "b z"], Float[Array, "b ..."], ModelState]:
+  """Draws latents; returns them, their fakes with the examples' labels, and the model state."""
+  latent_key, dropout_key = jax.random.split(key)
+  latents = jax.vmap(game.sample_latent)(example_keys(latent_key, examples.places))
+  return latents, *_generate(game, generator, latents, examples, dropout_key)
+
+
+def _generate(
+  game: Game, generator: PlayerState, latents: Array, examples: Examples, key: Key[Array, ""]
+) -> tuple[Float[Array, "b ..."], ModelState]:
+  return game.generator.apply(
+    generator.params,
+    generator.model_state,
+    latents,
+    examples.labels,
+    train=True,
+    key=_dropout_key(key, examples),
+  )
+
+
+# Objectives: what each player minimises, as a function of its own parameters.
+
+
+def discriminator_objective(
+  params: Params, game: Game, state: GanState, examples: Examples, key: Key[Array, ""]
+) -> tuple[Float[Array, ""], Observations]:
+  """The discriminator's loss at `params`, against the generator of `state`."""
+  state = state.replace(discriminator=state.discriminator.replace(params=params))
+  hyper, keys = state.hyperparameters, Keys.of(key)
+  examples = placed(examples, game.axis_name)
+  view, state, _ = _play(game, state, examples, keys)
+  adversarial, logits = (
+    bound_loss(game, hyper),
+    (view.real_outputs.logits, view.fake_outputs.logits),
+  )
+  loss = jnp.mean(adversarial.discriminator(*logits))
+  penalty, penalty_metrics = _penalty(game, state, view, examples, keys)
+  terms, term_metrics = _terms("discriminator", game, state, view)
+  metrics = {"discriminator_loss": loss, **_judgements(adversarial, *logits)}
+  return hyper.discriminator_loss_scale * loss + penalty + terms, Observations(
+    state.discriminator.model_state,
+    _updated_aux_state(game, state, view),
+    metrics | penalty_metrics | term_metrics,
+  )
+
+
+def generator_objective(
+  params: Params, game: Game, state: GanState, examples: Examples, key: Key[Array, ""]
+) -> tuple[Float[Array, ""], Observations]:
+  """The generator's loss at `params`, against the discriminator of `state`.
+
+  D(real) is there for relativistic losses; XLA drops it from the compiled step of all others.
+  """
+  state = state.replace(generator=state.generator.replace(params=params))
+  examples = placed(examples, game.axis_name)
+  view, _, model_state = _play(game, state, examples, Keys.of(key))
+  logits = view.real_outputs.logits, view.fake_outputs.logits
+  loss = jnp.mean(bound_loss(game, state.hyperparameters).generator(*logits))
+  terms, metrics = _terms("generator", game, state, view)
+  return loss + terms, Observations(model_state, {}, {"generator_loss": loss} | metrics)
+
+
+def _play(
+  game: Game, state: GanState, examples: Examples, keys: Keys
+) -> tuple[View, GanState, ModelState]:
+  """Shows D the data and fakes.
+
+  Returns what is to be seen of it, the state with D's model state after both calls, and the
+  generator's new model state.
+  """
+  latents, fake, model_state = generate(game, state.generator, examples, keys.generate)
+  real_keys, fake_keys = (
+    example_keys(key, examples.places) for key in jax.random.split(keys.augment)
+  )
+  shown_real = _show(game, state, examples.real, real_keys)
+  shown_fake = _show(game, state, fake, fake_keys)
+  real, state_after = _judge(game, state, shown_real, examples, keys.real)
+  fakes, state_after = _judge(game, state_after, shown_fake, examples, keys.fake)
+  view = View(
+    real=examples.real,
+    fake=fake,
+    shown_real=shown_real,
+    shown_fake=shown_fake,
+    real_outputs=real,
+    fake_outputs=fakes,
+    critic=_critic(game, state_after, examples, real_keys),
+    generate=lambda z: _generate(game, state.generator, z, examples, keys.generate)[0],
+    latents=latents,
+    labels=examples.labels,
+    # Beyond the two that the augmentation draws from.
+    keys=example_keys(jax.random.fold_in(keys.augment, 2**31), examples.places),
+    hyper=state.hyperparameters,
+    step=state.step,
+    axis_name=game.axis_name,
+  )
+  return view, state_after, model_state
+
+
+def _show(
+  game: Game, state: GanState, images: Float[Array, "b ..."], keys: Key[Array, " b"]
+) -> Float[Array, "r ..."]:
+  """Images as the discriminator is shown them: augmented, and m packed in a row."""
+  if game.augment is not None:
+    images = as_augmentation(game.augment).apply(images, keys, state)
+  return pack(images, game.packing)
+
+
+def _judge(
+  game: Game, state: GanState, shown: Array, examples: Examples, key: Key[Array, ""]
+) -> tuple[Outputs, GanState]:
+  """D in training mode, and the state with D's new model state."""
+  player = state.discriminator
+  returned, model_state = game.discriminator.apply(
+    player.params,
+    player.model_state,
+    shown,
+    examples.labels,
+    train=True,
+    key=_dropout_key(key, examples),
+  )
+  player = player.replace(model_state=model_state)
+  return as_outputs(returned, len(shown)), state.replace(discriminator=player)
+
+
+def _critic(
+  game: Game, state: GanState, examples: Examples, keys: Key[Array, " b"]
+) -> Callable[[Float[Array, "r ..."]], Float[Array, " r"]]:
+  """Raw images, packed where D judges several -> logits, through the augmentation.
+
+  With running statistics and without dropout examples do not influence each other, and the
+  gradient of the sum of logits holds the gradient of each example's logit.
+  """
+  player = state.discriminator
+  model_state = jax.lax.stop_gradient(player.model_state)
+
+  def critic(rows: Float[Array, "r ..."]) -> Float[Array, " r"]:
+    if game.augment is not None:
+      rows = _show(game, state, unpack(rows, game.packing), keys)
+    returned, _ = game.discriminator.apply(
+      player.params, model_state, rows, examples.labels, train=False
+    )
+    return as_outputs(returned, len(rows)).logits
+
+  return critic
+
+
+def bound_loss(game: Game, hyper: Hyperparameters) -> Loss:
+  """The game's loss with the options that change from step to step."""
+  return bind(game.loss, real_label=hyper.real_label, axis_name=game.axis_name)
+
+
+def _penalty(
+  game: Game, state: GanState, view: View, examples: Examples, keys: Keys
+) -> tuple[Float[Array, ""] | float, Metrics]:
+  """The weighted penalty, and its mean value for the metrics: 0 on steps that skip it."""
+  if game.penalty is None:
+    return 0.0, {}
+  function = as_function(game.penalty, axis_name=game.axis_name)
+
+  def mean():
+    real, fake = (pack(images, game.packing) for images in (view.real, view.fake))
+    places = examples.places[:: game.packing] // game.packing
+    return jnp.mean(function(view.critic, real, fake, example_keys(keys.penalty, places)))
+
+  def zero():
+    return jnp.zeros((), view.real.dtype)
+
+  every, weight = game.penalty_every, state.hyperparameters.penalty_weight
+  value = mean() if every == 1 else jax.lax.cond(state.step % every == 0, mean, zero)
+  return every * weight * value, {"penalty": value}
+
+
+def _terms(
+  player: str, game: Game, state: GanState, view: View
+) -> tuple[Float[Array, ""] | float, Metrics]:
+  """The weighted terms that regularisers add to a player's loss, and their metrics."""
+  total, metrics = 0.0, {}
+  for name, regularizer in game.regularizers.items():
+    if term := getattr(regularizer, player):
+      value, seen = term(view, state.aux_state[name])
+      total += state.hyperparameters.regularizer_weights[name] * jnp.mean(value)
+      metrics |= seen
+  return total, metrics
+
+
+def _updated_aux_state(game: Game, state: GanState, view: View) -> dict[str, Any]:
+  """What regularisers and the augmentation keep, after what this update saw."""
+  parts = dict(game.regularizers)
+  if game.augment is not None:
+    parts["augmentation"] = as_augmentation(game.augment)
+  moved = {
+    name: part.update(view, state.aux_state[name]) for name, part in parts.items() if part.update
+  }
+  return jax.lax.stop_gradient(moved)
+
+
+def _judgements(
+  loss: Loss, real_logits: Float[Array, " r"], fake_logits: Float[Array, " r"]
+) -> Metrics:
+  """Mean logits, mean sigmoid(logits) and shares judged right."""
+  real_threshold, fake_threshold = loss.threshold(real_logits, fake_logits)
+  return {
+    "real_logit": jnp.mean(real_logits),
+    "fake_logit": jnp.mean(fake_logits),
+    "real_probability": jnp.mean(jax.nn.sigmoid(real_logits)),
+    "fake_probability": jnp.mean(jax.nn.sigmoid(fake_logits)),
+    "real_accuracy": jnp.mean(real_logits > real_threshold),
+    "fake_accuracy": jnp.mean(fake_logits < fake_threshold),
+  }

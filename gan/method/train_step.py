@@ -1,0 +1,158 @@
+"""The pair that a GAN method is: the state before the first step, and one step.
+
+`init_state(key, game)` and `step(game, state, batch, key) -> (state, metrics)` are what
+`Game.init` and `Game.step` return.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Key
+
+from gan.method.game import PLAYERS, Batch, Examples, Game, Metrics
+from gan.method.objectives import to_range
+from gan.method.update_rules import UpdateRule, alternating
+from gan.networks import BATCH_STATISTICS
+from gan.optimizers import Optimizer
+from gan.state import GanState, Hyperparameters, PlayerState
+
+TrainStep = Callable[[GanState, Batch, Key[Array, ""]], tuple[GanState, Metrics]]
+
+
+def init_state(
+  key: Key[Array, ""], game: Game, hyperparameters: Hyperparameters | None = None
+) -> GanState:
+  """Returns the state before the first step; a pure function of the key.
+
+  Args:
+    key: of the initial parameters.
+    game: what is played.
+    hyperparameters: the numbers of the run; None for those of the game.
+  """
+  hyper = game.default_hyperparameters() if hyperparameters is None else hyperparameters
+  rule, keys = _rule(game), jax.random.split(key)
+  players = [
+    _init_player(key, game, name, example, hyper)
+    for key, name, example in zip(keys, PLAYERS, _examples(game), strict=True)
+  ]
+  generator = players[0]
+  return GanState(
+    jnp.zeros((), jnp.int32),
+    hyper,
+    *players,
+    # Copies: a donated state must not hold the same buffer twice.
+    ema_params=jax.tree.map(jnp.copy, generator.params),
+    ema_model_state=jax.tree.map(jnp.copy, generator.model_state),
+    aux_state=_init_aux_state(game, rule, players),
+  )
+
+
+def _rule(game: Game) -> UpdateRule:
+  return alternating() if game.update_rule is None else game.update_rule
+
+
+def _examples(game: Game) -> list[tuple[Array, Array | None]]:
+  """An example of what each player is given: (inputs, labels); only the shapes matter."""
+  key = jax.random.key(0)
+  labels = jnp.zeros((1,), jnp.int32) if game.num_classes else None
+  latents = jnp.zeros((1, *jax.eval_shape(game.sample_latent, key).shape))
+
+  def generate():
+    params, model_state = game.generator.init(key, latents, labels)
+    return game.generator.apply(params, model_state, latents, labels, train=False)[0]
+
+  *shape, channels = jax.eval_shape(generate).shape[1:]
+  return [(latents, labels), (jnp.zeros((1, *shape, game.packing * channels)), labels)]
+
+
+def _init_player(
+  key: Key[Array, ""], game: Game, name: str, example: tuple, hyper: Hyperparameters
+) -> PlayerState:
+  params, model_state = getattr(game, name).init(key, *example)
+  optimizer: Optimizer = game.optimizer_of(name)
+  return PlayerState(params, model_state, optimizer(hyper).init(params))
+
+
+def _init_aux_state(game: Game, rule: UpdateRule, players: list[PlayerState]) -> dict:
+  kept = {name: regularizer.init() for name, regularizer in game.regularizers.items()}
+  if init := getattr(game.augment, "init", None):
+    kept["augmentation"] = init()
+  if rule.init:
+    kept["update_rule"] = rule.init(*players)
+  return kept
+
+
+def step(
+  game: Game, state: GanState, batch: Batch | Array, key: Key[Array, ""]
+) -> tuple[GanState, Metrics]:
+  """One step of a game.
+
+  All randomness of a step is a function of (key, state.step). Every metric is a float32 [] mean
+  over the global batch, of the last discriminator update and of the generator update; their names
+  are those of `game.STEP_METRICS` and of the regularisers.
+
+  Args:
+    game: what is played.
+    state: from `init_state`, or of the step before.
+    batch: K times B real examples; an array [B, ...] is one update's, without labels.
+    key: the same at every step of a run.
+
+  Returns:
+    The state after the step, and the metrics.
+  """
+  if not isinstance(batch, Batch):
+    batch = Batch(batch[None], None)
+  images = to_range(batch.image, game.image_range)
+  labels = [None] * len(images) if batch.label is None else batch.label
+  minibatches = [Examples(*pair) for pair in zip(images, labels, strict=True)]
+  before, state = state.hyperparameters, at_this_step(game, state)
+  state, metrics = _rule(game).step(game, state, minibatches, jax.random.fold_in(key, state.step))
+  count = images.shape[0] * images.shape[1] * jax.lax.psum(1, game.axis_name)
+  return _advance(game, state, count).replace(hyperparameters=before), metrics
+
+
+def at_this_step(game: Game, state: GanState) -> GanState:
+  """The state with the numbers of this step: both losses, optimisers and the average read these."""
+  return state.replace(hyperparameters=game.schedule(state.hyperparameters, state.step))
+
+
+def _advance(game: Game, state: GanState, images: int) -> GanState:
+  """Counts the step and moves the averages; batch statistics are averaged, other state copied."""
+  generator, rate = state.generator, averaging_rate(game, state, images)
+  return state.replace(
+    step=state.step + 1,
+    ema_params=_average(state.ema_params, generator.params, rate),
+    ema_model_state={
+      name: _average(state.ema_model_state[name], now, rate) if name == BATCH_STATISTICS else now
+      for name, now in generator.model_state.items()
+    },
+  )
+
+
+def _average(average: Any, now: Any, rate: Float[Array, ""]) -> Any:
+  """Moves averages by `rate`; its complement, near 1, would lose the digits of a small one."""
+  return jax.tree.map(lambda old, new: rate * new + (old - rate * old), average, now)
+
+
+def averaging_rate(game: Game, state: GanState, images: int) -> Float[Array, ""]:
+  """The share of the present generator in the new average.
+
+  With a decay d it is max(1 - d, 9 / (10 + t)), so that the average forgets the random initial
+  generator at once. With a half-life h it is 1 - 2^(-images / min(h, ramp * images so far)), as in
+  the code of "Training Generative Adversarial Networks with Limited Data" by Karras et al.
+  (https://arxiv.org/abs/2006.06676).
+
+  Args:
+    game: which of the two, and the ramp.
+    state: its step, and the numbers of the step.
+    images: real examples in a step.
+  """
+  hyper, step = state.hyperparameters, state.step.astype(jnp.float32)
+  if not game.ema_half_life:
+    return jnp.maximum(hyper.ema_rate, 9 / (10 + step))
+  half_life = hyper.ema_half_life
+  if game.ema_ramp:
+    half_life = jnp.minimum(half_life, game.ema_ramp * step * images)
+  return -jnp.expm1(-jnp.log(2.0) * images / jnp.maximum(half_life, 1e-8))

@@ -1,0 +1,130 @@
+"""Gradients of the two players' objectives, and what they do to the state."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+from jaxtyping import Array, Float, Key
+
+from gan.errors import UserError
+from gan.method.game import Examples, Game, Metrics
+from gan.method.objectives import (
+  Observations,
+  discriminator_objective,
+  generator_objective,
+  placed,
+)
+from gan.networks import ModelState, Params
+from gan.state import GanState, PlayerState
+
+Objective = Callable[..., tuple[Float[Array, ""], Observations]]
+
+
+class Update(NamedTuple):
+  """What one player proposes: a gradient, and what goes with it, as in Observations."""
+
+  grads: Params
+  model_state: ModelState
+  aux_state: dict[str, Any]
+  metrics: Metrics
+
+
+def discriminator_update(
+  game: Game, state: GanState, examples: Examples, key: Key[Array, ""]
+) -> Update:
+  """The gradient of `discriminator_objective` at `state`, averaged over devices."""
+  return propose(discriminator_objective, "discriminator", game, state, examples, key)
+
+
+def generator_update(
+  game: Game, state: GanState, examples: Examples, key: Key[Array, ""]
+) -> Update:
+  """The gradient of `generator_objective` at `state`, averaged over devices."""
+  return propose(generator_objective, "generator", game, state, examples, key)
+
+
+def propose(
+  objective: Objective,
+  name: str,
+  game: Game,
+  state: GanState,
+  examples: Examples,
+  key: Key[Array, ""],
+) -> Update:
+  """The gradient of an objective at the parameters of the player `name`, averaged over devices."""
+  if name == "generator" and game.generator_batch_size:
+    examples = _resized(game, examples)
+  examples = placed(examples, game.axis_name)
+  gradient = _accumulated if game.accumulate > 1 else _gradient
+  grads, seen = gradient(objective, name, game, state, examples, key)
+  grads, metrics = jax.lax.pmean((grads, seen.metrics), game.axis_name)
+  metrics |= {f"{name}_gradient_norm": optax.tree.norm(grads)}
+  return Update(grads, seen.model_state, seen.aux_state, metrics)
+
+
+def _resized(game: Game, examples: Examples) -> Examples:
+  """As many examples as the generator makes: the i-th of S is the real one at i B / S."""
+  count = len(examples.real)
+  share = game.generator_batch_size // jax.lax.psum(1, game.axis_name)
+  chosen = jnp.arange(share) * count // share
+  labels = None if examples.labels is None else examples.labels[chosen]
+  return Examples(examples.real[chosen], labels)
+
+
+def _gradient(
+  objective: Objective, name: str, game: Game, state: GanState, examples: Examples, key: Any
+) -> tuple[Params, Observations]:
+  params = getattr(state, name).params
+  return jax.grad(objective, has_aux=True)(params, game, state, examples, key)
+
+
+def _accumulated(
+  objective: Objective, name: str, game: Game, state: GanState, examples: Examples, key: Any
+) -> tuple[Params, Observations]:
+  """The mean gradient over equal parts of a batch, each part with the state that the last left."""
+  parts = game.accumulate
+  if len(examples.real) % (parts * game.packing):
+    raise UserError(
+      f"accumulate={parts} does not divide the {len(examples.real)} examples of a device into "
+      f"equal parts{f' of whole packs of {game.packing}' if game.packing > 1 else ''}"
+    )
+  split = jax.tree.map(lambda array: array.reshape(parts, -1, *array.shape[1:]), examples)
+
+  def add(carry, part):
+    state, total = carry
+    grads, seen = _gradient(objective, name, game, state, part, key)
+    player = getattr(state, name).replace(model_state=seen.model_state)
+    state = state.replace(**{name: player}, aux_state=state.aux_state | seen.aux_state)
+    return (state, jax.tree.map(jnp.add, total, grads)), seen.metrics
+
+  zeros = jax.tree.map(jnp.zeros_like, getattr(state, name).params)
+  (state, total), metrics = jax.lax.scan(add, (state, zeros), split)
+  grads, metrics = (
+    jax.tree.map(lambda leaf: leaf / parts, total),
+    jax.tree.map(lambda values: jnp.mean(values, axis=0), metrics),
+  )
+  return grads, Observations(getattr(state, name).model_state, state.aux_state, metrics)
+
+
+def apply_discriminator(game: Game, state: GanState, update: Update) -> GanState:
+  """Steps the discriminator, and clips its weights where the game says so."""
+  hyper = state.hyperparameters
+  player = _stepped(game, "discriminator", state, update)
+  if game.clip_weights:
+    clip = lambda weights: jnp.clip(weights, -hyper.weight_clip, hyper.weight_clip)  # noqa: E731
+    player = player.replace(params=jax.tree.map(clip, player.params))
+  return state.replace(discriminator=player, aux_state=state.aux_state | update.aux_state)
+
+
+def apply_generator(game: Game, state: GanState, update: Update) -> GanState:
+  """Steps the generator."""
+  player = _stepped(game, "generator", state, update)
+  return state.replace(generator=player, aux_state=state.aux_state | update.aux_state)
+
+
+def _stepped(game: Game, name: str, state: GanState, update: Update) -> PlayerState:
+  player, optimizer = getattr(state, name), game.optimizer_of(name)(state.hyperparameters)
+  changes, opt_state = optimizer.update(update.grads, player.opt_state, player.params)
+  return PlayerState(optax.apply_updates(player.params, changes), update.model_state, opt_state)

@@ -1,0 +1,353 @@
+"""The metrics of a generator: its samples beside data, with errors and with what data score.
+
+Like is compared with like: as many training examples as fakes are the reference, drawn by a seed;
+held-out data in the place of the fakes give the floor. Standard errors come from random halves of
+both sets, the delete-half jackknife: the spread of a statistic over halves estimates its standard
+error on the whole. See "A General Theory for Jackknife Variance Estimation" by Shao and Wu (Annals
+of Statistics 17, 1989). Intervals stay in the range of their metric, see `metrics.intervals`.
+"""
+
+import hashlib
+import os
+import pathlib
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
+
+import numpy as np
+from scipy import stats
+
+from gan import datasets
+from gan.datasets import grid, ring
+from gan.errors import UserError
+from gan.metrics import METRICS, Data, Sample, Value, extractors
+from gan.metrics.best import better
+from gan.metrics.extractors import Extractor
+from gan.metrics.intervals import score_interval
+from gan.metrics.modes import joint_chances
+from gan.system import environment
+from gan.system.archive import Archive
+from gan.system.progress import say
+
+HALVES = 10
+LEAST_REFERENCE = 6  # density_coverage needs five neighbours
+MIXTURES = {"ring": (ring.centres(), ring.SIGMA), "grid": (grid.centres(), grid.SIGMA)}
+# What a run measures of itself: seconds at a few thousand samples.
+QUICK = (
+  "frechet_distance",
+  "precision_recall",
+  "density_coverage",
+  "classifier_score",
+  "class_histogram",
+  "stacked_modes",
+  "mixture_modes",
+)
+
+
+def see(examples: np.ndarray, extractor: Extractor | None) -> Sample:
+  """Returns images with their features, each channel on its own where the extractor is grey.
+
+  Args:
+    examples: images [N, H, W, C] uint8, or points [N, 2].
+    extractor: None for points.
+
+  Raises:
+    UserError: the extractor takes other images.
+  """
+  if extractor is None:
+    return Sample(examples)
+  if extractor.image_shape != (*examples.shape[1:3], 1) or examples.shape[3:] == (1,):
+    return Sample(examples, *extractor.extract(examples))
+  channels = np.split(examples, examples.shape[-1], axis=-1)
+  features, probabilities = zip(*map(extractor.extract, channels), strict=True)
+  return Sample(examples, np.concatenate(features, axis=1), np.stack(probabilities, axis=1))
+
+
+def make_data(
+  train: datasets.Dataset,
+  held_out: datasets.Dataset | None,
+  extractor: Extractor | None,
+  count: int,
+  seed: int,
+) -> Data:
+  """Returns what generators are measured against; features of data are computed once and kept.
+
+  Args:
+    train: the training examples.
+    held_out: others of the same kind, or None.
+    extractor: of the features, None for points.
+    count: size of the reference, at most.
+    seed: of the choice of the reference.
+  """
+  whole = _see_data(train.images, extractor)
+  order = np.random.default_rng(seed).permutation(len(train.images))
+  return Data(
+    reference=whole.rows(np.sort(order[:count])),
+    train=whole,
+    held_out=held_out and _see_data(held_out.images, extractor),
+    mixture=MIXTURES.get(train.name),
+    mode_chances=_mode_chances(train, whole),
+  )
+
+
+def _mode_chances(train, seen):
+  """Of stacks whose channels are drawn independently, as those of STACKED are."""
+  if train.kind not in extractors.STACKED or seen.probabilities is None:
+    return None
+  labels = seen.probabilities.argmax(axis=2)  # [N, K], as the classifier sees what it is to count
+  return joint_chances(labels, seen.probabilities.shape[2])
+
+
+def _see_data(images, extractor) -> Sample:
+  """`see`, with the features kept in the user's cache folder under the hashes of their origin."""
+  if extractor is None:
+    return Sample(images)
+  digest = hashlib.sha256(np.ascontiguousarray(images).data).hexdigest()[:16]
+  path = environment.cache_folder() / "features" / f"{digest}-{extractor.digest}.npz"
+  kept = _kept(path, len(images))
+  if kept is None:
+    sample = see(images, extractor)
+    _keep(path, features=sample.features, probabilities=sample.probabilities)
+    return sample
+  return Sample(images, kept["features"], kept["probabilities"])
+
+
+def _kept(path: pathlib.Path, count: int) -> dict[str, np.ndarray] | None:
+  """The arrays of a file, or None where it is absent, damaged, or not of that many images."""
+  try:
+    with Archive(path, str(path)) as archive:
+      kept = {name: archive[name] for name in ("features", "probabilities")}
+  except (UserError, KeyError):
+    return None
+  fits = all(a.dtype == np.float32 and a.shape[:1] == (count,) for a in kept.values())
+  return kept if fits else None
+
+
+def _keep(path: pathlib.Path, **arrays) -> None:
+  part = path.with_suffix(f".{os.getpid()}.part")
+  try:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(part, "wb") as file:
+      np.savez(file, **arrays)
+    part.replace(path)
+  except OSError:
+    pass  # A cache that cannot be written is no reason to stop.
+
+
+def applicable(data: Data) -> list[str]:
+  """Returns the names of METRICS for which the data have what is needed."""
+  return [name for name, metric in METRICS.items() if metric.applies(data)]
+
+
+def measure(
+  data: Data, fake: Sample, names: Iterable[str], seed: int, errors: bool = False
+) -> dict[str, Value]:
+  """Returns every number of the metrics `names`.
+
+  Args:
+    data: what the fakes are measured against.
+    fake: the fakes.
+    names: keys of METRICS that apply to the data.
+    seed: of what is random in metrics and of the halves.
+    errors: whether to compute standard errors from halves.
+
+  Raises:
+    UserError: a metric cannot be computed from so few or such samples; the line names it.
+  """
+  values = {}
+  for name in names:
+    try:
+      values |= _measure_one(METRICS[name], data, fake, seed, errors)
+    except UserError as error:
+      raise UserError(f"{name}: {error}") from error
+  return values
+
+
+def _measure_one(metric, data, fake, seed, errors):
+  values = metric.function(data, fake, np.random.default_rng(seed))
+  if not (errors and metric.resample):
+    return values
+  rng = np.random.default_rng([seed, 1])
+  halves = [
+    metric.function(data._replace(reference=_half(data.reference, rng)), _half(fake, rng), rng)
+    for _ in range(HALVES)
+  ]
+  return {
+    name: Value(value.value, float(np.std([half[name].value for half in halves], ddof=1)))
+    for name, value in values.items()
+  }
+
+
+def _half(sample, rng):
+  count = len(sample.examples)
+  return sample.rows(rng.choice(count, (count + 1) // 2, replace=False))
+
+
+def floors(data: Data, names: Iterable[str], count: int, seed: int) -> dict[str, Value]:
+  """Returns what a perfect sampler of these data scores: a closed form, or held-out data.
+
+  Args:
+    data: what generators are measured against.
+    names: keys of METRICS that apply to the data.
+    count: number of fakes that it stands beside; held-out data may be fewer.
+    seed: of the choice of held-out data and of what is random in metrics.
+
+  Raises:
+    UserError: a metric cannot be computed from so few or such held-out data; the line names it.
+  """
+  rng = np.random.default_rng(seed)
+  values = {}
+  for name in names:
+    perfect = METRICS[name].perfect
+    found = perfect(data, count, rng) if perfect else {}
+    if not found and data.held_out is not None:
+      found = measure(data, held_out_sample(data, count, seed), [name], seed)
+    values |= found
+  return values
+
+
+def held_out_sample(data: Data, count: int, seed: int) -> Sample:
+  """Returns `count` held-out examples in random order, or all where there are fewer."""
+  order = np.random.default_rng(seed).permutation(len(data.held_out.examples))
+  return data.held_out.rows(order[:count])
+
+
+class Row(NamedTuple):
+  """A number of the table.
+
+  Attributes:
+    value: what the fakes score.
+    low: lower end of the 95 % interval, None where the metric gives no error.
+    high: its upper end.
+    floor: what a perfect sampler scores, None where that is not known.
+    better: "lower", "higher", "floor" (the nearer to it the better), or None.
+  """
+
+  value: float
+  low: float | None
+  high: float | None
+  floor: float | None
+  better: str | None
+
+
+def rows(
+  data: Data, fake: Sample, names: Iterable[str], seed: int, say: Callable[[str], None] = say
+) -> dict[str, Row]:
+  """Returns the numbers of the metrics `names` with their intervals beside their floors.
+
+  Args:
+    data: what the fakes are measured against.
+    fake: the fakes.
+    names: keys of METRICS that apply to the data.
+    seed: of all that is random.
+    say: prints one line to the user, where a metric has no interval or floor of so few samples.
+
+  Raises:
+    UserError: see `measure`.
+  """
+  result = {}
+  for name in names:
+    values = _with_errors(data, fake, name, seed, say)
+    floor = _floor(data, len(fake.examples), name, seed, say)
+    ranges = METRICS[name].range(data)
+    count = min(len(data.reference.examples), len(fake.examples))
+    for number, value in values.items():
+      interval = _interval(value, ranges.get(number), count)
+      perfect = floor[number].value if number in floor else None
+      result[number] = Row(value.value, *interval, perfect, better(number))
+  return result
+
+
+def _with_errors(data, fake, name, seed, say):
+  try:
+    return measure(data, fake, [name], seed, errors=True)
+  except UserError:
+    values = measure(data, fake, [name], seed)
+    counts = f"{len(data.reference.examples)} real and {len(fake.examples)} generated samples"
+    say(f"{name} has no interval: {counts} are too few to be halved.")
+    return values
+
+
+def _floor(data, count, name, seed, say):
+  try:
+    return floors(data, [name], count, seed)
+  except UserError as error:
+    say(f"No floor, where held-out data stand in the place of the fakes, of {error}.")
+    return {}
+
+
+def _interval(value, bounds, count):
+  error = value.standard_error
+  share = error is not None and bounds[0] >= 0 and bounds[1] <= 1
+  # Halves that agree tell no error, but of shares, whose error their count bounds.
+  if not (error or share):
+    return None, None
+  # Student's t, for errors come from ten halves or about ten blocks.
+  quantile = float(stats.t.ppf(0.975, HALVES - 1))
+  return score_interval(value.value, error, quantile, bounds, count if share else None)
+
+
+class Evaluator(NamedTuple):
+  """What a run needs to measure its generator again and again.
+
+  Attributes:
+    data: what the generator is measured against.
+    extractor: of the features, or None.
+    count: number of fakes in an evaluation.
+    facts: what goes with every value: sample counts, extractor, split, seed.
+  """
+
+  data: Data
+  extractor: Extractor | None
+  count: int
+  facts: dict[str, Any]
+
+  def __call__(self, examples: np.ndarray) -> dict[str, Any]:
+    """Returns the facts and the value of every quick metric of generated examples."""
+    names = [name for name in applicable(self.data) if name in QUICK]
+    seed = self.facts["eval_seed"]
+    values = measure(self.data, see(examples, self.extractor), names, seed)
+    return self.facts | {name: value.value for name, value in values.items()}
+
+
+def make_evaluator(
+  train: datasets.Dataset, split: str, count: int, seed: int
+) -> tuple[Evaluator | None, str]:
+  """Returns an evaluator for the generator of a run, and a line for the user or "".
+
+  Args:
+    train: the training examples.
+    split: the part of the data set that they are.
+    count: number of fakes, and of reference examples where there are as many.
+    seed: of the choice of the reference.
+  """
+  extractor, notice = find_extractor(train)
+  if notice and train.name not in MIXTURES:
+    return None, f"No metrics while training: {notice}."
+  if len(train.images) < LEAST_REFERENCE:
+    return None, f"No metrics while training: {len(train.images)} training examples are too few."
+  order = np.random.default_rng(seed).permutation(len(train.images))
+  reference = train._replace(images=train.images[np.sort(order[:count])], labels=None)
+  data = make_data(reference, None, extractor, count, seed)
+  facts = {
+    "eval_samples": count,
+    "reference_samples": len(reference.images),
+    "extractor": extractor and extractor.digest,
+    "split": split,
+    "eval_seed": seed,
+  }
+  return Evaluator(data, extractor, count, facts), ""
+
+
+def find_extractor(dataset: datasets.Dataset) -> tuple[Extractor | None, str]:
+  """Returns the shipped extractor that fits a data set and "", or None and why there is none."""
+  name = extractors.for_dataset(dataset.kind)
+  if dataset.images.ndim == 2:
+    return None, "points need none"
+  if name not in extractors.shipped():
+    return None, f"no extractor of {name} comes with the package"
+  extractor, shape = extractors.load(name), dataset.images.shape[1:]
+  stacked = dataset.kind in extractors.STACKED
+  if extractor.image_shape != ((*shape[:2], 1) if stacked else shape):
+    sizes = ["x".join(map(str, size)) for size in (shape, extractor.image_shape)]
+    return None, f"images are {sizes[0]}, and the extractor of {name} takes {sizes[1]}"
+  return extractor, ""

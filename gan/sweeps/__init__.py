@@ -1,0 +1,1 @@
+"""Many runs from few compiled programs, on this machine or on a Ray cluster."""

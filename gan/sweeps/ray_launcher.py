@@ -1,0 +1,332 @@
+"""A sweep's crews as tasks of a Ray cluster, which schedules them, carries them and sees losses.
+
+A task steps one crew, as the local sweep would. Where it sees the sweep's folder it works there;
+elsewhere its members' folders come and go through a desk beside the command.
+"""
+
+import contextlib
+import io
+import os
+import pathlib
+import tarfile
+import tempfile
+import threading
+import uuid
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+
+from gan.errors import UserError
+from gan.sweeps import sweep
+from gan.system.compilation import keep_freed_memory
+from gan.system.progress import GroupsProgress, say
+from gan.training.interrupts import interrupts
+from gan.training.run_folder import MEMBERS
+
+RETRIES = 3  # of a crew whose worker is lost
+REPORT_SECONDS, SHIP_SECONDS = 1.0, 30.0
+IDLE = ("waiting", 0)  # (state, steps) of a crew that no worker has begun
+
+
+class Resources(NamedTuple):
+  """What a task is given.
+
+  Attributes:
+    cpus: cores that Ray counts for it.
+    gpus: accelerators; 0 keeps it on the CPU.
+    shared: whether workers may write into the sweep's folder, where they see it.
+  """
+
+  cpus: float = 1.0
+  gpus: int = 0
+  shared: bool = True
+
+  @property
+  def devices(self) -> int:
+    """Devices that step a program."""
+    return max(1, self.gpus)
+
+
+def fit(
+  plan: sweep.Plan,
+  workdir: str | os.PathLike,
+  ray: Any,
+  resources: Resources,
+  *,
+  say: Callable[[str], None] = say,
+) -> dict[str, str]:
+  """Trains every member up to its last step, from where each stands, as `sweep.fit` does.
+
+  Args:
+    plan: what to train, made for `resources.devices`.
+    workdir: the sweep's folder; one that belongs to another sweep is refused.
+    ray: of `ray_cluster.connected`.
+    resources: of each task.
+    say: prints one line to the user.
+
+  Returns:
+    The status of each member, as `sweep.fit`.
+
+  Raises:
+    UserError: anything that the user can put right; nothing on disk is lost.
+  """
+  _require_room(ray, resources)
+  with sweep.claimed(plan, workdir) as folder:
+    errors = _Launch(ray, plan, folder.absolute(), resources, say).run()
+    if errors:
+      raise UserError("; ".join(errors))
+    return sweep.statuses(plan, folder)
+
+
+def _require_room(ray, resources):
+  """Raises UserError where no machine could ever take a task: Ray would wait for one."""
+  machines = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+  rooms = [(machine.get("GPU", 0), machine.get("CPU", 0)) for machine in machines]
+  if not any(gpus >= resources.gpus and cpus >= resources.cpus for gpus, cpus in rooms):
+    gpus, cpus = max(rooms)
+    raise UserError(
+      f"no machine of the cluster has {resources.cpus:g} cores and {resources.gpus} accelerators "
+      f"(the largest has {cpus:g} and {gpus:g}): give a smaller --cpus_per_task or --gpus_per_task"
+    )
+
+
+class _Launch:
+  """The command's side: hands out crews, shows them, and hands out again what was lost."""
+
+  def __init__(self, ray, plan, folder, resources, say):
+    self._ray, self._say = ray, say
+    self._tasks = list(_tasks(plan))
+    token = folder / f".launch-{uuid.uuid4().hex}"
+    self._token = token if resources.shared else None
+    here = ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(
+      ray.get_runtime_context().get_node_id(), soft=False
+    )
+    desk = ray.remote(num_cpus=0, max_concurrency=8, scheduling_strategy=here)(Desk)
+    self._desk = desk.remote(str(folder))
+    cache = jax.config.jax_compilation_cache_dir
+    self._shared = (ray.put(plan), str(folder), str(token), self._desk, cache)
+    environment = {} if resources.gpus else {"JAX_PLATFORMS": "cpu", "JAX_NUM_CPU_DEVICES": "1"}
+    self._task = ray.remote(
+      num_cpus=resources.cpus,
+      num_gpus=resources.gpus,
+      max_retries=0,
+      runtime_env={"env_vars": environment},
+    )(train_crew)
+    self._lost = dict.fromkeys(range(len(self._tasks)), 0)
+    errors = ray.exceptions
+    self._losses = (
+      errors.WorkerCrashedError,
+      errors.NodeDiedError,
+      errors.OutOfMemoryError,  # Ray ends a worker before the machine's memory is full
+      errors.ObjectLostError,
+      errors.RaySystemError,
+    )
+
+  def run(self) -> list[str]:
+    """Returns a line for each crew that could not be trained."""
+    if self._token:
+      self._token.touch()
+    try:
+      return self._run()
+    finally:
+      if self._token:
+        self._token.unlink()
+
+  def _run(self):
+    errors, pending = [], {self._submit(i): i for i in range(len(self._tasks))}
+    rows = [(_title(crew), len(crew) * crew[0].config.steps) for _, crew in self._tasks]
+    with interrupts() as seen, GroupsProgress(rows) as progress:
+      while pending:
+        done, _ = self._ray.wait(list(pending), timeout=REPORT_SECONDS)
+        states = self._ray.get(self._desk.look.remote(bool(seen)))
+        for index, (state, steps) in states.items():
+          progress.show(index, state, steps)
+        waiting = [index for index in pending.values() if states.get(index, IDLE) == IDLE]
+        if seen and len(waiting) == len(pending):
+          break  # those that no worker has begun would not end before one is free
+        for reference in done:
+          index = pending.pop(reference)
+          errors += self._finish(index, reference, pending, progress, bool(seen))
+    if seen:
+      self._say(sweep.INTERRUPTED)
+    return errors
+
+  def _submit(self, index):
+    return self._task.remote(*self._shared, index)
+
+  def _finish(self, index, reference, pending, progress, stopping) -> list[str]:
+    """Takes a task's end: what it has to say, or that it was lost and goes again."""
+    ray, title = self._ray, _title(self._tasks[index][1])
+    try:
+      lines, error = ray.get(reference)
+    except self._losses as lost:
+      if stopping:
+        return []
+      self._lost[index] += 1
+      if self._lost[index] > RETRIES:
+        progress.show(index, "lost", 0)
+        return [f"{title}: its worker was lost {self._lost[index]} times ({type(lost).__name__})"]
+      with progress.aside():
+        self._say(f"{title}: its worker was lost; another goes on from its checkpoint")
+      ray.get(self._desk.report.remote(index, *IDLE))
+      pending[self._submit(index)] = index
+      return []
+    with progress.aside():
+      for line in lines:
+        self._say(line)
+    return [f"{title}: {error}"] if error else []
+
+
+def _tasks(plan):
+  """(program, crew), each program in its turn."""
+
+  class Named(NamedTuple):
+    program: sweep.Program
+
+  return ((named.program, crew) for named, crew in sweep.turns([Named(p) for p in plan.programs]))
+
+
+def _title(crew) -> str:
+  more = f" and {len(crew) - 1} more" if len(crew) > 1 else ""
+  return f"{crew[0].name}{more}"
+
+
+class Desk:
+  """An actor beside the command: how far each crew is, whether to stop, and folders that travel.
+
+  Args:
+    folder: of the sweep.
+  """
+
+  def __init__(self, folder: str):
+    self._members, self._stopping = pathlib.Path(folder) / MEMBERS, False
+    self._states: dict[int, tuple[str, int]] = {}
+
+  def look(self, stop: bool) -> dict[int, tuple[str, int]]:
+    """Returns (state, steps made) of each crew that has begun; takes whether all are to stop."""
+    self._stopping = self._stopping or stop
+    return self._states
+
+  def report(self, index: int, state: str, steps: int) -> bool:
+    """Notes how far a crew is; returns whether it is to stop."""
+    self._states[index] = (state, steps)
+    return self._stopping
+
+  def keep(self, archive: bytes) -> None:
+    """Unpacks members' folders."""
+    unpack(archive, self._members)
+
+  def fetch(self, names: list[str]) -> bytes:
+    """Returns members' folders, packed."""
+    return pack(self._members, names)
+
+
+def pack(folder: pathlib.Path, names: list[str]) -> bytes:
+  """Returns those of the named folders that are there as an archive.
+
+  Checkpoints come first: records are then at least as long as the newest of them needs. What a
+  trainer deletes meanwhile is left out.
+  """
+  files = [file for name in names for file in sorted((folder / name).rglob("*")) if file.is_file()]
+  files.sort(key=lambda file: "checkpoints" not in file.parts)
+  stream = io.BytesIO()
+  with tarfile.open(fileobj=stream, mode="w") as archive:
+    for file in files:
+      with contextlib.suppress(FileNotFoundError):
+        archive.add(file, file.relative_to(folder))
+  return stream.getvalue()
+
+
+def unpack(archive: bytes, folder: pathlib.Path) -> None:
+  """Writes what `pack` returned into a folder."""
+  with tarfile.open(fileobj=io.BytesIO(archive)) as stream:
+    stream.extractall(folder, filter="data")
+
+
+# A worker's side.
+
+
+def train_crew(plan: sweep.Plan, folder: str, token: str, desk: Any, cache: str | None, index: int):
+  """A task: trains one crew; returns (lines for the user, an error of the user's or None).
+
+  Args:
+    plan: the sweep.
+    folder: of the sweep, as the command sees it.
+    token: a file that is there where this worker sees the same folder.
+    desk: the actor.
+    cache: where compiled programs are kept.
+    index: of the crew.
+  """
+  import ray
+
+  if cache:
+    jax.config.update("jax_compilation_cache_dir", cache)
+  keep_freed_memory()
+  program, crew = list(_tasks(plan))[index]
+  ask = lambda state, steps: ray.get(desk.report.remote(index, state, steps))  # noqa: E731
+  if ask("running", 0):
+    ask(*IDLE)
+    return [], None
+  if os.path.exists(token):
+    return _train(plan, program, crew, pathlib.Path(folder), ask, lambda: None)
+  names = [member.name for member in crew]
+  with tempfile.TemporaryDirectory() as scratch:
+    members = pathlib.Path(scratch) / MEMBERS
+    unpack(ray.get(desk.fetch.remote(names)), members)
+    ship = lambda: ray.get(desk.keep.remote(pack(members, names)))  # noqa: E731
+    result = _train(plan, program, crew, pathlib.Path(scratch), ask, ship)
+    ship()
+    return result
+
+
+def _train(plan, program, crew, folder, ask, ship):
+  """Trains a crew in a folder while a thread reports."""
+  lines, seen, counter, ended = [], [], _Counter(), threading.Event()
+  reporter = threading.Thread(target=_report, args=(counter, seen, ended, ask, ship))
+  reporter.start()
+  error, state = None, "finished"
+  try:
+    trainer = sweep.Trainer(plan, program, sweep.place(plan), sweep.once(lines.append))
+    trainer.train(crew, folder, counter, seen)
+  except UserError as failure:
+    error, state = str(failure), "failed"
+  finally:
+    ended.set()
+    reporter.join()
+  ask("interrupted" if seen else state, counter.steps)
+  return lines, error
+
+
+def _report(counter, seen, ended, ask, ship):
+  """Tells how far the crew is, hears whether to stop, and ships folders, until training ends."""
+  waited = 0.0
+  while not ended.wait(REPORT_SECONDS):
+    if ask("running", counter.steps) and not seen:
+      seen.append(1)
+    waited += REPORT_SECONDS
+    if waited >= SHIP_SECONDS:
+      waited = 0.0
+      ship()
+
+
+class _Counter:
+  """Steps of all members of a crew, counted as `SweepProgress` shows them."""
+
+  def __init__(self):
+    self.steps, self._count = 0, 0
+
+  def skip(self, steps):
+    self.steps += steps
+
+  def begin(self, names, step):
+    self._count = len(names)
+    self.skip(step * self._count)
+
+  def advance(self, steps):
+    self.skip(steps * self._count)
+
+  def show(self, record):
+    """The command shows steps alone."""
+
+  report = evaluated = show

@@ -1,0 +1,240 @@
+"""Which members a sweep has: points of a grid and random draws over the fields of Config."""
+
+import dataclasses
+import itertools
+import math
+from collections.abc import Callable, Collection
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from gan import models
+from gan.errors import UserError
+from gan.regularizers import REGULARIZERS
+from gan.state import Hyperparameters
+from gan.training.config import Config, determining, field_types, fingerprint, weight_clip
+from gan.training.validation import validate, validate_field
+
+MOST_MEMBERS = 100_000  # each has a folder, and a place in one file
+Point = dict[str, Any]  # fields of Config that a member has of its own
+
+# Members that differ in these are stepped by one program.
+ARRAYS = tuple(
+  name
+  for name in (*Hyperparameters().names(), *(f"{name}_weight" for name in REGULARIZERS))
+  if name in Config.__dataclass_fields__
+)
+# Every value of these needs a program of its own. Targets of lsgan hold commas themselves.
+STATIC = tuple(
+  field.name
+  for field in dataclasses.fields(Config)
+  if field.metadata["group"] in ("model", "loss", "training")
+  and field.name not in {*ARRAYS, "loss", "seed", "steps", "lsgan_targets"}
+)
+
+
+class Member(NamedTuple):
+  """One run of a sweep.
+
+  Attributes:
+    name: of its folder; says in what it differs from others.
+    config: what it runs.
+    varied: the fields that the sweep chose for it.
+  """
+
+  name: str
+  config: Config
+  varied: Point
+
+
+def parse_grid(text: str) -> dict[str, list[Any]]:
+  """Reads "field=value,value;field=value" into lists of values of the fields' types.
+
+  Raises:
+    UserError: it is malformed, or a field is not one that members may differ in.
+  """
+  grid = {}
+  for part in filter(None, (part.strip() for part in text.split(";"))):
+    name, equals, values = (piece.strip() for piece in part.partition("="))
+    if not (equals and values) or name in grid:
+      raise UserError(
+        f"--grid: {part!r} must be field=value,value, each field once; fields are separated by ';'"
+      )
+    grid[name] = [_value(name, value) for value in map(str.strip, values.split(","))]
+    if len(set(grid[name])) < len(grid[name]):
+      raise UserError(f"--grid: {part!r} has a value twice")
+  return grid
+
+
+def _value(name, text):
+  if name not in ARRAYS + STATIC:
+    raise UserError(
+      f"--grid: members cannot differ in {name!r}. Arrays, in one program: {', '.join(ARRAYS)}. "
+      f"A program for each value: {', '.join(STATIC)}. Losses and seeds: --losses, --seeds"
+    )
+  kind = field_types()[name]
+  try:
+    value = {"True": True, "False": False}[text.capitalize()] if kind is bool else kind(text)
+  except (ValueError, KeyError) as error:
+    raise UserError(f"--grid: {name}={text} must be of type {kind.__name__}") from error
+  (field,) = (field for field in dataclasses.fields(Config) if field.name == name)
+  validate_field(field, value)
+  return value
+
+
+def grid_points(grid: dict[str, list[Any]]) -> list[Point]:
+  """Returns the product of a grid; one empty point for an empty grid.
+
+  Raises:
+    UserError: there are more than a sweep holds.
+  """
+  _require_few(math.prod(map(len, grid.values())))
+  return [dict(zip(grid, values, strict=True)) for values in itertools.product(*grid.values())]
+
+
+def _lucic(rng, b1, rates, steps, norms, clips, weights) -> Point:
+  log_uniform = lambda low, high: float(10 ** rng.uniform(low, high))  # noqa: E731
+  rate = log_uniform(*rates)
+  return {
+    "generator_learning_rate": rate,
+    "discriminator_learning_rate": rate,
+    "b1": float(rng.uniform(*b1)),
+    "discriminator_steps": int(rng.choice(steps)),
+    "discriminator_norm": str(rng.choice(norms)),
+    "weight_clip": log_uniform(*clips),
+    "penalty_weight": log_uniform(*weights),
+  }
+
+
+def _lucic_wide(rng: np.random.Generator) -> Point:
+  """The first phase of the study: everything that an author may have chosen."""
+  return _lucic(rng, (0, 1), (-5, -2), (1, 5), ("none", "batch"), (-3, 0), (-1, 2))
+
+
+def _lucic_narrow(rng: np.random.Generator) -> Point:
+  """Its second phase; the normalisation stays the model's."""
+  point = _lucic(rng, (0.5, 0.5), (-4, -3), (1,), ("none",), (-2, 0), (-1, 1))
+  return {name: value for name, value in point.items() if name != "discriminator_norm"}
+
+
+# Ranges of "Are GANs Created Equal?" by Lucic et al. (https://arxiv.org/abs/1711.10337) as in the
+# authors' `params.py` (https://github.com/google/compare_gan, branch v1). Their steps are D's: with
+# k = 5 their generator takes a fifth of ours.
+SEARCHES: dict[str, Callable[[np.random.Generator], Point]] = {
+  "lucic_wide": _lucic_wide,
+  "lucic_narrow": _lucic_narrow,
+}
+
+
+def search_points(name: str, samples: int, seed: int) -> list[Point]:
+  """Returns `samples` points; the first is empty, the values as they stand, as in the study.
+
+  Args:
+    name: one of SEARCHES.
+    samples: how many.
+    seed: of the draws; a longer search begins with the points of a shorter one.
+
+  Raises:
+    UserError: there are more than a sweep holds.
+  """
+  _require_few(samples)
+  drawn = [SEARCHES[name](np.random.default_rng([seed, i])) for i in range(1, samples)]
+  return [{}, *drawn]
+
+
+def applicable(point: Point, config: Config) -> Point:
+  """Returns the part of a drawn point that a config reads: no weight of a penalty without one."""
+  unread = set()
+  if not weight_clip(config):
+    unread.add("weight_clip")
+  if config.penalty == "none":
+    unread.add("penalty_weight")
+  if "discriminator_norm" not in models.MODELS[config.model].options:
+    unread.add("discriminator_norm")
+  return {name: value for name, value in point.items() if name not in unread}
+
+
+def make_members(
+  losses: Collection[str],
+  seeds: Collection[int],
+  points: list[Point],
+  make_config: Callable[[Point], Config],
+  searched: bool,
+) -> list[Member]:
+  """Returns a member for each loss, point and seed, those of a seed and a loss side by side.
+
+  Args:
+    losses: keys of LOSSES.
+    seeds: of the runs.
+    points: what else they differ in.
+    make_config: `fields -> Config` with these values.
+    searched: whether points are random draws, of which each loss takes what it reads, and which
+      are named by their number.
+
+  Raises:
+    UserError: a member cannot be; the line names it. Or there are more than a sweep holds.
+  """
+  _require_few(len(losses) * len(seeds) * len(points))
+  members, shown = [], _shown(points, searched)
+  for seed, loss, (i, point) in itertools.product(seeds, losses, list(enumerate(points))):
+    point = applicable(point, make_config({"loss": loss})) if searched else point
+    name = ",".join(filter(None, [loss, shown[i], f"seed={seed}"]))
+    varied = {"loss": loss, "seed": seed, **point}
+    members.append(Member(name, _valid(name, make_config(varied)), varied))
+  return members
+
+
+def _require_few(count):
+  if count > MOST_MEMBERS:
+    raise UserError(
+      f"{count:,} members are more than the {MOST_MEMBERS:,} that a sweep holds: give fewer seeds, "
+      "samples or values of a grid, or make several sweeps"
+    )
+
+
+def _shown(points, searched) -> list[str]:
+  """What each point is called: its fields that others have otherwise, or its number."""
+  if searched:
+    return [f"sample={i}" for i in range(len(points))]
+  fields = dict.fromkeys(itertools.chain.from_iterable(points))
+  differing = [name for name in fields if len({point.get(name) for point in points}) > 1]
+  names = [",".join(f"{n}={point[n]}" for n in differing if n in point) for point in points]
+  # File systems end at 255 bytes.
+  return names if max(map(len, names)) < 150 else [f"point={i}" for i in range(len(points))]
+
+
+def _valid(name, config):
+  try:
+    validate(config)
+  except UserError as error:
+    raise UserError(f"member {name}: {error}") from error
+  return config
+
+
+def sweep_identity(
+  members: list[Member], data_sha256: str, command: str, experiment: str
+) -> dict[str, Any]:
+  """Returns what sweep.json holds; a field in which members differ has the list of its values.
+
+  Args:
+    members: of the sweep.
+    data_sha256: names the data set that all are trained on.
+    command: what the user typed.
+    experiment: whose defaults the members started from.
+  """
+  configs = [determining(member.config) for member in members]
+  determined_by = {name: _values(config[name] for config in configs) for name in configs[0]}
+  determined_by |= {"data_sha256": data_sha256, "members": len(members)}
+  return {
+    "command": command,
+    "experiment": experiment,
+    "fingerprint": fingerprint(determined_by),
+    "determining": determined_by,
+    "varied": sorted({name for member in members for name in member.varied}),
+    "members": [{"name": member.name, "varied": member.varied} for member in members],
+  }
+
+
+def _values(values):
+  distinct = list(dict.fromkeys(values))
+  return distinct[0] if len(distinct) == 1 else distinct

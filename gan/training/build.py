@@ -1,0 +1,163 @@
+"""From a config to an algorithm: names are looked up here, and in commands, and nowhere below."""
+
+import dataclasses
+import math
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Key
+
+from gan import losses, models, schedules
+from gan.augment import AUGMENTATIONS
+from gan.errors import UserError
+from gan.method.game import Game
+from gan.method.train_step import TrainStep
+from gan.method.update_rules import UPDATE_RULES
+from gan.networks import Gan
+from gan.optimizers import make_optimizer
+from gan.penalties import make_penalty
+from gan.regularizers import REGULARIZERS, Regularizer
+from gan.state import GanState, Hyperparameters, as_arrays
+from gan.training.config import (
+  Config,
+  images_per_step,
+  optimizer_names,
+  penalty_weight,
+  regularizer_names,
+  regularizer_weight,
+  weight_clip,
+)
+
+
+class DataInfo(NamedTuple):
+  """What a model needs to know of the data.
+
+  Attributes:
+    image_shape: (H, W, C) or (2,).
+    num_classes: 0 without labels.
+    num_examples: length of an epoch.
+    pixel_mean: [*image_shape] mean pixel in [0, 1]; None for points.
+  """
+
+  image_shape: tuple[int, ...]
+  num_classes: int
+  num_examples: int
+  pixel_mean: np.ndarray | None
+
+
+class Algorithm(NamedTuple):
+  """A GAN method: a pair of pure functions, and the two players in it.
+
+  Attributes:
+    init: `key -> GanState`.
+    step: `(state, batch, key) -> (state, metrics)`.
+    gan: the players, for drawing samples.
+  """
+
+  init: Callable[[Key[Array, ""]], GanState]
+  step: TrainStep
+  gan: Gan
+
+
+def build(config: Config, info: DataInfo, axis_name: Any = ()) -> Algorithm:
+  """Assembles the method that a config describes.
+
+  Args:
+    config: a valid config.
+    info: of the data set that it will be trained on.
+    axis_name: mapped axes that hold the rest of the batch.
+
+  Raises:
+    UserError: the model cannot make such images.
+  """
+  game = build_game(config, info, axis_name)
+  return Algorithm(lambda key: game.init(key, hyperparameters(config)), game.step, game.gan)
+
+
+def build_game(config: Config, info: DataInfo, axis_name: Any = ()) -> Game:
+  """Returns the Game of a config; arguments as for `build`."""
+  optimizers = {
+    f"{player}_optimizer": make_optimizer(name, player)
+    for player, name in optimizer_names(config).items()
+  }
+  return Game(
+    **_build_gan(config, info, axis_name)._asdict(),
+    **optimizers,
+    num_classes=info.num_classes if config.conditional else 0,
+    loss=losses.make_loss(
+      config.loss, lsgan_targets=lsgan_targets(config), fgan_generator=config.fgan_generator
+    ),
+    schedule=_schedule(config, info),
+    penalty=make_penalty(config.penalty, axis_name=axis_name),
+    penalty_every=config.penalty_every,
+    regularizers=_regularizers(config),
+    augment=made(AUGMENTATIONS["instance_noise"], config) if config.instance_noise else None,
+    update_rule=made(UPDATE_RULES[config.update_rule], config),
+    clip_weights=weight_clip(config) > 0,
+    generator_batch_size=config.generator_batch_size,
+    accumulate=config.accumulate,
+    ema_half_life=config.ema_half_life is not None,
+    ema_ramp=config.ema_ramp,
+    axis_name=axis_name,
+  )
+
+
+def made(entry: Any, config: Config) -> Any:
+  """What an entry of a registry makes of the fields of a config that it reads."""
+  return entry.make(**{name: getattr(config, name) for name in entry.options})
+
+
+def _regularizers(config: Config) -> dict[str, Regularizer]:
+  return {name: made(REGULARIZERS[name], config) for name in regularizer_names(config)}
+
+
+def _schedule(config: Config, info: DataInfo) -> schedules.HyperSchedule:
+  if config.schedule == "goodfellow2014":
+    return schedules.goodfellow2014(info.num_examples / images_per_step(config))
+  images = config.schedule_images or config.steps * images_per_step(config)
+  return schedules.make(schedules.parse(config.schedules), images_per_step(config), images)
+
+
+def _build_gan(config: Config, info: DataInfo, axis_name: Any) -> Gan:
+  spec = models.ModelSpec(
+    image_shape=info.image_shape,
+    latent_dim=config.latent_dim,
+    num_classes=info.num_classes if config.conditional else 0,
+    width=config.width,
+    discriminator_norm=config.discriminator_norm,
+    discriminator_hidden=config.discriminator_hidden,
+    pixel_mean=info.pixel_mean,
+    dtype=getattr(jnp, config.precision),
+    axis_name=axis_name,
+    packing=config.packing,
+  )
+  return models.build(config.model, spec, config.latent)
+
+
+def hyperparameters(config: Config) -> Hyperparameters:
+  """Returns the array-valued part of a config, each float32 []."""
+  values = {
+    field.name: getattr(config, field.name)
+    for field in dataclasses.fields(Hyperparameters)
+    if hasattr(config, field.name)
+  }
+  values |= {"weight_clip": weight_clip(config), "penalty_weight": penalty_weight(config)}
+  values |= {"ema_rate": 1 - config.ema_decay, "ema_half_life": config.ema_half_life or 0.0}
+  weights = {name: regularizer_weight(config, name) for name in regularizer_names(config)}
+  with np.errstate(over="ignore"):  # infinite, it is said to diverge
+    return as_arrays(Hyperparameters(**values, regularizer_weights=weights))
+
+
+def lsgan_targets(config: Config) -> tuple[float, ...]:
+  """Returns (a, b, c) of --lsgan_targets; UserError where it is not three numbers."""
+  try:
+    a, b, c = (float(target) for target in config.lsgan_targets.split(","))
+    if not all(map(math.isfinite, (a, b, c))):
+      raise ValueError("not finite")
+  except ValueError as error:
+    raise UserError(
+      f"--lsgan_targets={config.lsgan_targets} must be three numbers a,b,c, as in 0,1,1"
+    ) from error
+  return a, b, c

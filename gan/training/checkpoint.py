@@ -1,0 +1,345 @@
+"""Saving and restoring a state with Orbax, without stalling the step, and never a damaged one."""
+
+import contextlib
+import errno
+import hashlib
+import json
+import pathlib
+import re
+import shutil
+import tempfile
+import warnings
+from collections.abc import Iterator
+from typing import Any
+
+import jax
+import numpy as np
+from orbax.checkpoint import v1 as ocp
+
+from gan.errors import UserError, failure
+from gan.state import GanState
+from gan.training import distributed, earlier
+from gan.training.run_folder import differences
+
+STEP = re.compile(r"0|[1-9][0-9]{0,17}")  # name of a complete checkpoint
+KEEP = 3  # checkpoints kept: the newest, and two to fall back on
+METADATA = "_CHECKPOINT_METADATA"  # Orbax's file in a checkpoint, which holds ours
+# Of a checkpoint, those without which its arrays cannot be found.
+NEEDED = ("*/_METADATA", "*/manifest.ocdbt", "*/d/*")
+PLAIN = re.compile(r"[\w./,=+@ -]*", re.ASCII)
+# The machine's state, and not the file's.
+PASSING = {errno.EACCES, errno.EPERM, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN}
+
+
+class DamagedError(Exception):
+  """A checkpoint that can be read and does not hold what was saved."""
+
+
+class Checkpoints:
+  """The checkpoints of one run, in `<directory>/<step>`.
+
+  Saving copies the state to the host and writes it in the background, under a name that is not
+  valid until all is written: a run that is killed leaves the checkpoints before it whole. Each
+  carries its step, what it is of, and the SHA-256 of its arrays, for Orbax loads arrays with
+  flipped bits without a word.
+
+  Args:
+    directory: of all checkpoints of the run.
+    identity: "fingerprint" and "determining" of the run, as config.json has them; None saves and
+      asks for none.
+    read_only: nothing in it is changed; the run may be training at the same time.
+
+  Raises:
+    UserError: the folder's name is one that Orbax cannot have, and no other can be given to it.
+  """
+
+  def __init__(
+    self,
+    directory: pathlib.Path,
+    identity: dict[str, Any] | None = None,
+    *,
+    read_only: bool = False,
+  ):
+    self._directory, self._read_only = directory.absolute(), read_only
+    names = ("fingerprint", "determining")
+    self._identity = {name: identity.get(name) for name in names} if identity else {}
+    self._unchecked: tuple[int, dict[str, Any]] | None = None  # what is being written
+    self._stack = contextlib.ExitStack()
+    if not read_only:
+      self._directory.mkdir(parents=True, exist_ok=True)
+    self._path = self._stack.enter_context(_plain_path(self._directory))
+    self._checkpointer: ocp.training.Checkpointer | None = None  # opened by the first save
+
+  def _open(self):
+    """Orbax's own, for saving: where metadata of one checkpoint are damaged, it reads none."""
+    every_save = ocp.training.save_decision_policies.FixedIntervalPolicy(1)
+    return ocp.training.Checkpointer(
+      self._path,
+      save_decision_policy=every_save,
+      preservation_policy=ocp.training.preservation_policies.LatestN(KEEP),
+      cleanup_tmp_directories=True,
+    )
+
+  def steps(self) -> list[int]:
+    """The steps that have a complete checkpoint, ascending."""
+    # Those that are not complete have a longer name.
+    found = (path.name for path in self._directory.glob("*") if path.is_dir())
+    return sorted(int(name) for name in found if STEP.fullmatch(name))
+
+  def save(self, step: int, state: Any) -> None:
+    """Starts writing `state`; returns once it is copied to the host. A step there is left alone.
+
+    Raises:
+      UserError: the save before is not whole.
+    """
+    self.wait()
+    if step in self.steps():
+      return
+    self._checkpointer = self._checkpointer or self._open()
+    # np.array copies: the buffers of a donated state are overwritten by the next step.
+    state = jax.tree.map(np.array, jax.device_get(state))
+    metadata = {"sha256": _digest(state), "step": step, "layout": earlier.LAYOUT}
+    metadata |= self._identity
+    self._unchecked = step, metadata
+    with self._translated():
+      self._checkpointer.save_async(step, state, custom_metadata=metadata)
+
+  def wait(self) -> None:
+    """Waits until everything is written.
+
+    Raises:
+      UserError: it could not be written, or is not whole though nothing was raised.
+    """
+    if self._unchecked is None:
+      return
+    with distributed.together(), self._translated():
+      self._checkpointer.wait()
+      # The others may be done before the first has given the checkpoint its name.
+      if distributed.leads():
+        _check_written(self._directory / str(self._unchecked[0]), self._unchecked[1])
+    self._unchecked = None
+
+  @contextlib.contextmanager
+  def _translated(self):
+    """Orbax raises whatever the system and its own threads do."""
+    try:
+      yield
+    except Exception as error:
+      step, self._unchecked = self._unchecked[0], None
+      if failure(error):
+        raise
+      raise UserError(
+        f"the checkpoint of step {step} in {self._directory} was not saved ({_reason(error)}): "
+        "those before it are whole, and the same command goes on from the newest"
+      ) from error
+
+  def close(self) -> None:
+    """Waits until everything is written and lets go of the folder."""
+    with self._stack:
+      try:
+        self.wait()
+      finally:
+        if self._checkpointer is not None:
+          self._checkpointer.close()
+
+  def discard_unfinished(self) -> None:
+    """Deletes what was written of a checkpoint that failed: on a full disk, that makes room."""
+    for path in self._directory.glob("*.orbax-checkpoint-tmp*"):
+      shutil.rmtree(path, ignore_errors=True)
+
+  def restore(self, like: Any) -> Iterator[tuple[int, Any, str]]:
+    """Yields (step, state or None, reason) from the newest checkpoint back, until one is whole.
+
+    Args:
+      like: the state's `jax.eval_shape`.
+
+    A damaged checkpoint is yielded with state None and the reason. Where one before it is whole,
+    and unless read only, it was moved to `<directory>/../damaged_checkpoints/<step>`: it makes room
+    for a new one and is not lost. Where none is whole, the cause may not lie in them, and nothing
+    is moved.
+
+    Raises:
+      UserError: a checkpoint is of another run, or the machine is what cannot read it.
+    """
+    check_identity(self._directory, self._identity)
+    found = []
+    for step in reversed(self.steps()):
+      with distributed.together():
+        state, reason = self._try(step, like)
+      if distributed.all_true(state is not None):
+        if not self._read_only:
+          found += self._undescribed(step)
+          self._set_aside([step for step, _, _ in found])
+        yield from found
+        yield step, state, ""
+        return
+      found.append((step, None, reason or "another process cannot read it"))
+    yield from found
+
+  def _undescribed(self, whole: int) -> list[tuple[int, None, str]]:
+    """Of checkpoints older than a whole one, those beside which Orbax saves nothing."""
+    older = [step for step in reversed(self.steps()) if step < whole]
+    return [
+      (step, None, "its metadata cannot be read")
+      for step in older
+      if not distributed.all_true(_is_described(self._directory / str(step)))
+    ]
+
+  def _try(self, step, like):
+    try:
+      return self._load(step, like), ""
+    except DamagedError as error:
+      return None, str(error)
+    except Exception as error:
+      if passing := _passing(error):
+        raise UserError(
+          f"the checkpoint of step {step} in {self._directory} cannot be read now ({passing}): "
+          "nothing was changed; mend that and give the same command again"
+        ) from error
+      return None, "its files cannot be read"
+
+  def _load(self, step, like):
+    device = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
+    metadata = _metadata(self._directory / str(step))
+    first_layout = isinstance(like, GanState) and metadata.get("layout", 1) == 1
+    abstract = jax.tree.map(
+      lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=device),
+      jax.eval_shape(lambda: earlier.as_saved(like) if first_layout else like),
+    )
+    with warnings.catch_warnings():
+      warnings.simplefilter("ignore")
+      # On the host: the devices that it is placed on next may be others than those it came from.
+      state = jax.device_get(ocp.load(self._path / str(step), abstract))
+    if metadata["sha256"] != _digest(state):
+      raise DamagedError("its arrays are not those that were saved (SHA-256)")
+    # An earlier version wrote no step beside the state.
+    own = metadata.get("step", int(getattr(state, "step", step)))
+    if own != step:
+      raise DamagedError(f"it is of step {own}")
+    return earlier.as_now(state, like) if first_layout else state
+
+  def _set_aside(self, steps):
+    if not steps:
+      return
+    # Orbax holds the list of steps that it found.
+    if self._checkpointer is not None:
+      self._checkpointer.close()
+      self._checkpointer = None
+    with distributed.together():
+      if distributed.leads():
+        for step in steps:
+          _move_aside(self._directory / str(step))
+
+
+def check_identity(directory: pathlib.Path, identity: dict[str, Any]) -> None:
+  """Raises UserError where a checkpoint is of another run; it needs no more than small files.
+
+  Args:
+    directory: of all checkpoints of a run; it may be absent.
+    identity: "determining" of the run, or empty.
+
+  What cannot be read, and a checkpoint of an earlier version, says nothing.
+  """
+  for folder in sorted(directory.glob("[0-9]*")) if identity else ():
+    there = None
+    with contextlib.suppress(DamagedError, OSError):
+      there = _metadata(folder).get("determining")
+    if there and (lines := differences(there, identity["determining"])):
+      raise UserError(
+        f"{folder} is a checkpoint of another config ({'; '.join(lines)}): give the flags that it "
+        "was trained with, move it elsewhere, or use another --workdir"
+      )
+
+
+def _is_described(folder) -> bool:
+  try:
+    _metadata(folder)
+    ocp.metadata(folder)
+    return True
+  except Exception:  # noqa: BLE001 - Orbax raises whatever the damaged file provokes
+    return False
+
+
+def _metadata(folder) -> dict[str, Any]:
+  """What `save` wrote beside the arrays of a checkpoint."""
+  # A pipe would be waited for.
+  if not all(path.is_file() or path.is_dir() for path in folder.rglob("*")):
+    raise DamagedError("it holds what is neither a file nor a folder")
+  try:
+    metadata = json.loads((folder / METADATA).read_text(encoding="utf-8"))["custom_metadata"]
+  except FileNotFoundError as error:
+    raise DamagedError(f"it has no {METADATA}") from error
+  except (ValueError, KeyError, TypeError) as error:
+    raise DamagedError(f"its {METADATA} cannot be read") from error
+  if not isinstance(metadata, dict):
+    raise DamagedError(f"its {METADATA} cannot be read")
+  return metadata
+
+
+def _check_written(folder, metadata) -> None:
+  """Raises DamagedError where files of a checkpoint are missing; its arrays are not read again."""
+  if _metadata(folder) != metadata:
+    raise DamagedError("its metadata are not those that were saved")
+  for pattern in NEEDED:
+    if not any(path.stat().st_size for path in folder.glob(pattern)):
+      raise DamagedError(f"it has no {pattern}")
+
+
+def _move_aside(checkpoint) -> None:
+  aside = checkpoint.parent.parent / "damaged_checkpoints"
+  aside.mkdir(exist_ok=True)
+  target = aside / checkpoint.name
+  while target.exists():
+    target = target.with_name(target.name + "_again")
+  checkpoint.rename(target)
+
+
+@contextlib.contextmanager
+def _plain_path(folder: pathlib.Path) -> Iterator[pathlib.Path]:
+  """Yields a path of a folder that Orbax takes as it is: the folder's own, or a link to it.
+
+  Orbax looks for files by patterns that begin with the folder's path (`glob`), in which `[`, `*`
+  and `?` stand for other names; TensorStore refuses `\\` and bytes that are not UTF-8; and etils
+  reads `gs:/` anywhere as the address of a bucket.
+  """
+  if PLAIN.fullmatch(str(folder)):
+    yield folder
+    return
+  with tempfile.TemporaryDirectory(prefix="gan-") as aside:
+    link = pathlib.Path(aside) / "checkpoints"
+    try:
+      if not PLAIN.fullmatch(str(link)):
+        raise OSError("the folder for temporary files has such a name, too")
+      link.symlink_to(folder, target_is_directory=True)
+    except OSError as error:
+      raise UserError(
+        f"checkpoints cannot be kept in {folder}: its path has characters beside letters, digits "
+        f"and ./,=+@_-, and it cannot be given another ({error}): choose another folder"
+      ) from error
+    yield link
+
+
+def _passing(error: BaseException | None) -> str:
+  """Why the machine could not read, where the cause is no file's: memory, rights, open files."""
+  while error is not None:
+    if isinstance(error, MemoryError):
+      return "there is not enough memory"
+    if isinstance(error, OSError) and error.errno in PASSING:
+      return error.strerror
+    # TensorStore's errors have no types.
+    if found := re.search(r"PERMISSION_DENIED|RESOURCE_EXHAUSTED", str(error)):
+      return found[0].lower().replace("_", " ")
+    error = error.__cause__ or error.__context__
+  return ""
+
+
+def _reason(error: Exception) -> str:
+  text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+  return (text or type(error).__name__).split("\n", 1)[0][:200]
+
+
+def _digest(tree) -> str:
+  digest = hashlib.sha256()
+  for leaf in jax.tree.leaves(tree):
+    digest.update(np.ascontiguousarray(leaf).tobytes())
+  return digest.hexdigest()

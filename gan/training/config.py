@@ -1,0 +1,344 @@
+"""The schema of a run: every choice that determines it, as a field with its flag, unit and range.
+
+A hyper-parameter is one field of `Config` (its flag and its schedule come by themselves) and one
+use. `validation.py` checks a config, `build.py` makes an algorithm of it.
+"""
+
+import dataclasses
+import hashlib
+import json
+import typing
+from typing import Any
+
+from gan import losses, models
+from gan.method.update_rules import UPDATE_RULES
+from gan.networks import LATENTS
+from gan.optimizers import OPTIMIZERS
+from gan.penalties import PENALTIES
+from gan.regularizers import REGULARIZERS
+from gan.training.parallel import PLACES, WAYS
+
+SCHEDULES = ("constant", "goodfellow2014")
+PRECISIONS = ("float32", "bfloat16")
+# Other names of a value, as flags may give it and as config.json of earlier versions has it.
+ALIASES = {"loss": {"minimax": "sat"}}
+
+
+def option(
+  default: Any,
+  group: str,
+  text: str,
+  *,
+  choices=None,
+  positive=False,
+  minimum=None,
+  resumable=False,
+  added=False,
+) -> Any:
+  """A field of Config with what its flag needs.
+
+  Args:
+    default: the default; its type, or the annotation where it is None, is the flag's type.
+    group: the heading under which `--help` lists the flag.
+    text: what it means, with its unit.
+    choices: the names it may take, read when a value is checked; or None.
+    positive: whether it must be above 0.
+    minimum: the least value it may take, or None.
+    resumable: whether a run may be continued with another value.
+    added: whether earlier versions had no such field; its default then means "as before", and is
+      left out of what a run is known by.
+  """
+  metadata = {
+    "group": group,
+    "help": text,
+    "choices": choices,
+    "positive": positive,
+    "minimum": minimum,
+    "resumable": resumable,
+    "added": added,
+  }
+  return dataclasses.field(default=default, metadata=metadata)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Config:
+  """The choices of a run; every field says in its help what it means."""
+
+  dataset: str = option(
+    "auto", "data", "data set by name: auto, digits, ring, grid, or any of TFDS"
+  )
+  split: str = option("train", "data", "part of the data set, sliced as in TFDS: train[:50000]")
+  image_size: int | None = option(
+    None, "data", "side in pixels to which images are resized", positive=True
+  )
+  model: str = option("dcgan", "model", "architecture", choices=models.MODELS)
+  width: int | None = option(
+    None, "model", "channels of the narrowest layer (dcgan: 64), units (points: 128)", positive=True
+  )
+  discriminator_norm: str | None = option(
+    None, "model", "normalisation in the discriminator (dcgan: none)", choices=models.NORMS
+  )
+  discriminator_hidden: int | None = option(
+    None, "model", "units of a dense layer before D's logit (dcgan: 0, no such layer)", minimum=0
+  )
+  conditional: bool = option(False, "model", "give the class labels to both players")
+  packing: int = option(
+    1, "model", "examples that D judges at once, joined along the channels (PacGAN)", positive=True
+  )
+  latent: str = option("normal", "model", "distribution of the latents", choices=LATENTS)
+  latent_dim: int = option(64, "model", "length of a latent", positive=True)
+  precision: str = option(
+    "float32", "model", "type in which activations are computed", choices=PRECISIONS
+  )
+  loss: str = option("nonsat", "loss", "adversarial loss", choices=losses.LOSSES)
+  real_label: float = option(
+    1.0, "loss", "target of D on real data, in (0, 1]; 0.9 smooths it", positive=True
+  )
+  discriminator_loss_scale: float = option(1.0, "loss", "factor on D's loss", positive=True)
+  weight_clip: float | None = option(
+    None,
+    "loss",
+    "bound on D's weights (wgan without penalty: 0.01; else off); 0 turns it off",
+    minimum=0,
+  )
+  penalty: str = option(
+    "none", "loss", "gradient penalty on D, of each example's logit", choices=PENALTIES
+  )
+  penalty_weight: float | None = option(
+    None, "loss", "lambda or gamma of the penalty (default: that of its paper)", minimum=0
+  )
+  penalty_every: int = option(
+    1, "loss", "steps between penalties, which then weigh as much more (lazy)", positive=True
+  )
+  instance_noise: float = option(
+    0.0,
+    "loss",
+    "standard deviation of noise on all that D sees, in the model's range",
+    minimum=0,
+  )
+  instance_noise_steps: int = option(
+    1000, "loss", "steps in which the instance noise falls to 0", positive=True
+  )
+  regularizers: str = option(
+    "", "loss", "further terms by name, separated by commas: lecam", added=True
+  )
+  lecam_weight: float | None = option(
+    None, "loss", "weight of the LeCam regulariser (named: 0.3; else off)", minimum=0
+  )
+  lecam_decay: float = option(
+    0.99, "loss", "decay in an update of LeCam's averages", minimum=0, added=True
+  )
+  lecam_start: int = option(
+    0,
+    "loss",
+    "first step with LeCam's term; before it averages are of one batch",
+    minimum=0,
+    added=True,
+  )
+  lsgan_targets: str = option(
+    "0,1,1", "loss", "targets a,b,c of lsgan: D on fakes, D on data, G; -1,1,0 for Pearson"
+  )
+  fgan_generator: str = option(
+    "bound",
+    "loss",
+    "what G of fgan_* descends: the bound, or the alternative that does not saturate",
+    choices=losses.FGAN_GENERATORS,
+  )
+  update_rule: str = option(
+    "alternating", "training", "which player is updated when", choices=UPDATE_RULES
+  )
+  unrolled_steps: int = option(
+    5, "training", "D updates that G looks ahead (--update_rule=unrolled)", minimum=0
+  )
+  lookahead_steps: int = option(
+    5, "training", "steps between interpolations (--update_rule=lookahead)", positive=True
+  )
+  consensus_weight: float = option(
+    10.0, "training", "weight of the field's squared norm (--update_rule=consensus)", minimum=0
+  )
+  discriminator_steps: int = option(
+    1, "training", "k, D updates in each step (one G update)", positive=True
+  )
+  shared_latents: bool = option(
+    False, "training", "G's update takes all draws of D's last: one pass of G less in each step"
+  )
+  optimizer: str = option(
+    "adam",
+    "training",
+    "optimiser of both players, of optax with its further defaults",
+    choices=OPTIMIZERS,
+  )
+  generator_optimizer: str | None = option(
+    None, "training", "optimiser of G, if another", choices=OPTIMIZERS
+  )
+  discriminator_optimizer: str | None = option(
+    None, "training", "optimiser of D, if another", choices=OPTIMIZERS
+  )
+  generator_learning_rate: float = option(2e-4, "training", "step size of G", minimum=0)
+  discriminator_learning_rate: float = option(2e-4, "training", "step size of D", minimum=0)
+  b1: float = option(0.5, "training", "decay of the first moment (Adam and its kin)", minimum=0)
+  b2: float = option(0.999, "training", "decay of the second moment (Adam and its kin)", minimum=0)
+  momentum: float = option(0.0, "training", "decay of the momentum (sgd, rmsprop)", minimum=0)
+  schedule: str = option(
+    "constant", "training", "a published schedule of rates and momentum", choices=SCHEDULES
+  )
+  schedules: str = option(
+    "",
+    "training",
+    "how any hyper-parameter changes: field=linear:END;field=cosine:END;field=warmup:SHARE; also "
+    "exponential:END, polynomial:END:POWER, warmup_cosine:SHARE:END, "
+    "piecewise_constant:SHARE:FACTOR",
+    added=True,
+  )
+  schedule_images: int | None = option(
+    None,
+    "training",
+    "real images over which --schedules go (default: those of --steps at the start of the run)",
+    positive=True,
+    added=True,
+  )
+  ema_decay: float = option(
+    0.99, "training", "decay a step of the averaged G, which samples are drawn from", minimum=0
+  )
+  ema_half_life: float | None = option(
+    None,
+    "training",
+    "half-life of the average in images, in the place of the decay",
+    positive=True,
+    added=True,
+  )
+  ema_ramp: float = option(
+    0.05,
+    "training",
+    "the half-life is at most this share of the images so far; 0: no bound",
+    minimum=0,
+    added=True,
+  )
+  batch_size: int = option(
+    64, "training", "real examples in each update, over all devices", positive=True
+  )
+  generator_batch_size: int | None = option(
+    None,
+    "training",
+    "samples in G's update, over all devices (default: --batch_size)",
+    positive=True,
+    added=True,
+  )
+  accumulate: int = option(
+    1,
+    "training",
+    "parts of a batch whose gradients are made one after the other, to save memory",
+    positive=True,
+    added=True,
+  )
+  steps: int = option(2000, "training", "G updates in all", positive=True, resumable=True)
+  seed: int = option(0, "training", "everything random follows from it", minimum=0)
+  parallel: str = option(
+    "auto", "devices", "how local devices share a batch", choices=("auto", *WAYS), resumable=True
+  )
+  data_on: str = option(
+    "auto",
+    "devices",
+    "where the data lie: a copy on each device, or host, which feeds each its share of a batch; "
+    "auto: device, while that takes a quarter of its memory at most",
+    choices=PLACES,
+    resumable=True,
+  )
+  steps_per_call: int = option(
+    0,
+    "devices",
+    "steps in one compiled call; 0 chooses: 1 on the CPU but for points",
+    minimum=0,
+    resumable=True,
+  )
+  log_every: int = option(20, "records", "steps between records", positive=True)
+  sample_every: int = option(250, "records", "steps between image grids", positive=True)
+  eval_every: int = option(
+    0, "records", "steps between evaluations by the metrics; 0: none", minimum=0
+  )
+  eval_samples: int = option(
+    2000, "records", "generated samples, and reference examples, in an evaluation", minimum=50
+  )
+  checkpoint_every: int = option(
+    500, "records", "steps between checkpoints", positive=True, resumable=True
+  )
+
+
+def field_types() -> dict[str, type]:
+  """Returns the type of each field of Config: int for `int | None`, and so on."""
+  found = {}
+  for field in dataclasses.fields(Config):
+    kinds = [kind for kind in typing.get_args(field.type) if kind is not type(None)]
+    found[field.name] = kinds[0] if kinds else field.type
+  return found
+
+
+def default(name: str) -> Any:
+  """Returns the default of a field of Config."""
+  return Config.__dataclass_fields__[name].default
+
+
+def regularizer_names(config: Config) -> list[str]:
+  """Returns the regularisers of a config; a weight of LeCam alone names it, as it always did."""
+  names = [name.strip() for name in config.regularizers.split(",") if name.strip()]
+  return names if names or not config.lecam_weight else ["lecam"]
+
+
+def regularizer_weight(config: Config, name: str) -> float:
+  """Returns the weight of a regulariser, by default that of its paper."""
+  given = getattr(config, f"{name}_weight", None)
+  return REGULARIZERS[name].default_weight if given is None else given
+
+
+def weight_clip(config: Config) -> float:
+  """Returns the bound on D's weights, 0 for none; 0.01 by default for `wgan` (Arjovsky 2017)."""
+  if config.weight_clip is not None:
+    return config.weight_clip
+  return 0.01 if config.loss == "wgan" and config.penalty == "none" else 0.0
+
+
+def penalty_weight(config: Config) -> float:
+  """Returns the weight of the penalty, by default that of the paper it is from."""
+  given = config.penalty_weight
+  return PENALTIES[config.penalty].default_weight if given is None else given
+
+
+def images_per_step(config: Config) -> int:
+  """Returns how many real examples a step sees."""
+  return config.discriminator_steps * config.batch_size
+
+
+def optimizer_names(config: Config) -> dict[str, str]:
+  """Returns the optimiser of each player."""
+  return {
+    player: getattr(config, f"{player}_optimizer") or config.optimizer
+    for player in ("generator", "discriminator")
+  }
+
+
+def determining(config: Config) -> dict[str, Any]:
+  """Returns the fields that the result of a run depends on, as JSON values.
+
+  Fields that earlier versions did not have are left out where they mean "as before".
+  """
+  values = {
+    field.name: getattr(config, field.name)
+    for field in dataclasses.fields(config)
+    if not field.metadata["resumable"]
+    and not (field.metadata["added"] and getattr(config, field.name) == field.default)
+  }
+  # As earlier versions wrote it: 0 where the term is off.
+  on = "lecam" in regularizer_names(config)
+  return values | {"lecam_weight": regularizer_weight(config, "lecam") if on else 0.0}
+
+
+def canonical(values: dict[str, Any]) -> dict[str, Any]:
+  """Returns fields of a config with each alias in the place of its name."""
+  return values | {
+    name: names.get(values[name], values[name]) for name, names in ALIASES.items() if name in values
+  }
+
+
+def fingerprint(values: dict[str, Any]) -> str:
+  """Returns 12 hexadecimal digits that name a set of JSON values."""
+  return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:12]

@@ -1,0 +1,312 @@
+"""The Python loop around the step: one run, or several that one compiled program steps together."""
+
+import contextlib
+import io
+import itertools
+import os
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from gan import datasets
+from gan.method.game import Batch
+from gan.metrics import evaluation
+from gan.models import MODELS
+from gan.state import GanState
+from gan.system import environment, memory
+from gan.system.progress import Progress, say
+from gan.training import distributed, parallel
+from gan.training.build import build
+from gan.training.config import Config
+from gan.training.interrupts import interrupts, stop_here
+from gan.training.run import Run, Setting, describe, load_data
+from gan.training.run_folder import FollowedFolder, RunFolder
+from gan.training.validation import validate
+
+
+class Crew(NamedTuple):
+  """How M runs are stepped by one compiled program.
+
+  Attributes:
+    place: `M states -> state`, on the devices, as `execute` takes it.
+    execute: `(state, indices [M, S, K, B]) -> (state, metrics)`; the state is donated.
+    members: `state -> M states`.
+    records: `metrics -> M dictionaries of [S]`, of metrics on the host.
+  """
+
+  place: Callable[[list[GanState]], Any]
+  execute: Callable[[Any, np.ndarray], tuple[Any, Any]]
+  members: Callable[[Any], list[GanState]]
+  records: Callable[[Any], list[dict[str, np.ndarray]]]
+
+
+def fit(
+  config: Config,
+  workdir: str | os.PathLike,
+  data_dir: str | None = None,
+  *,
+  command: str = "",
+  say: Callable[[str], None] = say,
+) -> dict[str, Any]:
+  """Trains up to `config.steps`, from where the folder's last whole checkpoint stands.
+
+  Args:
+    config: what to run.
+    workdir: the run folder; one that belongs to another config is refused.
+    data_dir: where local data lie; see `datasets.load`.
+    command: what the user typed, for config.json.
+    say: prints one line to the user.
+
+  Returns:
+    summary.json: status "finished", "interrupted" or "diverged at step n", and every metric.
+
+  Raises:
+    UserError: anything that the user can put right; nothing on disk is lost.
+  """
+  validate(config)
+  devices = jax.devices()
+  way = parallel.resolve(config.parallel, config.batch_size, devices, config.packing)
+  with interrupts(), contextlib.ExitStack() as stack:
+    run = _open_in_turn(
+      lambda: stack.enter_context(_open(config, workdir, data_dir, way, command, say))
+    )
+    state, step = run.restore()
+    stop_here()
+    fed = parallel.stays_on_host(config.data_on, run.setting.data, devices)
+    facts = {"parallel": way, "data_on": "host" if fed else "device"}
+    if changed := run.begin_session(environment.describe() | facts, step):
+      say(changed)
+    data = run.setting.data if fed else parallel.replicate(run.setting.data, way, devices)
+    execute = parallel.make_run(run.setting.algorithm.step, way, devices, fed)
+    return _fit(run, alone(run, execute, data, way, devices), state, step)
+
+
+def _open_in_turn(open_run: Callable[[], Run]) -> Run:
+  """Process 0 prepares data and folder, then the others find both: the folder is one that all see.
+
+  Raises:
+    UserError: whatever one of the processes raised.
+  """
+  run = None
+  for turn in (True, False):
+    with distributed.together():
+      if turn == distributed.leads():
+        run = open_run()
+  return run
+
+
+@contextlib.contextmanager
+def _open(config, workdir, data_dir, way, command, say) -> Iterator[Run]:
+  folder = RunFolder(workdir) if distributed.leads() else FollowedFolder(workdir)
+  with contextlib.closing(folder):
+    dataset, config = load_data(config, data_dir, say)
+    setting = make_setting(config, dataset, parallel.WAYS[way][1], say)
+    with Run(config, setting, folder, command, say) as run:
+      yield run
+
+
+def make_setting(config: Config, dataset, axis_name: Any, say: Callable[[str], None]) -> Setting:
+  """Returns what runs of a config are built from; they may differ in seeds and hyper-parameters.
+
+  Args:
+    config: of one of them.
+    dataset: what they are trained on.
+    axis_name: mapped axes that hold the rest of a batch.
+    say: prints one line to the user, where a run cannot measure itself.
+
+  Raises:
+    UserError: the model cannot make such images, there are no labels, or no memory holds it.
+  """
+  info = describe(config, dataset)
+  algorithm = build(config, info, axis_name)
+  memory.require_training(config, algorithm.init, info.image_shape)
+  data = Batch(dataset.images, dataset.labels if config.conditional else None)
+  evaluators = _evaluators(config, dataset, say)
+  return Setting(dataset, info, algorithm, datasets.digest(dataset), data, evaluators)
+
+
+def _evaluators(config, dataset, say):
+  made = {}
+
+  def evaluator(seed):
+    if config.eval_every and seed not in made:
+      made[seed], notice = evaluation.make_evaluator(
+        dataset, config.split, config.eval_samples, seed
+      )
+      if notice:
+        say(notice)
+    return made.get(seed)
+
+  return evaluator
+
+
+def alone(run: Run, execute: Callable, data: Batch, way: str, devices: list) -> Crew:
+  """Returns the crew of one run.
+
+  Args:
+    run: the run.
+    execute: of `parallel.make_run`.
+    data: the data set, as `execute` takes it.
+    way: one of parallel.WAYS.
+    devices: the devices to use.
+  """
+  key = parallel.replicate(run.keys.training, way, devices)
+  return Crew(
+    # Placed as the step leaves it, the first state runs in the same program as all others.
+    place=lambda states: parallel.replicate(states[0], way, devices),
+    execute=lambda state, indices: execute(state, data, indices[0], key),
+    members=lambda state: [parallel.local(state)],
+    records=lambda metrics: [metrics],
+  )
+
+
+def _fit(run: Run, crew: Crew, state: GanState, start: int) -> dict[str, Any]:
+  """Steps to the end, an interrupt or a divergence; what was reached is on disk when it returns."""
+  config = run.config
+  if start >= config.steps:
+    run.check(state, start)
+    if run.diverged:
+      return run.summary
+    run.say(f"Finished at step {start} already: --steps above {start} trains on.")
+    return run.summarize("finished", start)
+  if start:
+    run.say(f"Continuing from step {start}.")
+  per_step = config.discriminator_steps * config.batch_size
+  # One of many processes is heard.
+  stream = sys.stderr if distributed.leads() else io.StringIO()
+  with interrupts() as seen, Progress(config.steps, start, per_step, stream) as progress:
+    step = train([run], crew, [state], start, progress, seen)
+  if step < config.steps and not run.diverged:
+    run.say(f"Interrupted; step {step} is saved. The same command continues from there.")
+  return run.summary
+
+
+def train(
+  runs: list[Run],
+  crew: Crew,
+  states: list[GanState],
+  step: int,
+  progress: Progress,
+  seen: list[int],
+) -> int:
+  """Steps runs together to the end, an interrupt, or until all have diverged.
+
+  Each run's records, pictures, checkpoints and summary are on disk when it returns. One that
+  diverges is recorded, and no longer looked at.
+
+  Args:
+    runs: M runs that differ in seeds and hyper-parameters only.
+    crew: steps them.
+    states: of each, at `step`.
+    step: where they stand.
+    progress: what the user sees.
+    seen: no longer empty once the user wants to stop.
+
+  Returns:
+    The step that was reached.
+  """
+  for run in runs:
+    run.summarize("running", step)
+  if seen:
+    distributed.tell_stop()  # the signal came before the processes were joined
+  config, log, state = runs[0].config, _Log(runs, crew), crew.place(states)
+  calls = itertools.count()
+  while step < config.steps and not distributed.stops(seen, next(calls)) and log.alive():
+    count = _steps_in_call(config, step)
+    indices = np.stack([run.indices(step, count) for run in runs])
+    state, metrics = crew.execute(state, indices)
+    step += count
+    log.add(step, metrics)
+    progress.advance(count)
+    _write(crew, state, step, log, progress)
+  _end(crew, state, step, log)
+  return step
+
+
+def _steps_in_call(config: Config, step: int) -> int:
+  """Steps until the next thing to write, at most `steps_per_call`.
+
+  On the CPU a loop of steps inside one program runs the gradients of convolutions off the fast
+  path, and dispatch costs nothing beside a step, but for the smallest networks; on accelerators
+  networks wait for dispatch.
+  """
+  one = jax.default_backend() == "cpu" and not MODELS[config.model].small
+  most = config.steps_per_call or (1 if one else 100)
+  cadences = (config.log_every, config.sample_every, config.checkpoint_every, config.eval_every)
+  cadences = [every for every in cadences if every]
+  return min(most, config.steps - step, *(every - step % every for every in cadences))
+
+
+def _write(crew: Crew, state: Any, step: int, log: "_Log", progress: Progress) -> None:
+  """Writes what is due at `step`, after all metrics up to it have been seen to be finite."""
+  config = log.runs[0].config
+  last = step == config.steps
+  due = lambda every: every and (step % every == 0 or last)  # noqa: E731
+  if due(config.log_every):
+    log.write(progress)
+  picture, evaluation = due(config.sample_every), due(config.eval_every)
+  save = step % config.checkpoint_every == 0
+  if picture or evaluation or save:
+    log.flush()
+    if picture and log.alive():
+      progress.report(log.alive()[0][1].record)
+    for member, run in zip(crew.members(state), log.runs, strict=True):
+      run.check(member, step)
+      _write_run(run, member, step, picture, evaluation, save, progress)
+
+
+def _write_run(run, state, step, picture, evaluation, save, progress):
+  if picture and not run.diverged:
+    run.save_picture(state)
+  if evaluation and not run.diverged and (record := run.evaluate(state)):
+    progress.evaluated(record)
+  if save and not run.diverged:
+    run.checkpoints.save(step, state)
+
+
+def _end(crew, state, step, log):
+  """Saves every run that has not diverged, and writes its summary."""
+  log.flush()
+  states = crew.members(state) if log.alive() else []
+  for i, run in log.alive():
+    run.check(states[i], step)
+  for i, run in log.alive():
+    run.checkpoints.save(step, states[i])
+  for _, run in log.alive():
+    run.checkpoints.wait()
+    run.summarize("finished" if step >= run.config.steps else "interrupted", step)
+
+
+class _Log:
+  """Metrics of recent steps: kept on the device until something is written, then all checked."""
+
+  def __init__(self, runs: list[Run], crew: Crew):
+    self.runs, self._records, self._pending = runs, crew.records, []
+
+  def alive(self) -> list[tuple[int, Run]]:
+    """The runs that have not diverged, with their places."""
+    return [(i, run) for i, run in enumerate(self.runs) if not run.diverged]
+
+  def add(self, step: int, metrics: Any) -> None:
+    """Takes the metrics of a call that ended at `step`, and waits for the call before it."""
+    if self._pending:
+      jax.block_until_ready(self._pending[-1][1])
+    self._pending.append((step, metrics))
+
+  def flush(self) -> None:
+    """Brings the record of each run up to the latest step, or to that of its divergence."""
+    for end, metrics in jax.device_get(self._pending):
+      records = self._records(metrics)
+      for i, run in self.alive():
+        run.observe(end, records[i])
+    self._pending = []
+
+  def write(self, progress: Progress) -> None:
+    """Adds the latest record of each run to its metrics."""
+    self.flush()
+    for _, run in self.alive():
+      run.write_record()
+      progress.show(run.record)

@@ -1,0 +1,260 @@
+"""The ways to run a step: on one device, data parallel, many steps in one call, many members.
+
+Every way has the same signature, `run(state, dataset, indices, key) -> (state, metrics)`, takes the
+data set whole, on each device or on the host, and picks its batch by index, donates the state and
+trains the same model; many members have a leading axis in all but the data set. Nothing has a
+leading device axis outside of this file.
+"""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import AxisType, Mesh, NamedSharding
+from jax.sharding import PartitionSpec as P
+
+from gan.errors import UserError
+from gan.system.compilation import compiled
+
+AXIS = "batch"
+PLACES = ("auto", "device", "host")  # of a data set
+
+
+def _one_device(run, devices, pick):
+  del devices
+  return _picking(compiled(run, donate_argnums=0), pick)
+
+
+def _jit(run, devices, pick):
+  """The compiler places the work: batches are split over devices, everything else is replicated."""
+  whole, split = NamedSharding(_mesh(devices), P()), _split(devices)
+  execute = compiled(
+    run,
+    in_shardings=(whole, whole, split, whole),
+    out_shardings=(whole, whole),
+    donate_argnums=0,
+  )
+  return _picking(execute, pick, split)
+
+
+def _shard_map(run, devices, pick):
+  # check_vma=True would sum gradients of replicated parameters over devices, once more than pmean.
+  mapped = jax.shard_map(
+    run,
+    mesh=_mesh(devices),
+    in_specs=(P(), P(), P(None, None, AXIS), P()),
+    out_specs=(P(), P()),
+    check_vma=False,
+  )
+  return _picking(compiled(mapped, donate_argnums=0), pick, _split(devices))
+
+
+def _pmap(run, devices, pick):
+  mapped = jax.pmap(
+    run,
+    axis_name=AXIS,
+    in_axes=(None, None, 0, None),
+    out_axes=None,
+    devices=devices,
+    donate_argnums=0,
+  )
+  own = [i for i, device in enumerate(devices) if device in _own(devices)]
+
+  def call(state, dataset, indices, key):
+    steps, updates, _ = indices.shape
+    shares = indices.reshape(steps, updates, len(devices), -1)
+    return mapped(state, *pick(dataset, np.moveaxis(shares, 2, 0)[own]), key)
+
+  return call
+
+
+def _own(devices) -> list:
+  """Those of this process."""
+  return [device for device in devices if device.process_index == jax.process_index()]
+
+
+def _mesh(devices) -> Mesh:
+  return Mesh(np.asarray(devices), (AXIS,), axis_types=(AxisType.Auto,))
+
+
+def _split(devices) -> NamedSharding:
+  """Of indices [S, K, B]: each device has an equal share of every batch."""
+  return NamedSharding(_mesh(devices), P(None, None, AXIS))
+
+
+def _picking(execute, pick, split=None):
+  if pick is _pick_there and (split is None or split.is_fully_addressable):
+    return execute
+
+  def call(state, dataset, indices, key):
+    return execute(state, *pick(dataset, indices, split), key)
+
+  return call
+
+
+def _pick_there(dataset, indices, split=None):
+  """The step picks its rows: where devices are of many processes, each hands on its own indices."""
+  return dataset, indices if split is None else _place(indices, split)
+
+
+def _pick_here(dataset, indices, split=None):
+  """The step is given its rows, each device those of its share, from the memory of its process."""
+
+  def rows(array):
+    if split is None:
+      return array[indices]
+    shape = (*indices.shape, *array.shape[1:])
+    return jax.make_array_from_callback(shape, split, lambda at: array[indices[at[:3]]])
+
+  return None, jax.tree.map(rows, dataset)
+
+
+def _place(array, sharding):
+  """An array that every process has whole, on the devices of all of them."""
+  if jnp.issubdtype(array.dtype, jax.dtypes.prng_key):
+    return jax.random.wrap_key_data(_place(jax.random.key_data(array), sharding))
+  array = np.asarray(array)
+  return jax.make_array_from_callback(array.shape, sharding, lambda at: array[at])
+
+
+# Name -> (how it wraps a step, the axis name that the step must be built with).
+WAYS: dict[str, tuple[Callable, Any]] = {
+  "none": (_one_device, ()),
+  "jit": (_jit, ()),
+  "shard_map": (_shard_map, AXIS),
+  "pmap": (_pmap, AXIS),
+}
+
+
+def resolve(name: str, batch_size: int, devices: list, packing: int = 1) -> str:
+  """Returns the way that `name` stands for on these devices.
+
+  Args:
+    name: one of WAYS, or "auto": "none" on one device, "shard_map" on several, "jit" where they
+      have no whole packs each.
+    batch_size: global number of examples in a batch.
+    devices: all devices, of every process.
+    packing: how many examples the discriminator judges at once.
+
+  Raises:
+    UserError: the batch cannot be split evenly, or one device is asked for in many processes.
+  """
+  if name == "auto":
+    name = _quickest(batch_size // len(devices), packing) if len(devices) > 1 else "none"
+  if name == "none" and jax.process_count() > 1:
+    raise UserError(
+      f"--parallel=none is for one device, not for {jax.process_count()} processes: use auto, jit, "
+      "shard_map or pmap"
+    )
+  if name != "none" and batch_size % len(devices):
+    fitting = max(len(devices), batch_size - batch_size % len(devices))
+    raise UserError(
+      f"--batch_size={batch_size} is not divisible by the {len(devices)} devices: use "
+      f"--batch_size={fitting}, or --parallel=none for one device"
+    )
+  return name
+
+
+def _quickest(share, packing):
+  # "jit" leaves it to the compiler, which computes G whole on every device (docs/scaling.md).
+  return "jit" if share % packing else "shard_map"
+
+
+def stays_on_host(place: str, dataset: Any, devices: list) -> bool:
+  """Returns whether a data set is kept in the memory of each process, and not on each device.
+
+  Args:
+    place: one of PLACES; "auto" keeps on the host what takes more than a quarter of a device.
+    dataset: arrays on the host.
+    devices: the devices to use.
+  """
+  if place != "auto":
+    return place == "host"
+  stats = _own(devices)[0].memory_stats() or {}
+  size = sum(array.nbytes for array in jax.tree.leaves(dataset))
+  return size > stats.get("bytes_limit", math.inf) / 4
+
+
+def make_run(step: Callable, way: str, devices: list, fed: bool = False) -> Callable:
+  """Returns `run(state, dataset, indices, key) -> (state, metrics)`, compiled.
+
+  Args:
+    step: `(state, batch, key) -> (state, metrics)`, built with the axis name of the way.
+    way: one of WAYS.
+    devices: the devices to use; "none" uses the first.
+    fed: whether the data set is of NumPy arrays that stay where they are. Each call then moves the
+      rows that it needs, and each process those alone that its own devices need.
+
+  The arguments of the result are the state, which is donated; the data set, a Batch of arrays
+  [N, ...]; indices int32 [S, K, B] into it, S steps of K discriminator updates; and the root key.
+  Metrics come back as [S].
+  """
+  return WAYS[way][0](many_steps(step), devices, _pick_here if fed else _pick_there)
+
+
+def replicate(tree: Any, way: str, devices: list) -> Any:
+  """Places arrays whole on every device that the way uses."""
+  if way == "none":
+    return jax.device_put(tree, devices[0])
+  whole = NamedSharding(_mesh(devices), P())
+  if whole.is_fully_addressable:
+    return jax.device_put(tree, whole)
+  return jax.tree.map(lambda array: _place(array, whole), tree)
+
+
+def local(tree: Any) -> Any:
+  """Returns arrays that are whole on every device as arrays of this process alone."""
+  return jax.tree.map(
+    lambda array: array if array.is_fully_addressable else array.addressable_data(0), tree
+  )
+
+
+def make_members_run(step: Callable, devices: list) -> Callable:
+  """Returns `run(states, dataset, indices, keys) -> (states, metrics)` of M members, compiled.
+
+  Members are split over the devices, whose number must divide M; the data set is whole on each.
+  Members of one device are stepped under `vmap`, where a convolution becomes a grouped convolution:
+  that has no fast path on the CPU.
+
+  Args:
+    step: `(state, batch, key) -> (state, metrics)`, built with the axis name ().
+    devices: the devices to use.
+
+  The arguments of the result are as in `make_run`, with a leading axis M in all but the data set.
+  """
+  share = jax.vmap(many_steps(step), in_axes=(0, None, 0, 0))
+  mapped = jax.shard_map(
+    share,
+    mesh=_mesh(devices),
+    in_specs=(P(AXIS), P(), P(AXIS), P(AXIS)),
+    out_specs=(P(AXIS), P(AXIS)),
+    check_vma=False,
+  )
+  return compiled(mapped, donate_argnums=0)
+
+
+def split_members(tree: Any, devices: list) -> Any:
+  """Places arrays [M, ...] with an equal share of the members on each device."""
+  return jax.device_put(tree, NamedSharding(_mesh(devices), P(AXIS)))
+
+
+def many_steps(step: Callable) -> Callable:
+  """Returns `run(state, dataset, indices, key)` of `make_run`, not compiled.
+
+  Without a data set, batches [S, K, B, ...] stand in the place of indices.
+  """
+
+  def run(state, dataset, indices, key):
+    def one(state, picked):
+      batch = picked if dataset is None else jax.tree.map(lambda array: array[picked], dataset)
+      return step(state, batch, key)
+
+    if len(jax.tree.leaves(indices)[0]) > 1:
+      return jax.lax.scan(one, state, indices)
+    state, metrics = one(state, jax.tree.map(lambda array: array[0], indices))
+    return state, jax.tree.map(lambda metric: metric[None], metrics)
+
+  return run

@@ -1,0 +1,57 @@
+"""Where runs and sweeps may lie: each in a folder of its own, so that none hides another.
+
+No JAX is needed here.
+"""
+
+import os
+import pathlib
+from collections.abc import Collection, Iterator
+
+from gan.errors import UserError
+from gan.training.run_folder import CONFIG, METRICS, SWEEP
+
+OWN = ("checkpoints", "damaged_checkpoints", "samples")  # folders that a run has in its own
+# How far below a folder other work is looked for: runs/<sweep>/members/<name> is found from beside
+# runs/, and a user's whole home is not searched.
+DEPTH = 4
+
+
+def check_place(folder: pathlib.Path, what: str, own: Collection[pathlib.Path] = ()) -> None:
+  """Raises UserError where new work in a folder would hide other work, or be hidden by it.
+
+  Args:
+    folder: of the new work.
+    what: it is to be: "a run", "a sweep".
+    own: folders below that belong to it.
+  """
+  other = f"give {what} a --workdir of its own"
+  if what == "a run" and (folder / SWEEP).exists():
+    raise UserError(f"{folder} holds a sweep: {other}")
+  if below := next((path for path in works_below(folder) if path not in own), None):
+    raise UserError(f"{folder} lies above other work ({below}): {other}")
+  for above in folder.absolute().parents:
+    if _holds_run(above):
+      raise UserError(f"{folder} lies in the folder of another run, {above}: {other}")
+
+
+def works_below(folder: pathlib.Path) -> Iterator[pathlib.Path]:
+  """Yields the nearest folders below that hold a run or a sweep, in order of their names."""
+  for path, below, _ in os.walk(folder):
+    here = pathlib.Path(path)
+    below.sort()
+    if here != folder and (_holds_run(here) or (here / SWEEP).is_file()):
+      below.clear()
+      yield here
+    elif here == folder:
+      below[:] = [name for name in below if name not in OWN]
+    elif len(here.relative_to(folder).parts) >= DEPTH:
+      below.clear()
+
+
+def _holds_run(folder):
+  """Whether config.json is one of ours: other programs have files of that name."""
+  try:
+    text = (folder / CONFIG).read_text(encoding="utf-8", errors="replace")
+    return '"determining"' in text or (folder / METRICS).exists()
+  except OSError:
+    return False

@@ -1,0 +1,361 @@
+"""One run: its folder, its place in time, and everything that is written of it."""
+
+import contextlib
+import dataclasses
+import time
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+from jaxtyping import Array, Float, Int32, Key
+
+from gan import datasets
+from gan.datasets import recorded
+from gan.datasets.batches import batch_indices
+from gan.errors import UserError, failure
+from gan.method.game import Batch
+from gan.metrics import evaluation
+from gan.metrics.best import best_and_last
+from gan.state import GanState
+from gan.system import environment
+from gan.training import distributed, pictures, sampling
+from gan.training.build import Algorithm, DataInfo, hyperparameters
+from gan.training.checkpoint import Checkpoints, check_identity
+from gan.training.config import Config, determining, fingerprint
+from gan.training.interrupts import at_once, stop_here
+from gan.training.places import check_place
+from gan.training.run_folder import (
+  CONFIG,
+  COUNTS,
+  EVALUATIONS,
+  METRICS,
+  RunFolder,
+  differences,
+  read_config,
+  read_metrics,
+  read_summary,
+)
+
+
+class Setting(NamedTuple):
+  """What runs that are stepped by one program share.
+
+  Attributes:
+    dataset: what they are trained on.
+    info: what a model needs to know of it.
+    algorithm: their init, their step and their players.
+    data_sha256: names its images and labels.
+    data: the data set as the step takes it, with labels where the runs are conditional.
+    evaluator: `seed -> Evaluator`, or None where they do not measure themselves.
+  """
+
+  dataset: datasets.Dataset
+  info: DataInfo
+  algorithm: Algorithm
+  data_sha256: str
+  data: Batch
+  evaluator: Callable[[int], evaluation.Evaluator | None]
+
+
+class Keys(NamedTuple):
+  """Every draw of a run comes from one of these."""
+
+  init: Key[Array, ""]
+  training: Key[Array, ""]
+  latents: Key[Array, ""]
+
+
+class Run:
+  """A run in its folder, which is this process's until `close`.
+
+  Args:
+    config: what to run; its data set by its own name.
+    setting: what it is built from.
+    folder: where everything is written.
+    command: what the user typed, for config.json.
+    say: prints one line to the user.
+
+  Raises:
+    UserError: the folder belongs to other work, another process trains in it, or its checkpoints
+      are gone.
+  """
+
+  def __init__(
+    self,
+    config: Config,
+    setting: Setting,
+    folder: RunFolder,
+    command: str,
+    say: Callable[[str], None],
+  ):
+    self.config, self.setting, self.folder, self.say = config, setting, folder, say
+    self._identity = _identity(config, setting, command)
+    folder.claim(self._identity, lambda: _check_contents(folder, self._identity))
+    self.keys = Keys(*jax.random.split(jax.random.key(config.seed), 3))
+    self.record: dict[str, Any] = {}  # of the latest step that was seen
+    self.summary: dict[str, Any] | None = None  # what summary.json was given last
+    self.diverged = False
+    self._evaluator = setting.evaluator(config.seed) if distributed.leads() else None
+    self._checkpoints: Checkpoints | None = None
+    self._began = time.monotonic()
+
+  def close(self) -> None:
+    """Waits until everything is written and lets go of the folder."""
+    try:
+      if self._checkpoints:
+        self._checkpoints.close()
+    finally:
+      self.folder.close()
+
+  def __enter__(self):
+    return self
+
+  def __exit__(self, kind, error, traceback):
+    with contextlib.ExitStack() as stack:
+      if error is not None:
+        # The error counts, not what closing says after it.
+        stack.enter_context(contextlib.suppress(Exception))
+        stack.callback(self._end, error)
+      stack.callback(self.close)
+
+  def _end(self, error: BaseException) -> None:
+    """Says in summary.json how training broke off; the newest checkpoint is where it goes on."""
+    if not self.summary or self.summary["status"] != "running":
+      return
+    self.checkpoints.discard_unfinished()
+    known = failure(error)
+    reason = known.what if known else type(error).__name__
+    status = f"failed: {reason}" if isinstance(error, Exception) else "interrupted"
+    step = max(self.checkpoints.steps(), default=0)
+    self.summarize(status, step, **({"error": str(error)} if str(error) else {}))
+
+  @property
+  def checkpoints(self) -> Checkpoints:
+    if self._checkpoints is None:
+      self._checkpoints = Checkpoints(self.folder.checkpoints, self._identity)
+    return self._checkpoints
+
+  def restore(self) -> tuple[GanState, int]:
+    """Returns the newest whole state and its step; the state of step 0 in a new folder.
+
+    Records of later steps are dropped: those steps are made again.
+
+    Raises:
+      UserError: there are checkpoints, and none is whole.
+    """
+    algorithm = self.setting.algorithm
+    like = jax.eval_shape(algorithm.init, self.keys.init)
+    damaged = []
+    for step, state, reason in self.checkpoints.restore(like):
+      if state is not None:
+        for line in damaged:
+          self.say(f"The {line}. It was moved to damaged_checkpoints.")
+        return self._with_numbers(state), self._rewound(step)
+      damaged.append(f"checkpoint of step {step} is damaged: {reason}")
+    if damaged:
+      raise UserError(
+        f"{self.folder.path} has no checkpoint that can be read ({'; '.join(damaged)}). Nothing "
+        "was changed: put a whole one back, or use another --workdir to begin anew"
+      )
+    return self._with_numbers(jax.jit(algorithm.init)(self.keys.init)), self._rewound(0)
+
+  def _with_numbers(self, state: GanState) -> GanState:
+    """Members of a sweep share an algorithm and differ in these; earlier versions had fewer."""
+    return state.replace(hyperparameters=hyperparameters(self.config))
+
+  def begin_session(self, session: dict[str, Any], step: int) -> str:
+    """Writes on what the run goes on; returns what the user should know of it, or "".
+
+    Args:
+      session: of `environment.describe`, with how the run is stepped.
+      step: from which it goes on.
+    """
+    before = self.folder.add_environment(session)
+    if not (before and step):
+      return ""
+    there, here = (environment.bits_depend_on(s) for s in (before, session))
+    if not (lines := differences(there, {name: here.get(name) for name in there})):
+      return ""
+    return (
+      f"This machine is not as in the last session ({'; '.join(lines)}): from here on, results are "
+      "those of a run that was never stopped to rounding, and not to the bit."
+    )
+
+  def _rewound(self, step):
+    ended = step >= self.config.steps
+    self.folder.rewind(step, 1 if ended else self.config.log_every)
+    self.folder.rewind(step, 1 if ended else self.config.eval_every or 1, EVALUATIONS)
+    records = read_metrics(self.folder.path)
+    self._began = time.monotonic() - (records[-1].get("seconds", 0.0) if records else 0.0)
+    return step
+
+  def indices(self, step: int, count: int) -> Int32[np.ndarray, "s k b"]:
+    """Returns the examples of `count` steps from `step` on."""
+    config, examples = self.config, self.setting.info.num_examples
+    return batch_indices(
+      config.seed, examples, step, count, config.discriminator_steps, config.batch_size
+    )
+
+  def observe(self, end: int, metrics: dict[str, Float[np.ndarray, " s"]]) -> None:
+    """Takes the metrics of the steps up to `end`; the first that are not finite end the run."""
+    values = np.stack(list(metrics.values()))
+    bad = np.flatnonzero(~np.isfinite(values).all(axis=0))
+    last = bad[0] if len(bad) else values.shape[1] - 1
+    step = end - values.shape[1] + 1 + int(last)
+    self.record = self._counts(step) | {name: float(row[last]) for name, row in metrics.items()}
+    if len(bad):
+      self.folder.append(self.record)
+      self._diverge(step, f"{self.record}")
+
+  def _counts(self, step):
+    config, discriminator_steps = self.config, step * self.config.discriminator_steps
+    images = discriminator_steps * config.batch_size
+    return {
+      "step": step,
+      "discriminator_steps": discriminator_steps,
+      "images": images,
+      "epoch": images / self.setting.info.num_examples,
+      "seconds": round(time.monotonic() - self._began, 3),
+      "dataset": config.dataset,
+      "loss": config.loss,
+    }
+
+  def write_record(self) -> None:
+    """Adds the latest record to metrics.jsonl."""
+    self.folder.append(self.record)
+
+  def check(self, state: GanState, step: int) -> None:
+    """Ends the run where its state is not finite; in each process, for they have the same.
+
+    Losses are of the weights before an update, and do not show what the last one did.
+    """
+    if not self.diverged and not sampling.is_finite(state):
+      self._diverge(step, "its weights, or its optimisers', are no longer finite numbers")
+
+  def _diverge(self, step, why):
+    self.diverged = True
+    status = f"diverged at step {step}"
+    self.say(f"The run {status}: {why}")
+    self.summarize(status, step)
+
+  def save_picture(self, state: GanState) -> None:
+    """Writes samples from latents that are the same at every step; process 0 does."""
+    if not distributed.leads():
+      return
+    config, setting, step = self.config, self.setting, self.record["step"]
+    title = f"{config.dataset}  {config.loss}  {config.model}  seed {config.seed}  step {step}"
+    num_classes = setting.info.num_classes if config.conditional else 0
+    picture = sampling.progress_picture(
+      setting.algorithm.gan,
+      state,
+      self.keys.latents,
+      num_classes,
+      title,
+      setting.dataset.images,
+      setting.dataset.class_names,
+    )
+    pictures.save(picture, self.folder.samples / f"step_{step:08d}.png")
+
+  def evaluate(self, state: GanState) -> dict[str, Any] | None:
+    """Measures the averaged generator, by the same latents each time, and writes the record.
+
+    Returns None where there is nothing to measure by.
+    """
+    if self._evaluator is None:
+      return None
+    count, rng = self.config.eval_samples, np.random.default_rng(self.config.seed)
+    labels = rng.choice(self.setting.dataset.labels, count) if self.config.conditional else None
+    key = jax.random.fold_in(self.keys.latents, 1)
+    examples = sampling.samples(self.setting.algorithm.gan, state, key, count, labels)
+    counts = {name: self.record[name] for name in (*COUNTS, "dataset", "loss")}
+    evaluation = counts | self._evaluator(examples)
+    self.folder.append(evaluation, EVALUATIONS)
+    return evaluation
+
+  def summarize(self, status: str, step: int, **facts: Any) -> dict[str, Any]:
+    """Writes summary.json, with further facts, and returns it."""
+    self.summary = self.folder.summarize(
+      status,
+      step=step,
+      dataset=self.config.dataset,
+      loss=self.config.loss,
+      evaluation=best_and_last(read_metrics(self.folder.path, EVALUATIONS)),
+      **facts,
+    )
+    return self.summary
+
+
+def load_data(config: Config, data_dir: str | None, say: Callable[[str], None]):
+  """Returns (the data set, the config with its own name in the place of "auto")."""
+  with at_once():
+    dataset = datasets.load(config.dataset, config.split, data_dir, config.image_size)
+  stop_here()
+  if dataset.notice:
+    say(dataset.notice)
+  return dataset, dataclasses.replace(config, dataset=dataset.name)
+
+
+def describe(config: Config, dataset: datasets.Dataset) -> DataInfo:
+  """Returns what a model needs to know of a data set.
+
+  Raises:
+    UserError: labels are asked for and there are none.
+  """
+  if config.conditional and dataset.labels is None:
+    raise UserError(f"--conditional needs labels, and {dataset.name} has none ({dataset.source})")
+  points = dataset.images.ndim == 2
+  mean = None if points else dataset.images.mean(axis=0, dtype=np.float64) / 255
+  return DataInfo(dataset.images.shape[1:], dataset.num_classes, len(dataset.images), mean)
+
+
+def _check_contents(folder, identity) -> None:
+  """Raises UserError where a folder is that of other work, or its checkpoints are gone."""
+  if not (folder.path / CONFIG).exists():
+    check_place(folder.path, "a run")
+  check_identity(folder.checkpoints, identity)
+  if any(folder.checkpoints.glob("[0-9]*")):
+    return
+  files = (METRICS, EVALUATIONS)
+  last = max((r["step"] for file in files for r in read_metrics(folder.path, file)), default=0)
+  if last and _had_checkpoints(folder, last, identity["config"]):
+    raise UserError(
+      f"{folder.path} has records up to step {last} and its checkpoints are gone: put checkpoints/ "
+      "back, or use another --workdir to begin anew"
+    )
+
+
+def _had_checkpoints(folder, last, config) -> bool:
+  """Whether a run that has records up to step `last` cannot have come there without a checkpoint.
+
+  Their folder is made before the first step. A kill may have come before the first was written,
+  which goes on beside the steps, but the second waits for it.
+  """
+  every = config["checkpoint_every"]
+  if (folder.path / CONFIG).exists():
+    every = max(every, read_config(folder.path)["config"].get("checkpoint_every", 0))
+  if not folder.checkpoints.is_dir() or last > 2 * every:
+    return True
+  summary = read_summary(folder.path) or {"status": "", "step": 0}
+  if summary["status"].startswith("diverged"):
+    return last > every
+  return summary["status"] in ("running", "interrupted", "finished") and summary["step"] > 0
+
+
+def _identity(config, setting, command) -> dict[str, Any]:
+  """What config.json holds: all fields, and those that the result depends on, with the data."""
+  info, dataset = setting.info, setting.dataset
+  determined_by = determining(config) | {"data_sha256": setting.data_sha256}
+  named = {"class_names": list(dataset.class_names)} if dataset.class_names else {}
+  return {
+    "fingerprint": fingerprint(determined_by),
+    "command": command,
+    "source": dataset.source,
+    "image_shape": list(info.image_shape),
+    "num_classes": info.num_classes,
+    **named,
+    "num_examples": info.num_examples,
+    "config": dataclasses.asdict(config),
+    "determining": determined_by,
+    **recorded.describe(dataset, setting.data_sha256),
+  }

@@ -1,0 +1,329 @@
+"""The run folder: what a run was, what it measured, and reading it back. No JAX is needed here.
+
+config.json        every field, the data, the fingerprint, the command
+.lock              held by the process that trains
+environment.json   versions, devices, cores and commit of each session that worked on the run
+metrics.jsonl      one JSON object a line: step counts in every unit, seconds, scalars
+evaluations.jsonl  the same for metrics of samples, with sample counts and extractor
+samples/           image grids from fixed latents
+checkpoints/       Orbax
+summary.json       status; best and last evaluation; last, lowest and highest value of every metric
+"""
+
+import json
+import math
+import os
+import pathlib
+import tempfile
+from collections.abc import Callable, Collection
+from typing import Any, TextIO
+
+from gan.errors import UserError
+from gan.system import schema
+from gan.system.schema import COUNT, METRIC, NUMBER, SCALAR, TEXT, entries, list_of, nullable
+
+try:
+  import fcntl
+except ImportError:  # Windows has no such locks
+  fcntl = None
+
+CONFIG, METRICS, EVALUATIONS = "config.json", "metrics.jsonl", "evaluations.jsonl"
+SWEEP, MEMBERS = "sweep.json", "members"  # of a sweep's folder, where each member has a run folder
+COUNTS = ("step", "discriminator_steps", "images", "epoch", "seconds")
+ENVIRONMENT, SUMMARY = "environment.json", "summary.json"
+_RESTORE = "restore it, or use another --workdir"
+FIELDS = entries(optional={"dataset": TEXT, "steps": COUNT}, others=SCALAR)  # of Config
+TOLD = {"command": TEXT, "source": TEXT, "num_examples": COUNT}  # beside them in config.json
+CONFIG_KIND = entries({"config": FIELDS, "determining": FIELDS}, TOLD)
+_CLAIM_KIND = entries({"determining": entries()})  # of config.json and sweep.json
+_COUNTS = {"step": COUNT, "images": COUNT, "epoch": NUMBER, "seconds": NUMBER}
+_FACTS = {"discriminator_steps": COUNT, "dataset": TEXT, "loss": TEXT, "split": TEXT}
+_FACTS |= {"eval_samples": COUNT, "reference_samples": COUNT, "eval_seed": COUNT}
+_FACTS |= {"extractor": nullable(TEXT)}
+_LINES = {
+  METRICS: entries({"step": COUNT}, _COUNTS | _FACTS, others=METRIC),
+  EVALUATIONS: entries(_COUNTS, _FACTS, others=METRIC),
+}
+_SESSION = entries(
+  optional={
+    "python": TEXT,
+    "packages": entries(others=nullable(TEXT)),
+    "platform": TEXT,
+    "processor": TEXT,
+    "backend": TEXT,
+    "devices": list_of(TEXT),
+    "git_commit": nullable(TEXT),
+  }
+)
+_STATUS = schema.matching(
+  r"(?!diverged)\w.*|diverged at step [0-9]{1,18}",
+  'a status, such as "finished" or "diverged at step 20",',
+)
+
+
+class RunFolder:
+  """One run's folder on disk; `close` lets go of it.
+
+  Args:
+    path: the folder; made where it is absent.
+
+  Raises:
+    UserError: it cannot be made or written to.
+  """
+
+  def __init__(self, path: str | os.PathLike):
+    self.path, self._lock = writable_folder(path), None
+
+  @property
+  def samples(self) -> pathlib.Path:
+    return self.path / "samples"
+
+  @property
+  def checkpoints(self) -> pathlib.Path:
+    return self.path / "checkpoints"
+
+  def claim(self, config: dict[str, Any], check: Callable[[], None] = lambda: None) -> None:
+    """Writes config.json, or checks that the folder belongs to the same run; locks the folder.
+
+    Args:
+      config: JSON values; those under "determining" must agree with the folder's.
+      check: raises UserError where more in the folder is of another run; called before anything
+        is written.
+
+    Raises:
+      UserError: they differ, and the message holds every difference; or another process trains.
+    """
+    self._lock = self._lock or lock(self.path)
+    if (self.path / CONFIG).exists():
+      check_claim(self.path / CONFIG, config["determining"], "a run")
+    check()
+    write_json(self.path / CONFIG, config)
+    for folder in (self.samples, self.checkpoints):
+      writable_folder(folder)
+    # It is written at the end, and nothing reads it before.
+    if (self.path / SUMMARY).is_dir():
+      raise UserError(f"{self.path / SUMMARY} is a folder: remove it, or use another --workdir")
+
+  def close(self) -> None:
+    """Lets another process train in the folder."""
+    if self._lock:
+      self._lock.close()
+      self._lock = None
+
+  def add_environment(self, environment: dict[str, Any]) -> dict[str, Any] | None:
+    """Appends one session to environment.json; returns the one before, or None."""
+    sessions = read_sessions(self.path)
+    write_json(self.path / ENVIRONMENT, {"sessions": [*sessions, environment]})
+    return sessions[-1] if sessions else None
+
+  def rewind(self, step: int, every: int = 1, file: str = METRICS) -> None:
+    """Drops the records after `step`, which are measured again, and those between the `every`-th.
+
+    A run that ends between two records writes one of its last step. A longer run has none there.
+    """
+    steps = range(0, step + 1, every)
+    records = read_metrics(self.path, file)
+    lines = [json.dumps(record) for record in records if record["step"] in steps]
+    if (self.path / file).exists():
+      _write_whole(self.path / file, "".join(line + "\n" for line in lines))
+
+  def append(self, record: dict[str, Any], file: str = METRICS) -> None:
+    """Adds a line to metrics.jsonl, or to EVALUATIONS."""
+    with open(self.path / file, "a", encoding="utf-8") as stream:
+      stream.write(json.dumps({name: plain(value) for name, value in record.items()}) + "\n")
+
+  def summarize(self, status: str, **facts: Any) -> dict[str, Any]:
+    """Writes summary.json and returns it: status, facts, and the extremes of every metric."""
+    summary = {"status": status, **facts, "metrics": _extremes(read_metrics(self.path))}
+    write_json(self.path / SUMMARY, summary)
+    return summary
+
+
+class FollowedFolder(RunFolder):
+  """A run's folder that process 0 of a run writes, as the other processes have it: read only.
+
+  Args:
+    path: the folder.
+  """
+
+  def __init__(self, path: str | os.PathLike):
+    self.path, self._lock = pathlib.Path(path), None
+
+  def claim(self, config: dict[str, Any], check: Callable[[], None] = lambda: None) -> None:
+    """Checks that process 0 has claimed this folder for the same run, and made all other checks.
+
+    Raises:
+      UserError: the folder is not the one that process 0 writes, or the run is another.
+    """
+    if not (self.path / CONFIG).exists():
+      raise UserError(
+        f"{self.path} holds nothing of process 0: --workdir must be on a file system that all "
+        "hosts share"
+      )
+    check_claim(self.path / CONFIG, config["determining"], "a run")
+
+  def add_environment(self, environment: dict[str, Any]) -> None:
+    """Writes nothing; process 0 says what has changed."""
+
+  def rewind(self, step: int, every: int = 1, file: str = METRICS) -> None:
+    """Writes nothing."""
+
+  def append(self, record: dict[str, Any], file: str = METRICS) -> None:
+    """Writes nothing."""
+
+  def summarize(self, status: str, **facts: Any) -> dict[str, Any]:
+    """Returns what it is given."""
+    return {"status": status, **facts}
+
+
+def writable_folder(path: str | os.PathLike) -> pathlib.Path:
+  """Makes a folder for results; UserError where that cannot be done."""
+  folder = pathlib.Path(path)
+  try:
+    folder.mkdir(parents=True, exist_ok=True)
+    tempfile.TemporaryFile(dir=folder).close()
+  except OSError as error:
+    raise UserError(
+      f"{path} cannot be written to ({error.strerror}): choose another folder"
+    ) from error
+  return folder
+
+
+def writable_file(path: str | os.PathLike) -> pathlib.Path:
+  """Makes the folder of a file of results; UserError where the file cannot be written."""
+  file = pathlib.Path(path)
+  writable_folder(file.parent)
+  if file.is_dir() or file.is_fifo():
+    raise UserError(f"{path} is a {'folder' if file.is_dir() else 'pipe'}: name a file")
+  there = os.path.lexists(file)
+  try:
+    open(file, "ab").close()
+  except OSError as error:
+    raise UserError(f"{path} cannot be written to ({error.strerror}): name another file") from error
+  if not there:
+    file.unlink()
+  return file
+
+
+def claim(path: pathlib.Path, record: dict[str, Any], what: str) -> None:
+  """Writes a JSON file, or checks that the one that is there is of the same work.
+
+  Args:
+    path: the file, in the folder that is claimed.
+    record: JSON values; those under "determining" must agree with the file's.
+    what: what the folder holds, for the message: "a run", "a sweep".
+
+  Raises:
+    UserError: they differ, and the message holds every difference.
+  """
+  if path.exists():
+    check_claim(path, record["determining"], what)
+  write_json(path, record)
+
+
+def check_claim(path: pathlib.Path, determining: dict[str, Any], what: str) -> None:
+  """Raises UserError where a file of `claim` is of other work; the message holds the difference."""
+  if lines := differences(_determining(path), determining):
+    raise UserError(
+      f"{path.parent} holds {what} with another config ({'; '.join(lines)}): "
+      "give the same flags to continue it, or another --workdir"
+    )
+
+
+def _determining(path):
+  return schema.read(path, _CLAIM_KIND, _RESTORE)["determining"]
+
+
+def lock(path: pathlib.Path) -> TextIO:
+  """Returns a file that is locked until it is closed or the process ends, even by SIGKILL.
+
+  Raises:
+    UserError: another process has it.
+  """
+  try:
+    file = open(path / ".lock", "w")  # noqa: SIM115
+  except OSError as error:
+    raise UserError(
+      f"{path}/.lock cannot be written to ({error.strerror}): choose another folder"
+    ) from error
+  try:
+    if fcntl:
+      fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+  except BlockingIOError as error:
+    file.close()
+    raise UserError(
+      f"another process is training in {path}: let it end, or use another --workdir"
+    ) from error
+  except OSError:
+    pass  # some network file systems have no locks
+  return file
+
+
+def read_config(path: str | os.PathLike, kind: schema.Kind = CONFIG_KIND) -> dict[str, Any]:
+  """Returns config.json of a run folder; UserError where there is none, or not of its kind."""
+  config = schema.read(pathlib.Path(path) / CONFIG, kind, _RESTORE)
+  if config is None:
+    raise UserError(f"{path} is not a run folder: it has no config.json; check --workdir")
+  return config
+
+
+def read_sessions(path: str | os.PathLike) -> list[dict[str, Any]]:
+  """Returns what each session of a run ran on, in order."""
+  kind = entries({"sessions": list_of(_SESSION)})
+  found = schema.read(pathlib.Path(path) / ENVIRONMENT, kind, _RESTORE)
+  return found["sessions"] if found else []
+
+
+def read_metrics(path: str | os.PathLike, file: str = METRICS) -> list[dict[str, Any]]:
+  """Returns the records of a run in order; a last line cut short by a kill is left out."""
+  remedy = "mend the line, or use another --workdir"
+  return schema.read_lines(pathlib.Path(path) / file, _LINES[file], remedy)
+
+
+def read_summary(path: str | os.PathLike) -> dict[str, Any] | None:
+  """Returns summary.json of a run folder, or None before the run has stopped for the first time."""
+  kind = entries({"status": _STATUS, "step": COUNT})
+  return schema.read(pathlib.Path(path) / SUMMARY, kind, "restore it, or delete it")
+
+
+def write_json(path: pathlib.Path, value: Any) -> None:
+  """Writes JSON, whole or not at all."""
+  _write_whole(path, json.dumps(value, indent=2, default=str) + "\n")
+
+
+def _write_whole(path, text):
+  part = path.with_name(path.name + ".part")
+  part.write_text(text, encoding="utf-8")
+  part.replace(path)
+
+
+def differences(
+  there: dict[str, Any], here: dict[str, Any], without: Collection[str] = ()
+) -> list[str]:
+  """Returns a phrase on each field in which two configs differ, but for those in `without`."""
+  return [
+    f"{name}: {there.get(name)} there, {here.get(name)} here"
+    for name in sorted((there.keys() | here.keys()) - set(without))
+    if there.get(name) != here.get(name)
+  ]
+
+
+def plain(value: Any) -> Any:
+  """Numbers as JSON has them: NaN and infinities, which it has not, become strings."""
+  if isinstance(value, float) and not math.isfinite(value):
+    return str(value)
+  return value
+
+
+def _extremes(records):
+  """{metric: {"last": value, "lowest": [step, value], "highest": [step, value]}}, finite ones."""
+  result = {}
+  for name in sorted({name for record in records for name in record} - set(COUNTS)):
+    points = [(r["step"], r[name]) for r in records if isinstance(r.get(name), (int, float))]
+    if points:
+      result[name] = {
+        "last": points[-1][1],
+        "lowest": list(min(points, key=lambda point: point[1])),
+        "highest": list(max(points, key=lambda point: point[1])),
+      }
+  return result
