@@ -49,7 +49,7 @@ def test_both_sides_have_equally_many_parameters(name):
 
 
 def draws(algorithm, key, count):
-  """Latents [B, Z] and shares [B, 1, 1, 1] that an update draws from its key, as in `gan.method.game`."""
+  """Latents [B, Z] and shares [B, 1, 1, 1] that an update draws from its key."""
   fake_key, rest = jax.random.split(key)
   latent_key, _ = jax.random.split(fake_key)
   latents = jax.vmap(algorithm.gan.sample_latent)(example_keys(latent_key, count))

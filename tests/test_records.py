@@ -51,7 +51,8 @@ def test_a_second_claim_is_refused_until_the_first_is_closed(folder):
 
 def test_a_killed_process_lets_go_of_its_folder(folder):
   script = (
-    "import sys, time; from gan.training.run_folder import RunFolder; folder = RunFolder(sys.argv[1]);"
+    "import sys, time; from gan.training.run_folder import RunFolder;"
+    "folder = RunFolder(sys.argv[1]);"
     "folder.claim({'determining': {}, 'config': {}}); print('claimed', flush=True); time.sleep(60)"
   )
   command = [sys.executable, "-c", script, str(folder.path)]

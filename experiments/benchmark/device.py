@@ -19,7 +19,7 @@ KEEP_MEMORY = {
 
 
 def describe() -> dict[str, Any]:
-  """Returns what `gan.system.environment` says of this machine; in a process that leaves the GPU free."""
+  """Returns what `environment` says of this machine, in a process that leaves the GPU free."""
   command = children.command("experiments.benchmark.device")
   result = subprocess.run(command, capture_output=True, text=True, check=False)
   if result.returncode:

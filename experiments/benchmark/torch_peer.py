@@ -283,7 +283,7 @@ def _shipped_weights():
   """The file of `gan.metrics.extractors`, read without JAX, as nested dicts."""
   import gan
 
-  path = os.path.join(os.path.dirname(gan.__file__), "extractors", "mnist.npz")
+  path = os.path.join(os.path.dirname(gan.__file__), "metrics", "extractors", "mnist.npz")
   params = {}
   with np.load(path) as archive:
     for name in archive.files:

@@ -87,7 +87,7 @@ def _require_answer(address):
 
 def _connect(ray, address):
   # Workers import the package from where this process has it, where that place is theirs too.
-  root = str(pathlib.Path(__file__).resolve().parent.parent)
+  root = str(pathlib.Path(__file__).resolve().parents[2])
   own = {} if address else {"include_dashboard": False}
   with warnings.catch_warnings(), _silent() if address else contextlib.nullcontext():
     # Of threads, which JAX starts with its first computation.

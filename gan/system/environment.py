@@ -94,7 +94,7 @@ def _processor() -> str:
 
 def _git_commit() -> str | None:
   """The commit of the working copy that this file lies in; None for an installed package."""
-  root = pathlib.Path(__file__).resolve().parent.parent
+  root = pathlib.Path(__file__).resolve().parents[2]
   if not (root / ".git").exists():
     return None
   command = ["git", "-C", str(root), "rev-parse", "HEAD"]

@@ -26,7 +26,7 @@ from gan.system import schema
 from gan.system.archive import Archive
 from gan.system.compilation import compiled
 
-SHIPPED = pathlib.Path(__file__).parent / "extractors"
+SHIPPED = pathlib.Path(__file__).parent
 BATCH_SIZE = 500
 # Data sets that a classifier of another one sees channel by channel.
 STACKED = {"stacked_mnist": "mnist"}
