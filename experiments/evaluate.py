@@ -55,6 +55,8 @@ def main(argv=None):
   command.add(PATH, "outdir", None, "of evaluation.json (default: --workdir, or .)", "what")
   command.add(int, "samples", 10_000, "generated images, and reference images, at most", "how")
   command.add(int, "seed", 0, "of latents, reference and resamples", "how")
+  command.add(int, "step", None, "of the run's checkpoint (default: the newest)", "how")
+  command.add(str, "weights", "ema", "average of the generator, or itself", "how", ("ema", "raw"))
   command.add(PATH, "extractor", None, "name or file (default: that of the data set)", "how")
   command.add(str, "metrics", None, "names by commas (default: all that apply)", "how")
   return command.run(lambda: _run(command.values), argv)
@@ -88,7 +90,7 @@ def _check(values):
   if not values.workdir and not (values.real and values.fake):
     raise UserError("--real and --fake belong together: name a .npz or a folder for each")
   if not values.workdir:
-    refuse_unread(values, ["data_dir"], "--workdir")
+    refuse_unread(values, ["data_dir", "step", "weights"], "--workdir")
   if values.image_size is not None and values.image_size < 1:
     raise UserError(f"--image_size={values.image_size} must be above 0")
   if values.samples < 1:
@@ -130,7 +132,7 @@ def _of_run(values) -> Subject:
   from gan.datasets import recorded
   from gan.training import restore
 
-  run = restore.load(values.workdir)
+  run = restore.load(values.workdir, step=values.step).with_weights(values.weights)
   config = run.config
   train, load = recorded.reopen(read_config(values.workdir), values.workdir, values.data_dir)
   if values.data_dir and not train.path:
@@ -138,7 +140,12 @@ def _of_run(values) -> Subject:
   train = _sized(common.told(train), values)
   trained_on_train = config.split.split("[")[0] == "train"
   facts = {"run": str(values.workdir), "step": int(run.state.step), "dataset": train.name}
-  facts |= {"loss": config.loss, "model": config.model, "split": config.split}
+  facts |= {
+    "weights": values.weights,
+    "loss": config.loss,
+    "model": config.model,
+    "split": config.split,
+  }
   return Subject(
     draw=lambda: _resized(_draw(run, train.labels, values), values),
     count=values.samples,

@@ -18,12 +18,18 @@ from experiments.cli.command import OK, PATH, Command
 from gan.errors import UserError
 from gan.training.run_folder import writable_folder
 
+WEIGHTS = ("ema", "raw")
+
 
 def main(argv=None):
   command = Command(__doc__)
   command.add(PATH, "workdir", None, "run folder of a training command", "run")
   command.add(PATH, "outdir", None, "where the pictures go (default: <workdir>/drawn)", "run")
   command.add(int, "seed", 0, "of the latents", "run")
+  command.add(int, "step", None, "of the checkpoint (default: the newest)", "run")
+  command.add(
+    str, "weights", "ema", "average of the generator, or the generator itself", "run", WEIGHTS
+  )
   command.add(str, "classes", None, "rows of classes.png, names or numbers by commas", "run")
   return command.run(lambda: _draw(command.values), argv)
 
@@ -36,7 +42,7 @@ def _draw(flags) -> int:
   if not flags.workdir:
     raise UserError("--workdir is missing: name the run folder of a training command")
   common.prepare()
-  run = restore.load(flags.workdir)
+  run = restore.load(flags.workdir, step=flags.step).with_weights(flags.weights)
   chosen = None if flags.classes is None else _chosen(flags.classes, run)
   outdir = writable_folder(flags.outdir or pathlib.Path(flags.workdir) / "drawn")
   for name, picture in _pictures(run, jax.random.key(flags.seed), flags.seed, chosen):

@@ -1,1 +1,70 @@
-"""GAN research in JAX: any adversarial loss, compared fairly, on one device or many."""
+"""GAN research in JAX: any adversarial loss, compared fairly, on one device or many.
+
+  import gan, optax
+  game = gan.Game(generator=gan.from_linen(G()), discriminator=gan.from_linen(D()),
+                  loss=gan.LOSSES["nonsat"], optimizer=optax.adam(2e-4, b1=0.5))
+  state = game.init(key); step = jax.jit(game.step)             # a loop of your own
+  run = gan.fit(game, images, steps=1000, workdir="runs/mine")  # or ours
+  images = gan.load("runs/mine", game).sample(16, key)
+
+Functions take things; names are looked up in commands alone.
+"""
+
+import importlib
+from typing import Any
+
+__version__ = "0.2.0"
+
+# Where each name lives; imported when it is first read, so that `import gan` costs nothing.
+_HOMES = {
+  "gan.errors": ("UserError",),
+  "gan.losses": ("LOSSES", "Loss", "make_loss"),
+  "gan.penalties": (
+    "PENALTIES",
+    "Penalty",
+    "make_penalty",
+    "r1_penalty",
+    "r2_penalty",
+    "r1r2_penalty",
+    "wgan_gp_penalty",
+  ),
+  "gan.networks": ("LATENTS", "Network", "Outputs", "from_linen", "from_nnx", "latent_sampler"),
+  "gan.state": ("GanState", "Hyperparameters", "PlayerState"),
+  "gan.optimizers": ("OPTIMIZERS",),
+  "gan.schedules": ("SCHEDULES", "make_schedule"),
+  "gan.augment": ("AUGMENTATIONS", "Augmentation"),
+  "gan.regularizers": ("REGULARIZERS", "Regularizer", "View"),
+  "gan.models": ("MODELS", "ModelSpec"),
+  "gan.method.game": ("STEP_METRICS", "Batch", "Game"),
+  "gan.method.update_rules": (
+    "UPDATE_RULES",
+    "UpdateRule",
+    "alternating",
+    "consensus",
+    "extragradient",
+    "lookahead",
+    "optimistic",
+    "simultaneous",
+    "unrolled",
+  ),
+  "gan.datasets": ("DATASETS", "Dataset"),
+  "gan.metrics": ("METRICS",),
+  "gan.training.config": ("Config",),
+  "gan.training.fit": ("fit",),
+  "gan.training.presets": ("PRESETS",),
+  "gan.training.restore": ("LoadedRun", "load"),
+}
+_HOME = {name: home for home, names in _HOMES.items() for name in names}
+
+__all__ = ["__version__", *_HOME]
+
+
+def __getattr__(name: str) -> Any:
+  if name not in _HOME:
+    raise AttributeError(f"gan has no {name}: it has {', '.join(sorted(_HOME))}")
+  globals()[name] = value = getattr(importlib.import_module(_HOME[name]), name)
+  return value
+
+
+def __dir__() -> list[str]:
+  return sorted({*globals(), *_HOME})

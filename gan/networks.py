@@ -66,10 +66,12 @@ class Network(NamedTuple):
     apply: `(params, model_state, inputs, labels, *, train, key) -> (outputs, model_state)`; `train`
       selects batch statistics and dropout, for which `key` is drawn from; with `train=False` the
       examples of a batch do not influence each other and `key` is not used.
+    name: what config.json calls it, where it was passed and not named.
   """
 
   init: Callable[..., tuple[Params, ModelState]]
   apply: Callable[..., tuple[Any, ModelState]]
+  name: str = ""
 
 
 class Gan(NamedTuple):
@@ -124,7 +126,7 @@ def from_linen(
       mutable=list(model_state),
     )
 
-  return Network(jax.jit(init), apply)
+  return Network(jax.jit(init), apply, " ".join(repr(module).split()))
 
 
 def from_nnx(make: Callable[[Any], Any]) -> Network:
@@ -158,7 +160,7 @@ def from_nnx(make: Callable[[Any], Any]) -> Network:
     outputs = made(*call(inputs, labels), **call.train(train))
     return outputs, _take_apart(made)[1] if train else model_state
 
-  return Network(jax.jit(init), apply)
+  return Network(jax.jit(init), apply, f"{make.__module__}.{make.__qualname__}")
 
 
 class _Call:

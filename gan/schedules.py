@@ -165,10 +165,40 @@ def _numbers(part: str, name: str, arguments: list[str]) -> tuple[float, ...]:
   return numbers
 
 
+class Scheduled(NamedTuple):
+  """A schedule of a game: `(hyperparameters, step) -> hyperparameters` of that step.
+
+  Attributes:
+    fields: of the hyper-parameters that it changes.
+    function: what it does.
+  """
+
+  fields: tuple[str, ...]
+  function: HyperSchedule
+
+  def __call__(self, hyper: Hyperparameters, step: Int[Array, ""]) -> Hyperparameters:
+    return self.function(hyper, step)
+
+
+def make_schedule(text: str, *, images_per_step: int, schedule_images: int) -> Scheduled:
+  """Returns the schedule that a text describes, for `Game.schedule`.
+
+  Args:
+    text: "field=name:numbers;field=..." as for `parse`; names of SCHEDULES, fields of
+      `Hyperparameters.names()`.
+    images_per_step: real examples in a step.
+    schedule_images: real examples over which schedules go from start to end.
+
+  Raises:
+    UserError: as `parse`.
+  """
+  return make(parse(text), images_per_step, schedule_images)
+
+
 def make(
   specs: Mapping[str, tuple[str, tuple[float, ...]]], images_per_step: int, schedule_images: int
-) -> HyperSchedule:
-  """Returns `(hyperparameters, step) -> hyperparameters` for `Game.schedule`.
+) -> Scheduled:
+  """Returns the schedule of `parse`d texts.
 
   Args:
     specs: of `parse`; names are those of `Hyperparameters.names()`.
@@ -183,7 +213,7 @@ def make(
       {field: of(hyper.get(field), progress) for field, of in schedules.items()}
     )
 
-  return schedule
+  return Scheduled(tuple(specs), schedule)
 
 
 # (low, high): values of a hyper-parameter are in [low, high); others are at least 0.

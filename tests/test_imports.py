@@ -51,6 +51,7 @@ FILES = {
     "restore",
     "run",
     "loop",
+    "fit",
     "animation",
   ],
 }

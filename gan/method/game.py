@@ -116,6 +116,14 @@ class Game:
   ema_ramp: float = 0.05
   axis_name: Any = ()
 
+  def __post_init__(self):
+    changed = {*getattr(self.schedule, "fields", ()), *self.hyperparameters}
+    if taken := sorted(changed & set(self.fixed_rates())):
+      raise UserError(
+        f"{', '.join(taken)} cannot be set or scheduled here: an optimizer that was passed brings "
+        "its own rates; pass `hyperparameters -> transformation` for rates that are read there"
+      )
+
   @property
   def gan(self) -> Gan:
     """The two players and what connects them."""

@@ -147,11 +147,12 @@ class Checkpoints:
     for path in self._directory.glob("*.orbax-checkpoint-tmp*"):
       shutil.rmtree(path, ignore_errors=True)
 
-  def restore(self, like: Any) -> Iterator[tuple[int, Any, str]]:
+  def restore(self, like: Any, only: int | None = None) -> Iterator[tuple[int, Any, str]]:
     """Yields (step, state or None, reason) from the newest checkpoint back, until one is whole.
 
     Args:
       like: the state's `jax.eval_shape`.
+      only: the step of the one checkpoint that is looked at; None for all.
 
     A damaged checkpoint is yielded with state None and the reason. Where one before it is whole,
     and unless read only, it was moved to `<directory>/../damaged_checkpoints/<step>`: it makes room
@@ -159,11 +160,12 @@ class Checkpoints:
     is moved.
 
     Raises:
-      UserError: a checkpoint is of another run, or the machine is what cannot read it.
+      UserError: a checkpoint is of another run, the machine is what cannot read it, or there is
+        none of step `only`.
     """
     check_identity(self._directory, self._identity)
     found = []
-    for step in reversed(self.steps()):
+    for step in reversed(self._chosen(only)):
       with distributed.together():
         state, reason = self._try(step, like)
       if distributed.all_true(state is not None):
@@ -175,6 +177,15 @@ class Checkpoints:
         return
       found.append((step, None, reason or "another process cannot read it"))
     yield from found
+
+  def _chosen(self, only: int | None) -> list[int]:
+    steps = self.steps()
+    if only is None:
+      return steps
+    if only not in steps:
+      has = ", ".join(map(str, steps)) or "none"
+      raise UserError(f"{self._directory} has no checkpoint of step {only}; it has {has}")
+    return [only]
 
   def _undescribed(self, whole: int) -> list[tuple[int, None, str]]:
     """Of checkpoints older than a whole one, those beside which Orbax saves nothing."""

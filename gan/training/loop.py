@@ -4,6 +4,7 @@ import contextlib
 import io
 import itertools
 import os
+import pathlib
 import sys
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
@@ -22,7 +23,7 @@ from gan.training import distributed, parallel
 from gan.training.build import build
 from gan.training.config import Config
 from gan.training.interrupts import interrupts, stop_here
-from gan.training.run import Run, Setting, describe, load_data
+from gan.training.run import Run, Setting, describe, fix_schedule, load_data
 from gan.training.run_folder import FollowedFolder, RunFolder
 from gan.training.validation import validate
 
@@ -67,12 +68,42 @@ def fit(
     UserError: anything that the user can put right; nothing on disk is lost.
   """
   validate(config)
+
+  def make(folder, axis_name):
+    dataset, named = load_data(config, data_dir, say)
+    named = fix_schedule(named, folder)
+    return make_setting(named, dataset, axis_name, say), named
+
+  return run_in(workdir, config, make, command=command, say=say)
+
+
+Made = tuple[Setting, Config]
+
+
+def run_in(
+  workdir: str | os.PathLike,
+  config: Config,
+  make: Callable[[pathlib.Path, Any], Made],
+  *,
+  command: str = "",
+  say: Callable[[str], None] = say,
+) -> dict[str, Any]:
+  """Trains what `make` makes, in a run folder, up to `config.steps`.
+
+  Args:
+    workdir: the run folder.
+    config: how long, in which batches, and what is written when.
+    make: `(folder, axis_name) -> (Setting, Config)`, once the folder is there.
+    command: what the user typed, for config.json.
+    say: prints one line to the user.
+
+  Returns:
+    summary.json, as `fit`.
+  """
   devices = jax.devices()
   way = parallel.resolve(config.parallel, config.batch_size, devices, config.packing)
   with interrupts(), contextlib.ExitStack() as stack:
-    run = _open_in_turn(
-      lambda: stack.enter_context(_open(config, workdir, data_dir, way, command, say))
-    )
+    run = _open_in_turn(lambda: stack.enter_context(_open(make, workdir, way, command, say)))
     state, step = run.restore()
     stop_here()
     fed = parallel.stays_on_host(config.data_on, run.setting.data, devices)
@@ -99,11 +130,16 @@ def _open_in_turn(open_run: Callable[[], Run]) -> Run:
 
 
 @contextlib.contextmanager
-def _open(config, workdir, data_dir, way, command, say) -> Iterator[Run]:
+def _open(
+  make: Callable[[pathlib.Path, Any], Made],
+  workdir: str | os.PathLike,
+  way: str,
+  command: str,
+  say: Callable[[str], None],
+) -> Iterator[Run]:
   folder = RunFolder(workdir) if distributed.leads() else FollowedFolder(workdir)
   with contextlib.closing(folder):
-    dataset, config = load_data(config, data_dir, say)
-    setting = make_setting(config, dataset, parallel.WAYS[way][1], say)
+    setting, config = make(folder.path, parallel.WAYS[way][1])
     with Run(config, setting, folder, command, say) as run:
       yield run
 
@@ -124,11 +160,14 @@ def make_setting(config: Config, dataset, axis_name: Any, say: Callable[[str], N
   algorithm = build(config, info, axis_name)
   memory.require_training(config, algorithm.init, info.image_shape)
   data = Batch(dataset.images, dataset.labels if config.conditional else None)
-  evaluators = _evaluators(config, dataset, say)
+  evaluators = make_evaluators(config, dataset, say)
   return Setting(dataset, info, algorithm, datasets.digest(dataset), data, evaluators)
 
 
-def _evaluators(config, dataset, say):
+def make_evaluators(
+  config: Config, dataset: datasets.Dataset, say: Callable[[str], None]
+) -> Callable[[int], evaluation.Evaluator | None]:
+  """Returns `seed -> Evaluator`, made once for each seed; None where none is asked for or had."""
   made = {}
 
   def evaluator(seed):
@@ -233,7 +272,9 @@ def _steps_in_call(config: Config, step: int) -> int:
   path, and dispatch costs nothing beside a step, but for the smallest networks; on accelerators
   networks wait for dispatch.
   """
-  one = jax.default_backend() == "cpu" and not MODELS[config.model].small
+  # A game that was passed may have convolutions.
+  small = config.model in MODELS and MODELS[config.model].small
+  one = jax.default_backend() == "cpu" and not small
   most = config.steps_per_call or (1 if one else 100)
   cadences = (config.log_every, config.sample_every, config.checkpoint_every, config.eval_every)
   cadences = [every for every in cadences if every]

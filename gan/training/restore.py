@@ -5,56 +5,129 @@ import dataclasses
 import os
 import pathlib
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
+import numpy as np
+from jaxtyping import Array, Int, Key
 
 from gan.errors import UserError
+from gan.method.game import Game
 from gan.networks import Gan
 from gan.state import GanState
 from gan.system import schema
 from gan.system.progress import say
+from gan.training import sampling
 from gan.training.build import Algorithm, DataInfo, build
 from gan.training.checkpoint import Checkpoints
 from gan.training.config import Config, field_types
-from gan.training.run_folder import CONFIG, read_config
+from gan.training.run_folder import CONFIG, read_config, read_summary
 from gan.training.validation import validate
 
+WEIGHTS = ("ema", "raw")  # the average of the generator over steps, or the generator as it is
 
-class Trained(NamedTuple):
-  """A run as it was left: its config, what it knows of the data, the players and the state."""
+
+class LoadedRun(NamedTuple):
+  """A run as it was left.
+
+  Attributes:
+    config: its choices; of a game that was passed, those of the run alone.
+    info: what the model knows of the data.
+    gan: the two players.
+    state: of the checkpoint, as GanState; None for a run that diverged before its first one.
+    class_names: of the labels, or ().
+    summary: summary.json, or None before the run has stopped for the first time.
+  """
 
   config: Config
   info: DataInfo
   gan: Gan
   state: GanState
   class_names: tuple[str, ...] = ()
+  summary: dict[str, Any] | None = None
+
+  def sample(
+    self,
+    count: int,
+    key: Key[Array, ""],
+    labels: Int[np.ndarray, " n"] | None = None,
+    *,
+    weights: str = "ema",
+  ) -> np.ndarray:
+    """Returns examples of the generator: images [count, H, W, C] uint8, or points [count, 2].
+
+    Args:
+      count: how many; example i depends on the key, on i and on its label only.
+      key: of the latents.
+      labels: [count], for a conditional generator; by default each class in turn.
+      weights: one of WEIGHTS.
+
+    Raises:
+      UserError: the run has no state, or labels that cannot be.
+    """
+    if self.state is None:
+      raise UserError(f"the run has no weights to draw from: it {self.summary['status']}")
+    if count < 1:
+      raise UserError(f"count={count} must be above 0")
+    state = self.with_weights(weights).state
+    return sampling.samples(self.gan, state, key, count, self._labels(count, labels))
+
+  def _labels(self, count: int, labels: Any) -> Int[np.ndarray, " n"] | None:
+    if not self.config.conditional:
+      if labels is not None:
+        raise UserError("labels are for a conditional run: leave them out")
+      return None
+    classes = self.info.num_classes
+    labels = np.arange(count) % classes if labels is None else np.asarray(labels)
+    if labels.shape != (count,) or labels.min() < 0 or labels.max() >= classes:
+      raise UserError(f"labels must be {count} numbers of classes, from 0 to {classes - 1}")
+    return labels.astype(np.int32)
+
+  def with_weights(self, weights: str) -> "LoadedRun":
+    """Returns the run with one of WEIGHTS as the generator that samples are drawn from."""
+    if weights not in WEIGHTS:
+      raise UserError(f"weights={weights} is unknown: choose from {', '.join(WEIGHTS)}")
+    if weights == "ema":
+      return self
+    player = self.state.generator
+    state = self.state.replace(ema_params=player.params, ema_model_state=player.model_state)
+    return self._replace(state=state)
 
 
-def load(workdir: str | os.PathLike, say: Callable[[str], None] = say) -> Trained:
-  """Reads the newest whole checkpoint of a run, which may be training at the same time.
+def load(
+  workdir: str | os.PathLike,
+  game: Game | None = None,
+  *,
+  step: int | None = None,
+  say: Callable[[str], None] = say,
+) -> LoadedRun:
+  """Reads a checkpoint of a run, which may be training at the same time.
 
   Args:
     workdir: the run folder; nothing in it is changed.
+    game: what was trained, where its parts were passed and not named.
+    step: of the checkpoint; by default the newest that is whole.
     say: prints one line to the user, where a checkpoint is damaged.
 
   Raises:
-    UserError: the folder is not a run, or has no checkpoint that can be read.
+    UserError: the folder is not a run, has no checkpoint that can be read, or is of a game that was
+      passed and is not given.
   """
   record = read_config(workdir, _kind())
   shape = tuple(record["image_shape"])
   info = DataInfo(shape, record["num_classes"], record["num_examples"], pixel_mean=None)
   config = _config(workdir, record["config"])
-  algorithm, like = _assembled(workdir, config, info)
+  algorithm, like = _assembled(workdir, record, config, info, game)
   damaged = []
   checkpoints = Checkpoints(pathlib.Path(workdir) / "checkpoints", record, read_only=True)
   with contextlib.closing(checkpoints):
-    for step, state, reason in checkpoints.restore(like):
+    for at, state, reason in checkpoints.restore(like, step):
       if state is not None:
         for line in damaged:
           say(f"The {line}. The one before is used.")
-        return Trained(config, info, algorithm.gan, state, _class_names(workdir, record))
-      damaged.append(f"checkpoint of step {step} is damaged: {reason}")
+        names = _class_names(workdir, record)
+        return LoadedRun(config, info, algorithm.gan, state, names, read_summary(workdir))
+      damaged.append(f"checkpoint of step {at} is damaged: {reason}")
   why = "; ".join(f"the {line}" for line in damaged) or "train it first"
   raise UserError(f"{workdir} has no checkpoint that can be read: {why}")
 
@@ -97,8 +170,24 @@ def _config(workdir, fields) -> Config:
   return Config(**fields)
 
 
-def _assembled(workdir, config: Config, info: DataInfo) -> tuple[Algorithm, GanState]:
-  """The method of a config that a file describes, and the shapes of its state."""
+def _assembled(
+  workdir: str | os.PathLike,
+  record: dict[str, Any],
+  config: Config,
+  info: DataInfo,
+  game: Game | None,
+) -> tuple[Algorithm, GanState]:
+  """The method of a run, and the shapes of its state."""
+  passed = record["determining"].get("game")
+  if game is None and passed:
+    parts = ", ".join(f"{name} {what}" for name, what in passed.items())
+    raise UserError(
+      f"{workdir} was trained with a game that was passed ({parts}), of which its folder has no "
+      "code: give it, gan.load(workdir, game), or register its parts in a plugin"
+    )
+  if game is not None:
+    algorithm = Algorithm(game.init, game.step, game.gan)
+    return algorithm, jax.eval_shape(algorithm.init, jax.random.key(0))
   try:
     validate(config)
     algorithm = build(config, info)

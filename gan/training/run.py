@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import pathlib
 import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -17,12 +18,12 @@ from gan.errors import UserError, failure
 from gan.method.game import Batch
 from gan.metrics import evaluation
 from gan.metrics.best import best_and_last
-from gan.state import GanState
+from gan.state import GanState, Hyperparameters
 from gan.system import environment
 from gan.training import distributed, pictures, sampling
 from gan.training.build import Algorithm, DataInfo, hyperparameters
 from gan.training.checkpoint import Checkpoints, check_identity
-from gan.training.config import Config, determining, fingerprint
+from gan.training.config import Config, determining, fingerprint, images_per_step
 from gan.training.interrupts import at_once, stop_here
 from gan.training.places import check_place
 from gan.training.run_folder import (
@@ -48,6 +49,8 @@ class Setting(NamedTuple):
     data_sha256: names its images and labels.
     data: the data set as the step takes it, with labels where the runs are conditional.
     evaluator: `seed -> Evaluator`, or None where they do not measure themselves.
+    numbers: `config -> Hyperparameters` of a run.
+    parts: what the game was made of where it was passed and not named; {} for named parts.
   """
 
   dataset: datasets.Dataset
@@ -56,6 +59,8 @@ class Setting(NamedTuple):
   data_sha256: str
   data: Batch
   evaluator: Callable[[int], evaluation.Evaluator | None]
+  numbers: Callable[[Config], Hyperparameters] = hyperparameters
+  parts: dict[str, str] = {}
 
 
 class Keys(NamedTuple):
@@ -162,7 +167,7 @@ class Run:
 
   def _with_numbers(self, state: GanState) -> GanState:
     """Members of a sweep share an algorithm and differ in these; earlier versions had fewer."""
-    return state.replace(hyperparameters=hyperparameters(self.config))
+    return state.replace(hyperparameters=self.setting.numbers(self.config))
 
   def begin_session(self, session: dict[str, Any], step: int) -> str:
     """Writes on what the run goes on; returns what the user should know of it, or "".
@@ -342,10 +347,54 @@ def _had_checkpoints(folder, last, config) -> bool:
   return summary["status"] in ("running", "interrupted", "finished") and summary["step"] > 0
 
 
-def _identity(config, setting, command) -> dict[str, Any]:
+def fix_schedule(config: Config, folder: pathlib.Path) -> Config:
+  """Returns the config with the length of its schedules: that of the run's start, for good.
+
+  Args:
+    config: what to run; `steps` may be more than at the start.
+    folder: of the run, new or not.
+  """
+  if not config.schedules or config.schedule_images:
+    return config
+  images = config.steps * images_per_step(config)
+  if (folder / CONFIG).exists():
+    images = read_config(folder)["config"].get("schedule_images") or images
+  return dataclasses.replace(config, schedule_images=images)
+
+
+# What a run is known by where its game was passed; the game's own parts are described beside it.
+OF_A_PASSED_GAME = (
+  "dataset",
+  "split",
+  "conditional",
+  "loss",
+  "model",
+  "discriminator_steps",
+  "batch_size",
+  "steps",
+  "seed",
+  "parallel",
+  "data_on",
+  "steps_per_call",
+  "log_every",
+  "sample_every",
+  "eval_every",
+  "eval_samples",
+  "checkpoint_every",
+)
+
+
+def _identity(config: Config, setting: Setting, command: str) -> dict[str, Any]:
   """What config.json holds: all fields, and those that the result depends on, with the data."""
   info, dataset = setting.info, setting.dataset
-  determined_by = determining(config) | {"data_sha256": setting.data_sha256}
+  fields, determined_by = dataclasses.asdict(config), determining(config)
+  if setting.parts:
+    fields, determined_by = (
+      {name: value for name, value in values.items() if name in OF_A_PASSED_GAME}
+      for values in (fields, determined_by)
+    )
+    determined_by |= {"game": setting.parts}
+  determined_by |= {"data_sha256": setting.data_sha256}
   named = {"class_names": list(dataset.class_names)} if dataset.class_names else {}
   return {
     "fingerprint": fingerprint(determined_by),
@@ -355,7 +404,7 @@ def _identity(config, setting, command) -> dict[str, Any]:
     "num_classes": info.num_classes,
     **named,
     "num_examples": info.num_examples,
-    "config": dataclasses.asdict(config),
+    "config": fields,
     "determining": determined_by,
     **recorded.describe(dataset, setting.data_sha256),
   }

@@ -1,0 +1,163 @@
+"""Training a game that is passed, and not described by a config of names."""
+
+import dataclasses
+import functools
+import os
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+import numpy as np
+from jaxtyping import Int
+
+from gan import datasets
+from gan.datasets import Dataset
+from gan.datasets.base import as_labels
+from gan.errors import UserError
+from gan.losses import LOSSES
+from gan.method.game import Batch, Game
+from gan.networks import Network
+from gan.system import memory
+from gan.system.progress import say
+from gan.training import loop, restore
+from gan.training.build import Algorithm, DataInfo
+from gan.training.config import Config
+from gan.training.run import OF_A_PASSED_GAME, Setting
+from gan.training.validation import validate_field
+
+
+def fit(
+  game: Game,
+  images: np.ndarray,
+  *,
+  steps: int,
+  workdir: str | os.PathLike,
+  labels: Int[np.ndarray, " n"] | None = None,
+  name: str = "images",
+  say: Callable[[str], None] = say,
+  **options: Any,
+) -> restore.LoadedRun:
+  """Trains a game up to `steps`, from where the folder's last whole checkpoint stands.
+
+  The run folder is that of a command: records, pictures, checkpoints, and the same call again
+  continues, to the same bits. No code is kept in it: `load` needs the game.
+
+  Args:
+    game: what is played.
+    images: uint8 [N, H, W, C], or [N, H, W], in 0 .. 255; float32 [N, H, W, C] in the game's image
+      range; or float32 points [N, d].
+    steps: updates of the generator in all.
+    workdir: the run folder; one that belongs to another run is refused.
+    labels: [N] integers from 0 on, which a game with classes is given.
+    name: of the data, in records and pictures.
+    say: prints one line to the user.
+    **options: of a run, as in Config: seed, batch_size, discriminator_steps, log_every,
+      sample_every, eval_every, eval_samples, checkpoint_every, parallel, data_on, steps_per_call.
+
+  Returns:
+    The run, with `summary` and `sample`.
+
+  Raises:
+    UserError: anything that the user can put right; nothing on disk is lost.
+  """
+  dataset = _dataset(game, images, labels, name)
+  config = _config(game, name, steps, options)
+  shape = dataset.images.shape[1:]
+  info = DataInfo(shape, dataset.num_classes, len(dataset.images), pixel_mean=None)
+
+  def make(folder: os.PathLike, axis_name: Any) -> loop.Made:
+    del folder
+    placed = game.replace(axis_name=axis_name)
+    algorithm = Algorithm(placed.init, placed.step, placed.gan)
+    memory.require_training(config, algorithm.init, shape)
+    data = Batch(dataset.images, dataset.labels if config.conditional else None)
+    return Setting(
+      dataset,
+      info,
+      algorithm,
+      datasets.digest(dataset),
+      data,
+      loop.make_evaluators(config, dataset, say),
+      lambda config: game.default_hyperparameters(),
+      describe(game),
+    ), config
+
+  summary = loop.run_in(workdir, config, make, command="gan.fit", say=say)
+  try:
+    return restore.load(workdir, game, say=say)._replace(summary=summary)
+  except UserError:
+    if not summary["status"].startswith("diverged"):
+      raise
+    return restore.LoadedRun(config, info, game.gan, None, summary=summary)
+
+
+def _dataset(game: Game, images: Any, labels: Any, name: str) -> Dataset:
+  images = np.asarray(images)
+  if images.dtype == np.uint8:
+    images = datasets.base.as_images(images, "images")
+  else:
+    _check_floats(game, images)
+  labels = None if labels is None else as_labels(np.asarray(labels), images, "labels")
+  if game.num_classes and (labels is None or labels.max() >= game.num_classes):
+    raise UserError(f"the game has {game.num_classes} classes: give labels from 0 to that less 1")
+  return Dataset(name, images, labels, game.num_classes, "an array that was passed")
+
+
+def _check_floats(game: Game, images: np.ndarray) -> None:
+  low, high = game.image_range
+  if images.dtype != np.float32 or images.ndim not in (2, 4) or not len(images):
+    raise UserError(
+      f"images are {images.dtype} {list(images.shape)}: give uint8 [N, H, W, C], float32 "
+      "[N, H, W, C] in the game's image range, or float32 points [N, d]"
+    )
+  if not np.isfinite(images).all():
+    raise UserError("images hold numbers that are not finite")
+  if images.ndim == 4 and not (images.min() >= low and images.max() <= high):
+    raise UserError(
+      f"images are from {images.min():g} to {images.max():g}, and the game's image_range is "
+      f"({low:g}, {high:g}): scale one to the other"
+    )
+
+
+def _config(game: Game, name: str, steps: int, options: Mapping[str, Any]) -> Config:
+  known = set(OF_A_PASSED_GAME) - {"dataset", "split", "conditional", "loss", "model", "steps"}
+  if unknown := sorted(set(options) - known):
+    raise UserError(f"{', '.join(unknown)} unknown: options are {', '.join(sorted(known))}")
+  options = dict(options)
+  # The players' own batch statistics know of no mapped axis: the whole batch is in one program.
+  options.setdefault("parallel", "jit" if len(jax.devices()) > 1 else "none")
+  own = {"loss": _loss_name(game), "model": "passed", "conditional": game.num_classes > 0}
+  config = Config(dataset=name, steps=steps, packing=game.packing, **own, **options)
+  for field in dataclasses.fields(Config):
+    if field.name in {*known, "steps"}:
+      validate_field(field, getattr(config, field.name))
+  return config
+
+
+def _loss_name(game: Game) -> str:
+  found = [name for name, loss in LOSSES.items() if loss is game.loss]
+  return found[0] if found else "passed"
+
+
+def describe(game: Game) -> dict[str, str]:
+  """Returns what a game was made of, in words: names of functions, numbers; for config.json."""
+  defaults = {field.name: field.default for field in dataclasses.fields(game)}
+  return {
+    name: _words(getattr(game, name))
+    for name in defaults
+    if name != "axis_name" and getattr(game, name) not in (defaults[name], None, {})
+  }
+
+
+def _words(value: Any) -> str:
+  if isinstance(value, Network) and value.name:
+    return value.name
+  if isinstance(value, Mapping):
+    return ", ".join(f"{key} {_words(part)}" for key, part in sorted(value.items()))
+  if isinstance(value, functools.partial):
+    return f"{_words(value.func)}({', '.join(map(_words, value.args))} {_words(value.keywords)})"
+  if isinstance(value, tuple) and hasattr(value, "_fields"):
+    return " ".join(_words(part) for part in value if callable(part)) or repr(value)
+  if callable(value):
+    return f"{value.__module__}.{value.__qualname__}"
+  return repr(value)

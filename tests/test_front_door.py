@@ -1,0 +1,210 @@
+"""`import gan`: every public name, and a game of one's own from its parts to its samples."""
+
+import inspect
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import textwrap
+import threading
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+import gan
+from gan import UserError
+
+SCRIPT = textwrap.dedent("""
+  import sys
+  import flax.linen as nn, jax, numpy as np, optax
+  import gan
+
+  class MyG(nn.Module):
+    @nn.compact
+    def __call__(self, z):
+      return nn.Dense(2)(nn.tanh(nn.Dense(8)(z)))
+
+  class MyD(nn.Module):
+    @nn.compact
+    def __call__(self, x):
+      return nn.Dense(1)(nn.tanh(nn.Dense(8)(x)))[:, 0]
+
+  my_loss = gan.Loss(lambda real, fake: fake - real, lambda real, fake: -fake)
+  game = gan.Game(generator=gan.from_linen(MyG()), discriminator=gan.from_linen(MyD()),
+                  loss=my_loss, optimizer=optax.adam(2e-4, b1=0.5))
+  images = np.random.default_rng(0).normal(size=(256, 2)).astype(np.float32)
+  state, step = game.init(jax.random.key(0)), jax.jit(game.step)
+  state, metrics = step(state, images[:64], jax.random.key(1))
+  run = gan.fit(game, images, steps=6, workdir=sys.argv[1])
+  print(run.summary["status"], gan.load(sys.argv[1], game).sample(16, jax.random.key(2)).shape)
+""")
+
+
+class G(nn.Module):
+  size: int = 2
+
+  @nn.compact
+  def __call__(self, z):
+    return nn.Dense(self.size)(nn.tanh(nn.Dense(8)(z)))
+
+
+class D(nn.Module):
+  @nn.compact
+  def __call__(self, x):
+    return nn.Dense(1)(nn.tanh(nn.Dense(8)(x)))[:, 0]
+
+
+def make_game(**parts):
+  return gan.Game(
+    **{"generator": gan.from_linen(G()), "discriminator": gan.from_linen(D())} | parts
+  )
+
+
+POINTS = np.random.default_rng(0).normal(size=(256, 2)).astype(np.float32)
+QUIET = {"log_every": 2, "sample_every": 100, "checkpoint_every": 3, "say": lambda line: None}
+
+
+def fit(game, workdir, steps=6, images=POINTS, **options):
+  return gan.fit(game, images, steps=steps, workdir=workdir, **QUIET | options)
+
+
+@pytest.mark.parametrize("name", gan.__all__)
+def test_every_public_name_is_there_and_says_what_it_is(name):
+  value = getattr(gan, name)
+  assert name in dir(gan)
+  if callable(value):
+    assert inspect.getdoc(value), f"{name} has no docstring"
+
+
+def test_there_are_about_forty_names_and_others_are_refused_with_the_list():
+  assert 30 <= len(gan.__all__) <= 50
+  with pytest.raises(AttributeError, match="gan has no Gane: it has .*Game"):
+    _ = gan.Gane
+
+
+def test_importing_gan_costs_no_more_than_its_libraries():
+  libraries = ("jax", "flax", "optax", "orbax", "matplotlib")
+  code = f"import sys, gan; print([name for name in {libraries} if name in sys.modules])"
+  result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+  assert result.stdout.strip() == "[]"
+
+
+def test_a_script_of_twenty_lines_outside_of_the_repository(tmp_path):
+  assert len([line for line in SCRIPT.splitlines() if line.strip()]) <= 20
+  (tmp_path / "mine.py").write_text(SCRIPT)
+  root = pathlib.Path(gan.__file__).parents[1]
+  environment = os.environ | {"PYTHONPATH": str(root)}
+  command = [sys.executable, "mine.py", "runs/mine"]
+  result = subprocess.run(
+    command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+  )
+  assert result.returncode == 0, result.stderr
+  assert result.stdout == "finished (16, 2)\n"
+  config = json.loads((tmp_path / "runs/mine/config.json").read_text())
+  assert config["determining"]["game"]["loss"].startswith("__main__.<lambda>")
+
+
+def test_training_in_a_thread_is_training(tmp_path):
+  found = []
+  thread = threading.Thread(target=lambda: found.append(fit(make_game(), tmp_path / "thread")))
+  thread.start()
+  thread.join()
+  assert found[0].summary["status"] == "finished"
+  here = fit(make_game(), tmp_path / "here")
+  jax.tree.map(np.testing.assert_array_equal, found[0].state, here.state)
+
+
+def test_the_same_call_continues_to_the_same_bits(tmp_path):
+  game = make_game(loss=gan.LOSSES["hinge"])
+  whole = fit(game, tmp_path / "whole", steps=6)
+  fit(game, tmp_path / "parts", steps=3)
+  parts = fit(game, tmp_path / "parts", steps=6)
+  jax.tree.map(np.testing.assert_array_equal, whole.state, parts.state)
+  assert whole.config.loss == "hinge"
+
+
+def test_another_game_or_other_data_are_refused_with_the_difference(tmp_path):
+  fit(make_game(), tmp_path / "run")
+  with pytest.raises(UserError, match="batch_size: .*game: "):
+    fit(make_game(accumulate=2), tmp_path / "run", batch_size=32)
+  with pytest.raises(UserError, match="data_sha256"):
+    fit(make_game(), tmp_path / "run", images=POINTS + 1)
+
+
+def test_a_run_of_a_passed_game_says_what_is_missing(tmp_path):
+  fit(make_game(), tmp_path / "run")
+  with pytest.raises(UserError, match=r"a game that was passed \(generator G\(.*: give it"):
+    gan.load(tmp_path / "run")
+
+
+def test_images_labels_and_averages_reach_the_players(tmp_path):
+  class Painter(nn.Module):
+    @nn.compact
+    def __call__(self, z, labels):
+      hidden = jnp.concatenate([z, jax.nn.one_hot(labels, 2)], axis=1)
+      return nn.tanh(nn.Dense(16)(hidden)).reshape(-1, 4, 4, 1)
+
+  class Judge(nn.Module):
+    @nn.compact
+    def __call__(self, x, labels):
+      hidden = jnp.concatenate([x.reshape(len(x), -1), jax.nn.one_hot(labels, 2)], axis=1)
+      return nn.Dense(1)(hidden)[:, 0]
+
+  game = gan.Game(
+    generator=gan.from_linen(Painter()), discriminator=gan.from_linen(Judge()), num_classes=2
+  )
+  images = np.random.default_rng(0).integers(0, 256, (64, 4, 4, 1)).astype(np.uint8)
+  run = fit(game, tmp_path / "run", images=images, labels=np.arange(64) % 2, batch_size=16)
+  drawn = run.sample(6, jax.random.key(0))
+  assert drawn.shape == (6, 4, 4, 1) and drawn.dtype == np.uint8
+  assert np.any(run.sample(6, jax.random.key(0), weights="raw") != drawn)
+  assert np.any(run.sample(6, jax.random.key(0), labels=np.zeros(6, int)) != drawn)
+  first = gan.load(tmp_path / "run", game, step=3)
+  assert first.state.step == 3 and run.state.step == 6
+
+
+def bad(tmp_path):
+  game, run = make_game(), tmp_path / "run"
+  yield "give uint8", lambda: fit(game, run, images=POINTS.astype(np.float64))
+  yield "not finite", lambda: fit(game, run, images=np.full((4, 2), np.nan, np.float32))
+  yield "image_range", lambda: fit(game, run, images=np.full((4, 8, 8, 1), 3.0, np.float32))
+  yield "0 classes|labels", lambda: fit(make_game(num_classes=3), run)
+  yield "batch unknown: options are", lambda: fit(game, run, batch=3)
+  yield "batch_size=0", lambda: fit(game, run, batch_size=0)
+  yield "steps=0", lambda: fit(game, run, steps=0)
+  yield "no run folder|not a run folder", lambda: gan.load(tmp_path / "nothing", game)
+  yield (
+    "is unknown: choose from",
+    lambda: make_game(hyperparameters={"b3": 1.0}).init(jax.random.key(0)),
+  )
+
+
+def test_what_cannot_be_is_one_line(tmp_path):
+  for expected, call in bad(tmp_path):
+    with pytest.raises(UserError, match=expected) as caught:
+      call()
+    assert "\n" not in str(caught.value)
+
+
+def test_scheduling_what_a_passed_optimizer_brings_itself_is_refused():
+  numbers = {"images_per_step": 64, "schedule_images": 640}
+  rate = gan.make_schedule("generator_learning_rate=linear:0", **numbers)
+  with pytest.raises(UserError, match="generator_learning_rate cannot .* its own"):
+    make_game(optimizer=optax.adam(1e-3), schedule=rate)
+  with pytest.raises(UserError, match="b1 cannot be set"):
+    make_game(optimizer=optax.adam(1e-3), hyperparameters={"b1": 0.9})
+  weight = gan.make_schedule("penalty_weight=linear:0", **numbers)
+  assert make_game(optimizer=optax.adam(1e-3), schedule=weight).fixed_rates()
+
+
+def test_a_run_that_diverges_says_so_and_has_no_samples(tmp_path):
+  loss = gan.Loss(lambda real, fake: jnp.full_like(real, jnp.nan), lambda real, fake: -fake)
+  run = fit(make_game(loss=loss), tmp_path / "run", steps=2)
+  assert run.summary["status"] == "diverged at step 1"
+  with pytest.raises(UserError, match="diverged at step 1"):
+    run.sample(1, jax.random.key(0))
