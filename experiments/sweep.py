@@ -18,6 +18,7 @@ draws the page that compares them, also while the sweep goes on.
 
 import contextlib
 import dataclasses
+import pathlib
 import shlex
 import sys
 
@@ -29,7 +30,7 @@ from gan.errors import UserError
 from gan.sweeps.search import SEARCHES, grid_points, make_members, parse_grid, search_points
 from gan.system.progress import say
 from gan.training.interrupts import interrupts
-from gan.training.run_folder import writable_folder
+from gan.training.run_folder import MEMBERS, writable_folder
 
 EXPERIMENTS = {
   "mnist": mnist.DEFAULTS,
@@ -98,9 +99,11 @@ def _members(command, chosen):
 def _run(members, values, argv, together, resources, workdir, fit) -> int:
   # Importing training only now keeps --help and flag errors quick.
   from gan.sweeps import sweep
+  from gan.training.run import fix_schedule
 
+  folder = pathlib.Path(workdir) / MEMBERS
   plan = sweep.make_plan(
-    members,
+    [m._replace(config=fix_schedule(m.config, folder / m.name)) for m in members],
     values.data_dir,
     members_per_call=together,
     devices=resources and resources.devices,

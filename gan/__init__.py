@@ -28,7 +28,7 @@ _HOMES = {
     "r1r2_penalty",
     "wgan_gp_penalty",
   ),
-  "gan.networks": ("LATENTS", "Network", "Outputs", "from_linen", "from_nnx", "latent_sampler"),
+  "gan.networks": ("Network", "Outputs", "from_linen", "from_nnx", "latent_sampler"),
   "gan.state": ("GanState", "Hyperparameters", "PlayerState"),
   "gan.optimizers": ("OPTIMIZERS",),
   "gan.schedules": ("SCHEDULES", "make_schedule"),

@@ -82,7 +82,7 @@ def test_every_public_name_is_there_and_says_what_it_is(name):
 
 
 def test_there_are_about_forty_names_and_others_are_refused_with_the_list():
-  assert 30 <= len(gan.__all__) <= 50
+  assert 35 <= len(gan.__all__) <= 50
   with pytest.raises(AttributeError, match="gan has no Gane: it has .*Game"):
     _ = gan.Gane
 
@@ -106,7 +106,7 @@ def test_a_script_of_twenty_lines_outside_of_the_repository(tmp_path):
   assert result.returncode == 0, result.stderr
   assert result.stdout == "finished (16, 2)\n"
   config = json.loads((tmp_path / "runs/mine/config.json").read_text())
-  assert config["determining"]["game"]["loss"].startswith("__main__.<lambda>")
+  assert config["determining"]["game loss"].startswith("__main__.<lambda>")
 
 
 def test_training_in_a_thread_is_training(tmp_path):
@@ -130,7 +130,7 @@ def test_the_same_call_continues_to_the_same_bits(tmp_path):
 
 def test_another_game_or_other_data_are_refused_with_the_difference(tmp_path):
   fit(make_game(), tmp_path / "run")
-  with pytest.raises(UserError, match="batch_size: .*game: "):
+  with pytest.raises(UserError, match="batch_size: .*game accumulate: "):
     fit(make_game(accumulate=2), tmp_path / "run", batch_size=32)
   with pytest.raises(UserError, match="data_sha256"):
     fit(make_game(), tmp_path / "run", images=POINTS + 1)
@@ -179,7 +179,7 @@ def bad(tmp_path):
   yield "steps=0", lambda: fit(game, run, steps=0)
   yield "no run folder|not a run folder", lambda: gan.load(tmp_path / "nothing", game)
   yield (
-    "is unknown: choose from",
+    "b3 unknown: choose from",
     lambda: make_game(hyperparameters={"b3": 1.0}).init(jax.random.key(0)),
   )
 

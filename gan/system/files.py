@@ -72,6 +72,10 @@ def image(file: pathlib.Path | BinaryIO, name: str = "") -> Iterator["Image.Imag
       warnings.simplefilter("ignore")
       warnings.simplefilter("error", Image.DecompressionBombWarning)
       with Image.open(file, formats=FORMATS) as picture:
+        picture.verify()  # checksums, where a format has them
+      if not isinstance(file, pathlib.Path):
+        file.seek(0)
+      with Image.open(file, formats=FORMATS) as picture:
         yield picture
   except UserError:
     raise

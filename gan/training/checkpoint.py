@@ -3,7 +3,6 @@
 import contextlib
 import errno
 import hashlib
-import json
 import pathlib
 import re
 import shutil
@@ -18,11 +17,22 @@ from orbax.checkpoint import v1 as ocp
 
 from gan.errors import UserError, failure
 from gan.state import GanState
+from gan.system import schema
 from gan.training import distributed, earlier
 from gan.training.run_folder import differences
 
 STEP = re.compile(r"0|[1-9][0-9]{0,17}")  # name of a complete checkpoint
 KEEP = 3  # checkpoints kept: the newest, and two to fall back on
+# An earlier version wrote the checksum alone.
+_OWN = schema.entries(
+  {"sha256": schema.TEXT},
+  {
+    "step": schema.COUNT,
+    "layout": schema.COUNT,
+    "determining": schema.nullable(schema.entries()),
+  },
+)
+_KIND = schema.entries({"custom_metadata": _OWN})
 METADATA = "_CHECKPOINT_METADATA"  # Orbax's file in a checkpoint, which holds ours
 # Of a checkpoint, those without which its arrays cannot be found.
 NEEDED = ("*/_METADATA", "*/manifest.ocdbt", "*/d/*")
@@ -277,14 +287,11 @@ def _metadata(folder) -> dict[str, Any]:
   if not all(path.is_file() or path.is_dir() for path in folder.rglob("*")):
     raise DamagedError("it holds what is neither a file nor a folder")
   try:
-    metadata = json.loads((folder / METADATA).read_text(encoding="utf-8"))["custom_metadata"]
-  except FileNotFoundError as error:
+    return schema.parse((folder / METADATA).read_bytes(), _KIND)["custom_metadata"]
+  except (FileNotFoundError, IsADirectoryError) as error:
     raise DamagedError(f"it has no {METADATA}") from error
-  except (ValueError, KeyError, TypeError) as error:
-    raise DamagedError(f"its {METADATA} cannot be read") from error
-  if not isinstance(metadata, dict):
-    raise DamagedError(f"its {METADATA} cannot be read")
-  return metadata
+  except ValueError as error:
+    raise DamagedError(f"its {METADATA} cannot be read ({error})") from error
 
 
 def _check_written(folder, metadata) -> None:

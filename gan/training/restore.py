@@ -178,7 +178,11 @@ def _assembled(
   game: Game | None,
 ) -> tuple[Algorithm, GanState]:
   """The method of a run, and the shapes of its state."""
-  passed = record["determining"].get("game")
+  passed = {
+    name.removeprefix("game "): what
+    for name, what in record["determining"].items()
+    if name.startswith("game ")
+  }
   if game is None and passed:
     parts = ", ".join(f"{name} {what}" for name, what in passed.items())
     raise UserError(

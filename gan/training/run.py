@@ -393,7 +393,7 @@ def _identity(config: Config, setting: Setting, command: str) -> dict[str, Any]:
       {name: value for name, value in values.items() if name in OF_A_PASSED_GAME}
       for values in (fields, determined_by)
     )
-    determined_by |= {"game": setting.parts}
+    determined_by |= {f"game {name}": what for name, what in setting.parts.items()}
   determined_by |= {"data_sha256": setting.data_sha256}
   named = {"class_names": list(dataset.class_names)} if dataset.class_names else {}
   return {
