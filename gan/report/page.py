@@ -108,7 +108,7 @@ def _subtitle(analysis) -> str:
   counts = [f"{len(members)} {'run' if len(members) == 1 else 'runs'}"]
   counts += [
     f"{statuses.count(status)} {status}"
-    for status in ("finished", "running", "interrupted", "diverged")
+    for status in ("finished", "running", "interrupted", "failed", "diverged")
     if status in statuses
   ]
   counts += [f"{len(analysis.study.waiting)} not started"] if analysis.study.waiting else []

@@ -26,7 +26,7 @@ class Member(NamedTuple):
   Attributes:
     folder: where its records are.
     record: its config.json.
-    status: "finished", "running", "interrupted" or "diverged".
+    status: "finished", "running", "interrupted", "failed" or "diverged".
     diverged_at: the step, or None.
     metrics: records of training, up to the divergence.
     evaluations: records of the metrics of samples, up to the divergence.
@@ -185,7 +185,8 @@ def _status(folder, config):
   status, _, step = str(summary["status"]).partition(" at step ")
   if status == "finished" and summary.get("step", math.inf) < config.get("steps", 0):
     return "interrupted", None  # it was finished, and is to go on
-  return status, int(step) if step.isdigit() else None
+  # "failed: disk full" and the like are one here.
+  return status.partition(":")[0], int(step) if step.isdigit() else None
 
 
 def _until(step, found):
@@ -314,7 +315,9 @@ def sortable(value: Any) -> tuple:
 def _notes(members, waiting) -> list[str]:
   return [
     *_note(
-      [_name(member) for member in members if member.status in ("running", "interrupted")],
+      [
+        _name(member) for member in members if member.status in ("running", "interrupted", "failed")
+      ],
       "not finished, shown as far as recorded",
     ),
     *_note(waiting, "planned and not begun"),
