@@ -13,7 +13,7 @@ import jax
 from experiments import processes
 from experiments.command import DIVERGED, INTERRUPTED, OK, PATH, Command
 from gan.config import Config, determining, field_types, fingerprint, unread_rates, validate
-from gan.environment import cache_folder
+from gan.home import cache_folder
 from gan.machine import keep_freed_memory
 from gan.presets import PRESETS
 from gan.progress import say

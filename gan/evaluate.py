@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy import stats
 
-from gan import datasets, environment, features
+from gan import datasets, features, home
 from gan.datasets import grid, ring
 from gan.errors import UserError
 from gan.features import Extractor
@@ -88,7 +88,7 @@ def _see_data(images, extractor) -> Sample:
   if extractor is None:
     return Sample(images)
   digest = hashlib.sha256(np.ascontiguousarray(images).data).hexdigest()[:16]
-  path = environment.cache_folder() / "features" / f"{digest}-{extractor.digest}.npz"
+  path = home.cache_folder() / "features" / f"{digest}-{extractor.digest}.npz"
   kept = _kept(path)
   if kept is None or len(kept["features"]) != len(images):
     sample = see(images, extractor)

@@ -32,7 +32,7 @@ from experiments.benchmark import __main__ as benchmark
 from experiments.command import BAD_INPUT, MACHINE_FAILED, Command
 from experiments.scaling import __main__ as scaling
 from experiments.theory import __main__ as theory
-from gan import environment, memory, ray_cluster
+from gan import home, memory, ray_cluster
 from gan.datasets import tfds
 from gan.errors import UserError, failure
 from gan.records import read_summary
@@ -224,16 +224,16 @@ def no_home(monkeypatch):
 
 
 def test_a_user_without_a_home_has_a_cache_and_a_data_folder(no_home):
-  folder = environment.cache_folder()
+  folder = home.cache_folder()
   assert folder.is_absolute() and folder.is_dir() and folder.stat().st_mode & 0o077 == 0
-  assert environment.cache_folder() == folder
+  assert home.cache_folder() == folder
   assert tfds.default_root().parent == folder
 
 
 def test_a_cache_that_cannot_be_made_is_replaced(monkeypatch, tmp_path):
   (tmp_path / "file").write_text("mine")
   monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
-  assert environment.cache_folder().is_dir()
+  assert home.cache_folder().is_dir()
 
 
 def test_a_path_from_home_without_a_home_is_refused(no_home, one_line):

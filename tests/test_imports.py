@@ -13,7 +13,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 # A module imports only from levels below its own, and within its own package.
 LEVELS = [
   {"errors"},
-  {"distributed", "machine"},
+  {"distributed", "home", "machine", "memory", "ray_cluster"},
   {
     "checkpoint",
     "datafeed",

@@ -22,7 +22,7 @@ from unittest import mock
 
 import numpy as np
 
-from gan import environment
+from gan import home
 from gan.datasets import base, resize
 from gan.errors import UserError
 
@@ -39,7 +39,7 @@ def default_root() -> pathlib.Path:
   given = os.environ.get("TFDS_DATA_DIR")
   root = pathlib.Path(os.path.expanduser(given or "~/tensorflow_datasets"))
   # A user may have no home.
-  return root if given or root.is_absolute() else environment.cache_folder() / root.name
+  return root if given or root.is_absolute() else home.cache_folder() / root.name
 
 
 def find(root: pathlib.Path, name: str) -> pathlib.Path | None:
