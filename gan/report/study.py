@@ -202,7 +202,8 @@ def _status(folder, config):
   status, _, step = summary["status"].partition(" at step ")
   if status == "finished" and summary["step"] < config.get("steps", 0):
     return "interrupted", None  # it was finished, and is to go on
-  return status, int(step) if status == "diverged" else None
+  # "failed: disk full" and the like are one here.
+  return status.partition(":")[0], int(step) if status == "diverged" else None
 
 
 def _until(step, found):
