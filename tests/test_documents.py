@@ -32,6 +32,7 @@ from gan.regularizers import REGULARIZERS
 from gan.schedules import SCHEDULES
 from gan.training.distributed import LOST
 from gan.training.presets import PRESETS
+from gan.training.validation import validate
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -178,6 +179,8 @@ def test_commands_exist_and_know_their_flags(page, module, script, flags, monkey
     assert {flag[2:].split("=")[0] for flag in given} <= set(shown.values)
   else:
     assert shown.values(["command", *given])[1:] == []
+    if hasattr(defaults := importlib.import_module(f"experiments.{module}"), "DEFAULTS"):
+      validate(shown.config(defaults.DEFAULTS))
 
 
 @pytest.mark.parametrize("registry, page, head", TABLES, ids=[head for _, _, head in TABLES])
@@ -192,6 +195,11 @@ def test_optimizers_are_listed():
 
 def test_rooms_are_listed_in_their_order():
   assert table_names(page_text("house"), "room") == ROOMS
+
+
+def test_the_citation_has_the_version_of_the_package():
+  version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+  assert f"\nversion: {version}\n" in (ROOT / "CITATION.cff").read_text()
 
 
 def test_exit_codes_are_listed():
