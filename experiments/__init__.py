@@ -17,6 +17,12 @@ def begin() -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-# The imports of a command take seconds. While `python -m` looks for it, this is its name.
-if sys.argv[:1] == ["-m"] and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-  signal.signal(signal.SIGINT, _end)
+def guard() -> None:
+  """Lets Ctrl-C end a command that is still being imported, which takes seconds, in one line."""
+  if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+    signal.signal(signal.SIGINT, _end)
+
+
+# While `python -m` looks for a module, this is its name.
+if sys.argv[:1] == ["-m"]:
+  guard()

@@ -11,6 +11,7 @@ with figures/ and summary.csv; prints the table. 18 runs of 6 losses take about 
 import pathlib
 import sys
 
+from experiments.cli import plugin_flag
 from experiments.cli.command import OK, PATH, PATHS, Command
 from gan.errors import UserError
 from gan.system.progress import say
@@ -18,7 +19,7 @@ from gan.training.run_folder import writable_folder
 
 
 def main(argv=None):
-  command = Command(__doc__)
+  command = Command(__doc__, opens_run=False)
   command.add(PATHS, "workdir", None, "folders with runs, by commas", "what")
   command.add(str, "metric", None, "of the comparison (default: the first evaluated)", "what")
   command.add(PATH, "outdir", None, "where the page goes (default: the first folder)", "output")
@@ -32,6 +33,8 @@ def _run(values) -> int:
   folders = split_folders(values.workdir or "")
   if not folders:
     raise UserError("--workdir is missing: name folders with runs, by commas")
+  for folder in folders:
+    _know_metrics(folder)
   result = analysis.analyse(study.load(folders), values.metric)
   outdir = writable_folder(values.outdir or folders[0])
   page.write(result, outdir, say)
@@ -43,6 +46,14 @@ def _run(values) -> int:
   print("\n".join(words.findings(result)))
   say(f"Written: {outdir / 'report.html'}, {outdir / 'summary.csv'}, {outdir / 'figures'}")
   return OK
+
+
+def _know_metrics(folder):
+  """Which way a metric of a plugin is better, the plugin says; all else is in the records."""
+  try:
+    plugin_flag.load_of(folder)
+  except UserError as error:
+    say(f"Note: its metrics are shown without a direction, for {error}")
 
 
 def split_folders(text: str) -> list[str]:

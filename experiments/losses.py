@@ -19,6 +19,7 @@ from matplotlib.figure import Figure
 from experiments.cli.command import OK, PATH, Command
 from gan import losses
 from gan.training import pictures
+from gan.training.aliases import earlier_names
 from gan.training.run_folder import writable_folder
 
 LOGITS = np.linspace(-6, 6, 241, dtype=np.float32)
@@ -34,39 +35,38 @@ def _run(outdir) -> int:
   folder = writable_folder(outdir)
   print(table())
   drawn = {"losses": overview(), "generator_costs": generator_costs()}
-  drawn |= {name: loss_page(name) for name in distinct_losses()}
+  drawn |= {name: loss_page(name) for name in losses.LOSSES}
   for name, figure in drawn.items():
     pictures.save(figure, folder / f"{name}.png")
   print(f"\n{len(drawn)} pictures in {folder}")
   return OK
 
 
-def distinct_losses() -> list[str]:
-  """Returns the names of LOSSES without those that are another name of an entry before them."""
-  seen = {}
-  for name, loss in losses.LOSSES.items():
-    seen.setdefault(loss, name)
-  return list(seen.values())
-
-
 def table() -> str:
   """Returns the registry as text, an entry a paragraph."""
   entries = []
-  for name in distinct_losses():
-    loss = losses.LOSSES[name]
-    aliases = [other for other, entry in losses.LOSSES.items() if entry is loss and other != name]
-    title = name + "".join(f" (also {alias})" for alias in aliases)
+  for name, loss in losses.LOSSES.items():
+    title, about = _title(name), about_of(loss)
     rows = [
-      ("D minimises", loss.about.discriminator),
-      ("G minimises", loss.about.generator),
-      ("optimal logit", loss.about.optimum),
-      ("G's divergence", loss.about.divergence),
-      ("source", loss.about.source),
+      ("D minimises", about.discriminator),
+      ("G minimises", about.generator),
+      ("optimal logit", about.optimum),
+      ("G's divergence", about.divergence),
+      ("source", about.source),
       ("options", ", ".join(f"--{option}" for option in loss.options if option != "axis_name")),
     ]
     lines = [_row(label, text) for label, text in rows if text]
     entries.append("\n".join([title, *lines]))
   return "\n\n".join(entries)
+
+
+def _title(name):
+  return name + "".join(f" (also {alias})" for alias in earlier_names(name))
+
+
+def about_of(loss: losses.Loss) -> losses.About:
+  """Returns what is known of a loss; a plugin's may say nothing."""
+  return loss.about or losses.About(*[""] * len(losses.About._fields))
 
 
 def _row(label, text):
@@ -108,7 +108,7 @@ def loss_page(name: str) -> Figure:
   axes[1, 0].set_xlabel("logit")
   axes[1, 1].set_xlabel("D = sigmoid(logit)")
   axes[0, 0].legend()
-  about = losses.LOSSES[name].about
+  about = about_of(losses.LOSSES[name])
   figure.suptitle(f"{name}\nD: {about.discriminator}\nG: {about.generator}", fontsize=10)
   return figure
 
@@ -122,7 +122,7 @@ def _limit(axes):
 
 def overview() -> Figure:
   """Returns the generators' costs and slopes of all losses as small multiples."""
-  names = distinct_losses()
+  names = list(losses.LOSSES)
   columns = 5
   rows = -(-len(names) // columns)
   figure = Figure(figsize=(12, 2.2 * rows), dpi=90, layout="constrained")

@@ -19,12 +19,12 @@ draws the page that compares them, also while the sweep goes on.
 import contextlib
 import dataclasses
 import pathlib
-import shlex
 import sys
 
 from experiments import cifar10, fashion_mnist, images, mnist, ring
 from experiments.cli import common, processes
-from experiments.cli.command import INTERRUPTED, OK, PATH, refuse_unread
+from experiments.cli.command import INTERRUPTED, OK, PATH, program, refuse_unread, typed
+from experiments.cli.flag_types import known_as
 from gan import losses
 from gan.errors import UserError
 from gan.sweeps.search import SEARCHES, grid_points, make_members, parse_grid, search_points
@@ -107,11 +107,13 @@ def _run(members, values, argv, together, resources, workdir, fit) -> int:
     values.data_dir,
     members_per_call=together,
     devices=resources and resources.devices,
-    command=shlex.join(["python", "-m", "experiments.sweep", *argv[1:]]),
+    command=typed("sweep", argv),
     experiment=values.experiment,
   )
   print(sweep.describe(plan), flush=True)
-  return OK if values.dry_run else _report(fit(plan, workdir), workdir)
+  if values.dry_run:
+    return OK
+  return _report(fit(plan, workdir), f"{program('compare', argv)} --workdir={workdir}")
 
 
 RAY_FLAGS = ("ray_address", "cpus_per_task", "gpus_per_task")
@@ -144,11 +146,11 @@ def _launcher(resources, address):
     yield lambda plan, workdir: ray_launcher.fit(plan, workdir, ray, resources)
 
 
-def _report(statuses, workdir) -> int:
+def _report(statuses, comparison) -> int:
   finished = [status == "finished" for status in statuses.values()]
   diverged = [name for name, status in statuses.items() if status.startswith("diverged")]
   say(f"{sum(finished)} of {len(statuses)} members finished, {len(diverged)} diverged")
-  say(f"Compare them: python -m experiments.compare --workdir={workdir}")
+  say(f"Compare them: {comparison}")
   return OK if sum(finished) + len(diverged) == len(statuses) else INTERRUPTED
 
 
@@ -159,16 +161,15 @@ def chosen_losses(text: str) -> list[str]:
     UserError: one is unknown or stands twice.
   """
   if text == "all":
-    # "minimax" is another name of "sat".
-    return list({id(entry): name for name, entry in reversed(losses.LOSSES.items())}.values())[::-1]
-  names = [name.strip() for name in text.split(",")]
+    return list(losses.LOSSES)
+  given = [name.strip() for name in text.split(",")]
+  names = [known_as("loss", name, "losses") for name in given]
   for name in names:
     if name not in losses.LOSSES:
       raise UserError(
         f"--losses={name} is unknown: choose from {', '.join(sorted(losses.LOSSES))}, or all"
       )
-  entries = [id(losses.LOSSES[name]) for name in names]
-  if repeated := [name for name in names if entries.count(id(losses.LOSSES[name])) > 1]:
+  if repeated := [typed for typed, name in zip(given, names, strict=True) if names.count(name) > 1]:
     raise UserError(f"--losses has one loss twice: {', '.join(repeated)}")
   return names
 

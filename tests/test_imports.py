@@ -35,6 +35,7 @@ ROOMS = [
 FILES = {
   "method": ["game", "objectives", "updates", "update_rules", "train_step"],
   "training": [
+    "aliases",
     "distributed",
     "pictures",
     "parallel",
@@ -45,6 +46,7 @@ FILES = {
     "checkpoint",
     "config",
     "presets",
+    "plugins",
     "build",
     "validation",
     "sampling",

@@ -489,4 +489,4 @@ def test_the_line_of_equal_logits_is_what_the_losses_give():
 
 
 def test_every_metric_of_a_direction_can_lead():
-  assert set(study.DIRECTIONS.values()) <= {*analysis.RANKED, "floor"}
+  assert set(directions().values()) <= {*analysis.RANKED, "floor"}

@@ -1,11 +1,14 @@
 """Processes that a command starts, which end when it does, however it ends.
 
-  python -m experiments.cli.children PARENT MODULE ARGUMENT...
+  python experiments/cli/children.py PARENT MODULE ARGUMENT...
 
-runs a module as `python -m MODULE ARGUMENT...` does, for as long as the process PARENT lives.
+runs a module as `python -m MODULE ARGUMENT...` does, for as long as the process PARENT lives. It is
+a module of this package, also where the current folder has an `experiments` of its own: this file
+is started by its path.
 """
 
 import os
+import pathlib
 import runpy
 import signal
 import sys
@@ -13,6 +16,8 @@ import threading
 import time
 
 SECONDS = 0.5  # between looks
+HERE = pathlib.Path(__file__).resolve().parent
+ROOT = HERE.parents[1]  # of this package
 
 
 def command(module: str, *arguments: str) -> list[str]:
@@ -22,7 +27,7 @@ def command(module: str, *arguments: str) -> list[str]:
     module: as for `python -m`.
     arguments: of the module.
   """
-  return [sys.executable, "-m", "experiments.cli.children", str(os.getpid()), module, *arguments]
+  return [sys.executable, __file__, str(os.getpid()), module, *arguments]
 
 
 def end_with(parent: int) -> None:
@@ -41,5 +46,7 @@ def end_with(parent: int) -> None:
 
 if __name__ == "__main__":
   end_with(int(sys.argv[1]))
-  _, module = sys.argv.pop(0), sys.argv.pop(1)
+  # Python has put the folder of this file first.
+  sys.path = [str(ROOT), *(path for path in sys.path if path not in (str(HERE), str(ROOT)))]
+  module, sys.argv = sys.argv[2], ["-m", *sys.argv[3:]]
   runpy.run_module(module, run_name="__main__", alter_sys=True)

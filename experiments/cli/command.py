@@ -5,6 +5,7 @@ import contextlib
 import os
 import pathlib
 import re
+import shlex
 import sys
 import textwrap
 from collections.abc import Callable, Sequence
@@ -12,11 +13,13 @@ from collections.abc import Callable, Sequence
 from absl import flags
 
 from experiments import begin
-from experiments.cli import flag_types, quiet
+from experiments.cli import flag_types, plugin_flag, quiet
 from gan.errors import UserError, failure
 
 # Kinds of flags that name a file or folder, and several by commas.
 PATH, PATHS = pathlib.Path, list[pathlib.Path]
+CONSOLE = ("sample", "evaluate", "sweep", "compare", "theory")  # gan-NAME; others: gan-train NAME
+HELPS = {"--help", "-h", "-help", "--helpfull", "--helpshort"}
 OK, BAD_INPUT, DIVERGED, MACHINE_FAILED, INTERRUPTED, CLOSED_PIPE = 0, 2, 3, 5, 130, 141
 
 
@@ -25,12 +28,14 @@ class Command:
 
   Args:
     doc: the docstring of the experiment, the head of `--help`.
+    opens_run: whether a run in --workdir needs its plugins.
   """
 
-  def __init__(self, doc: str):
+  def __init__(self, doc: str, opens_run: bool = True):
     self.values = flags.FlagValues()
-    self._doc = doc
+    self._doc, self._opens_run = doc, opens_run
     self._groups = collections.defaultdict(list)
+    plugin_flag.define(self.values)
 
   def add(self, kind: type, name: str, default, text: str, group: str, choices=None) -> None:
     """Defines one flag; its value is of the kind, and paths are a str.
@@ -41,10 +46,11 @@ class Command:
       default: where the flag is not given.
       text: what it means, with its unit.
       group: the heading under which `--help` lists it.
-      choices: the names it may take, or None.
+      choices: the names it may take, read when it is parsed; or None.
     """
     if choices is not None:
-      flags.DEFINE_enum(name, default, sorted(choices), text, flag_values=self.values)
+      parser = flag_types.Choice(name, choices)
+      flags.DEFINE(parser, name, default, text, self.values, flags.ArgumentSerializer())
     elif kind in flag_types.PARSERS:
       parser = flag_types.PARSERS[kind]()
       flags.DEFINE(parser, name, default, text, self.values, flags.ArgumentSerializer())
@@ -86,7 +92,8 @@ class Command:
       return MACHINE_FAILED if found.of_machine else BAD_INPUT, f"error: {found.line}"
 
   def _parse_and_run(self, main, argv):
-    if {"--help", "-h", "-help", "--helpfull", "--helpshort"} & set(argv[1:]):
+    plugin_flag.load(argv, self._opens_run)
+    if HELPS & set(argv[1:]):
       print(self._help())
       return OK
     if rest := self.values(argv)[1:]:
@@ -95,16 +102,34 @@ class Command:
 
   def _help(self) -> str:
     lines = [self._doc.strip()]
-    for group, names in self._groups.items():
+    for group, names in [*self._groups.items(), ("your own parts", ["plugin"])]:
       lines += ["", f"{group}:"] + [self._flag_help(name) for name in names]
     return "\n".join(lines)
 
   def _flag_help(self, name):
     flag = self.values[name]
     default = "" if flag.default is None else f" (default: {flag.default})"
-    # absl puts the names of an enum flag before its help.
-    text = f"--{name}: {flag.help}{default}".replace("|", " | ")
+    choices = getattr(flag.parser, "choices", ())
+    names = f"<{' | '.join(sorted(choices))}>: " if choices else ""
+    text = f"--{name}: {names}{flag.help}{default}"
     return textwrap.fill(text, width=100, initial_indent="  ", subsequent_indent=" " * 6)
+
+
+def program(name: str, argv: Sequence[str]) -> str:
+  """Returns how to start a command of this package, in the way in which this one was started.
+
+  Args:
+    name: of its module in experiments.
+    argv: the command line of this process; a console command begins with "gan-".
+  """
+  if not argv[0].startswith("gan-"):
+    return f"python -m experiments.{name}"
+  return f"gan-{name}" if name in CONSOLE else f"gan-train {name}"
+
+
+def typed(name: str, argv: Sequence[str]) -> str:
+  """Returns the command line of a command as the user typed it, for records."""
+  return " ".join([program(name, argv), *map(shlex.quote, argv[1:])])
 
 
 def refuse_unread(values: flags.FlagValues, names: Sequence[str], reader: str) -> None:

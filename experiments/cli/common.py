@@ -1,8 +1,8 @@
 """What commands that train share: one flag for each field of Config, the compilation cache."""
 
 import dataclasses
+import os
 import pathlib
-import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
@@ -11,11 +11,12 @@ from typing import Any
 import jax
 
 from experiments.cli import processes
-from experiments.cli.command import DIVERGED, INTERRUPTED, OK, PATH, Command
+from experiments.cli.command import DIVERGED, INTERRUPTED, OK, PATH, Command, typed
 from gan.errors import UserError
 from gan.system.compilation import keep_freed_memory
 from gan.system.home import cache_folder
 from gan.system.progress import say
+from gan.training.aliases import earlier_names
 from gan.training.config import Config, default, determining, field_types, fingerprint
 from gan.training.interrupts import interrupts, stop_here
 from gan.training.presets import PRESETS
@@ -128,14 +129,14 @@ def train(
     # Equal flags for other images are another run.
     place = f"{name}/{pathlib.Path(data_dir).resolve().stem}" if own_images else name
     workdir = command.values.workdir or default_workdir(place, config)
-    typed = shlex.join(["python", "-m", f"experiments.{name}", *(argv or sys.argv)[1:]])
+    line = typed(name, argv or sys.argv)
     with processes.joined(command.values):
-      return _train(config, workdir, command.values, typed, animated and command.values.animate)
+      return _train(config, workdir, command.values, line, animated and command.values.animate)
 
   return command.run(main, argv)
 
 
-def _train(config, workdir, values, typed, animate):
+def _train(config, workdir, values, line, animate):
   with interrupts():
     # Importing training only now keeps --help and flag errors quick.
     from gan.training import animation, distributed, loop
@@ -145,7 +146,7 @@ def _train(config, workdir, values, typed, animate):
     if animate:
       animation.check(config, values.data_dir)
     tell(f"Run folder: {workdir}")
-    summary = loop.fit(config, workdir, values.data_dir, command=typed, say=tell)
+    summary = loop.fit(config, workdir, values.data_dir, command=line, say=tell)
   if animate and summary["status"] != "interrupted" and distributed.leads():
     path = pathlib.Path(workdir) / "animation.gif"
     animation.animate(config, path, values.data_dir)
@@ -161,8 +162,16 @@ def told(dataset):
 
 
 def default_workdir(name: str, config: Config) -> str:
-  """Returns runs/<name>/<loss>-<model>-<fingerprint>: another config gets another folder."""
-  return f"runs/{name}/{config.loss}-{config.model}-{fingerprint(determining(config))[:6]}"
+  """Returns runs/<name>/<loss>-<model>-<fingerprint>: another config gets another folder.
+
+  A run of an earlier version, which knew the loss by an alias, goes on where it is.
+  """
+  own = determining(config)
+  folders = [
+    f"runs/{name}/{loss}-{config.model}-{fingerprint(own | {'loss': loss})[:6]}"
+    for loss in (config.loss, *earlier_names(config.loss))
+  ]
+  return next(filter(os.path.isdir, folders), folders[0])
 
 
 def prepare() -> None:

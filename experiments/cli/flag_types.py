@@ -3,8 +3,12 @@
 import math
 import os
 import pathlib
+from collections.abc import Collection
 
 from absl import flags
+
+from gan.system.progress import say
+from gan.training.aliases import canonical
 
 LARGEST = 2**32  # seeds end below it, and so does what a compiled program can count
 
@@ -42,6 +46,32 @@ class Paths(flags.ArgumentParser):
   def parse(self, argument):
     first, *others = argument.split(",")
     return ",".join([expanded(first), *(other and expanded(other) for other in others)])
+
+
+class Choice(flags.ArgumentParser):
+  """One of some names; they are read when a value is, for plugins add to them.
+
+  Args:
+    field: of Config, whose aliases it takes too.
+    choices: the names.
+  """
+
+  def __init__(self, field: str, choices: Collection[str]):
+    self.field, self.choices = field, choices
+
+  def parse(self, argument):
+    name = known_as(self.field, argument, self.field)
+    if name not in self.choices:
+      raise ValueError(f"value should be one of <{'|'.join(sorted(self.choices))}>")
+    return name
+
+
+def known_as(field: str, given: str, flag: str) -> str:
+  """Returns the name of a value that was given by an alias, which is said; others as they are."""
+  name = canonical({field: given})[field]
+  if name != given:
+    say(f"--{flag}={given} is another name of {name}")
+  return name
 
 
 # Text and switches are absl's own.

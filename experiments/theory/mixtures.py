@@ -58,9 +58,7 @@ class Plan(NamedTuple):
 
 PAIR = [Condition("grid", "nonsat", packing) for packing in (1, 2)]
 PACKINGS = [Condition(data, "nonsat", m) for data in DATA for m in (1, 2, 3, 4)]
-# "minimax" is another name of "sat".
-NAMES = {id(entry): name for name, entry in reversed(losses.LOSSES.items())}.values()
-LOSSES = [Condition("grid", name, 1) for name in sorted(NAMES)]
+LOSSES = [Condition("grid", name, 1) for name in sorted(losses.LOSSES)]
 
 FULL = [
   Plan("pair", PAIR, 5, 100_000),

@@ -19,7 +19,7 @@ from gan.errors import UserError, failure
 from gan.system.cores import cores
 from gan.system.environment import describe
 from gan.system.progress import say
-from gan.training import animation, pictures
+from gan.training import animation, pictures, plugins
 from gan.training.run_folder import plain, writable_folder, write_json
 
 
@@ -42,7 +42,7 @@ def each(names: Sequence[str], settings: Settings, jobs: int) -> Iterator[dict[s
   for job in range(jobs):
     shares.put(cores()[job::jobs])
   before = multiprocessing.active_children()
-  pool = concurrent.futures.ProcessPoolExecutor(jobs, context, _settle, (shares,))
+  pool = concurrent.futures.ProcessPoolExecutor(jobs, context, _settle, (shares, plugins.loaded()))
   try:
     # The longest begin first, or the last one would run alone.
     order = sorted(names, key=lambda name: (*HEAVY, name).index(name))
@@ -60,8 +60,8 @@ def each(names: Sequence[str], settings: Settings, jobs: int) -> Iterator[dict[s
       process.terminate()
 
 
-def _settle(shares: multiprocessing.Queue) -> None:
-  """Readies a process for cases, on a share of the cores."""
+def _settle(shares: multiprocessing.Queue, modules: list[str]) -> None:
+  """Readies a process for cases, on a share of the cores and with the plugins."""
   # Ctrl-C reaches the whole group of processes; the first of them ends the others.
   signal.signal(signal.SIGINT, signal.SIG_IGN)
   children.end_with(multiprocessing.parent_process().pid)
@@ -69,6 +69,7 @@ def _settle(shares: multiprocessing.Queue) -> None:
   if share and hasattr(os, "sched_setaffinity"):
     os.sched_setaffinity(0, share)
   prepare()
+  plugins.load(modules)
 
 
 def perform(name: str, settings: Settings) -> dict[str, Any]:

@@ -24,7 +24,6 @@ __all__ = ["FGAN_GENERATORS", "LOSSES", "About", "Loss", "bind", "make_loss"]
 
 LOSSES: dict[str, Loss] = {
   "sat": SATURATING,
-  "minimax": SATURATING,
   "nonsat": NONSATURATING,
   "ml": MAXIMUM_LIKELIHOOD,
   "lsgan": LEAST_SQUARES,

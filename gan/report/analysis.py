@@ -6,9 +6,10 @@ from typing import NamedTuple
 import numpy as np
 
 from gan.errors import UserError
+from gan.metrics.best import better
 from gan.report import statistics
 from gan.report.statistics import Centre, Comparison
-from gan.report.study import DIRECTIONS, Member, Study
+from gan.report.study import Member, Study
 
 RANKED = {"lower": 1, "higher": -1}  # sign under which the smallest is the best
 
@@ -138,7 +139,7 @@ def common_step(study: Study, metric: str) -> int | None:
 def outcome(member: Member, metric: str, step: int | None) -> Outcome:
   """Returns the last and the best of a member's evaluations up to a step."""
   points = [point for point in member.points(metric) if step is None or point[0] <= step]
-  sign = RANKED.get(DIRECTIONS.get(metric))
+  sign = RANKED.get(better(metric))
   best = min(points, key=lambda point: sign * point[1]) if points and sign else None
   return Outcome(member, points[-1] if points else None, best)
 
@@ -159,7 +160,7 @@ def rank(row: Row) -> float:
 
   A member that diverged or has no value counts as the worst: its value before says little.
   """
-  sign = RANKED.get(DIRECTIONS.get(row.metric))
+  sign = RANKED.get(better(row.metric))
   if sign is None:
     return 0.0
   values = [

@@ -5,11 +5,12 @@ import math
 import numpy as np
 from matplotlib.figure import Figure
 
+from gan.metrics.best import better
 from gan.report import plots, series
 from gan.report.analysis import Analysis, outcome
 from gan.report.plots import Size
 from gan.report.series import Curve
-from gan.report.study import DIRECTIONS, number, sortable
+from gan.report.study import number, sortable
 
 UNITS = {
   "step": "generator steps",
@@ -25,7 +26,7 @@ def title(metric: str) -> str:
 
 def axis_label(metric: str) -> str:
   """Returns the name of a metric with the direction that is good."""
-  name, way = metric.replace("_", " "), DIRECTIONS.get(metric)
+  name, way = metric.replace("_", " "), better(metric)
   return f"{name} ({way} is better)" if way in ("lower", "higher") else name
 
 
@@ -74,7 +75,7 @@ def _mark_divergence(axes, analysis, loss, metric, unit):
 
 def last_and_best(analysis: Analysis, size: Size) -> Figure:
   """Returns every seed's last and best value of the headline metric, a row for each loss."""
-  kinds = ["last", "best"] if DIRECTIONS.get(analysis.metric) in ("lower", "higher") else ["last"]
+  kinds = ["last", "best"] if better(analysis.metric) in ("lower", "higher") else ["last"]
   losses = [loss for loss in analysis.ranking if analysis.row(loss)]
   shape = size._replace(columns=1 if size.narrow else 2)
   figure, panels = plots.panels(kinds, shape, 0.9 + 0.3 * len(losses))

@@ -8,10 +8,10 @@ from typing import Any
 
 import jinja2
 
+from gan.metrics.best import better
 from gan.report import figures, metric_figures, plots, sample_figures, table, words
 from gan.report.analysis import Analysis
 from gan.report.figures import Drawing
-from gan.report.study import DIRECTIONS
 from gan.training.run_folder import writable_folder
 
 
@@ -123,7 +123,7 @@ def _tables(analysis) -> list[dict[str, Any]]:
 
 def _table(analysis, metric):
   rows = table.shown_rows(analysis, metric)
-  way = DIRECTIONS.get(metric)
+  way = better(metric)
   direction = f", {way} is better" if way in ("lower", "higher") else ""
   return {
     "title": f"{metric_figures.title(metric)} up to step {rows[0].step}{direction}",

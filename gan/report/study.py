@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from gan.errors import UserError
-from gan.metrics import METRICS
+from gan.metrics.best import directions
 from gan.system import schema
 from gan.training import run_folder
 from gan.training.places import works_below
@@ -25,8 +25,6 @@ MEASURED_ON = ("dataset", "data_sha256", "split", "image_size", "eval_samples")
 FACTS = ("eval_samples", "reference_samples", "extractor", "split")
 NOT_MEASURED = {*run_folder.COUNTS, *FACTS, "dataset", "loss", "eval_seed"}
 UNFINISHED = ("running", "interrupted", "failed")
-# "lower", "higher" or "floor", in the order of the registry.
-DIRECTIONS = {name: way for metric in METRICS.values() for name, way in metric.better.items()}
 
 
 class Member(NamedTuple):
@@ -110,7 +108,7 @@ class Study(NamedTuple):
       for name in record.keys() - NOT_MEASURED
       if number(record[name]) is not None
     }
-    ordered = [name for name in DIRECTIONS if name in found]
+    ordered = [name for name in directions() if name in found]
     return ordered + sorted(found - set(ordered))
 
 

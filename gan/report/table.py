@@ -4,9 +4,9 @@ import csv
 import io
 from typing import Any
 
+from gan.metrics.best import better
 from gan.report.analysis import Analysis, Row
 from gan.report.statistics import Centre
-from gan.report.study import DIRECTIONS
 
 MOST_ROWS = 24  # of the headline metric that are shown; beyond, each loss in its best setting
 SHOWN = {
@@ -35,7 +35,7 @@ def cells(analysis: Analysis, row: Row) -> dict[str, Any]:
   statuses = [outcome.member.status for outcome in row.outcomes]
   setting = ["none" if value is None else value for value in row.setting]
   found = {"loss": row.loss} | dict(zip(analysis.study.varied, setting, strict=True))
-  found |= {"metric": row.metric, "better": DIRECTIONS.get(row.metric)}
+  found |= {"metric": row.metric, "better": better(row.metric)}
   found |= {"members": len(statuses), "finished": statuses.count("finished")}
   found |= {"diverged": row.diverged, "seeds": row.last.count if row.last else 0}
   found |= {"up_to_step": row.step}

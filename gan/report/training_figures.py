@@ -11,7 +11,7 @@ from gan.report.plots import Size
 STEPS = "generator steps"
 # The discriminator's loss where it cannot tell the sides apart, D = 1/2 or equal logits, as a
 # multiple of log 2. Cross-entropy has two terms, the relativistic losses one or the mean of two.
-EQUILIBRIUM = {"sat": 2, "minimax": 2, "nonsat": 2, "ml": 2, "rsgan": 1, "ragan": 1}
+EQUILIBRIUM = {"sat": 2, "nonsat": 2, "ml": 2, "rsgan": 1, "ragan": 1}
 
 
 def probabilities(analysis: Analysis, size: Size) -> Figure:

@@ -4,10 +4,10 @@ import collections
 import math
 from typing import Any
 
+from gan.metrics.best import better
 from gan.report import sample_figures
 from gan.report.analysis import RANKED, Analysis, rank
 from gan.report.statistics import LEAST_SEEDS, Centre
-from gan.report.study import DIRECTIONS
 from gan.report.table import text
 
 MOST_SAID = 3  # losses whose differences the head of the page tells one by one
@@ -22,7 +22,7 @@ def findings(analysis: Analysis) -> list[str]:
 
 def _best(analysis) -> str:
   name, step = _name(analysis.metric), analysis.headline[0].step
-  if DIRECTIONS.get(analysis.metric) not in RANKED:
+  if better(analysis.metric) not in RANKED:
     return f"The {name} has no direction that is better; the table has its values at step {step}."
   rows = [analysis.row(loss) for loss in analysis.ranking]
   rows = [row for row in rows if row and row.last]
@@ -84,14 +84,14 @@ def _family(analysis) -> int:
 
 def _examples(analysis, surviving) -> str:
   """The first surviving differences in words, those of the best losses first."""
-  sign = RANKED.get(DIRECTIONS.get(analysis.metric))
+  sign = RANKED.get(better(analysis.metric))
   if sign is None:
     return ""
   worse = {loss: [] for loss in analysis.ranking}
   for found in surviving:
     names = (found.first, found.second)
-    better, other = names if sign * found.difference < 0 else names[::-1]
-    worse[better].append(other)
+    winner, other = names if sign * found.difference < 0 else names[::-1]
+    worse[winner].append(other)
   said = [(loss, others) for loss, others in worse.items() if others][:MOST_SAID]
   rest = len(surviving) - sum(len(others) for _, others in said)
   text = "; ".join(f"{loss} is better than {_list(others)}" for loss, others in said)

@@ -38,7 +38,7 @@ def require(address: str | None):
   try:
     import ray
   except ImportError as error:
-    raise UserError("--launcher=ray needs Ray: pip install 'gan[ray]'") from error
+    raise UserError("--launcher=ray needs Ray: pip install 'gan-jax[ray]'") from error
   return ray
 
 

@@ -21,6 +21,7 @@ from gan.errors import UserError
 from gan.sweeps import sweep
 from gan.system.compilation import keep_freed_memory
 from gan.system.progress import GroupsProgress, say
+from gan.training import plugins
 from gan.training.interrupts import interrupts
 from gan.training.run_folder import MEMBERS
 
@@ -263,6 +264,7 @@ def train_crew(plan: sweep.Plan, folder: str, token: str, desk: Any, cache: str 
   if cache:
     jax.config.update("jax_compilation_cache_dir", cache)
   keep_freed_memory()
+  plugins.load_recorded(plan.identity.get(plugins.FIELD, []), folder)
   program, crew = list(_tasks(plan))[index]
   ask = lambda state, steps: ray.get(desk.report.remote(index, state, steps))  # noqa: E731
   if ask("running", 0):

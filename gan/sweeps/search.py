@@ -12,6 +12,7 @@ from gan import models
 from gan.errors import UserError
 from gan.regularizers import REGULARIZERS
 from gan.state import Hyperparameters
+from gan.training import plugins
 from gan.training.config import Config, determining, field_types, fingerprint, weight_clip
 from gan.training.validation import validate, validate_field
 
@@ -226,6 +227,7 @@ def sweep_identity(
   determined_by = {name: _values(config[name] for config in configs) for name in configs[0]}
   determined_by |= {"data_sha256": data_sha256, "members": len(members)}
   return {
+    **plugins.record(),
     "command": command,
     "experiment": experiment,
     "fingerprint": fingerprint(determined_by),

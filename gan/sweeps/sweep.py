@@ -35,6 +35,7 @@ from gan.system import environment
 from gan.system.compilation import compiled
 from gan.system.progress import SweepProgress, say
 from gan.training import parallel
+from gan.training.aliases import rename_members
 from gan.training.config import Config, determining, regularizer_names, weight_clip
 from gan.training.interrupts import interrupts, stop_here
 from gan.training.loop import Crew, alone, make_setting, train
@@ -299,6 +300,7 @@ def claimed(plan: Plan, workdir: str | os.PathLike) -> Iterator[pathlib.Path]:
       own = [folder / MEMBERS / member.name for member in plan.members]
       check_place(folder, "a sweep", own)
     claim(folder / SWEEP, plan.identity, "a sweep")
+    rename_members(folder / MEMBERS, [member.name for member in plan.members])
     yield folder
 
 

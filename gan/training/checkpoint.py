@@ -19,6 +19,7 @@ from gan.errors import UserError, failure
 from gan.state import GanState
 from gan.system import schema
 from gan.training import distributed, earlier
+from gan.training.aliases import canonical
 from gan.training.run_folder import differences
 
 STEP = re.compile(r"0|[1-9][0-9]{0,17}")  # name of a complete checkpoint
@@ -265,7 +266,7 @@ def check_identity(directory: pathlib.Path, identity: dict[str, Any]) -> None:
     there = None
     with contextlib.suppress(DamagedError, OSError):
       there = _metadata(folder).get("determining")
-    if there and (lines := differences(there, identity["determining"])):
+    if there and (lines := differences(canonical(there), identity["determining"])):
       raise UserError(
         f"{folder} is a checkpoint of another config ({'; '.join(lines)}): give the flags that it "
         "was trained with, move it elsewhere, or use another --workdir"

@@ -20,8 +20,6 @@ from gan.training.parallel import PLACES, WAYS
 
 SCHEDULES = ("constant", "goodfellow2014")
 PRECISIONS = ("float32", "bfloat16")
-# Other names of a value, as flags may give it and as config.json of earlier versions has it.
-ALIASES = {"loss": {"minimax": "sat"}}
 
 
 def option(
@@ -330,13 +328,6 @@ def determining(config: Config) -> dict[str, Any]:
   # As earlier versions wrote it: 0 where the term is off.
   on = "lecam" in regularizer_names(config)
   return values | {"lecam_weight": regularizer_weight(config, "lecam") if on else 0.0}
-
-
-def canonical(values: dict[str, Any]) -> dict[str, Any]:
-  """Returns fields of a config with each alias in the place of its name."""
-  return values | {
-    name: names.get(values[name], values[name]) for name, names in ALIASES.items() if name in values
-  }
 
 
 def fingerprint(values: dict[str, Any]) -> str:

@@ -17,7 +17,7 @@ from gan.networks import Gan
 from gan.state import GanState
 from gan.system import schema
 from gan.system.progress import say
-from gan.training import sampling
+from gan.training import plugins, sampling
 from gan.training.build import Algorithm, DataInfo, build
 from gan.training.checkpoint import Checkpoints
 from gan.training.config import Config, field_types
@@ -114,6 +114,7 @@ def load(
       passed and is not given.
   """
   record = read_config(workdir, _kind())
+  plugins.load_recorded(record.get(plugins.FIELD, []), workdir)
   shape = tuple(record["image_shape"])
   info = DataInfo(shape, record["num_classes"], record["num_examples"], pixel_mean=None)
   config = _config(workdir, record["config"])
@@ -147,7 +148,12 @@ def _kind() -> schema.Kind:
     "num_examples": schema.POSITIVE,
   }
   return schema.entries(
-    required, {"source": schema.TEXT, "class_names": schema.list_of(schema.TEXT)}
+    required,
+    {
+      "source": schema.TEXT,
+      "class_names": schema.list_of(schema.TEXT),
+      plugins.FIELD: schema.list_of(schema.TEXT),
+    },
   )
 
 

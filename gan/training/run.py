@@ -20,7 +20,7 @@ from gan.metrics import evaluation
 from gan.metrics.best import best_and_last
 from gan.state import GanState, Hyperparameters
 from gan.system import environment
-from gan.training import distributed, pictures, sampling
+from gan.training import distributed, pictures, plugins, sampling
 from gan.training.build import Algorithm, DataInfo, hyperparameters
 from gan.training.checkpoint import Checkpoints, check_identity
 from gan.training.config import Config, determining, fingerprint, images_per_step
@@ -407,4 +407,5 @@ def _identity(config: Config, setting: Setting, command: str) -> dict[str, Any]:
     "config": fields,
     "determining": determined_by,
     **recorded.describe(dataset, setting.data_sha256),
+    **plugins.record(),
   }

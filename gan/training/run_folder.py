@@ -21,6 +21,7 @@ from typing import Any, TextIO
 from gan.errors import UserError
 from gan.system import schema
 from gan.system.schema import COUNT, METRIC, NUMBER, SCALAR, TEXT, entries, list_of, nullable
+from gan.training.aliases import canonical
 
 try:
   import fcntl
@@ -33,7 +34,8 @@ COUNTS = ("step", "discriminator_steps", "images", "epoch", "seconds")
 ENVIRONMENT, SUMMARY = "environment.json", "summary.json"
 _RESTORE = "restore it, or use another --workdir"
 FIELDS = entries(optional={"dataset": TEXT, "steps": COUNT}, others=SCALAR)  # of Config
-TOLD = {"command": TEXT, "source": TEXT, "num_examples": COUNT}  # beside them in config.json
+# Beside them in config.json.
+TOLD = {"command": TEXT, "source": TEXT, "num_examples": COUNT, "plugins": list_of(TEXT)}
 CONFIG_KIND = entries({"config": FIELDS, "determining": FIELDS}, TOLD)
 _CLAIM_KIND = entries({"determining": entries()})  # of config.json and sweep.json
 _COUNTS = {"step": COUNT, "images": COUNT, "epoch": NUMBER, "seconds": NUMBER}
@@ -231,7 +233,7 @@ def check_claim(path: pathlib.Path, determining: dict[str, Any], what: str) -> N
 
 
 def _determining(path):
-  return schema.read(path, _CLAIM_KIND, _RESTORE)["determining"]
+  return canonical(schema.read(path, _CLAIM_KIND, _RESTORE)["determining"])
 
 
 def lock(path: pathlib.Path) -> TextIO:
@@ -260,11 +262,11 @@ def lock(path: pathlib.Path) -> TextIO:
 
 
 def read_config(path: str | os.PathLike, kind: schema.Kind = CONFIG_KIND) -> dict[str, Any]:
-  """Returns config.json of a run folder; UserError where there is none, or not of its kind."""
+  """Returns config.json of a run folder, with the names of now; UserError where it is not one."""
   config = schema.read(pathlib.Path(path) / CONFIG, kind, _RESTORE)
   if config is None:
     raise UserError(f"{path} is not a run folder: it has no config.json; check --workdir")
-  return config
+  return config | {name: canonical(config[name]) for name in ("config", "determining")}
 
 
 def read_sessions(path: str | os.PathLike) -> list[dict[str, Any]]:

@@ -1,0 +1,208 @@
+"""Modules of a researcher's own that add to the registries: imported by name before these are read.
+
+The names are kept in config.json and sweep.json, and whatever opens these imports them first.
+"""
+
+import importlib
+import os
+import pathlib
+import re
+import traceback
+from collections.abc import Iterable
+from types import ModuleType
+from typing import Any
+
+from gan.errors import UserError
+from gan.system import schema
+from gan.training.run_folder import CONFIG, SWEEP
+
+FIELD = "plugins"  # of config.json and sweep.json
+_LOADED: dict[str, None] = {}  # in the order of their import
+
+
+def loaded() -> list[str]:
+  """Returns the names of the plugins that this process has imported, in order."""
+  return list(_LOADED)
+
+
+def record() -> dict[str, list[str]]:
+  """Returns the field of config.json or sweep.json that names them; {} where there are none."""
+  return {FIELD: loaded()} if _LOADED else {}
+
+
+def recorded(folder: str | os.PathLike) -> list[str]:
+  """Returns the plugins of a run or sweep; [] where its files cannot be read, or name none."""
+  kind = schema.entries(optional={FIELD: schema.list_of(schema.TEXT)})
+  for name in (CONFIG, SWEEP):
+    try:
+      found = schema.read(pathlib.Path(folder) / name, kind, "")
+    except UserError:  # who opens the folder says what is wrong with it
+      continue
+    if found is not None:
+      return found.get(FIELD, [])
+  return []
+
+
+def load(names: Iterable[str]) -> None:
+  """Imports modules that may add to the registries, each once.
+
+  Args:
+    names: as in `import NAME`, found on PYTHONPATH and wherever else Python looks.
+
+  Raises:
+    UserError: one does not exist, ends with an error, or replaces or misuses a registry.
+  """
+  for name in names:
+    if not _load(name):
+      raise UserError(
+        f"there is no module {name}, which is asked for as a plugin: it is looked for on "
+        f"PYTHONPATH and in the current folder, {_here()}"
+      )
+
+
+def load_recorded(names: Iterable[str], where: str | os.PathLike) -> None:
+  """`load` for the plugins that a folder names.
+
+  Those that are absent are passed over where others were loaded before: these may have their parts.
+
+  Args:
+    names: as `recorded` returns them.
+    where: the folder.
+
+  Raises:
+    UserError: as `load`; the message says which module is missing, and how to give it.
+  """
+  given = loaded()
+  for name in names:
+    if not _load(name) and not given:
+      raise UserError(
+        f"{where} needs the plugin {name}, and there is no module of that name: put its folder on "
+        f"PYTHONPATH, start in its folder, or name the module that has its parts now by --plugin"
+      )
+
+
+def _load(name: str) -> bool:
+  """Imports one plugin; False where there is no such module."""
+  if name in _LOADED:
+    return True
+  _check_name(name)
+  before = {what: dict(registry) for what, registry in _registries().items()}
+  try:
+    module = importlib.import_module(name)
+  except ModuleNotFoundError as error:
+    if error.name and f"{name}.".startswith(f"{error.name}."):
+      return False
+    raise UserError(_fault(name, error)) from error
+  except (Exception, SystemExit) as error:
+    raise UserError(_fault(name, error)) from error
+  _check_place(name, module)
+  for what, registry in _registries().items():
+    _check_entries(name, what, before[what], registry)
+  _LOADED[name] = None
+  return True
+
+
+def _check_name(name):
+  if not re.fullmatch(r"[^\W\d]\w*(\.[^\W\d]\w*)*", name) or name.endswith(".py"):
+    stem = pathlib.PurePath(name).name.removesuffix(".py") or "my_module"
+    raise UserError(
+      f"{name!r} is no name of a plugin: give that of a module, as in `import {stem}`"
+    )
+
+
+def _check_place(name: str, module: ModuleType) -> None:
+  """Raises UserError where Python has another module of the name than the one in this folder."""
+  own = pathlib.Path(_here(), *name.split(".")).with_suffix(".py")
+  found = getattr(module, "__file__", None)
+  if own.is_file() and not (found and pathlib.Path(found).exists() and own.samefile(found)):
+    raise UserError(
+      f"the plugin {name} is {found or 'built into Python'}, which is found before {own}: give "
+      "your module a name of its own"
+    )
+
+
+def _here() -> str:
+  try:
+    return os.getcwd()
+  except OSError:  # it was deleted
+    return ""
+
+
+def _fault(name: str, error: BaseException) -> str:
+  """What a plugin raised as it was imported: type, message, file and line."""
+  if isinstance(error, SyntaxError):
+    place, text = f"{error.filename}, line {error.lineno}", error.msg
+  else:
+    frames = [
+      frame
+      for frame in traceback.extract_tb(error.__traceback__)
+      if not frame.filename.startswith("<frozen") and frame.filename != __file__
+    ]
+    # Its own line says more than that of a library which it called.
+    own = [frame for frame in frames if pathlib.Path(frame.filename).stem in name.split(".")]
+    frame = (own or frames)[-1] if frames else None
+    place, text = frame and f"{frame.filename}, line {frame.lineno}", str(error)
+  what = f"{type(error).__name__}: {text}" if text else type(error).__name__
+  return f"the plugin {name} cannot be imported ({place or 'no line is known'}): {what}"
+
+
+def _registries() -> dict[str, dict[str, Any]]:
+  """What a plugin may add to, by the name of the registry."""
+  # Importing them only where there is a plugin keeps reports free of JAX.
+  from gan.augment import AUGMENTATIONS
+  from gan.datasets import DATASETS
+  from gan.losses import LOSSES
+  from gan.method.update_rules import UPDATE_RULES
+  from gan.metrics import METRICS
+  from gan.models import MODELS
+  from gan.optimizers import OPTIMIZERS
+  from gan.penalties import PENALTIES
+  from gan.regularizers import REGULARIZERS
+  from gan.training.presets import PRESETS
+
+  return {
+    "AUGMENTATIONS": AUGMENTATIONS,
+    "DATASETS": DATASETS,
+    "LOSSES": LOSSES,
+    "METRICS": METRICS,
+    "MODELS": MODELS,
+    "OPTIMIZERS": OPTIMIZERS,
+    "PENALTIES": PENALTIES,
+    "PRESETS": PRESETS,
+    "REGULARIZERS": REGULARIZERS,
+    "UPDATE_RULES": UPDATE_RULES,
+  }
+
+
+def _check_entries(plugin, what, before, after):
+  """Raises UserError where a plugin changed an entry, or added one that cannot be used."""
+  for name in before:
+    if after.get(name) is not before[name]:
+      raise UserError(
+        f"the plugin {plugin} replaces or removes {what}[{name!r}], by which runs are known: add "
+        "its own under another name"
+      )
+  kind = type(next(iter(before.values())))
+  for name in after.keys() - before.keys():
+    # A name is part of flags, of lists by commas and of folders.
+    if not (isinstance(name, str) and re.fullmatch(r"\w[\w.-]*", name)):
+      raise UserError(
+        f"the plugin {plugin} adds {what}[{name!r}]: a name has letters, digits, _, - and . only"
+      )
+    if wanted := _wanted(what, kind, after[name]):
+      raise UserError(
+        f"the plugin {plugin} adds a {type(after[name]).__name__} as {what}[{name!r}], where "
+        f"{wanted} belongs"
+      )
+
+
+def _wanted(what, kind, entry) -> str:
+  """What belongs into a registry, where an entry is something else; else ""."""
+  if what == "DATASETS":
+    return "" if callable(entry) else "a function (split, data_dir, image_size) -> Dataset"
+  if what != "PRESETS" or not isinstance(entry, dict):
+    return "" if isinstance(entry, kind) else f"a {kind.__module__}.{kind.__name__}"
+  from gan.training.config import Config
+
+  unknown = sorted(map(str, entry.keys() - Config.__dataclass_fields__.keys()))
+  return f"a dict of fields of Config (and not {', '.join(unknown)})" if unknown else ""
