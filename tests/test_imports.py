@@ -2,13 +2,11 @@
 
 import ast
 import functools
-import pathlib
 import subprocess
 import sys
 
 import pytest
-
-ROOT = pathlib.Path(__file__).resolve().parents[1]
+from conftest import ROOT
 
 # The rooms of gan/: a file imports only from its own room and from those before it.
 ROOMS = [

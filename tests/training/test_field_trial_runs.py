@@ -17,6 +17,7 @@ import jax.numpy as jnp
 import kill_and_resume
 import numpy as np
 import pytest
+from conftest import ROOT
 
 from experiments import compare, ring
 from gan.errors import UserError
@@ -34,7 +35,6 @@ from gan.training.config import Config
 from gan.training.places import works_below
 from gan.training.run_folder import read_metrics, read_summary
 
-ROOT = pathlib.Path(__file__).resolve().parents[1]
 BASE = Config(
   dataset="ring",
   split="train[:200]",

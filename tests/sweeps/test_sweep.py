@@ -3,7 +3,6 @@
 import dataclasses
 import json
 import os
-import pathlib
 import signal
 import subprocess
 import sys
@@ -12,6 +11,7 @@ import time
 import jax
 import numpy as np
 import pytest
+from conftest import ROOT
 
 from experiments import sweep as command
 from gan import losses
@@ -23,7 +23,6 @@ from gan.training import loop, restore
 from gan.training.config import Config
 from gan.training.run_folder import EVALUATIONS, read_config, read_metrics, read_summary
 
-ROOT = pathlib.Path(__file__).resolve().parents[1]
 # SGD: Adam would turn differences of rounding in tiny gradients into whole steps.
 BASE = Config(
   dataset="ring",

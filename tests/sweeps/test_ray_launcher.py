@@ -11,6 +11,7 @@ import uuid
 import jax
 import numpy as np
 import pytest
+from conftest import ROOT
 
 from experiments import sweep as command
 from gan.errors import UserError
@@ -20,7 +21,6 @@ from gan.training import restore
 from gan.training.config import Config
 from gan.training.run_folder import read_metrics, read_summary
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent
 TIMEOUT = 600  # seconds for a sweep, on a slow machine
 STEPS = 400
 FLAGS = ["--experiment=ring", "--losses=nonsat,hinge", "--seeds=3", f"--steps={STEPS}"]
