@@ -18,6 +18,7 @@ draws the page that compares them, also while the sweep goes on.
 
 import contextlib
 import dataclasses
+import functools
 import shlex
 import sys
 
@@ -97,9 +98,9 @@ def _members(command, chosen):
 
 def _run(members, values, argv, together, resources, workdir, fit) -> int:
   # Importing training only now keeps --help and flag errors quick.
-  from gan.sweeps import sweep
+  from gan.sweeps.plan import describe, make_plan
 
-  plan = sweep.make_plan(
+  plan = make_plan(
     members,
     values.data_dir,
     members_per_call=together,
@@ -107,7 +108,7 @@ def _run(members, values, argv, together, resources, workdir, fit) -> int:
     command=shlex.join(["python", "-m", "experiments.sweep", *argv[1:]]),
     experiment=values.experiment,
   )
-  print(sweep.describe(plan), flush=True)
+  print(describe(plan), flush=True)
   return OK if values.dry_run else _report(fit(plan, workdir), workdir)
 
 
@@ -131,14 +132,14 @@ def _resources(values):
 
 @contextlib.contextmanager
 def _launcher(resources, address):
-  """Yields `(plan, workdir) -> statuses`, here or on a cluster."""
-  from gan.sweeps import ray_cluster, ray_launcher, sweep
+  """Yields a Launcher, of this machine or of a cluster."""
+  from gan.sweeps import local, ray_cluster, ray_launcher
 
   if resources is None:
-    yield sweep.fit
+    yield local.fit
     return
   with ray_cluster.connected(address) as ray:
-    yield lambda plan, workdir: ray_launcher.fit(plan, workdir, ray, resources)
+    yield functools.partial(ray_launcher.fit, ray=ray, resources=resources)
 
 
 def _report(statuses, workdir) -> int:

@@ -31,7 +31,16 @@ ROOMS = [
 ]
 # Within a room, where that helps: a file imports only from those before it.
 FILES = {
-  "method": ["game", "objectives", "updates", "update_rules", "train_step"],
+  "method": [
+    "game",
+    "objectives",
+    "updates",
+    "rule",
+    "alternating",
+    "simultaneous",
+    "update_rules",
+    "train_step",
+  ],
   "training": [
     "distributed",
     "pictures",
@@ -45,11 +54,21 @@ FILES = {
     "presets",
     "build",
     "validation",
+    "contents",
     "sampling",
     "restore",
     "run",
     "loop",
     "animation",
+  ],
+  "sweeps": [
+    "search",
+    "plan",
+    "trainer",
+    "launcher",
+    "local",
+    "ray_cluster",
+    "ray_launcher",
   ],
 }
 # Within a method, where the rules that it needs are built on its file.

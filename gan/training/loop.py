@@ -13,11 +13,11 @@ import numpy as np
 
 from gan import datasets
 from gan.method.game import Batch
-from gan.metrics import evaluation
+from gan.metrics.evaluator import make_evaluator
 from gan.models import MODELS
 from gan.state import GanState
 from gan.system import environment, memory
-from gan.system.progress import Progress, say
+from gan.system.progress import Progress, RunProgress, say
 from gan.training import distributed, parallel
 from gan.training.build import build
 from gan.training.config import Config
@@ -133,9 +133,7 @@ def _evaluators(config, dataset, say):
 
   def evaluator(seed):
     if config.eval_every and seed not in made:
-      made[seed], notice = evaluation.make_evaluator(
-        dataset, config.split, config.eval_samples, seed
-      )
+      made[seed], notice = make_evaluator(dataset, config.split, config.eval_samples, seed)
       if notice:
         say(notice)
     return made.get(seed)
@@ -177,7 +175,7 @@ def _fit(run: Run, crew: Crew, state: GanState, start: int) -> dict[str, Any]:
   per_step = config.discriminator_steps * config.batch_size
   # One of many processes is heard.
   stream = sys.stderr if distributed.leads() else io.StringIO()
-  with interrupts() as seen, Progress(config.steps, start, per_step, stream) as progress:
+  with interrupts() as seen, RunProgress(config.steps, start, per_step, stream) as progress:
     step = train([run], crew, [state], start, progress, seen)
   if step < config.steps and not run.diverged:
     run.say(f"Interrupted; step {step} is saved. The same command continues from there.")
