@@ -45,7 +45,10 @@ NO_FLAGS = ("loss", "parallel", "data_on")
 
 def main(argv=None):
   command = common.ConfigCommand(__doc__)
-  add = lambda *flag: command.add(*flag[:4], "sweep", *flag[4:])  # noqa: E731
+
+  def add(*flag):
+    return command.add(*flag[:4], "sweep", *flag[4:])
+
   add(str, "experiment", "mnist", "whose values are the start", EXPERIMENTS)
   add(str, "losses", "sat,nonsat,lsgan,hinge,wgan,rsgan", "losses by commas, or all")
   add(int, "seeds", 3, "runs of each, with seeds --seed, --seed + 1, ...")

@@ -46,6 +46,7 @@ FILES = {
     "pictures",
     "parallel",
     "run_folder",
+    "writers",
     "places",
     "interrupts",
     "earlier",

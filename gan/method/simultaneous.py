@@ -7,11 +7,13 @@ from jaxtyping import Array, Key
 from gan.method.game import Game
 from gan.method.rule import Minibatches, Stepped, UpdateRule, params_of, with_params
 from gan.method.updates import (
+  Update,
   apply_discriminator,
   apply_generator,
   discriminator_update,
   generator_update,
 )
+from gan.networks import Params
 from gan.state import GanState
 
 
@@ -80,7 +82,7 @@ def consensus(*, consensus_weight: float | Array = 10.0) -> UpdateRule:
   def step(game: Game, state: GanState, minibatches: Minibatches, key: Key[Array, ""]) -> Stepped:
     (examples,) = minibatches
 
-    def field(params):
+    def field(params: dict[str, Params]) -> tuple[dict[str, Params], dict[str, Update]]:
       moved = with_params(state, params)
       updates = {
         "discriminator": discriminator_update(game, moved, examples, key),

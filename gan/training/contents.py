@@ -9,14 +9,14 @@ from gan.training.run_folder import (
   CONFIG,
   EVALUATIONS,
   METRICS,
-  RunFolder,
   read_config,
   read_metrics,
   read_summary,
 )
+from gan.training.writers import Writer
 
 
-def check_contents(folder: RunFolder, identity: dict[str, Any]) -> None:
+def check_contents(folder: Writer, identity: dict[str, Any]) -> None:
   """Raises UserError where a folder is that of other work, or its checkpoints are gone."""
   if not (folder.path / CONFIG).exists():
     check_place(folder.path, "a run")
@@ -32,7 +32,7 @@ def check_contents(folder: RunFolder, identity: dict[str, Any]) -> None:
     )
 
 
-def _had_checkpoints(folder: RunFolder, last: int, config: dict[str, Any]) -> bool:
+def _had_checkpoints(folder: Writer, last: int, config: dict[str, Any]) -> bool:
   """Whether a run that has records up to step `last` cannot have come there without a checkpoint.
 
   Their folder is made before the first step. A kill may have come before the first was written,

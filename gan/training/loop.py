@@ -13,7 +13,7 @@ import numpy as np
 
 from gan import datasets
 from gan.method.game import Batch
-from gan.metrics.evaluator import make_evaluator
+from gan.metrics.evaluator import Evaluator, make_evaluator
 from gan.models import MODELS
 from gan.state import GanState
 from gan.system import environment, memory
@@ -23,8 +23,9 @@ from gan.training.build import build
 from gan.training.config import Config
 from gan.training.interrupts import interrupts, stop_here
 from gan.training.run import Run, Setting, describe, load_data
-from gan.training.run_folder import FollowedFolder, RunFolder
+from gan.training.run_folder import RunFolder
 from gan.training.validation import validate
+from gan.training.writers import FollowedFolder
 
 
 class Crew(NamedTuple):
@@ -99,7 +100,14 @@ def _open_in_turn(open_run: Callable[[], Run]) -> Run:
 
 
 @contextlib.contextmanager
-def _open(config, workdir, data_dir, way, command, say) -> Iterator[Run]:
+def _open(
+  config: Config,
+  workdir: str | os.PathLike,
+  data_dir: str | None,
+  way: str,
+  command: str,
+  say: Callable[[str], None],
+) -> Iterator[Run]:
   folder = RunFolder(workdir) if distributed.leads() else FollowedFolder(workdir)
   with contextlib.closing(folder):
     dataset, config = load_data(config, data_dir, say)
@@ -108,7 +116,9 @@ def _open(config, workdir, data_dir, way, command, say) -> Iterator[Run]:
       yield run
 
 
-def make_setting(config: Config, dataset, axis_name: Any, say: Callable[[str], None]) -> Setting:
+def make_setting(
+  config: Config, dataset: datasets.Dataset, axis_name: Any, say: Callable[[str], None]
+) -> Setting:
   """Returns what runs of a config are built from; they may differ in seeds and hyper-parameters.
 
   Args:
@@ -128,10 +138,13 @@ def make_setting(config: Config, dataset, axis_name: Any, say: Callable[[str], N
   return Setting(dataset, info, algorithm, datasets.digest(dataset), data, evaluators)
 
 
-def _evaluators(config, dataset, say):
+def _evaluators(
+  config: Config, dataset: datasets.Dataset, say: Callable[[str], None]
+) -> Callable[[int], Evaluator | None]:
+  """Returns `seed -> Evaluator`, each made once; None where a run cannot measure itself."""
   made = {}
 
-  def evaluator(seed):
+  def evaluator(seed: int) -> Evaluator | None:
     if config.eval_every and seed not in made:
       made[seed], notice = make_evaluator(dataset, config.split, config.eval_samples, seed)
       if notice:
@@ -242,7 +255,10 @@ def _write(crew: Crew, state: Any, step: int, log: "_Log", progress: Progress) -
   """Writes what is due at `step`, after all metrics up to it have been seen to be finite."""
   config = log.runs[0].config
   last = step == config.steps
-  due = lambda every: every and (step % every == 0 or last)  # noqa: E731
+
+  def due(every: int) -> bool:
+    return bool(every) and (step % every == 0 or last)
+
   if due(config.log_every):
     log.write(progress)
   picture, evaluation = due(config.sample_every), due(config.eval_every)
@@ -256,7 +272,15 @@ def _write(crew: Crew, state: Any, step: int, log: "_Log", progress: Progress) -
       _write_run(run, member, step, picture, evaluation, save, progress)
 
 
-def _write_run(run, state, step, picture, evaluation, save, progress):
+def _write_run(
+  run: Run,
+  state: GanState,
+  step: int,
+  picture: bool,
+  evaluation: bool,
+  save: bool,
+  progress: Progress,
+) -> None:
   if picture and not run.diverged:
     run.save_picture(state)
   if evaluation and not run.diverged and (record := run.evaluate(state)):
@@ -265,7 +289,7 @@ def _write_run(run, state, step, picture, evaluation, save, progress):
     run.checkpoints.save(step, state)
 
 
-def _end(crew, state, step, log):
+def _end(crew: Crew, state: Any, step: int, log: "_Log") -> None:
   """Saves every run that has not diverged, and writes its summary."""
   log.flush()
   states = crew.members(state) if log.alive() else []

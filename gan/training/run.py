@@ -28,10 +28,10 @@ from gan.training.interrupts import at_once, stop_here
 from gan.training.run_folder import (
   COUNTS,
   EVALUATIONS,
-  RunFolder,
   differences,
   read_metrics,
 )
+from gan.training.writers import Writer
 
 
 class Setting(NamedTuple):
@@ -81,7 +81,7 @@ class Run:
     self,
     config: Config,
     setting: Setting,
-    folder: RunFolder,
+    folder: Writer,
     command: str,
     say: Callable[[str], None],
   ):
@@ -104,10 +104,10 @@ class Run:
     finally:
       self.folder.close()
 
-  def __enter__(self):
+  def __enter__(self) -> "Run":
     return self
 
-  def __exit__(self, kind, error, traceback):
+  def __exit__(self, kind: Any, error: BaseException | None, traceback: Any) -> None:
     with contextlib.ExitStack() as stack:
       if error is not None:
         # The error counts, not what closing says after it.
@@ -178,7 +178,7 @@ class Run:
       "those of a run that was never stopped to rounding, and not to the bit."
     )
 
-  def _rewound(self, step):
+  def _rewound(self, step: int) -> int:
     ended = step >= self.config.steps
     self.folder.rewind(step, 1 if ended else self.config.log_every)
     self.folder.rewind(step, 1 if ended else self.config.eval_every or 1, EVALUATIONS)
@@ -204,7 +204,7 @@ class Run:
       self.folder.append(self.record)
       self._diverge(step, f"{self.record}")
 
-  def _counts(self, step):
+  def _counts(self, step: int) -> dict[str, Any]:
     config, discriminator_steps = self.config, step * self.config.discriminator_steps
     images = discriminator_steps * config.batch_size
     return {
@@ -229,7 +229,7 @@ class Run:
     if not self.diverged and not sampling.is_finite(state):
       self._diverge(step, "its weights, or its optimisers', are no longer finite numbers")
 
-  def _diverge(self, step, why):
+  def _diverge(self, step: int, why: str) -> None:
     self.diverged = True
     status = f"diverged at step {step}"
     self.say(f"The run {status}: {why}")
@@ -282,7 +282,9 @@ class Run:
     return self.summary
 
 
-def load_data(config: Config, data_dir: str | None, say: Callable[[str], None]):
+def load_data(
+  config: Config, data_dir: str | None, say: Callable[[str], None]
+) -> tuple[datasets.Dataset, Config]:
   """Returns (the data set, the config with its own name in the place of "auto")."""
   with at_once():
     dataset = datasets.load(config.dataset, config.split, data_dir, config.image_size)
@@ -305,7 +307,7 @@ def describe(config: Config, dataset: datasets.Dataset) -> DataInfo:
   return DataInfo(dataset.images.shape[1:], dataset.num_classes, len(dataset.images), mean)
 
 
-def _identity(config, setting, command) -> dict[str, Any]:
+def _identity(config: Config, setting: Setting, command: str) -> dict[str, Any]:
   """What config.json holds: all fields, and those that the result depends on, with the data."""
   info, dataset = setting.info, setting.dataset
   determined_by = determining(config) | {"data_sha256": setting.data_sha256}
