@@ -240,11 +240,11 @@ def _extractor(subject, values):
 
 def _default_extractor(train, named):
   """The data set's own; that of MNIST for sets without a name in its form, which is said."""
-  from gan.metrics import evaluation
+  from gan.metrics.evaluator import find_extractor
 
   if named:
-    return evaluation.find_extractor(train)
-  extractor, notice = evaluation.find_extractor(train._replace(name="mnist", part_of=""))
+    return find_extractor(train)
+  extractor, notice = find_extractor(train._replace(name="mnist", part_of=""))
   if extractor:
     say("Features are those of the extractor of MNIST; --extractor names another.")
   return extractor, notice

@@ -80,9 +80,16 @@ def curves(name: str) -> dict[str, tuple[np.ndarray, np.ndarray]]:
   One example on each side; the logit that is not varied is 0, which only relativistic losses see.
   """
   loss = losses.make_loss(name)
-  of_real = lambda logit: loss.discriminator(logit[None], jnp.zeros(1))[0]  # noqa: E731
-  of_fake = lambda logit: loss.discriminator(jnp.zeros(1), logit[None])[0]  # noqa: E731
-  of_generator = lambda logit: loss.generator(jnp.zeros(1), logit[None])[0]  # noqa: E731
+
+  def of_real(logit):
+    return loss.discriminator(logit[None], jnp.zeros(1))[0]
+
+  def of_fake(logit):
+    return loss.discriminator(jnp.zeros(1), logit[None])[0]
+
+  def of_generator(logit):
+    return loss.generator(jnp.zeros(1), logit[None])[0]
+
   functions = {"D, on data": of_real, "D, on fakes": of_fake, "G": of_generator}
   return {label: _cost_and_slope(function) for label, function in functions.items()}
 

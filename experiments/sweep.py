@@ -18,6 +18,7 @@ draws the page that compares them, also while the sweep goes on.
 
 import contextlib
 import dataclasses
+import functools
 import pathlib
 import sys
 
@@ -45,7 +46,10 @@ NO_FLAGS = ("loss", "parallel", "data_on")
 
 def main(argv=None):
   command = common.ConfigCommand(__doc__)
-  add = lambda *flag: command.add(*flag[:4], "sweep", *flag[4:])  # noqa: E731
+
+  def add(*flag):
+    return command.add(*flag[:4], "sweep", *flag[4:])
+
   add(str, "experiment", "mnist", "whose values are the start", EXPERIMENTS)
   add(str, "losses", "sat,nonsat,lsgan,hinge,wgan,rsgan", "losses by commas, or all")
   add(int, "seeds", 3, "runs of each, with seeds --seed, --seed + 1, ...")
@@ -98,11 +102,11 @@ def _members(command, chosen):
 
 def _run(members, values, argv, together, resources, workdir, fit) -> int:
   # Importing training only now keeps --help and flag errors quick.
-  from gan.sweeps import sweep
+  from gan.sweeps.plan import describe, make_plan
   from gan.training.run import fix_schedule
 
   folder = pathlib.Path(workdir) / MEMBERS
-  plan = sweep.make_plan(
+  plan = make_plan(
     [m._replace(config=fix_schedule(m.config, folder / m.name)) for m in members],
     values.data_dir,
     members_per_call=together,
@@ -110,7 +114,7 @@ def _run(members, values, argv, together, resources, workdir, fit) -> int:
     command=typed("sweep", argv),
     experiment=values.experiment,
   )
-  print(sweep.describe(plan), flush=True)
+  print(describe(plan), flush=True)
   if values.dry_run:
     return OK
   return _report(fit(plan, workdir), f"{program('compare', argv)} --workdir={workdir}")
@@ -136,14 +140,14 @@ def _resources(values):
 
 @contextlib.contextmanager
 def _launcher(resources, address):
-  """Yields `(plan, workdir) -> statuses`, here or on a cluster."""
-  from gan.sweeps import ray_cluster, ray_launcher, sweep
+  """Yields a Launcher, of this machine or of a cluster."""
+  from gan.sweeps import local, ray_cluster, ray_launcher
 
   if resources is None:
-    yield sweep.fit
+    yield local.fit
     return
   with ray_cluster.connected(address) as ray:
-    yield lambda plan, workdir: ray_launcher.fit(plan, workdir, ray, resources)
+    yield functools.partial(ray_launcher.fit, ray=ray, resources=resources)
 
 
 def _report(statuses, comparison) -> int:

@@ -161,7 +161,10 @@ def _shifted(images, key):
   """Moves each image by a whole number of pixels; what comes in is a copy of the border."""
   padded = jnp.pad(images, ((0, 0), (SHIFT, SHIFT), (SHIFT, SHIFT), (0, 0)), mode="edge")
   shifts = jax.random.randint(key, (len(images), 2), 0, 2 * SHIFT + 1)
-  cut = lambda image, at: jax.lax.dynamic_slice(image, (*at, 0), images.shape[1:])  # noqa: E731
+
+  def cut(image, at):
+    return jax.lax.dynamic_slice(image, (*at, 0), images.shape[1:])
+
   return jax.vmap(cut)(padded, shifts)
 
 

@@ -207,8 +207,8 @@ def dragan_penalty(
   mean = jax.lax.pmean(jnp.mean(real), axis_name)
   deviation = jnp.sqrt(jax.lax.pmean(jnp.mean(jnp.square(real - mean)), axis_name))
   noise_keys, share_keys = jax.vmap(jax.random.split, out_axes=1)(keys)
-  draw = lambda key, image: jax.random.uniform(key, image.shape, image.dtype)  # noqa: E731
-  perturbed = real + 0.5 * deviation * jax.vmap(draw)(noise_keys, real)
+  draw = functools.partial(jax.random.uniform, shape=real.shape[1:], dtype=real.dtype)
+  perturbed = real + 0.5 * deviation * jax.vmap(draw)(noise_keys)
   return jnp.square(gradient_norm(critic, interpolate(perturbed, real, share_keys)) - 1)
 
 

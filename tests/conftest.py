@@ -13,6 +13,7 @@ os.environ["XDG_CACHE_HOME"] = CACHE
 import jax  # noqa: E402
 import pytest  # noqa: E402
 
+ROOT = pathlib.Path(__file__).resolve().parents[1]  # of the checkout
 jax.config.update("jax_platforms", "cpu")
 jax.config.update("jax_num_cpu_devices", 2)
 jax.config.update("jax_numpy_rank_promotion", "raise")

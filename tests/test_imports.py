@@ -2,13 +2,11 @@
 
 import ast
 import functools
-import pathlib
 import subprocess
 import sys
 
 import pytest
-
-ROOT = pathlib.Path(__file__).resolve().parents[1]
+from conftest import ROOT
 
 # The rooms of gan/: a file imports only from its own room and from those before it.
 ROOMS = [
@@ -33,13 +31,23 @@ ROOMS = [
 ]
 # Within a room, where that helps: a file imports only from those before it.
 FILES = {
-  "method": ["game", "objectives", "updates", "update_rules", "train_step"],
+  "method": [
+    "game",
+    "objectives",
+    "updates",
+    "rule",
+    "alternating",
+    "simultaneous",
+    "update_rules",
+    "train_step",
+  ],
   "training": [
     "aliases",
     "distributed",
     "pictures",
     "parallel",
     "run_folder",
+    "writers",
     "places",
     "interrupts",
     "earlier",
@@ -49,12 +57,22 @@ FILES = {
     "plugins",
     "build",
     "validation",
+    "contents",
     "sampling",
     "restore",
     "run",
     "loop",
     "fit",
     "animation",
+  ],
+  "sweeps": [
+    "search",
+    "plan",
+    "trainer",
+    "launcher",
+    "local",
+    "ray_cluster",
+    "ray_launcher",
   ],
 }
 # Within a method, where the rules that it needs are built on its file.

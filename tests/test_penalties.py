@@ -1,4 +1,4 @@
-"""Gradient penalties and the other regularisers of the discriminator."""
+"""Gradient penalties of the discriminator."""
 
 import jax
 import jax.numpy as jnp
@@ -9,7 +9,7 @@ from flax import linen as nn
 
 from gan import augment, regularizers
 from gan.method.game import Batch, Examples
-from gan.method.objectives import discriminator_objective, example_keys, generator_objective
+from gan.method.objectives import discriminator_objective
 from gan.networks import from_linen
 from gan.penalties import PENALTIES, interpolate, make_penalty
 
@@ -225,10 +225,6 @@ def batch_norm_game(penalty, axis_name=(), **choices):
   return toys.make_game(gan, penalty=penalty, axis_name=axis_name, **choices)
 
 
-def points(seed=3):
-  return 1 + jax.random.normal(toys.key(seed), (1, 4, 2))
-
-
 def test_penalty_of_a_batch_norm_critic_is_per_example():
   # The penalty of one example, seen through the step's own score, does not change with the others.
   seen = []
@@ -239,7 +235,7 @@ def test_penalty_of_a_batch_norm_critic_is_per_example():
 
   game = batch_norm_game("none").replace(penalty=spy)
   state = toys.start(game)
-  examples = Examples(points()[0], None)
+  examples = Examples(toys.points()[0], None)
   discriminator_objective(state.discriminator.params, game, state, examples, toys.key(0))
   (gradient,) = seen
   others = gradient * (1 - jnp.eye(4))[:, :, None]
@@ -255,7 +251,7 @@ def test_two_devices_step_as_one_with_every_penalty(x64):
   state = toys.start(
     batch_norm_game("none", regularizers={"lecam": regularizers.make_lecam()}), **numbers
   )
-  args = state, Batch(points(), None), toys.key(7)
+  args = state, Batch(toys.points(), None), toys.key(7)
 
   def step(index, axis_name):
     # One compiled step for all: the penalty is picked when it runs.
@@ -277,24 +273,16 @@ def test_two_devices_step_as_one_with_every_penalty(x64):
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-6, atol=1e-6), one, two)
 
 
-def objective(game, step=0, **numbers):
-  """(value, metrics) of the discriminator's objective on a tiny game at some step."""
-  state = toys.start(game, **numbers).replace(step=jnp.int32(step))
-  examples, key = Examples(points()[0], None), toys.key(7)
-  value, seen = discriminator_objective(state.discriminator.params, game, state, examples, key)
-  return value, seen.metrics
-
-
 def test_lazy_penalty_weighs_n_times_on_every_nth_step_and_nothing_between():
   plain, eager, lazy = (
     toys.make_game(toys.tanh_gan(), penalty=penalty, penalty_every=every)
     for penalty, every in (("none", 1), ("r1", 1), ("r1", 3))
   )
-  base, _ = objective(plain)
-  every, metrics = objective(eager, penalty_weight=0.5)
+  base, _ = toys.objective(plain)
+  every, metrics = toys.objective(eager, penalty_weight=0.5)
   np.testing.assert_allclose(every - base, 0.5 * metrics["penalty"], rtol=1e-5)
   for step in range(7):
-    value, seen = objective(lazy, step, penalty_weight=0.5)
+    value, seen = toys.objective(lazy, step, penalty_weight=0.5)
     if step % 3 == 0:
       np.testing.assert_allclose(value - base, 3 * 0.5 * metrics["penalty"], rtol=1e-5)
       np.testing.assert_allclose(seen["penalty"], metrics["penalty"], rtol=1e-6)
@@ -304,7 +292,7 @@ def test_lazy_penalty_weighs_n_times_on_every_nth_step_and_nothing_between():
 
 def test_lazy_penalty_gives_the_critic_the_gradient_on_multiples_only():
   game = toys.make_game(toys.tanh_gan(), penalty="r1", penalty_every=2)
-  state, examples = toys.start(game, penalty_weight=0.5), Examples(points()[0], None)
+  state, examples = toys.start(game, penalty_weight=0.5), Examples(toys.points()[0], None)
 
   @toys.compiled
   def gradient(step, weight):
@@ -315,69 +303,3 @@ def test_lazy_penalty_gives_the_critic_the_gradient_on_multiples_only():
 
   assert jnp.any(gradient(4, 0.5) != gradient(4, 0.0))
   np.testing.assert_array_equal(gradient(5, 0.5), gradient(5, 0.0))
-
-
-# Instance noise.
-
-
-def test_instance_noise_falls_linearly_to_zero():
-  found = [float(augment.annealed(jnp.float32(0.4), jnp.int32(t), 4)) for t in (0, 1, 2, 4, 9)]
-  np.testing.assert_allclose(found, [0.4, 0.3, 0.2, 0, 0], rtol=1e-6)
-
-
-def test_instance_noise_has_its_deviation_and_is_independent_between_examples():
-  keys = example_keys(toys.key(0), jnp.arange(500))
-  noise = augment.instance_noise(jnp.zeros((500, 8)), jnp.float32(0.7), keys)
-  np.testing.assert_allclose(jnp.std(noise), 0.7, rtol=0.05)
-  assert jnp.max(jnp.abs(jnp.corrcoef(noise.T) - jnp.eye(8))) < 0.2
-  assert len(np.unique(noise)) == noise.size
-
-
-def test_discriminator_sees_noise_on_data_and_samples_and_the_generator_feels_it():
-  noisy = toys.make_game(
-    toys.tanh_gan(), augment=augment.make_instance_noise(instance_noise_steps=10)
-  )
-  clean = toys.make_game(toys.tanh_gan())
-  (_, here), (_, there), (_, late) = (
-    objective(noisy, instance_noise=0.5),
-    objective(clean),
-    objective(noisy, 10, instance_noise=0.5),
-  )
-  for name in ("real_logit", "fake_logit"):
-    assert here[name] != there[name]
-    np.testing.assert_allclose(late[name], there[name], rtol=1e-6)
-  state, examples = toys.start(noisy, instance_noise=0.5), Examples(points()[0], None)
-  args = state, examples, toys.key(7)
-  value = lambda game: generator_objective(state.generator.params, game, *args)[0]  # noqa: E731
-  assert value(noisy) != value(clean)
-
-
-# LeCam.
-
-
-def test_lecam_is_known_by_hand():
-  # relu(2 - (-1))^2 + relu(0.5 - 1)^2 = 9; relu(-2 + 1)^2 + relu(0.5 - 0)^2 = 0.25
-  real, fake = jnp.array([2.0, -2.0]), jnp.array([1.0, 0.0])
-  found = regularizers.lecam(real, fake, jnp.float32(0.5), jnp.float32(-1.0))
-  np.testing.assert_allclose(found, [9.0, 0.25], rtol=1e-6)
-
-
-def test_lecam_averages_forget_by_the_decay():
-  averages = {"real_logit": 0.0, "fake_logit": 0.0, "updates": 0.0}
-  for real in (1.0, 3.0, -2.0):
-    logits = jnp.array([real - 1, real + 1])
-    averages = regularizers.lecam_averages(averages, logits, -logits)
-  weights = np.array([0.99**2, 0.99, 1]) / (0.99**2 + 0.99 + 1)
-  np.testing.assert_allclose(averages["real_logit"], weights @ [1, 3, -2], rtol=1e-4)
-  np.testing.assert_allclose(averages["fake_logit"], -averages["real_logit"], rtol=1e-5)
-
-
-def test_lecam_enters_the_objective_with_its_weight_and_is_remembered():
-  game = toys.make_game(toys.tanh_gan(), regularizers={"lecam": regularizers.make_lecam()})
-  (base, metrics), (value, _) = objective(game, lecam_weight=0.0), objective(game, lecam_weight=0.3)
-  np.testing.assert_allclose(value - base, 0.3 * metrics["lecam"], rtol=1e-5)
-  state = toys.start(game)
-  step = toys.compiled(game.step)
-  after, seen = step(state, Batch(points().repeat(2, 0), None), toys.key(0))
-  assert after.aux_state["lecam"]["updates"] == 2
-  assert jnp.isfinite(seen["lecam"]) and after.aux_state["lecam"]["real_logit"] != 0

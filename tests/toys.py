@@ -7,7 +7,8 @@ import jax.extend.random
 import jax.numpy as jnp
 from jax.sharding import PartitionSpec as P
 
-from gan.method.game import Game
+from gan.method.game import Examples, Game
+from gan.method.objectives import discriminator_objective
 from gan.networks import Gan
 from gan.state import GanState
 from gan.theory import games
@@ -20,7 +21,9 @@ __all__ = [
   "key",
   "make_game",
   "network",
+  "objective",
   "over_two_devices",
+  "points",
   "start",
   "tanh_gan",
 ]
@@ -100,3 +103,16 @@ def tanh_gan(size: int = 2) -> Gan:
 def start(game: Game, seed: int = 0, **numbers) -> GanState:
   """The state before the first step; `numbers` replace those of games.NUMBERS."""
   return games.start(key(seed), game, **numbers)
+
+
+def points(seed: int = 3):
+  """A batch of four points in a plane, [1, 4, 2]."""
+  return 1 + jax.random.normal(key(seed), (1, 4, 2))
+
+
+def objective(game, step=0, **numbers):
+  """(value, metrics) of the discriminator's objective on a tiny game at some step."""
+  state = start(game, **numbers).replace(step=jnp.int32(step))
+  examples = Examples(points()[0], None)
+  value, seen = discriminator_objective(state.discriminator.params, game, state, examples, key(7))
+  return value, seen.metrics

@@ -28,6 +28,7 @@ is faster. Give --peer or --cases as well for both comparisons.
 benchmark.json holds every turn, table.md the table, ratios.png and growth.png the pictures.
 """
 
+import functools
 import importlib.util
 import json
 import shlex
@@ -68,7 +69,7 @@ def _benchmark(values: flags.FlagValues, typed: str) -> int:
   environment = device.describe()
   report = {"format": results.FORMAT, "command": typed, "environment": environment}
   report |= {"cases": [], "sweeps": []}
-  write = lambda: _write(report, folder)  # noqa: E731
+  write = functools.partial(_write, report, folder)
   if values["peer"].present or values["cases"].present or not chosen:
     _compare(_plan(values, device.kind(environment)), values.cases, report["cases"], write)
   if chosen:

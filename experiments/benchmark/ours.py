@@ -12,7 +12,8 @@ from experiments.cli.common import prepare
 from gan.datasets import Dataset
 from gan.datasets.batches import batch_indices
 from gan.method.game import Batch
-from gan.metrics import evaluation, extractors
+from gan.metrics import extractors
+from gan.metrics.evaluator import make_evaluator
 from gan.metrics.frechet import frechet_distance
 from gan.training import parallel, sampling
 from gan.training.build import DataInfo, build
@@ -125,12 +126,12 @@ def _evaluation(case, algorithm, state, key):
 
 def _metrics(case, algorithm, state, key):
   data = Dataset("mnist", _noise(case), None, 0, "noise")
-  evaluator, notice = evaluation.make_evaluator(data, "train", cases.EVALUATED, seed=0)
-  assert evaluator is not None, notice
+  measure, notice = make_evaluator(data, "train", cases.EVALUATED, seed=0)
+  assert measure is not None, notice
 
   def run(count):
     for _ in range(count):
-      evaluator(sampling.samples(algorithm.gan, state, key, cases.EVALUATED, None))
+      measure(sampling.samples(algorithm.gan, state, key, cases.EVALUATED, None))
 
   return run
 

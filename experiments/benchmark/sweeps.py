@@ -6,6 +6,7 @@ machine's speed meets both.
 """
 
 import contextlib
+import functools
 import pathlib
 import shlex
 import statistics
@@ -189,11 +190,11 @@ def _check_same_runs(alone: dict[str, Any], members: list[dict[str, Any]], count
 
 def _time(case, steps, singles) -> Timing:
   def single(seed):
-    command = lambda folder: single_command(case, seed, steps, folder)  # noqa: E731
+    command = functools.partial(single_command, case, seed, steps)
     return _seconds(f"single command, seed {seed}", command, steps)
 
   before = [single(seed) for seed in range((singles + 1) // 2)]
-  command = lambda folder: sweep_command(case, steps, folder)  # noqa: E731
+  command = functools.partial(sweep_command, case, steps)
   sweep = _seconds(f"sweep of {case.members}", command, steps)
   after = [single(seed) for seed in range(len(before), singles)]
   return Timing(case.members, [*before, *after], sweep)

@@ -174,7 +174,9 @@ def _training(case, players, form, device):
   size, (low, high) = case.batch_size, image_range(case)
   data = torch.randint(0, 256, (10 * size, *_shape(case)), dtype=torch.uint8, device=device)
   data = data.contiguous(memory_format=form.layout)
-  latents = lambda: torch.randn(size, cases.LATENT_DIM, device=device)  # noqa: E731
+
+  def latents():
+    return torch.randn(size, cases.LATENT_DIM, device=device)
 
   def step():
     for _ in range(case.discriminator_steps):

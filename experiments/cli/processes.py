@@ -13,7 +13,10 @@ MOST = 2**16  # processes that are waited for
 
 def add_flags(command: Command) -> None:
   """Adds the flags of a run of many processes."""
-  add = lambda *flag: command.add(*flag, "many hosts")  # noqa: E731
+
+  def add(*flag):
+    return command.add(*flag, "many hosts")
+
   text = "join the processes of all hosts, as Slurm, Open MPI, Kubernetes or Cloud TPU tell them"
   add(bool, "distributed", False, text)
   add(str, "coordinator", None, "HOST:PORT of process 0, where nothing tells it")

@@ -97,7 +97,10 @@ def _counted(case, way, order):
 
 
 def _sizes(case, state) -> traffic.Sizes:
-  size = lambda tree: sum(leaf.size for leaf in jax.tree.leaves(tree))  # noqa: E731
+
+  def size(tree):
+    return sum(leaf.size for leaf in jax.tree.leaves(tree))
+
   players = (state.generator, state.discriminator)
   parameters = (size(player.params) for player in players)
   statistics = (size(player.model_state) for player in players)

@@ -104,7 +104,10 @@ def fit(name: str, seeds: int, steps: int):
 
 def _fit(name, steps, key):
   p, (points, cell) = data()
-  init = lambda key: {"mu": jnp.zeros(()), "sigma": jnp.ones(())}  # noqa: E731
+
+  def init(key):
+    return {"mu": jnp.zeros(()), "sigma": jnp.ones(())}
+
   generator = games.network(init, lambda params, z: params["mu"] + params["sigma"] * z)
   critic = games.mlp((1, UNITS, UNITS, 1), jnp.tanh, games.scores)
   gan = Gan(generator, critic, lambda key: jax.random.normal(key, (1,)), (-1.0, 1.0))
@@ -157,7 +160,10 @@ def _trained(name, found, best) -> list[Check]:
   value, best_mu, best_sigma = best
   published = [f"published {TABLE[name][i]}" for i in (3, 5, 1)]
   source = f"{PAPER}; the optimum by quadrature"
-  around = lambda centre: (centre - allowed, centre + allowed)  # noqa: E731
+
+  def around(centre):
+    return (centre - allowed, centre + allowed)
+
   reached = [divergence(name, *pair) for pair in zip(mu, sigma, strict=True)]
   share = bound / np.array(reached)
   return [

@@ -49,8 +49,11 @@ def run(settings: Settings) -> Result:
 def cost(name: str, judged: float):
   """Returns (J, dJ/da) of a loss of LOSSES at D(G(z)) = `judged`, with the tutorial's 1/2."""
   loss, logit = make_loss(name), jnp.log(judged) - jnp.log1p(-judged)
-  one = lambda logit: loss.generator(jnp.zeros(1), logit[None])[0] / 2  # noqa: E731
-  return jax.value_and_grad(one)(logit)
+
+  def half_cost(logit):
+    return loss.generator(jnp.zeros(1), logit[None])[0] / 2
+
+  return jax.value_and_grad(half_cost)(logit)
 
 
 def _costs(name) -> list[Check]:

@@ -96,7 +96,10 @@ def train(pair: Pair, key, steps: int, shift=0.0):
   game = games.make_game(gan, loss="sat", optimizer="adam", schedule=games.falling_rates(steps))
   init_key, train_key = jax.random.split(key)
   state = games.start(init_key, game, discriminator_learning_rate=pair.rate, b1=0.9)
-  real = lambda key: densities.samples(pair.p, key, pair.batch)  # noqa: E731
+
+  def real(key):
+    return densities.samples(pair.p, key, pair.batch)
+
   state, _ = games.train_discriminator(game, state, real, train_key, steps)
   return critic.apply(state.discriminator.params, {}, pair.points, None, train=False)[0]
 
@@ -117,17 +120,23 @@ def _densities(pair, shift=0.0):
 
 
 def _seeds(pair, seeds, share):
-  one = lambda key: train(pair, key, pair.steps // share)  # noqa: E731
-  logits = jax.jit(jax.vmap(one))(jax.random.split(jax.random.key(0), seeds))
+
+  def trained(key):
+    return train(pair, key, pair.steps // share)
+
+  logits = jax.jit(jax.vmap(trained))(jax.random.split(jax.random.key(0), seeds))
   error, value, exact = jax.vmap(lambda logits: judge(pair, logits))(logits)
   return {"pair": pair, "logits": logits, "error": error, "value": value, "exact": exact[0]}
 
 
 def _shifted(share):
   pair = _line(shifted=True)
-  one = lambda key, shift: train(pair, key, pair.steps // share, shift)  # noqa: E731
+
+  def trained(key, shift):
+    return train(pair, key, pair.steps // share, shift)
+
   keys, shifts = jax.random.split(jax.random.key(1), len(SHIFTS)), jnp.array(SHIFTS)
-  logits = jax.jit(jax.vmap(one))(keys, shifts)
+  logits = jax.jit(jax.vmap(trained))(keys, shifts)
   measure = jax.vmap(lambda logits, shift: judge(pair, logits, shift))
   error, value, exact = measure(logits, shifts)
   return {

@@ -90,7 +90,10 @@ def _seed(kind, steps, key) -> dict[str, Any]:
   def look(state):
     shown = course.show(gan, state, latents, LIMIT)
     params = state.discriminator.params
-    critic = lambda x: gan.discriminator.apply(params, {}, x, None, train=False)[0]  # noqa: E731
+
+    def critic(x):
+      return gan.discriminator.apply(params, {}, x, None, train=False)[0]
+
     return shown | {"norm": jnp.mean(gradient_norm(critic, shown["samples"]))}
 
   return course.play(

@@ -1,8 +1,8 @@
 """The slope that a frozen generator is given by a new discriminator, while that one trains."""
 
+import functools
 import os
-from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -11,24 +11,24 @@ from matplotlib.figure import Figure
 
 from experiments.cli import common
 from experiments.theory.case import Check, Result, Settings, reported, text, within
+from experiments.theory.fresh_discriminator import EVERY, FIRST, Lab, fresh
 from gan import datasets
 from gan.datasets import recorded
 from gan.losses import make_loss
-from gan.method.game import Batch, Examples, Game
+from gan.method.game import Batch
 from gan.method.objectives import to_range
-from gan.method.updates import apply_discriminator, discriminator_update, generator_update
 from gan.models import mlp
 from gan.models.spec import ModelSpec, to_networks
 from gan.networks import Gan, latent_sampler
 from gan.theory import games
 from gan.training import restore
+from gan.training.build import build_game, hyperparameters
 from gan.training.run_folder import read_config
 
 PAPER = "Arjovsky and Bottou 2017, arXiv:1701.04862"
 UNITS = (128, 128)
-LATENT, BATCH, PROBE = 64, 64, 256
+LATENT, BATCH = 64, 64
 NUMBERS = {"generator_learning_rate": 2e-4, "discriminator_learning_rate": 2e-4, "b1": 0.5}
-FIRST, EVERY = 10, 20  # updates of D before the first record, and between two
 WINDOW = 5  # records that a norm is averaged over
 EARLY = 500  # updates that count as the beginning, and the end, of the noise
 GROWTH = 2.0  # least ratio of the last norm of nonsat to the first
@@ -60,26 +60,6 @@ class Length(NamedTuple):
 
 FULL = Length((1, 10, 25), 4000, fall=1e-2, deepest=1e-4)
 QUICK = Length((1, 2, 3), 600, fall=5e-2, deepest=2e-2)
-
-
-class Lab(NamedTuple):
-  """What the new discriminator is trained with.
-
-  Attributes:
-    game: its loss, penalty and optimiser, and G's architecture.
-    costs: costs of G whose slopes are recorded, as `hyperparameters -> Loss`.
-    start: `key -> GanState` with a new D.
-    images: [N, ...], the data, as they are stored.
-    labels: [N], or None.
-    batch: examples in an update.
-  """
-
-  game: Game
-  costs: Mapping[str, Callable]
-  start: Callable
-  images: Any
-  labels: Any
-  batch: int
 
 
 def run(settings: Settings) -> Result:
@@ -130,7 +110,10 @@ def thin(dataset) -> Lab:
   players = to_networks(generator, discriminator, spec)
   gan = Gan(*players, latent_sampler("normal", LATENT), (-1.0, 1.0))
   game = games.make_game(gan, loss="nonsat", optimizer="adam")
-  start = lambda key: games.start(key, game, **NUMBERS)  # noqa: E731
+
+  def start(key):
+    return games.start(key, game, **NUMBERS)
+
   return Lab(game, _costs(), start, jnp.asarray(dataset.images), None, BATCH)
 
 
@@ -146,7 +129,10 @@ def of_run(workdir: str, data_dir: str | None):
   dataset, _ = recorded.reopen(read_config(workdir), workdir, data_dir)
   # Its own loss, penalty and optimisers; D is trained alone, so the rest has no say.
   game = build_game(config, found.info).replace(augment=None, regularizers={}, update_rule=None)
-  start = lambda key: game.init(key, hyperparameters(config))  # noqa: E731
+
+  def start(key):
+    return game.init(key, hyperparameters(config))
+
   labels = jnp.asarray(dataset.labels) if config.conditional else None
   costs = _costs(**{config.loss: game.loss})
   lab = Lab(game, costs, start, jnp.asarray(dataset.images), labels, config.batch_size)
@@ -182,58 +168,8 @@ def _epoch(lab, state, key):
 def _fresher(lab, seeds, steps, axis=0):
   """Returns `G's state -> curves [seeds, T]`, compiled once; G's axis of seeds, or None."""
   keys = jax.random.split(jax.random.key(1), seeds)
-  one = lambda generator, key: fresh(lab, generator, key, steps)  # noqa: E731
-  every = jax.jit(jax.vmap(one, (axis, 0)))
+  every = jax.jit(jax.vmap(functools.partial(fresh, lab, steps=steps), (axis, 0)))
   return lambda generator: jax.tree.map(np.asarray, every(generator, keys))
-
-
-def fresh(lab: Lab, generator, key, steps: int) -> dict[str, Any]:
-  """Trains a new D against a G that stays; returns norms by cost, and D's accuracy, [records].
-
-  Args:
-    lab: what it is trained with.
-    generator: PlayerState of G.
-    key: of D's weights and of all draws.
-    steps: updates of D; the first record is after 10 of them, the next are 20 apart.
-  """
-  init_key, probe_key, key = jax.random.split(key, 3)
-  state = lab.start(init_key).replace(generator=generator)
-  probe = _draw(lab, probe_key, PROBE)
-
-  def record(state, key):
-    norms = {name: _norm(lab, cost, state, probe, probe_key) for name, cost in lab.costs.items()}
-    draw_key, key = jax.random.split(key)
-    drawn = _norm(lab, lab.costs["nonsat"], state, _draw(lab, draw_key, lab.batch), draw_key)
-    state, seen = _train(lab, state, key, EVERY)
-    return state, norms | {"drawn": drawn} | seen
-
-  first_key, key = jax.random.split(key)
-  state, _ = _train(lab, state, first_key, FIRST)
-  return jax.lax.scan(record, state, jax.random.split(key, steps // EVERY))[1]
-
-
-def _norm(lab, cost, state, probe, key):
-  update = generator_update(lab.game.replace(loss=cost), state, probe, key)
-  return update.metrics["generator_gradient_norm"]
-
-
-def _train(lab, state, key, steps):
-  def step(state, key):
-    data_key, key = jax.random.split(key)
-    update = discriminator_update(lab.game, state, _draw(lab, data_key, lab.batch), key)
-    state = apply_discriminator(lab.game, state, update)
-    right = (update.metrics["real_accuracy"] + update.metrics["fake_accuracy"]) / 2
-    seen = {"accuracy": right, "loss": update.metrics["discriminator_loss"]}
-    return state.replace(step=state.step + 1), seen
-
-  state, seen = jax.lax.scan(step, state, jax.random.split(key, steps))
-  return state, jax.tree.map(jnp.mean, seen)
-
-
-def _draw(lab, key, count) -> Examples:
-  rows = jax.random.randint(key, (count,), 0, len(lab.images))
-  real = to_range(lab.images[rows], lab.game.gan.image_range)
-  return Examples(real, None if lab.labels is None else lab.labels[rows])
 
 
 def times(rows: dict[str, np.ndarray]) -> np.ndarray:

@@ -1,21 +1,21 @@
 """Critics by clipped weights and by the gradient penalty: surfaces, weights, depth, samples."""
 
-import math
+import functools
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from matplotlib.figure import Figure
 
-from experiments.theory import course
+from experiments.theory import course, wgan_gp_figures
 from experiments.theory.case import Check, Result, Settings, at_most, reported, span, within
 from experiments.theory.seeds import over_seeds
+from experiments.theory.wgan_gp_data import DATA, LIMIT, QUICK_DATA, SCALE, draw
 from gan.datasets import grid
 from gan.metrics.modes import mixture_modes
 from gan.networks import Gan
 from gan.penalties import gradient_norm, interpolate
-from gan.theory import densities, games
+from gan.theory import games
 
 PAPER = "Gulrajani et al. 2017, arXiv:1704.00028, figure 1"
 UNITS, LAYERS, BATCH = 128, 3, 256
@@ -26,8 +26,6 @@ CLIP = {"discriminator_learning_rate": 5e-5}
 BOUND, BOUNDS = 0.01, (0.1, 0.01, 0.001)
 DRAWN, SAMPLES = 2048, 2500
 CRITIC_STEPS, SNAPSHOTS = 5, 20
-LIMIT = 2.0  # of what is drawn
-SCALE = math.sqrt(8)  # of the grid in the authors' code, 2.828
 GENERATOR_PENALTY = 0.1  # lambda of the authors' code; the fixed generators meet the paper's 10
 
 
@@ -69,41 +67,13 @@ def run(settings: Settings) -> Result:
   modes = [mixture_modes(p, grid.centres() / SCALE, grid.SIGMA / SCALE) for p in points]
   checks = [check for key, found in fixed.items() for check in _critic_checks(*key, found)]
   checks += _deep_checks(deep) + _generator_checks(modes, quick=settings.quick)
-  figures = {"surfaces": _surfaces(fixed), "weights_and_depth": _weights(fixed, deep)}
-  figures["samples"] = _samples(points)
-  films = {"generator": _film(shown, length.generator)}
+  figures = {
+    "surfaces": wgan_gp_figures.surfaces(fixed),
+    "weights_and_depth": wgan_gp_figures.weights(fixed, deep),
+    "samples": wgan_gp_figures.samples(points),
+  }
+  films = {"generator": wgan_gp_figures.film(shown, each=length.generator // SNAPSHOTS)}
   return Result(checks, figures, _records(fixed, deep, modes), [], films)
-
-
-# The data.
-
-
-def _ring(key):
-  angles = np.arange(8) * np.pi / 4
-  places = np.sqrt(2) * np.stack([np.cos(angles), np.sin(angles)], axis=1)
-  return densities.sample(densities.mixture([1 / 8] * 8, places, [0.02 / np.sqrt(2)] * 8), key)
-
-
-def _grid(key):
-  of = densities.mixture([1 / 25] * 25, grid.centres() / SCALE, [grid.SIGMA / SCALE] * 25)
-  return densities.sample(of, key)
-
-
-def _swiss_roll(key):
-  """As scikit-learn's, noise 0.25, its first and last coordinate over 7.5."""
-  angle_key, noise_key = jax.random.split(key)
-  angle = 1.5 * jnp.pi * (1 + 2 * jax.random.uniform(angle_key))
-  place = angle * jnp.stack([jnp.cos(angle), jnp.sin(angle)])
-  return (place + 0.25 * jax.random.normal(noise_key, (2,))) / 7.5
-
-
-DATA = {"8 Gaussians": _ring, "25 Gaussians": _grid, "swiss roll": _swiss_roll}
-QUICK_DATA = ("25 Gaussians", "swiss roll")
-
-
-def draw(name: str, key, count: int):
-  """Draws data [count, 2]."""
-  return jax.vmap(DATA[name])(jax.random.split(key, count))
 
 
 # A critic against a fixed generator.
@@ -150,10 +120,16 @@ def critic(name: str, kind: str, seeds: int, steps: int) -> dict[str, Any]:
   def one(key):
     init_key, train_key, real_key, fake_key, between_key = jax.random.split(key, 5)
     state = games.start(init_key, game, **numbers)
-    real = lambda key: draw(name, key, BATCH)  # noqa: E731
+
+    def real(key):
+      return draw(name, key, BATCH)
+
     state, _ = games.train_discriminator(game, state, real, train_key, steps)
     params = state.discriminator.params
-    score = lambda x: gan.discriminator.apply(params, {}, x, None, train=False)[0]  # noqa: E731
+
+    def score(points):
+      return gan.discriminator.apply(params, {}, points, None, train=False)[0]
+
     fake = jax.vmap(gan.sample_latent)(jax.random.split(fake_key, DRAWN))
     keys = jax.random.split(between_key, DRAWN)
     between = interpolate(draw(name, real_key, DRAWN), fake, keys)
@@ -188,7 +164,10 @@ def deepen(bound: float | None, seeds: int, steps: int) -> np.ndarray:
   def one(key):
     init_key, train_key, data_key = jax.random.split(key, 3)
     state = games.start(init_key, game, **numbers)
-    real = lambda key: draw("swiss roll", key, DEEP_BATCH)  # noqa: E731
+
+    def real(key):
+      return draw("swiss roll", key, DEEP_BATCH)
+
     state, _ = games.train_discriminator(game, state, real, train_key, steps)
     return slopes_by_layer(state.discriminator.params, real(data_key))
 
@@ -228,7 +207,7 @@ def generate(seeds: int, steps: int) -> dict[str, np.ndarray]:
   """Trains G on 25 Gaussians with the penalty; what `course.show` does, [seeds, snapshots, ...]."""
   hidden = (UNITS,) * LAYERS
   generator = _he((2, *hidden, 2), lambda outputs: outputs)
-  latent = lambda key: jax.random.normal(key, (2,))  # noqa: E731
+  latent = functools.partial(jax.random.normal, shape=(2,))
   gan = Gan(generator, _he((2, *hidden, 1), games.scores), latent, (-1.0, 1.0))
   game, numbers = _game(gan, None)
   numbers = numbers | {"penalty_weight": GENERATOR_PENALTY}
@@ -254,7 +233,7 @@ def _batches(key):
   return draw("25 Gaussians", key, CRITIC_STEPS * BATCH).reshape(CRITIC_STEPS, BATCH, 2)
 
 
-# The table and the pictures.
+# The table.
 
 
 def _critic_checks(name, kind, found) -> list[Check]:
@@ -315,55 +294,3 @@ def _records(fixed, deep, modes):
     for s in seeds
   ]
   return rows + [{"part": "generator", "seed": s, "modes": modes[s][0]} for s in seeds]
-
-
-def _surfaces(fixed) -> Figure:
-  figure = Figure(figsize=(11, 7.2), dpi=90, layout="constrained")
-  names = list(dict.fromkeys(name for name, _ in fixed))
-  panels = figure.subplots(2, len(names), sharex=True, sharey=True)
-  points, _ = densities.lattice(-LIMIT, LIMIT, 101, 2)
-  for i, name in enumerate(names):
-    data = draw(name, jax.random.key(2), 500)
-    for axes, kind in zip(panels[:, i], ("clip", "penalty"), strict=True):
-      found = fixed[name, kind]
-      params = jax.tree.map(lambda values: values[0], found["params"])
-      values = found["gan"].discriminator.apply(params, {}, points, None, train=False)[0]
-      square = np.asarray(values).reshape(101, 101)
-      axes.contour(square, 14, extent=(-LIMIT, LIMIT, -LIMIT, LIMIT), linewidths=1, cmap="viridis")
-      axes.plot(*data.T, "C1.", ms=2)
-      axes.set(aspect="equal", title=f"{name}, {'clipped' if kind == 'clip' else kind}")
-  return figure
-
-
-def _weights(fixed, deep) -> Figure:
-  figure = Figure(figsize=(12, 3.8), dpi=90, layout="constrained")
-  left, middle, right = figure.subplots(1, 3)
-  for axes, kind, color in ((left, "clip", "C0"), (middle, "penalty", "C1")):
-    axes.hist(fixed["swiss roll", kind]["weights"][0], bins=81, color=color)
-    axes.set(title=f"weights, {'clipped' if kind == 'clip' else kind}, swiss roll", yscale="log")
-  for i, (label, norms) in enumerate(deep.items()):
-    for seed, row in enumerate(norms):
-      layers = np.arange(1, len(row) + 1)
-      right.semilogy(layers, row, f"C{i}o-", ms=3, label=None if seed else label)
-  right.set(title="norm of the critic's slope along a layer", xlabel="layer, 12 next to the output")
-  right.legend(fontsize=8)
-  for axes in (left, middle, right):
-    axes.grid(alpha=0.3)
-  return figure
-
-
-def _samples(points) -> Figure:
-  figure = Figure(figsize=(4 * len(points), 4), dpi=90, layout="constrained")
-  for seed, axes in enumerate(figure.subplots(1, len(points), squeeze=False)[0]):
-    axes.plot(*(grid.centres() / SCALE).T, "k+", ms=10)
-    axes.plot(*points[seed].T, "C0.", ms=2, alpha=0.4)
-    axes.set(
-      aspect="equal", title=f"25 Gaussians, seed {seed}", xlim=(-LIMIT, LIMIT), ylim=(-LIMIT, LIMIT)
-    )
-  return figure
-
-
-def _film(shown, steps):
-  real = np.asarray(draw("25 Gaussians", jax.random.key(1), 1000))
-  title = "25 Gaussians  wgan + wgan_gp"
-  return course.film(shown, real, title, limit=LIMIT, each=steps // SNAPSHOTS)

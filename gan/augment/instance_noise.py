@@ -1,5 +1,7 @@
 """Instance noise: Gaussian noise on all that the discriminator is shown."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, Key
@@ -38,8 +40,8 @@ def instance_noise(
   Returns:
     [B, ...].
   """
-  draw = lambda key, image: jax.random.normal(key, image.shape, image.dtype)  # noqa: E731
-  return images + sigma * jax.vmap(draw)(keys, images)
+  draw = functools.partial(jax.random.normal, shape=images.shape[1:], dtype=images.dtype)
+  return images + sigma * jax.vmap(draw)(keys)
 
 
 def make_instance_noise(*, instance_noise_steps: int) -> Augmentation:

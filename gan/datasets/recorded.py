@@ -43,9 +43,10 @@ def reopen(
   places = [data_dir] if data_dir else [*filter(os.path.exists, _places(record)), None]
   for place in places:
     for name in _names(record):
-      load = lambda split, name=name, place=place: datasets.load(  # noqa: E731
-        name, split, place, config.get("image_size")
-      )
+
+      def load(split, name=name, place=place):
+        return datasets.load(name, split, place, config.get("image_size"))
+
       try:
         dataset = load(config.get("split", "train"))
       except UserError as error:

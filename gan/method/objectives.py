@@ -241,12 +241,12 @@ def _penalty(
     return 0.0, {}
   function = as_function(game.penalty, axis_name=game.axis_name)
 
-  def mean():
+  def mean() -> Float[Array, ""]:
     real, fake = (pack(images, game.packing) for images in (view.real, view.fake))
     places = examples.places[:: game.packing] // game.packing
     return jnp.mean(function(view.critic, real, fake, example_keys(keys.penalty, places)))
 
-  def zero():
+  def zero() -> Float[Array, ""]:
     return jnp.zeros((), view.real.dtype)
 
   every, weight = game.penalty_every, state.hyperparameters.penalty_weight

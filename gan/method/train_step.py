@@ -59,7 +59,7 @@ def _examples(game: Game) -> list[tuple[Array, Array | None]]:
   labels = jnp.zeros((1,), jnp.int32) if game.num_classes else None
   latents = jnp.zeros((1, *jax.eval_shape(game.sample_latent, key).shape))
 
-  def generate():
+  def generate() -> Array:
     params, model_state = game.generator.init(key, latents, labels)
     return game.generator.apply(params, model_state, latents, labels, train=False)[0]
 

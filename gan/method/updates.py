@@ -1,5 +1,6 @@
 """Gradients of the two players' objectives, and what they do to the state."""
 
+import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -92,7 +93,9 @@ def _accumulated(
     )
   split = jax.tree.map(lambda array: array.reshape(parts, -1, *array.shape[1:]), examples)
 
-  def add(carry, part):
+  def add(
+    carry: tuple[GanState, Params], part: Examples
+  ) -> tuple[tuple[GanState, Params], Metrics]:
     state, total = carry
     grads, seen = _gradient(objective, name, game, state, part, key)
     player = getattr(state, name).replace(model_state=seen.model_state)
@@ -113,7 +116,7 @@ def apply_discriminator(game: Game, state: GanState, update: Update) -> GanState
   hyper = state.hyperparameters
   player = _stepped(game, "discriminator", state, update)
   if game.clip_weights:
-    clip = lambda weights: jnp.clip(weights, -hyper.weight_clip, hyper.weight_clip)  # noqa: E731
+    clip = functools.partial(jnp.clip, min=-hyper.weight_clip, max=hyper.weight_clip)
     player = player.replace(params=jax.tree.map(clip, player.params))
   return state.replace(discriminator=player, aux_state=state.aux_state | update.aux_state)
 

@@ -45,7 +45,10 @@ NORMS = ("none", "batch", "layer")
 def to_networks(generator, discriminator, spec: ModelSpec):
   """Wraps the two Linen modules of a model as a pair of Networks."""
   labels = jnp.zeros((1,), jnp.int32) if spec.num_classes else None
-  shaped = lambda *shape: jax.ShapeDtypeStruct(shape, jnp.float32)  # noqa: E731
+
+  def shaped(*shape: int) -> jax.ShapeDtypeStruct:
+    return jax.ShapeDtypeStruct(shape, jnp.float32)
+
   pack = functools.partial(networks.pack, packing=spec.packing)
   images = jax.eval_shape(pack, shaped(spec.packing, *spec.image_shape))
   return (

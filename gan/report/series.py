@@ -23,10 +23,10 @@ class Curve(NamedTuple):
     high: [points] upper end.
   """
 
-  x: Float[np.ndarray, "points"]
-  y: Float[np.ndarray, "points"]
-  low: Float[np.ndarray, "points"]
-  high: Float[np.ndarray, "points"]
+  x: Float[np.ndarray, " points"]
+  y: Float[np.ndarray, " points"]
+  low: Float[np.ndarray, " points"]
+  high: Float[np.ndarray, " points"]
 
 
 def evaluated(members: Sequence[Member], metric: str, unit: str) -> list[Curve]:

@@ -52,7 +52,7 @@ def centre(values: Sequence[float]) -> Centre | None:
   )
 
 
-def iqm(values: Float[np.ndarray, "n *rest"], axis: int = 0) -> Float[np.ndarray, "*rest"]:
+def iqm(values: Float[np.ndarray, " n *rest"], axis: int = 0) -> Float[np.ndarray, " *rest"]:
   """Returns the interquartile mean: n // 4 values are left out at each end, none of n < 4."""
   return stats.trim_mean(values, 0.25, axis=axis)
 
@@ -66,7 +66,7 @@ def _interval(values, statistic):
 
 def band(
   values: Float[np.ndarray, "seeds points"], statistic=iqm
-) -> tuple[Float[np.ndarray, "points"], Float[np.ndarray, "points"]]:
+) -> tuple[Float[np.ndarray, " points"], Float[np.ndarray, " points"]]:
   """Returns the 95 % percentile bootstrap interval of a statistic over seeds, at every point.
 
   Whole seeds are resampled, so a curve stays one curve. The resamples are always the same.

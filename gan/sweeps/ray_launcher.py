@@ -18,7 +18,9 @@ from typing import Any, NamedTuple
 import jax
 
 from gan.errors import UserError
-from gan.sweeps import sweep
+from gan.sweeps.launcher import INTERRUPTED, claimed, statuses
+from gan.sweeps.plan import Plan, turns
+from gan.sweeps.trainer import Trainer, once, place
 from gan.system.compilation import keep_freed_memory
 from gan.system.progress import GroupsProgress, say
 from gan.training import plugins
@@ -50,14 +52,14 @@ class Resources(NamedTuple):
 
 
 def fit(
-  plan: sweep.Plan,
+  plan: Plan,
   workdir: str | os.PathLike,
   ray: Any,
   resources: Resources,
   *,
   say: Callable[[str], None] = say,
 ) -> dict[str, str]:
-  """Trains every member up to its last step, from where each stands, as `sweep.fit` does.
+  """Trains every member up to its last step, from where each stands, as `local.fit` does.
 
   Args:
     plan: what to train, made for `resources.devices`.
@@ -67,17 +69,17 @@ def fit(
     say: prints one line to the user.
 
   Returns:
-    The status of each member, as `sweep.fit`.
+    The status of each member, as `local.fit`.
 
   Raises:
     UserError: anything that the user can put right; nothing on disk is lost.
   """
   _require_room(ray, resources)
-  with sweep.claimed(plan, workdir) as folder:
+  with claimed(plan, workdir) as folder:
     errors = _Launch(ray, plan, folder.absolute(), resources, say).run()
     if errors:
       raise UserError("; ".join(errors))
-    return sweep.statuses(plan, folder)
+    return statuses(plan, folder)
 
 
 def _require_room(ray, resources):
@@ -97,7 +99,7 @@ class _Launch:
 
   def __init__(self, ray, plan, folder, resources, say):
     self._ray, self._say = ray, say
-    self._tasks = list(_tasks(plan))
+    self._tasks = list(turns(plan))
     token = folder / f".launch-{uuid.uuid4().hex}"
     self._token = token if resources.shared else None
     here = ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(
@@ -150,7 +152,7 @@ class _Launch:
           index = pending.pop(reference)
           errors += self._finish(index, reference, pending, progress, bool(seen))
     if seen:
-      self._say(sweep.INTERRUPTED)
+      self._say(INTERRUPTED)
     return errors
 
   def _submit(self, index):
@@ -177,15 +179,6 @@ class _Launch:
       for line in lines:
         self._say(line)
     return [f"{title}: {error}"] if error else []
-
-
-def _tasks(plan):
-  """(program, crew), each program in its turn."""
-
-  class Named(NamedTuple):
-    program: sweep.Program
-
-  return ((named.program, crew) for named, crew in sweep.turns([Named(p) for p in plan.programs]))
 
 
 def _title(crew) -> str:
@@ -248,7 +241,7 @@ def unpack(archive: bytes, folder: pathlib.Path) -> None:
 # A worker's side.
 
 
-def train_crew(plan: sweep.Plan, folder: str, token: str, desk: Any, cache: str | None, index: int):
+def train_crew(plan: Plan, folder: str, token: str, desk: Any, cache: str | None, index: int):
   """A task: trains one crew; returns (lines for the user, an error of the user's or None).
 
   Args:
@@ -265,8 +258,11 @@ def train_crew(plan: sweep.Plan, folder: str, token: str, desk: Any, cache: str 
     jax.config.update("jax_compilation_cache_dir", cache)
   keep_freed_memory()
   plugins.load_recorded(plan.identity.get(plugins.FIELD, []), folder)
-  program, crew = list(_tasks(plan))[index]
-  ask = lambda state, steps: ray.get(desk.report.remote(index, state, steps))  # noqa: E731
+  program, crew = list(turns(plan))[index]
+
+  def ask(state: str, steps: int) -> bool:
+    return ray.get(desk.report.remote(index, state, steps))
+
   if ask("running", 0):
     ask(*IDLE)
     return [], None
@@ -276,7 +272,10 @@ def train_crew(plan: sweep.Plan, folder: str, token: str, desk: Any, cache: str 
   with tempfile.TemporaryDirectory() as scratch:
     members = pathlib.Path(scratch) / MEMBERS
     unpack(ray.get(desk.fetch.remote(names)), members)
-    ship = lambda: ray.get(desk.keep.remote(pack(members, names)))  # noqa: E731
+
+    def ship() -> None:
+      ray.get(desk.keep.remote(pack(members, names)))
+
     result = _train(plan, program, crew, pathlib.Path(scratch), ask, ship)
     ship()
     return result
@@ -289,7 +288,7 @@ def _train(plan, program, crew, folder, ask, ship):
   reporter.start()
   error, state = None, "finished"
   try:
-    trainer = sweep.Trainer(plan, program, sweep.place(plan), sweep.once(lines.append))
+    trainer = Trainer(plan, program, place(plan), once(lines.append))
     trainer.train(crew, folder, counter, seen)
   except UserError as failure:
     error, state = str(failure), "failed"
@@ -313,22 +312,22 @@ def _report(counter, seen, ended, ask, ship):
 
 
 class _Counter:
-  """Steps of all members of a crew, counted as `SweepProgress` shows them."""
+  """A MembersProgress that counts: the command shows steps alone."""
 
   def __init__(self):
     self.steps, self._count = 0, 0
 
-  def skip(self, steps):
+  def skip(self, steps: int) -> None:
     self.steps += steps
 
-  def begin(self, names, step):
+  def begin(self, names: list[str], step: int) -> None:
     self._count = len(names)
     self.skip(step * self._count)
 
-  def advance(self, steps):
+  def advance(self, steps: int) -> None:
     self.skip(steps * self._count)
 
-  def show(self, record):
-    """The command shows steps alone."""
+  def show(self, record: dict[str, Any]) -> None:
+    """Shows nothing."""
 
   report = evaluated = show

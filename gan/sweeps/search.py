@@ -94,7 +94,10 @@ def grid_points(grid: dict[str, list[Any]]) -> list[Point]:
 
 
 def _lucic(rng, b1, rates, steps, norms, clips, weights) -> Point:
-  log_uniform = lambda low, high: float(10 ** rng.uniform(low, high))  # noqa: E731
+
+  def log_uniform(low: float, high: float) -> float:
+    return float(10 ** rng.uniform(low, high))
+
   rate = log_uniform(*rates)
   return {
     "generator_learning_rate": rate,

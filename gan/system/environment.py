@@ -1,6 +1,7 @@
 """What a run ran on: versions, devices, commit."""
 
 import importlib.metadata
+import os
 import pathlib
 import platform
 import subprocess

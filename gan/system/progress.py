@@ -4,6 +4,7 @@ import contextlib
 import errno
 import sys
 import time
+from typing import Any, Protocol
 
 from tqdm import tqdm
 
@@ -20,7 +21,33 @@ def say(line: str) -> None:
       raise
 
 
-class Progress:
+class Progress(Protocol):
+  """What the loop tells of the runs that it steps."""
+
+  def advance(self, steps: int) -> None:
+    """Counts steps that every run has made."""
+
+  def show(self, record: dict[str, Any]) -> None:
+    """Takes the latest record of a run, whenever one is written."""
+
+  def report(self, record: dict[str, Any]) -> None:
+    """Takes the latest record of a run, whenever a picture is drawn."""
+
+  def evaluated(self, record: dict[str, Any]) -> None:
+    """Takes what a run measured of its generator."""
+
+
+class MembersProgress(Progress, Protocol):
+  """What a sweep tells beside that: its members stand at different steps, some at their end."""
+
+  def skip(self, steps: int) -> None:
+    """Counts steps that were made before, or that will not be made."""
+
+  def begin(self, names: list[str], step: int) -> None:
+    """Takes which members are stepped from now on, and where they stand."""
+
+
+class RunProgress:
   """Shows steps, rates, losses and the time left; a context manager.
 
   Args:

@@ -1,5 +1,6 @@
 """Games small enough to be worked by hand, for the project's own step: players, losses, states."""
 
+import functools
 import itertools
 from collections.abc import Callable, Sequence
 
@@ -70,7 +71,7 @@ def mlp(sizes: Sequence[int], activation: Callable, last: Callable = lambda outp
 
 def _dense(key, inputs, outputs):
   bound = inputs**-0.5
-  draw = lambda key, shape: jax.random.uniform(key, shape, minval=-bound, maxval=bound)  # noqa: E731
+  draw = functools.partial(jax.random.uniform, minval=-bound, maxval=bound)
   kernel_key, bias_key = jax.random.split(key)
   # The bias is [1, outputs]: no rank is promoted.
   return {"kernel": draw(kernel_key, (inputs, outputs)), "bias": draw(bias_key, (1, outputs))}

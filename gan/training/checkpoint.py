@@ -81,7 +81,7 @@ class Checkpoints:
     self._path = self._stack.enter_context(_plain_path(self._directory))
     self._checkpointer: ocp.training.Checkpointer | None = None  # opened by the first save
 
-  def _open(self):
+  def _open(self) -> ocp.training.Checkpointer:
     """Orbax's own, for saving: where metadata of one checkpoint are damaged, it reads none."""
     every_save = ocp.training.save_decision_policies.FixedIntervalPolicy(1)
     return ocp.training.Checkpointer(
@@ -131,7 +131,7 @@ class Checkpoints:
     self._unchecked = None
 
   @contextlib.contextmanager
-  def _translated(self):
+  def _translated(self) -> Iterator[None]:
     """Orbax raises whatever the system and its own threads do."""
     try:
       yield
@@ -207,7 +207,7 @@ class Checkpoints:
       if not distributed.all_true(_is_described(self._directory / str(step)))
     ]
 
-  def _try(self, step, like):
+  def _try(self, step: int, like: Any) -> tuple[Any, str]:
     try:
       return self._load(step, like), ""
     except DamagedError as error:
@@ -220,7 +220,7 @@ class Checkpoints:
         ) from error
       return None, "its files cannot be read"
 
-  def _load(self, step, like):
+  def _load(self, step: int, like: Any) -> Any:
     device = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
     metadata = _metadata(self._directory / str(step))
     first_layout = isinstance(like, GanState) and metadata.get("layout", 1) == 1
@@ -240,7 +240,7 @@ class Checkpoints:
       raise DamagedError(f"it is of step {own}")
     return earlier.as_now(state, like) if first_layout else state
 
-  def _set_aside(self, steps):
+  def _set_aside(self, steps: list[int]) -> None:
     if not steps:
       return
     # Orbax holds the list of steps that it found.
@@ -273,7 +273,7 @@ def check_identity(directory: pathlib.Path, identity: dict[str, Any]) -> None:
       )
 
 
-def _is_described(folder) -> bool:
+def _is_described(folder: pathlib.Path) -> bool:
   try:
     _metadata(folder)
     ocp.metadata(folder)
@@ -282,7 +282,7 @@ def _is_described(folder) -> bool:
     return False
 
 
-def _metadata(folder) -> dict[str, Any]:
+def _metadata(folder: pathlib.Path) -> dict[str, Any]:
   """What `save` wrote beside the arrays of a checkpoint."""
   # A pipe would be waited for.
   if not all(path.is_file() or path.is_dir() for path in folder.rglob("*")):
@@ -295,7 +295,7 @@ def _metadata(folder) -> dict[str, Any]:
     raise DamagedError(f"its {METADATA} cannot be read ({error})") from error
 
 
-def _check_written(folder, metadata) -> None:
+def _check_written(folder: pathlib.Path, metadata: dict[str, Any]) -> None:
   """Raises DamagedError where files of a checkpoint are missing; its arrays are not read again."""
   if _metadata(folder) != metadata:
     raise DamagedError("its metadata are not those that were saved")
@@ -304,7 +304,7 @@ def _check_written(folder, metadata) -> None:
       raise DamagedError(f"it has no {pattern}")
 
 
-def _move_aside(checkpoint) -> None:
+def _move_aside(checkpoint: pathlib.Path) -> None:
   aside = checkpoint.parent.parent / "damaged_checkpoints"
   aside.mkdir(exist_ok=True)
   target = aside / checkpoint.name
@@ -357,7 +357,7 @@ def _reason(error: Exception) -> str:
   return (text or type(error).__name__).split("\n", 1)[0][:200]
 
 
-def _digest(tree) -> str:
+def _digest(tree: Any) -> str:
   digest = hashlib.sha256()
   for leaf in jax.tree.leaves(tree):
     digest.update(np.ascontiguousarray(leaf).tobytes())

@@ -14,18 +14,19 @@ import numpy as np
 
 from gan import datasets
 from gan.method.game import Batch
-from gan.metrics import evaluation
+from gan.metrics.evaluator import Evaluator, make_evaluator
 from gan.models import MODELS
 from gan.state import GanState
 from gan.system import environment, memory
-from gan.system.progress import Progress, say
+from gan.system.progress import Progress, RunProgress, say
 from gan.training import distributed, parallel
 from gan.training.build import build
 from gan.training.config import Config
 from gan.training.interrupts import interrupts, stop_here
 from gan.training.run import Run, Setting, describe, fix_schedule, load_data
-from gan.training.run_folder import FollowedFolder, RunFolder
+from gan.training.run_folder import RunFolder
 from gan.training.validation import validate
+from gan.training.writers import FollowedFolder
 
 
 class Crew(NamedTuple):
@@ -144,7 +145,9 @@ def _open(
       yield run
 
 
-def make_setting(config: Config, dataset, axis_name: Any, say: Callable[[str], None]) -> Setting:
+def make_setting(
+  config: Config, dataset: datasets.Dataset, axis_name: Any, say: Callable[[str], None]
+) -> Setting:
   """Returns what runs of a config are built from; they may differ in seeds and hyper-parameters.
 
   Args:
@@ -166,15 +169,13 @@ def make_setting(config: Config, dataset, axis_name: Any, say: Callable[[str], N
 
 def make_evaluators(
   config: Config, dataset: datasets.Dataset, say: Callable[[str], None]
-) -> Callable[[int], evaluation.Evaluator | None]:
-  """Returns `seed -> Evaluator`, made once for each seed; None where none is asked for or had."""
+) -> Callable[[int], Evaluator | None]:
+  """Returns `seed -> Evaluator`, each made once; None where a run cannot measure itself."""
   made = {}
 
-  def evaluator(seed):
+  def evaluator(seed: int) -> Evaluator | None:
     if config.eval_every and seed not in made:
-      made[seed], notice = evaluation.make_evaluator(
-        dataset, config.split, config.eval_samples, seed
-      )
+      made[seed], notice = make_evaluator(dataset, config.split, config.eval_samples, seed)
       if notice:
         say(notice)
     return made.get(seed)
@@ -216,7 +217,7 @@ def _fit(run: Run, crew: Crew, state: GanState, start: int) -> dict[str, Any]:
   per_step = config.discriminator_steps * config.batch_size
   # One of many processes is heard.
   stream = sys.stderr if distributed.leads() else io.StringIO()
-  with interrupts() as seen, Progress(config.steps, start, per_step, stream) as progress:
+  with interrupts() as seen, RunProgress(config.steps, start, per_step, stream) as progress:
     step = train([run], crew, [state], start, progress, seen)
   if step < config.steps and not run.diverged:
     run.say(f"Interrupted; step {step} is saved. The same command continues from there.")
@@ -285,7 +286,10 @@ def _write(crew: Crew, state: Any, step: int, log: "_Log", progress: Progress) -
   """Writes what is due at `step`, after all metrics up to it have been seen to be finite."""
   config = log.runs[0].config
   last = step == config.steps
-  due = lambda every: every and (step % every == 0 or last)  # noqa: E731
+
+  def due(every: int) -> bool:
+    return bool(every) and (step % every == 0 or last)
+
   if due(config.log_every):
     log.write(progress)
   picture, evaluation = due(config.sample_every), due(config.eval_every)
@@ -299,7 +303,15 @@ def _write(crew: Crew, state: Any, step: int, log: "_Log", progress: Progress) -
       _write_run(run, member, step, picture, evaluation, save, progress)
 
 
-def _write_run(run, state, step, picture, evaluation, save, progress):
+def _write_run(
+  run: Run,
+  state: GanState,
+  step: int,
+  picture: bool,
+  evaluation: bool,
+  save: bool,
+  progress: Progress,
+) -> None:
   if picture and not run.diverged:
     run.save_picture(state)
   if evaluation and not run.diverged and (record := run.evaluate(state)):
@@ -308,7 +320,7 @@ def _write_run(run, state, step, picture, evaluation, save, progress):
     run.checkpoints.save(step, state)
 
 
-def _end(crew, state, step, log):
+def _end(crew: Crew, state: Any, step: int, log: "_Log") -> None:
   """Saves every run that has not diverged, and writes its summary."""
   log.flush()
   states = crew.members(state) if log.alive() else []

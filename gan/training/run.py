@@ -16,27 +16,25 @@ from gan.datasets import recorded
 from gan.datasets.batches import batch_indices
 from gan.errors import UserError, failure
 from gan.method.game import Batch
-from gan.metrics import evaluation
 from gan.metrics.best import best_and_last
+from gan.metrics.evaluator import Evaluator
 from gan.state import GanState, Hyperparameters
 from gan.system import environment
 from gan.training import distributed, pictures, plugins, sampling
 from gan.training.build import Algorithm, DataInfo, hyperparameters
-from gan.training.checkpoint import Checkpoints, check_identity
+from gan.training.checkpoint import Checkpoints
 from gan.training.config import Config, determining, fingerprint, images_per_step
+from gan.training.contents import check_contents
 from gan.training.interrupts import at_once, stop_here
-from gan.training.places import check_place
 from gan.training.run_folder import (
   CONFIG,
   COUNTS,
   EVALUATIONS,
-  METRICS,
-  RunFolder,
   differences,
   read_config,
   read_metrics,
-  read_summary,
 )
+from gan.training.writers import Writer
 
 
 class Setting(NamedTuple):
@@ -58,7 +56,7 @@ class Setting(NamedTuple):
   algorithm: Algorithm
   data_sha256: str
   data: Batch
-  evaluator: Callable[[int], evaluation.Evaluator | None]
+  evaluator: Callable[[int], Evaluator | None]
   numbers: Callable[[Config], Hyperparameters] = hyperparameters
   parts: dict[str, str] = {}
 
@@ -90,13 +88,13 @@ class Run:
     self,
     config: Config,
     setting: Setting,
-    folder: RunFolder,
+    folder: Writer,
     command: str,
     say: Callable[[str], None],
   ):
     self.config, self.setting, self.folder, self.say = config, setting, folder, say
     self._identity = _identity(config, setting, command)
-    folder.claim(self._identity, lambda: _check_contents(folder, self._identity))
+    folder.claim(self._identity, lambda: check_contents(folder, self._identity))
     self.keys = Keys(*jax.random.split(jax.random.key(config.seed), 3))
     self.record: dict[str, Any] = {}  # of the latest step that was seen
     self.summary: dict[str, Any] | None = None  # what summary.json was given last
@@ -113,10 +111,10 @@ class Run:
     finally:
       self.folder.close()
 
-  def __enter__(self):
+  def __enter__(self) -> "Run":
     return self
 
-  def __exit__(self, kind, error, traceback):
+  def __exit__(self, kind: Any, error: BaseException | None, traceback: Any) -> None:
     with contextlib.ExitStack() as stack:
       if error is not None:
         # The error counts, not what closing says after it.
@@ -187,7 +185,7 @@ class Run:
       "those of a run that was never stopped to rounding, and not to the bit."
     )
 
-  def _rewound(self, step):
+  def _rewound(self, step: int) -> int:
     ended = step >= self.config.steps
     self.folder.rewind(step, 1 if ended else self.config.log_every)
     self.folder.rewind(step, 1 if ended else self.config.eval_every or 1, EVALUATIONS)
@@ -213,7 +211,7 @@ class Run:
       self.folder.append(self.record)
       self._diverge(step, f"{self.record}")
 
-  def _counts(self, step):
+  def _counts(self, step: int) -> dict[str, Any]:
     config, discriminator_steps = self.config, step * self.config.discriminator_steps
     images = discriminator_steps * config.batch_size
     return {
@@ -238,7 +236,7 @@ class Run:
     if not self.diverged and not sampling.is_finite(state):
       self._diverge(step, "its weights, or its optimisers', are no longer finite numbers")
 
-  def _diverge(self, step, why):
+  def _diverge(self, step: int, why: str) -> None:
     self.diverged = True
     status = f"diverged at step {step}"
     self.say(f"The run {status}: {why}")
@@ -291,7 +289,9 @@ class Run:
     return self.summary
 
 
-def load_data(config: Config, data_dir: str | None, say: Callable[[str], None]):
+def load_data(
+  config: Config, data_dir: str | None, say: Callable[[str], None]
+) -> tuple[datasets.Dataset, Config]:
   """Returns (the data set, the config with its own name in the place of "auto")."""
   with at_once():
     dataset = datasets.load(config.dataset, config.split, data_dir, config.image_size)
@@ -312,39 +312,6 @@ def describe(config: Config, dataset: datasets.Dataset) -> DataInfo:
   points = dataset.images.ndim == 2
   mean = None if points else dataset.images.mean(axis=0, dtype=np.float64) / 255
   return DataInfo(dataset.images.shape[1:], dataset.num_classes, len(dataset.images), mean)
-
-
-def _check_contents(folder, identity) -> None:
-  """Raises UserError where a folder is that of other work, or its checkpoints are gone."""
-  if not (folder.path / CONFIG).exists():
-    check_place(folder.path, "a run")
-  check_identity(folder.checkpoints, identity)
-  if any(folder.checkpoints.glob("[0-9]*")):
-    return
-  files = (METRICS, EVALUATIONS)
-  last = max((r["step"] for file in files for r in read_metrics(folder.path, file)), default=0)
-  if last and _had_checkpoints(folder, last, identity["config"]):
-    raise UserError(
-      f"{folder.path} has records up to step {last} and its checkpoints are gone: put checkpoints/ "
-      "back, or use another --workdir to begin anew"
-    )
-
-
-def _had_checkpoints(folder, last, config) -> bool:
-  """Whether a run that has records up to step `last` cannot have come there without a checkpoint.
-
-  Their folder is made before the first step. A kill may have come before the first was written,
-  which goes on beside the steps, but the second waits for it.
-  """
-  every = config["checkpoint_every"]
-  if (folder.path / CONFIG).exists():
-    every = max(every, read_config(folder.path)["config"].get("checkpoint_every", 0))
-  if not folder.checkpoints.is_dir() or last > 2 * every:
-    return True
-  summary = read_summary(folder.path) or {"status": "", "step": 0}
-  if summary["status"].startswith("diverged"):
-    return last > every
-  return summary["status"] in ("running", "interrupted", "finished") and summary["step"] > 0
 
 
 def fix_schedule(config: Config, folder: pathlib.Path) -> Config:

@@ -141,43 +141,6 @@ class RunFolder:
     return summary
 
 
-class FollowedFolder(RunFolder):
-  """A run's folder that process 0 of a run writes, as the other processes have it: read only.
-
-  Args:
-    path: the folder.
-  """
-
-  def __init__(self, path: str | os.PathLike):
-    self.path, self._lock = pathlib.Path(path), None
-
-  def claim(self, config: dict[str, Any], check: Callable[[], None] = lambda: None) -> None:
-    """Checks that process 0 has claimed this folder for the same run, and made all other checks.
-
-    Raises:
-      UserError: the folder is not the one that process 0 writes, or the run is another.
-    """
-    if not (self.path / CONFIG).exists():
-      raise UserError(
-        f"{self.path} holds nothing of process 0: --workdir must be on a file system that all "
-        "hosts share"
-      )
-    check_claim(self.path / CONFIG, config["determining"], "a run")
-
-  def add_environment(self, environment: dict[str, Any]) -> None:
-    """Writes nothing; process 0 says what has changed."""
-
-  def rewind(self, step: int, every: int = 1, file: str = METRICS) -> None:
-    """Writes nothing."""
-
-  def append(self, record: dict[str, Any], file: str = METRICS) -> None:
-    """Writes nothing."""
-
-  def summarize(self, status: str, **facts: Any) -> dict[str, Any]:
-    """Returns what it is given."""
-    return {"status": status, **facts}
-
-
 def writable_folder(path: str | os.PathLike) -> pathlib.Path:
   """Makes a folder for results; UserError where that cannot be done."""
   folder = pathlib.Path(path)

@@ -11,16 +11,18 @@ import uuid
 import jax
 import numpy as np
 import pytest
+from conftest import ROOT
 
 from experiments import sweep as command
 from gan.errors import UserError
-from gan.sweeps import ray_cluster, ray_launcher, sweep
+from gan.sweeps import ray_cluster, ray_launcher
+from gan.sweeps.launcher import INTERRUPTED
+from gan.sweeps.plan import make_plan
 from gan.sweeps.search import make_members
 from gan.training import restore
 from gan.training.config import Config
 from gan.training.run_folder import read_metrics, read_summary
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent
 TIMEOUT = 600  # seconds for a sweep, on a slow machine
 STEPS = 400
 FLAGS = ["--experiment=ring", "--losses=nonsat,hinge", "--seeds=3", f"--steps={STEPS}"]
@@ -138,7 +140,7 @@ def test_an_interrupt_saves_and_the_same_command_goes_on(local, tmp_path):
   wait_for_checkpoint(tmp_path / "sweep", process)
   os.killpg(process.pid, signal.SIGINT)  # as a terminal does, to all that the command started
   code, output = end(process)
-  assert code == 130 and sweep.INTERRUPTED in output, output
+  assert code == 130 and INTERRUPTED in output, output
   assert not workers(mark)
   assert_unfinished(tmp_path / "sweep")
   run(tmp_path / "sweep", "--launcher=ray")
@@ -164,7 +166,7 @@ def plan_of(steps):
     checkpoint_every=20,
     log_every=20,
   )
-  return sweep.make_plan(
+  return make_plan(
     make_members(["nonsat"], [0, 1], [{}], lambda point: config, searched=False),
     devices=1,
     say=lambda line: None,

@@ -17,12 +17,14 @@ import jax.numpy as jnp
 import kill_and_resume
 import numpy as np
 import pytest
+from conftest import ROOT
 
 from experiments import compare, ring
 from gan.errors import UserError
 from gan.method.update_rules import UPDATE_RULES
 from gan.optimizers import OPTIMIZERS
-from gan.sweeps import sweep
+from gan.sweeps import local, trainer
+from gan.sweeps.plan import make_plan
 from gan.sweeps.search import make_members
 from gan.system import environment
 from gan.system.cores import cores
@@ -34,7 +36,6 @@ from gan.training.config import Config
 from gan.training.places import works_below
 from gan.training.run_folder import read_metrics, read_summary
 
-ROOT = pathlib.Path(__file__).resolve().parents[1]
 BASE = Config(
   dataset="ring",
   split="train[:200]",
@@ -67,7 +68,7 @@ def argv(folder, **changes):
 def sweep_in(folder, **changes):
   make = lambda point: dataclasses.replace(BASE, **changes, **point)  # noqa: E731
   members = make_members(["nonsat"], (0, 1), [{}], make, searched=False)
-  return sweep.fit(sweep.make_plan(members, say=lambda line: None), folder, say=lambda line: None)
+  return local.fit(make_plan(members, say=lambda line: None), folder, say=lambda line: None)
 
 
 def files(folder):
@@ -331,7 +332,7 @@ def test_work_above_or_inside_other_work_is_refused(
 ):
   work(there, tmp_path / first)
   monkeypatch.setattr(loop, "train", lambda *args: pytest.fail("it trained"))
-  monkeypatch.setattr(sweep, "train", lambda *args: pytest.fail("it trained"))
+  monkeypatch.setattr(trainer, "train", lambda *args: pytest.fail("it trained"))
   (tmp_path / second).mkdir(parents=True, exist_ok=True)
   assert "--workdir" in refused(lambda: work(then, tmp_path / second), tmp_path)
 
@@ -411,19 +412,19 @@ def test_members_are_checked_each_by_itself(tmp_path):
   points = [{}, {"generator_learning_rate": 1e39}]
   make = lambda point: dataclasses.replace(BASE, steps=1, **point)  # noqa: E731
   members = make_members(["nonsat"], (0,), points, make, searched=False)
-  plan = sweep.make_plan(members, say=lambda line: None)
-  statuses = sweep.fit(plan, tmp_path, say=lambda line: None)
+  plan = make_plan(members, say=lambda line: None)
+  statuses = local.fit(plan, tmp_path, say=lambda line: None)
   assert list(statuses.values()) == ["finished", "diverged at step 1"]
 
 
 def test_an_interrupted_run_saves_no_broken_state(tmp_path, monkeypatch):
-  advance = loop.Progress.advance
+  advance = loop.RunProgress.advance
 
   def interrupt(self, steps):
     advance(self, steps)
     os.kill(os.getpid(), signal.SIGINT)
 
-  monkeypatch.setattr(loop.Progress, "advance", interrupt)
+  monkeypatch.setattr(loop.RunProgress, "advance", interrupt)
   # The generator's first update is the last: what it broke no loss has seen.
   summary, _ = fit(tmp_path, generator_learning_rate=1e39, log_every=100, checkpoint_every=100)
   assert summary["status"] == "diverged at step 1"
@@ -519,13 +520,13 @@ def test_a_thread_that_cannot_have_signals_trains_all_the_same(tmp_path):
   assert found == ["finished"]
 
 
-@pytest.mark.parametrize("place", ["datasets.load", "Checkpoints", "evaluate.make_evaluator"])
+@pytest.mark.parametrize("place", ["datasets.load", "Checkpoints", "loop.make_evaluator"])
 def test_a_signal_at_the_start_of_a_run_is_not_lost(tmp_path, monkeypatch, place):
   """Here the exception is swallowed, as a callback of JAX does."""
   from gan import datasets
   from gan.training import run
 
-  owner = {"datasets": datasets, "evaluate": evaluate}.get(place.partition(".")[0], run)
+  owner = {"datasets": datasets, "loop": loop}.get(place.partition(".")[0], run)
   original = getattr(owner, place.rpartition(".")[2])
 
   def signalled(*args, **options):

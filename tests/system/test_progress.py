@@ -6,7 +6,7 @@ import re
 import pytest
 
 from gan.system import progress
-from gan.system.progress import Progress
+from gan.system.progress import RunProgress
 
 
 class Terminal(io.StringIO):
@@ -33,7 +33,7 @@ def record(step):
 
 
 def run(stream, clock, *, steps=100, start=0, until=20, seconds=10.0, images=64):
-  with Progress(steps, start, images, stream) as shown:
+  with RunProgress(steps, start, images, stream) as shown:
     clock[0] += seconds
     shown.advance(until - start)
     shown.show(record(until))
@@ -78,6 +78,6 @@ def test_a_terminal_gets_a_bar_and_no_lines_between(clock):
 
 def test_the_bar_of_a_continued_run_starts_where_the_run_stands():
   stream = Terminal()
-  with Progress(100, 40, 64, stream):
+  with RunProgress(100, 40, 64, stream):
     pass
   assert "40/100" in stream.getvalue() and " 0/100" not in stream.getvalue()

@@ -11,6 +11,7 @@ from gan.errors import UserError
 from gan.metrics import METRICS, Data, Sample, evaluation, extractors
 from gan.metrics.best import best_and_last
 from gan.metrics.density_coverage import expected_coverage
+from gan.metrics.evaluator import LEAST_REFERENCE, find_extractor, make_evaluator
 
 SHARES = (0, 0.25, 0.5, 0.75, 1)
 COUNTS = {"digits": 297, "mnist": 500}
@@ -362,25 +363,25 @@ def test_where_nothing_can_be_kept_features_are_computed_all_the_same(
 
 def test_a_data_set_without_an_extractor_or_of_another_form_has_none_and_the_reason(digits):
   train = digits[0]
-  assert evaluation.find_extractor(train)[1] == ""
+  assert find_extractor(train)[1] == ""
   cases = {
     "no extractor of own": train._replace(name="own"),
     "images are 14x14x1": train._replace(images=train.images[:, ::2, ::2]),
     "images are 28x28x3": train._replace(images=np.repeat(train.images, 3, axis=-1)),
   }
   for words, dataset in cases.items():
-    extractor, notice = evaluation.find_extractor(dataset)
+    extractor, notice = find_extractor(dataset)
     assert extractor is None and words in notice
-    evaluator, line = evaluation.make_evaluator(dataset, "train", 100, seed=0)
+    evaluator, line = make_evaluator(dataset, "train", 100, seed=0)
     assert evaluator is None and words in line and line.startswith("No metrics while training")
 
 
 def test_too_few_training_examples_are_told_before_the_first_step(digits):
   train = digits[0]
-  few = train._replace(images=train.images[: evaluation.LEAST_REFERENCE - 1])
-  assert "5 training examples are too few" in evaluation.make_evaluator(few, "train", 50, 0)[1]
-  enough = train._replace(images=train.images[: evaluation.LEAST_REFERENCE])
-  evaluator, line = evaluation.make_evaluator(enough, "train", 50, 0)
+  few = train._replace(images=train.images[: LEAST_REFERENCE - 1])
+  assert "5 training examples are too few" in make_evaluator(few, "train", 50, 0)[1]
+  enough = train._replace(images=train.images[:LEAST_REFERENCE])
+  evaluator, line = make_evaluator(enough, "train", 50, 0)
   assert line == "" and math.isfinite(evaluator(train.images[:50])["coverage"])
 
 

@@ -1,7 +1,6 @@
 """Two processes with two CPU devices each, on loopback, against one process with four."""
 
 import os
-import pathlib
 import signal
 import socket
 import subprocess
@@ -11,11 +10,11 @@ import time
 import jax
 import numpy as np
 import pytest
+from conftest import ROOT
 
 from gan.training import distributed, restore
 from gan.training.run_folder import read_metrics, read_summary
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent
 TIMEOUT = 600  # seconds for a run, on a slow machine
 FLAGS = ["--batch_size=32", "--steps_per_call=1", "--eval_every=0", "--log_every=10"]
 

@@ -15,6 +15,8 @@ import jax
 import numpy as np
 import pytest
 import tensorflow_datasets
+from conftest import ROOT
+from fake_studies import write_run
 from PIL import Image
 
 from experiments import mnist, sample
@@ -25,9 +27,7 @@ from gan.errors import UserError
 from gan.report import analysis, sample_figures, study, words
 from gan.system import files
 from gan.training.run_folder import read_config
-from tests.fake_studies import write_run
 
-ROOT = pathlib.Path(__file__).resolve().parents[1]
 PHOTO = np.arange(192, dtype=np.uint8).reshape(8, 8, 3)
 
 

@@ -2,19 +2,18 @@
 
 import csv
 import html.parser
-import os
 import subprocess
 import sys
 import xml.etree.ElementTree
 
 import numpy as np
 import pytest
+from conftest import ROOT
 from fake_studies import write_run, write_sweep
 from PIL import Image
 
 from experiments import compare
 
-ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 LOSSES = ("sat", "wgan", "nonsat")
 # Imports of JAX and Flax fail under this.
 WITHOUT_JAX = """

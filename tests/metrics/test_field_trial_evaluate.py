@@ -12,6 +12,7 @@ import shutil
 
 import numpy as np
 import pytest
+from conftest import ROOT
 from PIL import Image
 
 from experiments import evaluate as evaluate_command
@@ -33,7 +34,6 @@ from gan.metrics.precision_recall import precision_recall
 from gan.models import mlp
 from gan.models.spec import to_networks
 
-ROOT = pathlib.Path(__file__).resolve().parents[1]
 T = 2.262  # of nine degrees of freedom, 97.5 %
 SMALL = ("--model=mlp", "--latent_dim=2", "--batch_size=4", "--steps=1", "--eval_every=0")
 SMALL += ("--parallel=none",)

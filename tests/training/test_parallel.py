@@ -2,7 +2,6 @@
 
 import functools
 import os
-import pathlib
 import subprocess
 import sys
 
@@ -215,14 +214,13 @@ def main():
 
 
 def test_every_way_on_four_devices_is_one_device():
-  tests = pathlib.Path(__file__).parent
   env = {
     **os.environ,
     "JAX_PLATFORMS": "cpu",
     "XLA_FLAGS": "--xla_force_host_platform_device_count=4",
     "JAX_COMPILATION_CACHE_DIR": jax.config.jax_compilation_cache_dir or "",
     "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0.2",
-    "PYTHONPATH": os.pathsep.join([str(tests), str(tests.parent)]),
+    "PYTHONPATH": os.pathsep.join(sys.path),
   }
   result = subprocess.run(
     [sys.executable, "-c", "import test_parallel; test_parallel.main()"],

@@ -2,7 +2,6 @@
 
 import dataclasses
 import os
-import pathlib
 import subprocess
 import sys
 
@@ -10,14 +9,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from conftest import ROOT
 
 from gan.method import train_step
 from gan.method.game import Batch
 from gan.training import distributed, sampling
 from gan.training.build import DataInfo, build, hyperparameters
 from gan.training.config import Config
-
-ROOT = pathlib.Path(__file__).resolve().parent.parent
 
 # A command that caches every program, however quickly it compiles, and counts how each was had.
 COMMAND = """

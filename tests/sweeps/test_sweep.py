@@ -3,7 +3,6 @@
 import dataclasses
 import json
 import os
-import pathlib
 import signal
 import subprocess
 import sys
@@ -12,18 +11,19 @@ import time
 import jax
 import numpy as np
 import pytest
+from conftest import ROOT
 
 from experiments import sweep as command
 from gan import losses
 from gan.errors import UserError
-from gan.sweeps import sweep
+from gan.sweeps import local, trainer
+from gan.sweeps import plan as planning
 from gan.sweeps.search import make_members
 from gan.system.progress import SweepProgress
 from gan.training import loop, restore
 from gan.training.config import Config
 from gan.training.run_folder import EVALUATIONS, read_config, read_metrics, read_summary
 
-ROOT = pathlib.Path(__file__).resolve().parents[1]
 # SGD: Adam would turn differences of rounding in tiny gradients into whole steps.
 BASE = Config(
   dataset="ring",
@@ -54,8 +54,8 @@ def members(points=({},), losses=("nonsat",), seeds=(0, 1, 2), **changes):
 
 def fit(folder, chosen, say=lambda line: None, **options):
   """({member: status}, the plan) of a sweep in a folder."""
-  plan = sweep.make_plan(chosen, say=say, **options)
-  return sweep.fit(plan, folder, say=say), plan
+  made = planning.make_plan(chosen, say=say, **options)
+  return local.fit(made, folder, say=say), made
 
 
 def own(folder, member):
@@ -123,7 +123,7 @@ def test_members_that_differ_in_arrays_share_a_program(swept):
 def test_static_choices_and_what_is_switched_off_get_programs_of_their_own():
   points = [{}, {"discriminator_steps": 2}, {"instance_noise": 0.1}, {"instance_noise": 0.2}]
   points += [{"weight_clip": 0.1}, {"lecam_weight": 0.1}]
-  groups = sweep._groups(members(points, seeds=(0,)))
+  groups = planning._groups(members(points, seeds=(0,)))
   found = [[m.varied.get("instance_noise") for m in group] for group in groups]
   assert found == [[None], [None], [0.1, 0.2], [None], [None]]
 
@@ -160,7 +160,8 @@ def test_a_member_can_be_continued_alone(swept, tmp_path):
 @pytest.mark.parametrize("devices", [1, 2])
 def test_members_one_at_a_time_are_runs_alone(tmp_path, monkeypatch, devices):
   # As large members are on the CPU, without vmap: equal to the bit, on any number of devices.
-  monkeypatch.setattr(sweep, "_devices", lambda: jax.local_devices()[:devices])
+  present = jax.local_devices()[:devices]
+  monkeypatch.setattr(jax, "local_devices", lambda: present)
   chosen = members(seeds=(0, 1, 2))
   statuses, plan = fit(tmp_path / "sweep", chosen, members_per_call=1)
   assert set(statuses.values()) == {"finished"}
@@ -174,26 +175,26 @@ def test_members_one_at_a_time_are_runs_alone(tmp_path, monkeypatch, devices):
 
 
 def test_crews_are_even_and_their_size_is_that_of_all():
-  cost = sweep.Cost(flops=1.0, bytes=1, seconds=1.0)
+  cost = planning.Cost(flops=1.0, bytes=1, seconds=1.0)
   assert jax.local_device_count() == 2
   chosen = members(seeds=range(7))
-  program = sweep._program(chosen, cost, per_device=2, devices=2)
+  program = planning._program(chosen, cost, per_device=2, devices=2)
   assert program.size == 4 and [len(crew) for crew in program.crews] == [4, 3]
-  program = sweep._program(chosen, cost, per_device=100, devices=2)
+  program = planning._program(chosen, cost, per_device=100, devices=2)
   assert program.size == 8 and [len(crew) for crew in program.crews] == [7]
   assert program.members == chosen
 
 
 def test_members_go_together_where_they_gain_and_fit(monkeypatch):
-  monkeypatch.setattr(sweep, "_free_bytes", lambda device: 1000)
-  assert sweep._fitting(sweep.Cost(flops=1e6, bytes=300, seconds=1)) == 3
-  assert sweep._fitting(sweep.Cost(flops=1e6, bytes=3000, seconds=1)) == 1
-  assert sweep._fitting(sweep.Cost(flops=1e9, bytes=300, seconds=1)) == 1
+  monkeypatch.setattr(planning, "_free_bytes", lambda device: 1000)
+  assert planning._fitting(planning.Cost(flops=1e6, bytes=300, seconds=1)) == 3
+  assert planning._fitting(planning.Cost(flops=1e6, bytes=3000, seconds=1)) == 1
+  assert planning._fitting(planning.Cost(flops=1e9, bytes=300, seconds=1)) == 1
   # Each member holds files open, and half of those that there may be are on the other device.
-  monkeypatch.setattr(sweep, "_free_bytes", lambda device: 1e12)
-  assert sweep._fitting(sweep.Cost(flops=1e6, bytes=300, seconds=1)) == sweep.MOST_TOGETHER
-  monkeypatch.setattr(sweep, "_files", lambda: 10 * 2 * sweep.FILES_OF_A_MEMBER)
-  assert sweep._fitting(sweep.Cost(flops=1e6, bytes=300, seconds=1)) == 10
+  monkeypatch.setattr(planning, "_free_bytes", lambda device: 1e12)
+  assert planning._fitting(planning.Cost(flops=1e6, bytes=300, seconds=1)) == planning.MOST_TOGETHER
+  monkeypatch.setattr(planning, "_files", lambda: 10 * 2 * planning.FILES_OF_A_MEMBER)
+  assert planning._fitting(planning.Cost(flops=1e6, bytes=300, seconds=1)) == 10
 
 
 def test_one_that_diverges_does_not_disturb_the_others(tmp_path):
@@ -217,7 +218,7 @@ def test_one_that_diverges_does_not_disturb_the_others(tmp_path):
 def test_diverged_and_finished_members_are_not_trained_again(tmp_path, monkeypatch):
   chosen = members([{}, {"generator_learning_rate": 1e38}])
   before, _ = fit(tmp_path, chosen)
-  monkeypatch.setattr(sweep, "train", lambda *args: pytest.fail("it trained"))
+  monkeypatch.setattr(trainer, "train", lambda *args: pytest.fail("it trained"))
   again, _ = fit(tmp_path, chosen)
   assert again == before
 

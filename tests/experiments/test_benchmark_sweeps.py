@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-import gan.sweeps.sweep
+import gan.sweeps.plan
 import gan.training.loop
 from experiments import mnist, ring, sweep
 from experiments.benchmark import __main__ as benchmark
@@ -74,7 +74,7 @@ def test_both_sides_train_the_same_configs(name, monkeypatch, tmp_path):
     raise Stop
 
   monkeypatch.setattr(gan.training.loop, "fit", catch)
-  monkeypatch.setattr(gan.sweeps.sweep, "make_plan", catch)
+  monkeypatch.setattr(gan.sweeps.plan, "make_plan", catch)
   case, folder = CASES[name], str(tmp_path)
   single = {"ring": ring, "mnist": mnist}[case.experiment].main
   for seed in range(case.members):

@@ -91,7 +91,7 @@ def signal_at(monkeypatch):
   """signal_at(step, number, times) sends the own process a signal when a run reaches the step."""
 
   def arrange(step, number=signal.SIGINT, times=1):
-    advance, seen = loop.Progress.advance, [0]
+    advance, seen = loop.RunProgress.advance, [0]
 
     def advance_and_signal(self, steps):
       advance(self, steps)
@@ -100,7 +100,7 @@ def signal_at(monkeypatch):
         for _ in range(times):
           os.kill(os.getpid(), number)
 
-    monkeypatch.setattr(loop.Progress, "advance", advance_and_signal)
+    monkeypatch.setattr(loop.RunProgress, "advance", advance_and_signal)
 
   return arrange
 

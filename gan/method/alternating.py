@@ -1,0 +1,168 @@
+"""Rules that update one player after the other."""
+
+import functools
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+import optax
+from jaxtyping import Array, Float, Key
+
+from gan.losses import Loss
+from gan.method.game import Examples, Game
+from gan.method.objectives import Observations, generator_objective
+from gan.method.rule import Minibatches, Stepped, UpdateRule, params_of, with_params
+from gan.method.updates import (
+  apply_discriminator,
+  apply_generator,
+  discriminator_update,
+  generator_update,
+  propose,
+)
+from gan.networks import Params
+from gan.state import GanState, PlayerState
+
+# The smallest gradient that "unrolled" differentiates an optimiser at.
+SMALLEST_GRADIENT = 1e-12
+
+
+def alternating(*, shared_latents: bool = False) -> UpdateRule:
+  """K discriminator updates, then one generator update against the result.
+
+  Algorithm 1 of "Generative Adversarial Nets" by Goodfellow et al.
+  (https://arxiv.org/abs/1406.2661), which draws latents for each update.
+
+  Args:
+    shared_latents: the generator's update has the key of the last discriminator update, hence its
+      fakes, dropout masks and augmentation: the generator has not moved in between, and the
+      compiler makes one pass of both.
+  """
+
+  def step(game: Game, state: GanState, minibatches: Minibatches, key: Key[Array, ""]) -> Stepped:
+    *keys, generator_key = jax.random.split(key, len(minibatches) + 1)
+    if shared_latents:
+      generator_key = keys[-1]
+    for examples, discriminator_key in zip(minibatches, keys, strict=True):
+      update = discriminator_update(game, state, examples, discriminator_key)
+      state = apply_discriminator(game, state, update)
+    generator = generator_update(game, state, minibatches[-1], generator_key)
+    return apply_generator(game, state, generator), update.metrics | generator.metrics
+
+  return UpdateRule(step)
+
+
+def alternating_generator_first() -> UpdateRule:
+  """One generator update, then K discriminator updates on fakes from before it.
+
+  The first of them sees the very fakes that the generator's update was computed on, as in
+  https://github.com/s-abdullah/FirstGAN. With K = 1 and no dropout this is `simultaneous`.
+  """
+  return UpdateRule(functools.partial(_generator_first, generator_update))
+
+
+def _generator_first(
+  update_generator: Callable,
+  game: Game,
+  state: GanState,
+  minibatches: Minibatches,
+  key: Key[Array, ""],
+) -> Stepped:
+  keys = jax.random.split(key, len(minibatches))
+  generator = update_generator(game, state, minibatches[0], keys[0])
+  stepped = apply_generator(game, state, generator)
+  for examples, discriminator_key in zip(minibatches, keys, strict=True):
+    update = discriminator_update(game, state, examples, discriminator_key)
+    state = apply_discriminator(game, state, update)
+  return state.replace(generator=stepped.generator), update.metrics | generator.metrics
+
+
+def unrolled(*, unrolled_steps: int = 5) -> UpdateRule:
+  """The generator foresees K discriminator updates and differentiates through them.
+
+  The K updates are those of the discriminator's own optimiser, on the examples and latents of the
+  generator's update. They are forgotten: the discriminator then makes its own updates from where it
+  was, against the generator from before the step. With K = 0 this is `alternating_generator_first`.
+
+  In a zero-sum game the generator has a say, by way of the foreseen updates, in what the
+  discriminator makes of the data: its loss is minus the discriminator's, the data's part included.
+
+  See "Unrolled Generative Adversarial Networks" by Metz et al., equations 9 to 11
+  (https://arxiv.org/abs/1611.02163).
+
+  Args:
+    unrolled_steps: K.
+  """
+  objective = functools.partial(unrolled_objective, unrolled_steps=unrolled_steps)
+  update = functools.partial(propose, objective, "generator")
+  return UpdateRule(functools.partial(_generator_first, update), in_parts=False)
+
+
+def unrolled_objective(
+  params: Params,
+  game: Game,
+  state: GanState,
+  examples: Examples,
+  key: Key[Array, ""],
+  *,
+  unrolled_steps: int,
+) -> tuple[Float[Array, ""], Observations]:
+  """The generator's loss at `params`, against the discriminator that K updates lead to."""
+  foreseen = state.replace(generator=state.generator.replace(params=params))
+  for _ in range(unrolled_steps):
+    update = discriminator_update(game, foreseen, examples, key)
+    update = update._replace(grads=jax.tree.map(_away_from_zero, update.grads))
+    foreseen = apply_discriminator(game, foreseen, update)
+  return generator_objective(
+    params, game.replace(loss=_with_data(game.loss)), foreseen, examples, key
+  )
+
+
+def _with_data(loss: Loss) -> Loss:
+  """The loss, its generator's with the data's part that a zero-sum game has."""
+  if not loss.zero_sum:
+    return loss
+  return loss._replace(
+    generator=lambda real, fake, **options: -loss.discriminator(real, fake, **options)
+  )
+
+
+def _away_from_zero(grads: Array) -> Array:
+  """Adam and RMSProp hold sqrt(grads^2), whose slope at 0 is not finite; the shift has none."""
+  shift = jnp.where(jnp.abs(grads) < SMALLEST_GRADIENT, SMALLEST_GRADIENT - grads, 0)
+  return grads + jax.lax.stop_gradient(shift)
+
+
+def lookahead(
+  *, lookahead_steps: int = 5, lookahead_alpha: float = 0.5, shared_latents: bool = False
+) -> UpdateRule:
+  """Alternating steps; after every k of them both players go back part of the way.
+
+  On each k-th step slow <- slow + alpha (fast - slow), and fast <- slow.
+
+  See "Taming GANs with Lookahead-Minmax" by Chavdarova et al., Algorithm 1
+  (https://arxiv.org/abs/2006.14567).
+
+  Args:
+    lookahead_steps: k, fast steps between two interpolations.
+    lookahead_alpha: share of the fast weights in one.
+    shared_latents: as for `alternating`.
+  """
+  play = alternating(shared_latents=shared_latents).step
+
+  def init(generator: PlayerState, discriminator: PlayerState) -> dict[str, Params]:
+    # The slow weights are copies: donated states must not share buffers.
+    params = {"generator": generator.params, "discriminator": discriminator.params}
+    return jax.tree.map(jnp.copy, params)
+
+  def step(game: Game, state: GanState, minibatches: Minibatches, key: Key[Array, ""]) -> Stepped:
+    state, metrics = play(game, state, minibatches, key)
+    fast, slow = params_of(state), state.aux_state["update_rule"]
+    met = optax.incremental_update(fast, slow, lookahead_alpha)
+    due = (state.step + 1) % lookahead_steps == 0
+    fast, slow = (
+      jax.tree.map(functools.partial(jnp.where, due), met, params) for params in (fast, slow)
+    )
+    aux_state = state.aux_state | {"update_rule": slow}
+    return with_params(state, fast).replace(aux_state=aux_state), metrics
+
+  return UpdateRule(step, init)

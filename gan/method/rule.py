@@ -1,0 +1,46 @@
+"""The shape of an update rule, and what its functions share."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import optax
+from jaxtyping import Array, Key
+
+from gan.method.game import Examples, Game, Metrics
+from gan.networks import Params
+from gan.state import GanState, PlayerState
+
+Minibatches = list[Examples]
+Stepped = tuple[GanState, Metrics]
+
+
+class UpdateRule(NamedTuple):
+  """A rule as a pair of pure functions.
+
+  Attributes:
+    step: `(game, state, minibatches, key) -> (state, metrics)`.
+    init: `(generator, discriminator) -> arrays`, kept in `GanState.aux_state["update_rule"]`; None
+      where the rule keeps nothing.
+    wrap: of each player's optax transformation, in `init` of the state and in each step.
+    several: whether a step may hold several discriminator updates.
+    in_parts: whether the gradient of a batch is the mean of those of its parts, `Game.accumulate`.
+  """
+
+  step: Callable[[Game, GanState, Minibatches, Key[Array, ""]], Stepped]
+  init: Callable[[PlayerState, PlayerState], Any] | None = None
+  wrap: Callable[[optax.GradientTransformation], optax.GradientTransformation] = lambda each: each
+  several: bool = True
+  in_parts: bool = True
+
+
+def params_of(state: GanState) -> dict[str, Params]:
+  """The parameters of both players."""
+  return {"generator": state.generator.params, "discriminator": state.discriminator.params}
+
+
+def with_params(state: GanState, params: dict[str, Params]) -> GanState:
+  """The state with other parameters of both players."""
+  return state.replace(
+    generator=state.generator.replace(params=params["generator"]),
+    discriminator=state.discriminator.replace(params=params["discriminator"]),
+  )

@@ -1,0 +1,61 @@
+"""What trains a sweep's plan, here or elsewhere, and what all that do so share."""
+
+import contextlib
+import os
+import pathlib
+from collections.abc import Callable, Iterator
+from typing import Protocol
+
+from gan.errors import UserError
+from gan.sweeps.plan import Plan
+from gan.sweeps.trainer import status
+from gan.training.aliases import rename_members
+from gan.training.places import check_place
+from gan.training.run_folder import CONFIG, MEMBERS, SWEEP, claim, lock, writable_folder
+
+INTERRUPTED = "Interrupted; what was reached is saved. The same command continues from there."
+
+
+class Launcher(Protocol):
+  """Trains every member up to its last step, from where each stands.
+
+  `local.fit` is one, and `ray_launcher.fit` once it is given a cluster and the resources of a task.
+  """
+
+  def __call__(
+    self, plan: Plan, workdir: str | os.PathLike, *, say: Callable[[str], None] = ...
+  ) -> dict[str, str]:
+    """Returns the status of each member: finished, interrupted, "diverged at ..."; "not started".
+
+    Args:
+      plan: what to train.
+      workdir: the sweep's folder; one that belongs to another sweep is refused.
+      say: prints one line to the user.
+
+    Raises:
+      UserError: anything that the user can put right; nothing on disk is lost.
+    """
+
+
+@contextlib.contextmanager
+def claimed(plan: Plan, workdir: str | os.PathLike) -> Iterator[pathlib.Path]:
+  """Yields the sweep's folder, which is this process's until the block ends.
+
+  Raises:
+    UserError: it cannot be written to, belongs to other work, or is in use.
+  """
+  folder = writable_folder(workdir)
+  if (folder / CONFIG).exists():
+    raise UserError(f"{folder} holds a run: use another --workdir for a sweep")
+  with contextlib.closing(lock(folder)):
+    if not (folder / SWEEP).exists():
+      own = [folder / MEMBERS / member.name for member in plan.members]
+      check_place(folder, "a sweep", own)
+    claim(folder / SWEEP, plan.identity, "a sweep")
+    rename_members(folder / MEMBERS, [member.name for member in plan.members])
+    yield folder
+
+
+def statuses(plan: Plan, folder: pathlib.Path) -> dict[str, str]:
+  """Returns the status of each member: finished, interrupted, "diverged at ..."; "not started"."""
+  return {member.name: status(folder, member) for member in plan.members}

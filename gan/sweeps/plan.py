@@ -1,0 +1,251 @@
+"""What a sweep compiles: members that differ in arrays only are stepped by one program.
+
+Members of one program differ in their seed and in hyper-parameters that are arrays; every loss and
+every other static choice is a program of its own. Members are split over all devices, and go
+through a program in crews of as many as fit.
+"""
+
+import dataclasses
+import itertools
+import math
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+try:
+  import resource
+except ImportError:  # Windows counts no files
+  resource = None
+
+from gan import datasets
+from gan.sweeps.search import ARRAYS, Member, sweep_identity
+from gan.system.compilation import compiled
+from gan.system.progress import say
+from gan.training.config import Config, regularizer_names, weight_clip
+from gan.training.interrupts import stop_here
+from gan.training.loop import make_setting
+from gan.training.run import Setting, load_data
+
+# On the CPU, members that need more arithmetic than this in a step gain nothing from `vmap`: one
+# fills the machine, and batched products and grouped convolutions are slower than plain ones.
+TOGETHER_ON_CPU = 2e7  # floating-point operations in a step
+# Each member of a crew holds its folder's lock and its checkpointer open.
+MOST_TOGETHER, FILES_OF_A_MEMBER = 64, 12
+
+
+class Cost(NamedTuple):
+  """What a member costs when it is trained alone.
+
+  Attributes:
+    flops: floating-point operations of a step.
+    bytes: of its state, of what a step needs beside it, and of a second state for reading out.
+    seconds: of a step, measured.
+  """
+
+  flops: float
+  bytes: int
+  seconds: float
+
+
+class Program(NamedTuple):
+  """Members that one compiled program can step, in crews of equal size.
+
+  Attributes:
+    crews: lists of members that differ in arrays only; the last may be shorter.
+    size: members that are stepped at once, a multiple of the number of devices.
+    cost: of each member.
+  """
+
+  crews: list[list[Member]]
+  size: int
+  cost: Cost
+
+  @property
+  def members(self) -> list[Member]:
+    return list(itertools.chain.from_iterable(self.crews))
+
+
+class Plan(NamedTuple):
+  """A sweep before its first step.
+
+  Attributes:
+    programs: what is compiled.
+    dataset: what all members are trained on.
+    identity: what sweep.json holds.
+  """
+
+  programs: list[Program]
+  dataset: datasets.Dataset
+  identity: dict[str, Any]
+
+  @property
+  def data_sha256(self) -> str:
+    return self.identity["determining"]["data_sha256"]
+
+  @property
+  def members(self) -> list[Member]:
+    return [member for program in self.programs for member in program.members]
+
+
+def make_plan(
+  members: list[Member],
+  data_dir: str | None = None,
+  *,
+  members_per_call: int = 0,
+  devices: int | None = None,
+  command: str = "",
+  experiment: str = "",
+  say: Callable[[str], None] = say,
+) -> Plan:
+  """Returns what a sweep will do; compiles and measures one step of each kind of program.
+
+  Args:
+    members: of one data set, with the same number of steps and the same cadences.
+    data_dir: where local data lie; see `datasets.load`.
+    members_per_call: members stepped at once on each device; 0 chooses.
+    devices: that step a program together; None for those of this process.
+    command: what the user typed, for sweep.json.
+    experiment: whose defaults the members started from, for sweep.json.
+    say: prints one line to the user.
+
+  Raises:
+    UserError: the model cannot make such images, or there are no labels.
+  """
+  dataset, _ = load_data(members[0].config, data_dir, say)
+  members = [
+    member._replace(
+      config=dataclasses.replace(member.config, dataset=dataset.name, parallel="none")
+    )
+    for member in members
+  ]
+  groups, quiet = _groups(members), lambda line: None
+  # What cannot be is refused before anything is compiled.
+  firsts = {_kind(group): group[0].config for group in groups}
+  settings = {
+    kind: (config, make_setting(config, dataset, (), quiet)) for kind, config in firsts.items()
+  }
+  measured, programs = {}, []
+  for kind, setting in settings.items():
+    stop_here()
+    measured[kind] = _measure(*setting)
+  for group in groups:
+    cost = measured[_kind(group)]
+    per_device = members_per_call or _fitting(cost)
+    programs.append(_program(group, cost, per_device, devices or len(jax.local_devices())))
+  identity = sweep_identity(members, datasets.digest(dataset), command, experiment)
+  return Plan(programs, dataset, identity)
+
+
+def _kind(group: list[Member]) -> tuple:
+  """What the cost of a group's members depends on: not on their loss."""
+  return _static(dataclasses.replace(group[0].config, loss="nonsat"))
+
+
+def _program(members, cost, per_device, devices) -> Program:
+  """As few crews as can be, as even as can be: places that no member takes cost the same."""
+  crews = math.ceil(len(members) / (per_device * devices))
+  size = devices * math.ceil(len(members) / crews / devices)
+  starts = range(0, len(members), size)
+  return Program([members[start : start + size] for start in starts], size, cost)
+
+
+def _groups(members) -> list[list[Member]]:
+  groups = {}
+  for member in members:
+    groups.setdefault(_static(member.config), []).append(member)
+  return list(groups.values())
+
+
+def _static(config: Config) -> tuple:
+  """What a compiled program depends on: all fields but arrays, and whether those are there."""
+  fields = {
+    name: value
+    for name, value in dataclasses.asdict(config).items()
+    if name not in {*ARRAYS, "seed"}
+  }
+  there = (
+    weight_clip(config) > 0,
+    config.instance_noise > 0,
+    config.ema_half_life is None,
+    *regularizer_names(config),
+  )
+  return (*fields.items(), *there)
+
+
+def _measure(config: Config, setting: Setting) -> Cost:
+  key = jax.random.key(0)
+  state = jax.jit(setting.algorithm.init)(key)
+  shape = (config.discriminator_steps, config.batch_size)
+  batch = jax.tree.map(lambda array: np.resize(array, (*shape, *array.shape[1:])), setting.data)
+  step = compiled(setting.algorithm.step).lower(state, batch, key).compile()
+  size = sum(leaf.nbytes for leaf in jax.tree.leaves(state))
+  memory, analysis = step.memory_analysis(), step.cost_analysis() or {}
+  needed = 2 * size + (memory.temp_size_in_bytes if memory else size)
+  return Cost(analysis.get("flops", math.inf), needed, _seconds(step, state, batch, key))
+
+
+def _seconds(step, state, batch, key):
+  times = []
+  for _ in range(4):
+    began = time.perf_counter()
+    jax.block_until_ready(step(state, batch, key))
+    times.append(time.perf_counter() - began)
+  return min(times)
+
+
+def _fitting(cost: Cost) -> int:
+  """Members that a device steps at once: 1 on the CPU where they gain nothing, else what fits."""
+  device = jax.local_devices()[0]
+  if device.platform == "cpu" and cost.flops > TOGETHER_ON_CPU:
+    return 1
+  fitting = int(_free_bytes(device) / cost.bytes)
+  files = _files() // FILES_OF_A_MEMBER // len(jax.local_devices())
+  return max(1, min(fitting, MOST_TOGETHER, files))
+
+
+def _files() -> int:
+  """How many files a process may hold open."""
+  limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0] if resource else -1
+  return limit if limit > 0 else sys.maxsize
+
+
+def _free_bytes(device):
+  """Half of the memory that a device has: the rest is for data, programs and other users."""
+  stats = device.memory_stats() or {}
+  if "bytes_limit" in stats:
+    return stats["bytes_limit"] / 2
+  memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+  return memory / 2 / len(jax.local_devices())
+
+
+def describe(plan: Plan) -> str:
+  """Returns a plan in lines: members, programs, memory, and the time that steps take at most."""
+  devices = jax.local_devices()
+  lines = [
+    f"{len(plan.members)} members, {len(plan.programs)} programs, {len(devices)} x "
+    f"{devices[0].device_kind}, {plan.dataset.name} ({len(plan.dataset.images)} examples)"
+  ]
+  for program in plan.programs:
+    config, cost = program.members[0].config, program.cost
+    lines.append(
+      f"  {config.loss} {config.model}: {len(program.members)} members, {program.size} at once, "
+      f"{program.size * cost.bytes / 2**20:.0f} MiB, {1e3 * cost.seconds:.1f} ms a step alone"
+    )
+  return "\n".join([*lines, f"At most {_minutes(plan):.0f} min of steps, without evaluations"])
+
+
+def _minutes(plan):
+  steps = plan.members[0].config.steps
+  alone = sum(steps * len(program.members) * program.cost.seconds for program in plan.programs)
+  return math.ceil(alone / 60)
+
+
+def turns(plan: Plan) -> Iterator[tuple[Program, list[Member]]]:
+  """(program, crew), each program in its turn, so that early results are of every loss."""
+  queues = [[(program, crew) for crew in program.crews] for program in plan.programs]
+  return filter(None, itertools.chain.from_iterable(itertools.zip_longest(*queues)))

@@ -1,0 +1,191 @@
+"""Trains the crews of a sweep: runs that one compiled program steps together.
+
+Each member has an ordinary run folder, with the records, pictures and checkpoints of a run that was
+trained alone.
+"""
+
+import contextlib
+import functools
+import pathlib
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from gan.method.game import Batch
+from gan.sweeps.plan import Plan, Program
+from gan.sweeps.search import Member
+from gan.system import environment
+from gan.system.progress import MembersProgress
+from gan.training import parallel
+from gan.training.config import determining
+from gan.training.loop import Crew, alone, make_setting, train
+from gan.training.run import Run, Setting
+from gan.training.run_folder import CONFIG, MEMBERS, RunFolder, check_claim, read_summary
+
+
+def place(plan: Plan) -> Batch:
+  """Returns one copy of the data on each device, for all programs."""
+  data = Batch(plan.dataset.images, plan.dataset.labels)
+  return parallel.replicate(data, "jit", jax.local_devices())
+
+
+def once(say: Callable[[str], None]) -> Callable[[str], None]:
+  """Programs that share a data set have the same to say of it."""
+  said = set()
+
+  def say_new(line):
+    if line not in said:
+      said.add(line)
+      say(line)
+
+  return say_new
+
+
+@functools.cache
+def _environment():
+  return environment.describe()
+
+
+def status(folder: pathlib.Path, member: Member) -> str:
+  """Returns the status of a member in a sweep's folder; "not started" where it has none."""
+  summary = read_summary(folder / MEMBERS / member.name)
+  if summary is None:
+    return "not started"
+  more = summary["status"] == "finished" and summary["step"] < member.config.steps
+  return "interrupted" if more else summary["status"]
+
+
+def _ended(folder, member, data_sha256):
+  """Whether there is nothing left to train; UserError where the folder is of another run."""
+  if not status(folder, member).startswith(("finished", "diverged")):
+    return False
+  determined_by = determining(member.config) | {"data_sha256": data_sha256}
+  check_claim(folder / MEMBERS / member.name / CONFIG, determined_by, "a run")
+  return True
+
+
+class Trainer:
+  """A program, with what its members share, that trains crews of them on all devices there are.
+
+  Args:
+    plan: the sweep.
+    program: of the plan.
+    data: of `place`.
+    say: prints one line to the user.
+  """
+
+  def __init__(self, plan: Plan, program: Program, data: Batch, say: Callable[[str], None]):
+    self.program, self._plan, self._say = program, plan, say
+    self._devices = jax.local_devices()
+    self._one_a_device = program.size == len(self._devices)
+    conditional = program.members[0].config.conditional
+    self._data = data if conditional else data._replace(label=None)
+
+  @functools.cached_property
+  def _setting(self) -> Setting:
+    return make_setting(self.program.members[0].config, self._plan.dataset, (), self._say)
+
+  @functools.cached_property
+  def _execute(self):
+    step = self._setting.algorithm.step
+    if self._one_a_device:
+      return parallel.make_run(step, "none", self._devices)
+    return parallel.make_members_run(step, self._devices)
+
+  def train(
+    self, crew: list[Member], folder: pathlib.Path, progress: MembersProgress, seen: list[int]
+  ) -> None:
+    """Trains those of a crew that have not ended from where each stands.
+
+    Args:
+      crew: of the program.
+      folder: the sweep's.
+      progress: what the user sees.
+      seen: no longer empty once the user wants to stop.
+
+    Raises:
+      UserError: a member's folder belongs to another run.
+    """
+    waiting = [member for member in crew if not _ended(folder, member, self._plan.data_sha256)]
+    progress.skip(crew[0].config.steps * (len(crew) - len(waiting)))
+    if waiting:
+      self._train(waiting, folder, progress, seen)
+
+  def _train(self, members, folder, progress, seen):
+    """Those that stand at the same step go together."""
+    with contextlib.ExitStack() as stack:
+      runs = [stack.enter_context(self._open(member, folder)) for member in members]
+      found = [(*run.restore(), run) for run in runs]
+      session = _environment() | {"parallel": f"{self.program.size} members at once"}
+      for line in {run.begin_session(session, step) for _, step, run in found} - {""}:
+        self._say(line)
+      for step in sorted({step for _, step, _ in found}):
+        states, same = zip(*((state, run) for state, at, run in found if at == step), strict=True)
+        progress.begin([run.folder.path.name for run in same], step)
+        reached = train(list(same), self._crew(same), list(states), step, progress, seen)
+        if all(run.diverged for run in same):
+          progress.skip((same[0].config.steps - reached) * len(same))
+    for member in members:
+      self._say(f"{member.name}: {status(folder, member)}")
+
+  @contextlib.contextmanager
+  def _open(self, member, folder):
+    def say(line: str) -> None:
+      self._say(f"{member.name}: {line}")
+
+    with contextlib.closing(RunFolder(folder / MEMBERS / member.name)) as own:
+      command = self._plan.identity["command"]
+      with Run(member.config, self._setting, own, command, say) as run:
+        yield run
+
+  def _crew(self, runs) -> Crew:
+    return self._side_by_side(runs) if self._one_a_device else self._together(runs)
+
+  def _side_by_side(self, runs) -> Crew:
+    """Steps each run on a device of its own, by the very program of a run alone.
+
+    They are equal to it to the bit, and off the slow paths of `vmap`; calls return before they are
+    done, so that the devices work at the same time.
+    """
+    crews = []
+    for i, (run, device) in enumerate(zip(runs, self._devices, strict=False)):
+      data = jax.tree.map(lambda array: array.addressable_shards[i].data, self._data)  # noqa: B023
+      crews.append(alone(run, self._execute, data, "none", [device]))
+
+    def step(states, indices):
+      results = [
+        crew.execute(state, part[None])
+        for crew, state, part in zip(crews, states, indices, strict=True)
+      ]
+      return tuple(zip(*results, strict=True))
+
+    return Crew(
+      place=lambda states: [crew.place([state]) for crew, state in zip(crews, states, strict=True)],
+      execute=step,
+      members=list,
+      records=list,
+    )
+
+  def _together(self, runs) -> Crew:
+    """Steps runs by one call; places that none takes repeat the last, so that the program stays."""
+    count = len(runs)
+
+    def fill(items: list) -> list:
+      return [*items, *[items[-1]] * (self.program.size - count)]
+
+    keys = jnp.stack(fill([run.keys.training for run in runs]))
+
+    def place(states):
+      stacked = jax.tree.map(lambda *leaves: np.stack(leaves), *fill(jax.device_get(states)))
+      return parallel.split_members(stacked, self._devices)
+
+    def step(state, indices):
+      return self._execute(state, self._data, np.stack(fill(list(indices))), keys)
+
+    def split(tree):
+      tree = jax.device_get(tree)
+      return [jax.tree.map(lambda leaf: leaf[i], tree) for i in range(count)]  # noqa: B023
+
+    return Crew(place, step, members=split, records=split)
