@@ -3,6 +3,8 @@
 import contextlib
 import errno
 import hashlib
+import logging
+import os
 import pathlib
 import re
 import shutil
@@ -76,6 +78,8 @@ class Checkpoints:
     self._identity = {name: identity.get(name) for name in names} if identity else {}
     self._unchecked: tuple[int, dict[str, Any]] | None = None  # what is being written
     self._stack = contextlib.ExitStack()
+    for name in ("absl", "asyncio"):
+      logging.getLogger(name).addFilter(_is_other)
     if not read_only:
       self._directory.mkdir(parents=True, exist_ok=True)
     self._path = self._stack.enter_context(_plain_path(self._directory))
@@ -313,6 +317,12 @@ def _move_aside(checkpoint: pathlib.Path) -> None:
   checkpoint.rename(target)
 
 
+def _is_other(record: logging.LogRecord) -> bool:
+  """Whether a log line is not of an error that Orbax raises, too, once its threads logged it."""
+  of_orbax = "orbax" in record.pathname or "exception was never retrieved" in record.getMessage()
+  return record.levelno < logging.ERROR or not of_orbax
+
+
 @contextlib.contextmanager
 def _plain_path(folder: pathlib.Path) -> Iterator[pathlib.Path]:
   """Yields a path of a folder that Orbax takes as it is: the folder's own, or a link to it.
@@ -343,18 +353,22 @@ def _passing(error: BaseException | None) -> str:
   while error is not None:
     if isinstance(error, MemoryError):
       return "there is not enough memory"
-    if isinstance(error, OSError) and error.errno in PASSING:
-      return error.strerror
-    # TensorStore's errors have no types.
-    if found := re.search(r"PERMISSION_DENIED|RESOURCE_EXHAUSTED", str(error)):
-      return found[0].lower().replace("_", " ")
+    if (code := _system_code(error)) in PASSING:
+      return os.strerror(code)
     error = error.__cause__ or error.__context__
   return ""
 
 
+def _system_code(error: BaseException) -> int | None:
+  """The system's number of an error; TensorStore's errors have it in their text."""
+  found = re.search(r"os_error_code='(\d+)'", str(error))
+  return int(found[1]) if found else getattr(error, "errno", None)
+
+
 def _reason(error: Exception) -> str:
-  text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-  return (text or type(error).__name__).split("\n", 1)[0][:200]
+  code = _system_code(error)
+  text = os.strerror(code) if code else str(error) or type(error).__name__
+  return text.split("\n", 1)[0][:200]
 
 
 def _digest(tree: Any) -> str:

@@ -218,7 +218,7 @@ def test_where_no_checkpoint_is_whole_nothing_is_moved(run, refused, steps):
 
 @pytest.mark.parametrize(
   "error",
-  [MemoryError(), OSError(24, "Too many open files"), ValueError("PERMISSION_DENIED: opening x")],
+  [MemoryError(), OSError(24, "Too many open files"), ValueError("opening x [os_error_code='13']")],
   ids=repr,
 )
 def test_what_the_machine_cannot_read_now_is_not_taken_for_damaged(
