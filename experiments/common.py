@@ -4,15 +4,16 @@ import dataclasses
 import pathlib
 import shlex
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
 import jax
 
 from experiments import processes
-from experiments.command import DIVERGED, INTERRUPTED, OK, PATH, Command
+from experiments.command import DIVERGED, INTERRUPTED, OK, PATH, Command, refuse_unread
 from gan.config import Config, determining, field_types, fingerprint, unread_rates, validate
+from gan.errors import UserError
 from gan.home import cache_folder
 from gan.machine import keep_freed_memory
 from gan.presets import PRESETS
@@ -30,6 +31,7 @@ TUNED = (
   "b2",
   "ema_decay",
 )
+WITHOUT_FILES = ("digits", "grid", "ring")  # data sets that are drawn, or come with a package
 
 
 class ConfigCommand(Command):
@@ -68,6 +70,25 @@ class ConfigCommand(Command):
     # What was chosen for one optimiser is no choice of the user's for another.
     unread = {name: getattr(Config(), name) for name in unread_rates(config) if name not in given}
     return dataclasses.replace(config, **unread)
+
+
+def refuse_unread_fields(values: Any, config: Config, chosen: Collection[str] = ()) -> None:
+  """Raises UserError for flags that nothing reads in a config.
+
+  Args:
+    values: the parsed flags.
+    config: that they make.
+    chosen: fields that are a sweep's: they may be otherwise in another member, which reads them.
+  """
+  if config.dataset in WITHOUT_FILES and "data_dir" in values and values["data_dir"].present:
+    raise UserError(f"--data_dir is not read for --dataset={config.dataset}: leave it out")
+  if not config.eval_every:
+    refuse_unread(values, ["eval_samples"], "--eval_every above 0")
+  if not config.instance_noise and "instance_noise" not in chosen:
+    refuse_unread(values, ["instance_noise_steps"], "--instance_noise above 0")
+  players = ("generator_optimizer", "discriminator_optimizer")
+  if all(getattr(config, name) and name not in chosen for name in players):
+    refuse_unread(values, ["optimizer"], "a player without an optimizer of its own")
 
 
 def starting_point(defaults: Config, preset: str | None, model: str) -> Config:
@@ -112,6 +133,7 @@ def train(
   def main():
     prepare()
     config = command.config(defaults)
+    refuse_unread_fields(command.values, config)
     validate(config)
     workdir = command.values.workdir or default_workdir(name, config)
     typed = shlex.join(["python", "-m", f"experiments.{name}", *(argv or sys.argv)[1:]])

@@ -180,6 +180,7 @@ def _positive(values, name):
 def _config(command, point):
   defaults = EXPERIMENTS[command.values.experiment]
   config = command.config(defaults, point)
+  common.refuse_unread_fields(command.values, config, point)
   if defaults.eval_every and not command.values["eval_every"].present:
     return dataclasses.replace(config, eval_every=defaults.steps // 8)
   return config
