@@ -154,7 +154,7 @@ def chosen_losses(text: str) -> list[str]:
 
 
 def _together(text):
-  if text != "auto" and not (text.isdecimal() and int(text)):
+  if text != "auto" and not (text.isdecimal() and len(text) < 10 and int(text)):
     raise UserError(f"--members_per_call={text} must be a number above 0, or auto")
   return 0 if text == "auto" else int(text)
 

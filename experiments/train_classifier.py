@@ -17,6 +17,7 @@ from tqdm import tqdm
 
 from experiments import common
 from experiments.command import OK, PATH, Command
+from gan import memory
 from gan.errors import UserError
 from gan.progress import say
 from gan.records import writable_file
@@ -102,6 +103,7 @@ def _fit(dataset, epochs, seed):
 
 
 def _batches(count, epochs, seed):
+  memory.require(8 * epochs * count, "the order of all examples", "epochs")
   rng, size = np.random.default_rng(seed), min(BATCH_SIZE, count)
   orders = [rng.permutation(count)[: count // size * size] for _ in range(epochs)]
   return np.stack(orders).reshape(epochs, -1, size)
