@@ -179,7 +179,7 @@ def chosen_losses(text: str) -> list[str]:
 
 
 def _together(text):
-  if text != "auto" and not (text.isdecimal() and int(text)):
+  if text != "auto" and not (text.isdecimal() and len(text) < 10 and int(text)):
     raise UserError(f"--members_per_call={text} must be a number above 0, or auto")
   return 0 if text == "auto" else int(text)
 
@@ -205,6 +205,7 @@ def _positive(values, name):
 def _config(command, point):
   defaults = EXPERIMENTS[command.values.experiment]
   config = command.config(defaults, point)
+  common.refuse_unread_fields(command.values, config, point)
   if defaults.eval_every and not command.values["eval_every"].present:
     return dataclasses.replace(config, eval_every=defaults.steps // 8)
   return config

@@ -18,6 +18,7 @@ from tqdm import tqdm
 from experiments.cli import common
 from experiments.cli.command import OK, PATH, Command
 from gan.errors import UserError
+from gan.system import memory
 from gan.system.progress import say
 from gan.training.run_folder import writable_file
 
@@ -122,6 +123,7 @@ def _fit(dataset, epochs, seed):
 
 
 def _batches(count, epochs, seed):
+  memory.require(8 * epochs * count, "the order of all examples", "epochs")
   rng, size = np.random.default_rng(seed), min(BATCH_SIZE, count)
   orders = [rng.permutation(count)[: count // size * size] for _ in range(epochs)]
   return np.stack(orders).reshape(epochs, -1, size)

@@ -4,14 +4,14 @@ import dataclasses
 import os
 import pathlib
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
 import jax
 
 from experiments.cli import processes
-from experiments.cli.command import DIVERGED, INTERRUPTED, OK, PATH, Command, typed
+from experiments.cli.command import DIVERGED, INTERRUPTED, OK, PATH, Command, refuse_unread, typed
 from gan.errors import UserError
 from gan.system.compilation import keep_freed_memory
 from gan.system.home import cache_folder
@@ -34,6 +34,7 @@ TUNED = (
   "b2",
   "ema_decay",
 )
+WITHOUT_FILES = ("digits", "grid", "ring")  # data sets that are drawn, or come with a package
 
 
 class ConfigCommand(Command):
@@ -76,6 +77,25 @@ class ConfigCommand(Command):
       if choice == "optimizer" and name not in given
     }
     return dataclasses.replace(config, **idle)
+
+
+def refuse_unread_fields(values: Any, config: Config, chosen: Collection[str] = ()) -> None:
+  """Raises UserError for flags that nothing reads in a config.
+
+  Args:
+    values: the parsed flags.
+    config: that they make.
+    chosen: fields that are a sweep's: they may be otherwise in another member, which reads them.
+  """
+  if config.dataset in WITHOUT_FILES and "data_dir" in values and values["data_dir"].present:
+    raise UserError(f"--data_dir is not read for --dataset={config.dataset}: leave it out")
+  if not config.eval_every:
+    refuse_unread(values, ["eval_samples"], "--eval_every above 0")
+  if not config.instance_noise and "instance_noise" not in chosen:
+    refuse_unread(values, ["instance_noise_steps"], "--instance_noise above 0")
+  players = ("generator_optimizer", "discriminator_optimizer")
+  if all(getattr(config, name) and name not in chosen for name in players):
+    refuse_unread(values, ["optimizer"], "a player without an optimizer of its own")
 
 
 def starting_point(defaults: Config, preset: str | None, model: str) -> Config:
@@ -125,6 +145,7 @@ def train(
       raise UserError("--data_dir is missing: name a folder of images, or a .npz")
     prepare()
     config = command.config(defaults)
+    refuse_unread_fields(command.values, config)
     validate(config)
     # Equal flags for other images are another run.
     place = f"{name}/{pathlib.Path(data_dir).resolve().stem}" if own_images else name

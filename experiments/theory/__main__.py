@@ -29,6 +29,7 @@ from gan.system.progress import say
 from gan.training.run_folder import writable_file, writable_folder
 
 FAILED = 1
+MOST_SEEDS = 10_000  # each is an object in records.jsonl
 
 
 def main(argv=None):
@@ -60,6 +61,8 @@ def _run(values) -> int:
   for name in ("seeds", "jobs"):
     if values[name].value is not None and values[name].value < 1:
       raise UserError(f"--{name}={values[name].value} must be above 0")
+  if (values.seeds or 0) > MOST_SEEDS:
+    raise UserError(f"--seeds={values.seeds} must be at most {MOST_SEEDS:,}")
   folder = writable_folder(values.outdir)
   if values.docs:
     writable_file(values.docs)

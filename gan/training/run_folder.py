@@ -258,8 +258,12 @@ def write_json(path: pathlib.Path, value: Any) -> None:
 
 def _write_whole(path, text):
   part = path.with_name(path.name + ".part")
-  part.write_text(text, encoding="utf-8")
-  part.replace(path)
+  try:
+    part.write_text(text, encoding="utf-8")
+    part.replace(path)
+  except OSError:
+    part.unlink(missing_ok=True)
+    raise
 
 
 def differences(
