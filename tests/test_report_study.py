@@ -8,6 +8,7 @@ import pytest
 from fake_studies import write_run, write_sweep
 
 from gan.errors import UserError
+from gan.metrics.best import directions
 from gan.report import (
   analysis,
   figures,
