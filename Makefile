@@ -8,7 +8,7 @@ VENV ?= .venv-$(TAG)
 RUN := $(VENV)/bin/python
 ARGS ?=
 
-.PHONY: mnist test test-slow lint figures theory scaling benchmark clean
+.PHONY: mnist test test-slow test-install lint figures theory scaling benchmark clean
 .DEFAULT_GOAL := mnist
 
 ifeq ($(TAG)$(wildcard $(VENV)/bin/python)$(filter clean,$(MAKECMDGOALS)),)
@@ -32,6 +32,10 @@ test: $(VENV)/installed-dev
 
 test-slow: $(VENV)/installed-dev
 	$(RUN) -m pytest -m slow -n 2 $(ARGS)
+
+# Installs the package into a new environment, and uses it from a folder outside of this one.
+test-install: $(VENV)/installed-dev
+	$(RUN) -m pytest -m install $(ARGS)
 
 lint: $(VENV)/installed-dev
 	$(RUN) -m ruff check .

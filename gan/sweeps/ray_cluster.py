@@ -86,19 +86,34 @@ def _require_answer(address):
 
 
 def _connect(ray, address):
-  # Workers import the package from where this process has it, where that place is theirs too.
+  # Workers import the package from where this process has it, where that place is theirs too, and
+  # plugins from where its user has them.
   root = str(pathlib.Path(__file__).resolve().parents[2])
+  others = filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))
+  path = os.pathsep.join([root, *map(os.path.abspath, others)])
   own = {} if address else {"include_dashboard": False}
   with warnings.catch_warnings(), _silent() if address else contextlib.nullcontext():
     # Of threads, which JAX starts with its first computation.
     warnings.filterwarnings("ignore", r"os\.fork", RuntimeWarning)
     ray.init(
       address,
-      runtime_env={"env_vars": {"PYTHONPATH": root}},
+      runtime_env={"env_vars": {"PYTHONPATH": path}, "worker_process_setup_hook": _hook()},
       log_to_driver=False,
       logging_level=logging.ERROR,
       **own,
     )
+
+
+def _hook():
+  """What a worker does first: Ray lets it look for modules in the current folder before all others,
+  which may have a `gan` of its own; one that is imported already stays.
+  """
+
+  def import_package():  # nested, it is sent as it is, and not by the name of this module
+    with contextlib.suppress(ImportError):  # the task says it
+      import gan  # noqa: F401
+
+  return import_package
 
 
 @contextlib.contextmanager

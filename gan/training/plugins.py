@@ -105,9 +105,7 @@ def _load(name: str) -> bool:
 def _check_name(name):
   if not re.fullmatch(r"[^\W\d]\w*(\.[^\W\d]\w*)*", name) or name.endswith(".py"):
     stem = pathlib.PurePath(name).name.removesuffix(".py") or "my_module"
-    raise UserError(
-      f"{name!r} is no name of a plugin: give that of a module, as in `import {stem}`"
-    )
+    raise UserError(f"{name!r} names no plugin: give the name of a module, as in `import {stem}`")
 
 
 def _check_place(name: str, module: ModuleType) -> None:

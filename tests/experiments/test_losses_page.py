@@ -14,7 +14,18 @@ def test_table_names_every_loss_with_its_source():
     assert loss.about.source.split(",")[0] in " ".join(text.split())
 
 
-@pytest.mark.parametrize("name", list(LOSSES))
+def test_a_loss_is_listed_once_with_its_other_names():
+  assert len(LOSSES) == len(set(LOSSES.values()))
+  assert "sat (also minimax)" in page.table()
+
+
+def test_a_loss_that_says_nothing_of_itself_is_listed_and_drawn(monkeypatch):
+  monkeypatch.setattr(page.losses, "LOSSES", {"mine": LOSSES["wgan"]._replace(about=None)})
+  assert page.table() == "mine"
+  assert page.loss_page("mine").axes
+
+
+@pytest.mark.parametrize("name", LOSSES)
 def test_slopes_are_those_of_the_costs(name):
   # Central differences over a step h are off by h^2/6 times the third derivative, and by 2 ulp / h.
   logits = page.LOGITS
@@ -41,8 +52,8 @@ def test_figure_16_has_the_tutorial_s_values():
 
 
 def test_command_draws_a_page_a_loss(tmp_path, monkeypatch, capsys):
-  two = {name: LOSSES[name] for name in ("nonsat", "wgan")}
-  monkeypatch.setattr(page, "LOSSES", two)
+  few = {name: LOSSES[name] for name in ("nonsat", "wgan")}
+  monkeypatch.setattr(page.losses, "LOSSES", few)
   assert page.main(["losses", f"--outdir={tmp_path}"]) == 0
   assert {path.name for path in tmp_path.glob("*.png")} == {
     "losses.png",

@@ -39,7 +39,6 @@ _BCE = (1.440190, 4.361849, 0.787339)  # sp(-r) + sp(f)
 HAND_VALUES = {
   # name: (discriminator, generator) at REAL, FAKE, and the arithmetic
   "sat": (_BCE, (-1.313262, -3.048587, -0.313262)),  # -sp(f)
-  "minimax": (_BCE, (-1.313262, -3.048587, -0.313262)),
   "nonsat": (_BCE, (0.313262, 0.048587, 1.313262)),  # sp(-f)
   "ml": (_BCE, (-2.718282, -20.085537, -0.367879)),  # -e, -e^3, -1/e
   # (1 + 1)/2, (4 + 9)/2, (.25 + 1)/2;  0/2, 4/2, 4/2
@@ -102,7 +101,7 @@ _ZERO = ((0.0, 0.0, 0.0), (0.0, 0.0, 0.0))
 _PAIRED = (FAKE, REAL)
 _AVERAGE = ((1.0, 1.0, 1.0), (0.5, 0.5, 0.5))  # the mean of the other side
 THRESHOLDS = {
-  **dict.fromkeys(("sat", "minimax", "nonsat", "ml", "hinge"), _ZERO),
+  **dict.fromkeys(("sat", "nonsat", "ml", "hinge"), _ZERO),
   **dict.fromkeys(("wgan", "rsgan"), _PAIRED),
   **dict.fromkeys(AVERAGES, _AVERAGE),
   **dict.fromkeys(FGANS, _ZERO),
@@ -144,10 +143,7 @@ def test_values_with_options_are_those_worked_by_hand(case):
 
 def test_every_option_other_than_the_axis_has_hand_values():
   taken = {
-    (name, option)
-    for name in EVERY
-    for option in LOSSES[name].options
-    if option != "axis_name" and name != "minimax"
+    (name, option) for name in EVERY for option in LOSSES[name].options if option != "axis_name"
   }
   assert taken == {case[:2] for case in OPTION_VALUES}
 
@@ -525,10 +521,6 @@ def test_every_loss_says_what_it_is(name):
   about = LOSSES[name].about
   assert all(isinstance(line, str) and line.isascii() and line for line in about)
   assert "arXiv:" in about.source
-
-
-def test_minimax_is_another_name_of_sat():
-  assert LOSSES["minimax"] is LOSSES["sat"]
 
 
 def test_an_unknown_loss_is_refused_with_the_sorted_names():

@@ -105,7 +105,6 @@ def variational_optimum(name, p, q):
 
 OPTIMA = {
   "sat": cross_entropy_optimum,
-  "minimax": cross_entropy_optimum,
   "nonsat": cross_entropy_optimum,
   "ml": cross_entropy_optimum,
   "lsgan": least_squares_optimum,
@@ -198,9 +197,7 @@ def test_trained_discriminator_reaches_the_optimum(name):
   assert_optimum_is_reached(name, P, Q)
 
 
-@pytest.mark.parametrize(
-  "name", [name for name in EVERY if name not in ("minimax", "nonsat", "ml")]
-)
+@pytest.mark.parametrize("name", [name for name in EVERY if name not in ("nonsat", "ml")])
 def test_trained_discriminator_reaches_the_optimum_of_random_pairs(name):
   cuts = st.sets(st.integers(1, COUNT - 1), min_size=3, max_size=3).map(sorted)
   weights = cuts.map(lambda c: np.diff([0, *c, COUNT]) / COUNT)
@@ -248,7 +245,6 @@ def test_optimal_losses_are_the_known_constants(name):
 GENERATOR_GRADIENTS = {
   # name: what the generator's loss, D held at its optimum, has the gradient of
   "sat": lambda p, q: 2 * js(p, q),
-  "minimax": lambda p, q: 2 * js(p, q),
   "nonsat": lambda p, q: kl(q, p) - 2 * js(p, q),
   "ml": kl,
   "hinge": lambda p, q: 2 * total_variation(p, q),

@@ -218,7 +218,7 @@ def test_flags_that_do_not_fit_are_one_line(flags, words, tmp_path, capsys):
 def test_without_ray_the_line_names_the_extra(tmp_path, capsys, monkeypatch):
   monkeypatch.setitem(sys.modules, "ray", None)
   assert command.main(["sweep", f"--workdir={tmp_path}", "--launcher=ray"]) == 2
-  assert capsys.readouterr().err == "error: --launcher=ray needs Ray: pip install 'gan[ray]'\n"
+  assert capsys.readouterr().err == "error: --launcher=ray needs Ray: pip install 'gan-jax[ray]'\n"
 
 
 def test_a_start_that_takes_too_long_is_tried_again(monkeypatch):
