@@ -6,12 +6,12 @@ The format is described at the end of the MNIST page by LeCun, Cortes and Burges
 
 import contextlib
 import gzip
+import io
 import math
 import pathlib
 import struct
 import zlib
 from collections.abc import Iterator
-from typing import BinaryIO
 
 import numpy as np
 from jaxtyping import UInt8
@@ -99,7 +99,7 @@ def _find(folder: pathlib.Path, stem: str, kind: str) -> pathlib.Path:
 
 
 @contextlib.contextmanager
-def _opened(path: pathlib.Path) -> Iterator[BinaryIO]:
+def _opened(path: pathlib.Path) -> Iterator[io.BufferedIOBase]:
   """The file, unpacked while it is read where it is packed."""
   try:
     with open(path, "rb") as file:

@@ -1,9 +1,6 @@
 """NumPy archives with images and labels."""
 
 import pathlib
-from collections.abc import Mapping
-
-import numpy as np
 
 from gan.datasets import base
 from gan.errors import UserError
@@ -36,7 +33,7 @@ def load(path: pathlib.Path, split: str) -> tuple[base.Images, base.Labels | Non
     return _arrays(archive, path, split)
 
 
-def _arrays(archive: Mapping[str, np.ndarray], path: pathlib.Path, split: str):
+def _arrays(archive: Archive, path: pathlib.Path, split: str):
   splits = _splits(archive)
   if not splits:
     raise UserError(f"{path} has the keys {', '.join(archive) or '(none)'}: it needs {_FORMS}")
@@ -50,7 +47,7 @@ def _arrays(archive: Mapping[str, np.ndarray], path: pathlib.Path, split: str):
   return images, labels, base.count_classes(labels, *others, where=str(path))
 
 
-def _splits(archive: Mapping[str, np.ndarray]) -> dict[str, tuple[str, str]]:
+def _splits(archive: Archive) -> dict[str, tuple[str, str]]:
   if _UNSPLIT[0] in archive:
     return {"train": _UNSPLIT}
   keys = (

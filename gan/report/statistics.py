@@ -52,7 +52,9 @@ def centre(values: Sequence[float]) -> Centre | None:
   )
 
 
-def iqm(values: Float[np.ndarray, " n *rest"], axis: int = 0) -> Float[np.ndarray, " *rest"]:
+def iqm(
+  values: Float[np.ndarray, " n *rest"], axis: int = 0
+) -> Float[np.ndarray, " *rest"] | float:
   """Returns the interquartile mean: n // 4 values are left out at each end, none of n < 4."""
   return stats.trim_mean(values, 0.25, axis=axis)
 

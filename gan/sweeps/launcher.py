@@ -4,7 +4,7 @@ import contextlib
 import os
 import pathlib
 from collections.abc import Callable, Iterator
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from gan.errors import UserError
 from gan.sweeps.plan import Plan
@@ -16,6 +16,7 @@ from gan.training.run_folder import CONFIG, MEMBERS, SWEEP, claim, lock, writabl
 INTERRUPTED = "Interrupted; what was reached is saved. The same command continues from there."
 
 
+@runtime_checkable
 class Launcher(Protocol):
   """Trains every member up to its last step, from where each stands.
 

@@ -6,11 +6,11 @@ cannot be read is one line.
 """
 
 import contextlib
+import io
 import math
 import os
 import zipfile
 from collections.abc import Iterator, Mapping
-from typing import BinaryIO
 
 import numpy as np
 
@@ -35,7 +35,7 @@ class Archive(Mapping):
     UserError: it cannot be read, is no archive, or is damaged; reading an array raises it too.
   """
 
-  def __init__(self, file: str | os.PathLike | BinaryIO, where: str):
+  def __init__(self, file: str | os.PathLike | io.BufferedIOBase, where: str):
     self._where = where
     with self._told():
       _check_magic(file)
@@ -82,7 +82,7 @@ def _check_magic(file):
     raise ValueError("it is a .npy, one array; numpy.savez writes a .npz of it")
 
 
-def _array(stream: BinaryIO) -> np.ndarray:
+def _array(stream: io.BufferedIOBase) -> np.ndarray:
   version = np.lib.format.read_magic(stream)
   if version not in _HEADERS:
     raise ValueError(f"its arrays have the format {version}; plain ones have 1.0 or 2.0")
@@ -100,7 +100,7 @@ def _array(stream: BinaryIO) -> np.ndarray:
   return np.ndarray(shape, dtype, content, order="F" if columns_first else "C")
 
 
-def read_up_to(stream: BinaryIO, size: int) -> bytearray:
+def read_up_to(stream: io.BufferedIOBase, size: int) -> bytearray:
   """Returns `size` bytes, or as many as there are; memory grows with what is read.
 
   Args:
@@ -113,7 +113,7 @@ def read_up_to(stream: BinaryIO, size: int) -> bytearray:
   return content
 
 
-def count_rest(stream: BinaryIO) -> int:
+def count_rest(stream: io.BufferedIOBase) -> int:
   """Reads a stream to its end and returns how many bytes were left; none are kept."""
   count = 0
   while block := stream.read(BLOCK):

@@ -5,11 +5,12 @@ PostScript is drawn by Ghostscript. So every image file is opened here.
 """
 
 import contextlib
+import io
 import pathlib
 import stat
 import warnings
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING
 
 from gan.errors import UserError
 
@@ -50,7 +51,7 @@ def readable(path: pathlib.Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def image(file: pathlib.Path | BinaryIO, name: str = "") -> Iterator["Image.Image"]:
+def image(file: pathlib.Path | io.BufferedIOBase, name: str = "") -> Iterator["Image.Image"]:
   """Yields an image file as Pillow has it, for as long as it is open.
 
   Args:

@@ -4,7 +4,7 @@ import contextlib
 import errno
 import sys
 import time
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from tqdm import tqdm
 
@@ -21,6 +21,7 @@ def say(line: str) -> None:
       raise
 
 
+@runtime_checkable
 class Progress(Protocol):
   """What the loop tells of the runs that it steps."""
 
@@ -37,6 +38,7 @@ class Progress(Protocol):
     """Takes what a run measured of its generator."""
 
 
+@runtime_checkable
 class MembersProgress(Progress, Protocol):
   """What a sweep tells beside that: its members stand at different steps, some at their end."""
 

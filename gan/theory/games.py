@@ -27,7 +27,7 @@ NUMBERS = {
 }
 
 
-def network(init_params: Callable, function: Callable) -> Network:
+def network(init_params: Callable | None, function: Callable) -> Network:
   """A network without state from `key -> params` and `(params, inputs) -> outputs`."""
 
   def apply(params, model_state, inputs, labels, *, train, key=None):

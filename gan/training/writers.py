@@ -6,12 +6,13 @@ No JAX is needed here.
 import os
 import pathlib
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from gan.errors import UserError
 from gan.training.run_folder import CONFIG, METRICS, check_claim
 
 
+@runtime_checkable
 class Writer(Protocol):
   """Where a run keeps its records, pictures and checkpoints; `RunFolder` is one.
 
