@@ -74,7 +74,7 @@ def _run(values) -> int:
     subject.train, subject.held_out, extractor, subject.count, values.seed
   )
   names = _names(_chosen(values), evaluation.applicable(data))
-  fake = evaluation.see(subject.draw(), extractor)
+  fake = evaluation.extract_features(subject.draw(), extractor)
   facts = subject.facts | _counts(subject, data) | {"seed": values.seed}
   facts |= {"extractor": extractor and extractor.digest}
   rows, left_out = _measure(data, fake, names, values)

@@ -205,10 +205,10 @@ def dragan_penalty(
   """
   del fake
   mean = jax.lax.pmean(jnp.mean(real), axis_name)
-  deviation = jnp.sqrt(jax.lax.pmean(jnp.mean(jnp.square(real - mean)), axis_name))
+  standard_deviation = jnp.sqrt(jax.lax.pmean(jnp.mean(jnp.square(real - mean)), axis_name))
   noise_keys, share_keys = jax.vmap(jax.random.split, out_axes=1)(keys)
   draw = functools.partial(jax.random.uniform, shape=real.shape[1:], dtype=real.dtype)
-  perturbed = real + 0.5 * deviation * jax.vmap(draw)(noise_keys)
+  perturbed = real + 0.5 * standard_deviation * jax.vmap(draw)(noise_keys)
   return jnp.square(gradient_norm(critic, interpolate(perturbed, real, share_keys)) - 1)
 
 

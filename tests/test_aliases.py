@@ -12,7 +12,7 @@ from experiments.cli import common
 from gan.losses import LOSSES
 from gan.report import study
 from gan.training import aliases, restore
-from gan.training.config import Config, determining, fingerprint
+from gan.training.config import Config, fingerprint, identity
 from gan.training.run_folder import read_config, read_metrics, read_summary
 
 QUICK = ("--split=train[:200]", "--width=8", "--latent_dim=2", "--batch_size=6", "--log_every=1")
@@ -98,7 +98,7 @@ def test_another_loss_is_still_refused_in_an_earlier_folder(tmp_path, capsys):
 def test_an_earlier_run_in_the_folder_of_its_default_goes_on_there(tmp_path, monkeypatch):
   monkeypatch.chdir(tmp_path)
   config = Config(loss="sat")
-  own = determining(config)
+  own = identity(config)
   earlier = f"runs/ring/minimax-dcgan-{fingerprint(own | {'loss': 'minimax'})[:6]}"
   now = f"runs/ring/sat-dcgan-{fingerprint(own)[:6]}"
   assert common.default_workdir("ring", config) == now

@@ -39,7 +39,7 @@ def made(name, rates=RATES):
   return make_optimizer(name, "generator")(rates)
 
 
-def course(optimizer, steps=4):
+def trajectory(optimizer, steps=4):
   """Parameters after each of `steps` steps on a fixed, uneven bowl."""
   params, state, seen = PARAMS, optimizer.init(PARAMS), []
   for _ in range(steps):
@@ -61,23 +61,23 @@ def of_optax(name):
 
 @pytest.mark.parametrize("name", EVERY)
 def test_each_optimizer_is_optaxs_own(name):
-  expected = course(of_optax(name))
-  np.testing.assert_array_equal(course(made(name)), expected)
+  expected = trajectory(of_optax(name))
+  np.testing.assert_array_equal(trajectory(made(name)), expected)
   assert np.all(np.any(np.diff(expected, axis=0) != 0, axis=1))
 
 
 @pytest.mark.parametrize("name", EVERY)
 def test_rates_may_be_traced(name):
-  traced = jax.jit(lambda rates: course(made(name, rates)))(Rates(*map(jnp.float32, RATES)))
-  np.testing.assert_allclose(traced, course(made(name)), rtol=1e-5, atol=1e-6)
+  traced = jax.jit(lambda rates: trajectory(made(name, rates)))(Rates(*map(jnp.float32, RATES)))
+  np.testing.assert_allclose(traced, trajectory(made(name)), rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("name", EVERY)
 def test_rates_may_be_mapped_over(name):
   members = Rates(*(jnp.array([value, value / 2], jnp.float32) for value in RATES))
-  both = jax.jit(jax.vmap(lambda rates: course(made(name, rates))))(members)
+  both = jax.jit(jax.vmap(lambda rates: trajectory(made(name, rates))))(members)
   for i in range(2):
-    alone = course(made(name, Rates(*(float(value[i]) for value in members))))
+    alone = trajectory(made(name, Rates(*(float(value[i]) for value in members))))
     np.testing.assert_allclose(both[i], alone, rtol=1e-5, atol=1e-6)
   assert np.any(both[0] != both[1])
 

@@ -17,7 +17,7 @@ from gan.system.compilation import keep_freed_memory
 from gan.system.home import cache_folder
 from gan.system.progress import say
 from gan.training.aliases import earlier_names
-from gan.training.config import Config, default, determining, field_types, fingerprint
+from gan.training.config import Config, default, field_types, fingerprint, identity
 from gan.training.interrupts import interrupts, stop_here
 from gan.training.presets import PRESETS
 from gan.training.validation import unread, validate
@@ -163,12 +163,12 @@ def _train(config, workdir, values, line, animate):
     from gan.training import animation, distributed, loop
 
     stop_here()
-    tell = say if distributed.leads() else lambda line: None
+    tell = say if distributed.is_main_process() else lambda line: None
     if animate:
       animation.check(config, values.data_dir)
     tell(f"Run folder: {workdir}")
     summary = loop.fit(config, workdir, values.data_dir, command=line, say=tell)
-  if animate and summary["status"] != "interrupted" and distributed.leads():
+  if animate and summary["status"] != "interrupted" and distributed.is_main_process():
     path = pathlib.Path(workdir) / "animation.gif"
     animation.animate(config, path, values.data_dir)
     say(f"Animation: {path}")
@@ -187,7 +187,7 @@ def default_workdir(name: str, config: Config) -> str:
 
   A run of an earlier version, which knew the loss by an alias, goes on where it is.
   """
-  own = determining(config)
+  own = identity(config)
   folders = [
     f"runs/{name}/{loss}-{config.model}-{fingerprint(own | {'loss': loss})[:6]}"
     for loss in (config.loss, *earlier_names(config.loss))

@@ -101,7 +101,10 @@ memory, or, for two processes with a device each, through gloo on loopback. "Hos
 `shard_map`, data on the host.
 """
   times = facts["times"]
-  columns = [("1", "none"), *((n, way) for n in ("2", "4") for way in ("shard_map", "jit"))]
+  columns = [
+    ("1", "none"),
+    *((n, strategy) for n in ("2", "4") for strategy in ("shard_map", "jit")),
+  ]
   columns += [("2 processes", "shard_map"), ("fed", "shard_map")]
   names = {"1": "1 device", "2": "2", "4": "4", "fed": "host"}
   head = ["model", "batch", *(f"{names.get(n, n)}, {way}" for n, way in columns)]
@@ -131,7 +134,7 @@ compiled for four devices, with the number of its collectives. In a ring each of
 
 
 def _bytes_row(name, count):
-  sizes, ours, compiler = traffic.Sizes(**count["shard_map"]["sizes"]), *map(count.get, WAYS)
+  sizes, ours, compiler = traffic.Sizes(**count["shard_map"]["sizes"]), *map(count.get, STRATEGIES)
   return [
     name,
     f"{sizes.generator:,}",
@@ -144,7 +147,7 @@ def _bytes_row(name, count):
   ]
 
 
-WAYS = ("shard_map", "jit")
+STRATEGIES = ("shard_map", "jit")
 
 
 def _machines():

@@ -37,13 +37,13 @@ def main(order: dict[str, Any]) -> None:
     found = {
       name: _ways(cases.CASES[name], order) for name in order.get("count", order.get("time"))
     }
-    if distributed.leads():
+    if distributed.is_main_process():
       print(json.dumps(found), flush=True)
 
 
 def _ways(case, order):
   measure = _counted if "count" in order else _timed
-  return {way: measure(case, way, order) for way in order["ways"]}
+  return {strategy: measure(case, strategy, order) for strategy in order["ways"]}
 
 
 def _joined(order):
@@ -53,17 +53,23 @@ def _joined(order):
   return distributed.joined(*numbers, 120)
 
 
-def _start(case, way):
-  algorithm = cases.algorithm(case, parallel.WAYS[way][1])
+def _start(case, strategy):
+  algorithm = cases.algorithm(case, parallel.STRATEGIES[strategy][1])
   return algorithm, jax.device_get(jax.jit(algorithm.init)(cases.key()))
 
 
-def _timed(case, way, order):
+def _timed(case, strategy, order):
   """The median time of a step, in milliseconds."""
-  devices, fed, (algorithm, start) = jax.devices(), order.get("fed", False), _start(case, way)
-  run = parallel.make_run(algorithm.step, way, devices, fed)
-  state, key = (parallel.replicate(tree, way, devices) for tree in (start, cases.key()))
-  data = cases.data(case) if fed else parallel.replicate(cases.data(case), way, devices)
+  devices, data_on_host, (algorithm, start) = (
+    jax.devices(),
+    order.get("fed", False),
+    _start(case, strategy),
+  )
+  run = parallel.make_run(algorithm.step, strategy, devices, data_on_host)
+  state, key = (parallel.replicate(tree, strategy, devices) for tree in (start, cases.key()))
+  data = (
+    cases.data(case) if data_on_host else parallel.replicate(cases.data(case), strategy, devices)
+  )
   times = []
   for step in range(WARM_UP + order["steps"]):
     began = time.perf_counter()
@@ -79,11 +85,11 @@ def _indices(case, step):
   return batch_indices(0, cases.EXAMPLES, step, 1, updates, config.batch_size)
 
 
-def _counted(case, way, order):
+def _counted(case, strategy, order):
   """What a step is, as compiled for all devices; nothing is run."""
-  devices, (algorithm, start) = jax.devices(), _start(case, way)
+  devices, (algorithm, start) = jax.devices(), _start(case, strategy)
   arguments = (start, cases.data(case), _indices(case, 0), cases.key())
-  program = parallel.make_run(algorithm.step, way, devices).lower(*arguments).compile()
+  program = parallel.make_run(algorithm.step, strategy, devices).lower(*arguments).compile()
   found = traffic.collectives(program.as_text())
   return {
     "sizes": _sizes(case, start)._asdict(),

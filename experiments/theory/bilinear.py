@@ -70,7 +70,7 @@ def _growth(name) -> Check:
 
 
 def _course(name, path) -> Check:
-  exact = bilinear.course(name, RATE, STEPS, **CHOICES)
+  exact = bilinear.trajectory(name, RATE, STEPS, **CHOICES)
   title = f"{name}, distance of the course from the exact one over {STEPS} steps"
   return at_most(title, np.abs(path - exact).max(), 1e-9, source=EXACT)
 
@@ -84,7 +84,7 @@ def _notes(radii):
 
 def _figure(paths, radii) -> Figure:
   figure = Figure(figsize=(11, 4.6), dpi=90, layout="constrained")
-  plane, course = figure.subplots(1, 2)
+  plane, trajectory = figure.subplots(1, 2)
   for i, (name, path) in enumerate(paths.items()):
     style = {"color": f"C{i}", "lw": 1.2, "label": name}
     if name == "alternating_generator_first":
@@ -92,11 +92,11 @@ def _figure(paths, radii) -> Figure:
     if name == "optimistic":
       style |= {"ls": "--"}  # close to extragradient
     plane.plot(*np.vstack([[1, -1], path]).T, **style)
-    course.semilogy(np.append(1.0, radii[name]), **style)
+    trajectory.semilogy(np.append(1.0, radii[name]), **style)
   plane.plot(0, 0, "k+", ms=10)
   plane.set(xlabel="theta", ylabel="psi", aspect="equal", xlim=(-2.2, 2.2), ylim=(-2.2, 2.2))
-  course.set(xlabel="step", ylabel="radius / radius at the start", ylim=(1e-6, 5))
-  for axes in (plane, course):
+  trajectory.set(xlabel="step", ylabel="radius / radius at the start", ylim=(1e-6, 5))
+  for axes in (plane, trajectory):
     axes.grid(alpha=0.3)
-  course.legend(fontsize=8, loc="lower left")
+  trajectory.legend(fontsize=8, loc="lower left")
   return figure

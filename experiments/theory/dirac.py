@@ -74,7 +74,7 @@ def run(settings: Settings) -> Result:
   """
   del settings
   with jax.enable_x64(True):
-    paths = {schedule: courses(schedule) for schedule in SCHEDULES}
+    paths = {schedule: trajectories(schedule) for schedule in SCHEDULES}
     checks = [check for schedule in SCHEDULES for check in _radii(schedule, paths[schedule])]
     checks += _consensus(paths) + _spectra() + _convergence(paths)
     figures = {"courses": _courses_figure(paths), "fields": _fields_figure(paths)}
@@ -95,7 +95,7 @@ NOTES = [
 ]
 
 
-def courses(schedule: str) -> dict[str, np.ndarray]:
+def trajectories(schedule: str) -> dict[str, np.ndarray]:
   """Returns {method: (theta, psi) [500, 2]} under a schedule of SCHEDULES."""
   plain, consensus = SCHEDULES[schedule]
   groups = {"noise": [], "consensus": [], "plain": []}

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from matplotlib.figure import Figure
 
-from experiments.theory import course
+from experiments.theory import trajectory
 from experiments.theory.case import Check, Result, Settings, reported, span
 from experiments.theory.seeds import over_seeds
 from gan import losses
@@ -135,14 +135,14 @@ def _seed(condition, algorithm, data, steps, key):
     draw = jax.random.fold_in(data_key, step)
     return data[jax.random.randint(draw, (ROWS * condition.packing,), 0, len(data))][None]
 
-  return course.play(
+  return trajectory.play(
     algorithm.step,
     algorithm.init(init_key),
     real,
     step_key,
     snapshots=SNAPSHOTS,
     each=steps // SNAPSHOTS,
-    look=lambda state: course.show(algorithm.gan, state, latents, reach(condition)),
+    look=lambda state: trajectory.show(algorithm.gan, state, latents, reach(condition)),
   )
 
 
@@ -221,4 +221,4 @@ def _courses(found, steps) -> Figure:
 def _film(condition, rows, plan):
   real = DATA[condition.data].load("train").images[:1000]
   each = plan.steps // SNAPSHOTS
-  return course.film(rows, real, condition.title, limit=reach(condition), each=each)
+  return trajectory.film(rows, real, condition.title, limit=reach(condition), each=each)

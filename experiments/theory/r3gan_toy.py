@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from matplotlib.figure import Figure
 
-from experiments.theory import course
+from experiments.theory import trajectory
 from experiments.theory.case import Check, Result, Settings, reported
 from experiments.theory.seeds import over_seeds
 from gan.datasets import grid
@@ -88,7 +88,7 @@ def _seed(kind, steps, key) -> dict[str, Any]:
   latents = jax.random.normal(sample_key, (SAMPLES, LATENT))
 
   def look(state):
-    shown = course.show(gan, state, latents, LIMIT)
+    shown = trajectory.show(gan, state, latents, LIMIT)
     params = state.discriminator.params
 
     def critic(x):
@@ -96,7 +96,7 @@ def _seed(kind, steps, key) -> dict[str, Any]:
 
     return shown | {"norm": jnp.mean(gradient_norm(critic, shown["samples"]))}
 
-  return course.play(
+  return trajectory.play(
     game.step,
     games.start(init_key, game, **NUMBERS),
     lambda step: densities.samples(mixture(), jax.random.fold_in(data_key, step), BATCH)[None],
@@ -216,4 +216,4 @@ def _clouds(found) -> Figure:
 def _film(kind, shown, steps):
   real = np.asarray(densities.samples(mixture(), jax.random.key(1), 1000))
   title = f"25 Gaussians  {kind.title}"
-  return course.film(shown, real, title, limit=LIMIT, each=steps // SNAPSHOTS)
+  return trajectory.film(shown, real, title, limit=LIMIT, each=steps // SNAPSHOTS)

@@ -155,9 +155,9 @@ def _figure(losses) -> Figure:
   figure = Figure(figsize=(11, 4.2), dpi=90, layout="constrained")
   for axes, (name, loss) in zip(figure.subplots(1, 2, sharey=True), losses.items(), strict=True):
     stuck, (label, _, band) = epochs_collapsed(name, loss) >= LONG, LOSSES[name]
-    for seed, course in enumerate(loss):
+    for seed, trajectory in enumerate(loss):
       style = {"color": "C3", "lw": 1.2} if stuck[seed] else {"color": "0.5", "lw": 0.5}
-      axes.plot(np.arange(1, len(course) + 1), course, **style, alpha=0.8)
+      axes.plot(np.arange(1, len(trajectory) + 1), trajectory, **style, alpha=0.8)
     axes.axhspan(*band, color="C1", alpha=0.2, lw=0)
     title = f"{label}: {stuck.sum()} of {len(loss)} seeds stuck, {band[0]:g} to {band[1]:g}"
     axes.set(title=title, xlabel="epoch")

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 from matplotlib.figure import Figure
 
-from experiments.theory import course
+from experiments.theory import trajectory
 from experiments.theory.case import Check, Result, Settings, reported
 from experiments.theory.seeds import over_seeds
 from gan.datasets import ring
@@ -61,14 +61,14 @@ def _seed(look, steps, key):
   )
   init_key, data_key, sample_key, step_key = jax.random.split(key, 4)
   latents = jax.random.normal(sample_key, (SAMPLES, LATENT))
-  return course.play(
+  return trajectory.play(
     game.step,
     games.start(init_key, game, **NUMBERS),
     lambda step: data(jax.random.fold_in(data_key, step), BATCH)[None],
     step_key,
     snapshots=SNAPSHOTS,
     each=steps // SNAPSHOTS,
-    look=lambda state: course.show(game.gan, state, latents, LIMIT),
+    look=lambda state: trajectory.show(game.gan, state, latents, LIMIT),
   )
 
 
@@ -185,4 +185,4 @@ def _clouds(shown) -> Figure:
 def _film(look, shown, steps):
   real = np.asarray(data(jax.random.key(1), 1000))
   title = f"ring  G foresees {look} updates of D"
-  return course.film(shown, real, title, limit=LIMIT, each=steps // SNAPSHOTS)
+  return trajectory.film(shown, real, title, limit=LIMIT, each=steps // SNAPSHOTS)

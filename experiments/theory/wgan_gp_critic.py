@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from experiments.theory import course, wgan_gp_figures
+from experiments.theory import trajectory, wgan_gp_figures
 from experiments.theory.case import Check, Result, Settings, at_most, reported, span, within
 from experiments.theory.seeds import over_seeds
 from experiments.theory.wgan_gp_data import DATA, LIMIT, QUICK_DATA, SCALE, draw
@@ -215,14 +215,14 @@ def generate(seeds: int, steps: int) -> dict[str, np.ndarray]:
   def one(key):
     init_key, data_key, step_key, sample_key = jax.random.split(key, 4)
     latents = jax.random.normal(sample_key, (SAMPLES, 2))
-    return course.play(
+    return trajectory.play(
       game.step,
       games.start(init_key, game, **numbers),
       lambda step: _batches(jax.random.fold_in(data_key, step)),
       step_key,
       snapshots=SNAPSHOTS,
       each=steps // SNAPSHOTS,
-      look=lambda state: course.show(gan, state, latents, LIMIT),
+      look=lambda state: trajectory.show(gan, state, latents, LIMIT),
     )
 
   return over_seeds(one, seeds)

@@ -4,7 +4,7 @@ import jax
 import numpy as np
 from matplotlib.figure import Figure
 
-from experiments.theory import course
+from experiments.theory import trajectory
 from experiments.theory.wgan_gp_data import LIMIT, SCALE, draw
 from gan.datasets import grid
 from gan.theory import densities
@@ -63,4 +63,4 @@ def film(shown, each: int):
   """The generators over time, a picture every `each` steps."""
   real = np.asarray(draw("25 Gaussians", jax.random.key(1), 1000))
   title = "25 Gaussians  wgan + wgan_gp"
-  return course.film(shown, real, title, limit=LIMIT, each=each)
+  return trajectory.film(shown, real, title, limit=LIMIT, each=each)

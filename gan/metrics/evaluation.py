@@ -32,7 +32,7 @@ HALVES = 10
 MIXTURES = {"ring": (ring.centres(), ring.SIGMA), "grid": (grid.centres(), grid.SIGMA)}
 
 
-def see(examples: np.ndarray, extractor: Extractor | None) -> Sample:
+def extract_features(examples: np.ndarray, extractor: Extractor | None) -> Sample:
   """Returns images with their features, each channel on its own where the extractor is grey.
 
   Args:
@@ -67,12 +67,12 @@ def make_data(
     count: size of the reference, at most.
     seed: of the choice of the reference.
   """
-  whole = _see_data(train.images, extractor)
+  whole = _extract_from_data(train.images, extractor)
   order = np.random.default_rng(seed).permutation(len(train.images))
   return Data(
     reference=whole.rows(np.sort(order[:count])),
     train=whole,
-    held_out=held_out and _see_data(held_out.images, extractor),
+    held_out=held_out and _extract_from_data(held_out.images, extractor),
     mixture=MIXTURES.get(train.name),
     mode_chances=_mode_chances(train, whole),
   )
@@ -86,15 +86,15 @@ def _mode_chances(train, seen):
   return joint_chances(labels, seen.probabilities.shape[2])
 
 
-def _see_data(images, extractor) -> Sample:
-  """`see`, with the features kept in the user's cache folder under the hashes of their origin."""
+def _extract_from_data(images, extractor) -> Sample:
+  """`extract_features`, kept in the user's cache folder under the hashes of their origin."""
   if extractor is None:
     return Sample(images)
   digest = hashlib.sha256(np.ascontiguousarray(images).data).hexdigest()[:16]
   path = home.cache_folder() / "features" / f"{digest}-{extractor.digest}.npz"
   kept = _kept(path, len(images))
   if kept is None:
-    sample = see(images, extractor)
+    sample = extract_features(images, extractor)
     _keep(path, features=sample.features, probabilities=sample.probabilities)
     return sample
   return Sample(images, kept["features"], kept["probabilities"])

@@ -6,7 +6,7 @@ import numpy as np
 
 from gan import datasets
 from gan.metrics import Data, extractors
-from gan.metrics.evaluation import MIXTURES, applicable, make_data, measure, see
+from gan.metrics.evaluation import MIXTURES, applicable, extract_features, make_data, measure
 from gan.metrics.extractors import Extractor
 
 LEAST_REFERENCE = 6  # density_coverage needs five neighbours
@@ -41,7 +41,7 @@ class Evaluator(NamedTuple):
     """Returns the facts and the value of every quick metric of generated examples."""
     names = [name for name in applicable(self.data) if name in QUICK]
     seed = self.facts["eval_seed"]
-    values = measure(self.data, see(examples, self.extractor), names, seed)
+    values = measure(self.data, extract_features(examples, self.extractor), names, seed)
     return self.facts | {name: value.value for name, value in values.items()}
 
 

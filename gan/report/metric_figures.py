@@ -111,7 +111,7 @@ def _draw_strip(axes, analysis, row, kind, place):
 
 def sensitivity(analysis: Analysis, field: str, size: Size) -> Figure:
   """Returns the last values of the headline metric against one hyper-parameter."""
-  values = {member.determining.get(field) for member in analysis.study.members}
+  values = {member.identity.get(field) for member in analysis.study.members}
   values = sorted(values, key=sortable)
   numeric = all(number(value) is not None for value in values)
   places = {value: value if numeric else place for place, value in enumerate(values)}
@@ -138,7 +138,7 @@ def _draw_sensitivity(axes, analysis, loss, field, places, beside):
   for member in (member for member in analysis.study.members if member.loss == loss):
     last = outcome(member, analysis.metric, analysis.headline[0].step).last
     if last and math.isfinite(last[1]):
-      found.append((places[member.determining.get(field)], last[1], member.status == "diverged"))
+      found.append((places[member.identity.get(field)], last[1], member.status == "diverged"))
   losses = analysis.study.losses
   shift = (losses.index(loss) - (len(losses) - 1) / 2) * 0.6 / len(losses) if beside else 0
   for place, value, diverged in found:

@@ -49,16 +49,16 @@ class Member(NamedTuple):
   sessions: list[dict[str, Any]]
 
   @property
-  def determining(self) -> dict[str, Any]:
+  def identity(self) -> dict[str, Any]:
     return self.record["determining"]
 
   @property
   def loss(self) -> str:
-    return self.determining["loss"]
+    return self.identity["loss"]
 
   @property
   def seed(self) -> int:
-    return self.determining["seed"]
+    return self.identity["seed"]
 
   @property
   def step(self) -> int:
@@ -97,7 +97,7 @@ class Study(NamedTuple):
 
   def setting(self, member: Member) -> tuple:
     """Returns the values of the varied fields."""
-    return tuple(member.determining.get(name) for name in self.varied)
+    return tuple(member.identity.get(name) for name in self.varied)
 
   def metrics(self) -> list[str]:
     """Names of what the members evaluated: those with a direction first, then others."""
@@ -249,7 +249,7 @@ def _commands(plans, members) -> list[str]:
 def _check_parts(parts: dict[str, list[Member]]) -> None:
   """Refuses folders that differ in what varies inside none of them."""
   free = {*FACTORS, *(name for part in parts.values() for name in _varied(part))}
-  first, *others = [(name, part[0].determining) for name, part in parts.items() if part] or [None]
+  first, *others = [(name, part[0].identity) for name, part in parts.items() if part] or [None]
   for name, here in others:
     if lines := run_folder.differences(first[1], here, free):
       raise UserError(
@@ -262,7 +262,7 @@ def _check_measured_alike(members):
   """Refuses values that are not of one quantity."""
   known = {}
   for member in members:
-    described = {name: member.determining.get(name) for name in MEASURED_ON}
+    described = {name: member.identity.get(name) for name in MEASURED_ON}
     _check_against(known.setdefault("data", (member, described)), member, described)
     for record in member.evaluations:
       described = {name: record.get(name) for name in FACTS}
@@ -282,7 +282,7 @@ def _without_repetitions(members) -> tuple[list[Member], list[str]]:
   """Of runs with the same config the one that came furthest, and a note on each of the others."""
   kept, notes = {}, []
   for member in members:
-    key = json.dumps(member.determining, sort_keys=True)
+    key = json.dumps(member.identity, sort_keys=True)
     other = kept.get(key)
     if other is None:
       kept[key] = member
@@ -296,7 +296,7 @@ def _without_repetitions(members) -> tuple[list[Member], list[str]]:
 
 def _varied(members: Sequence[Member]) -> tuple[str, ...]:
   """Fields beside loss and seed that have more than one value."""
-  configs = [member.determining for member in members]
+  configs = [member.identity for member in members]
   names = sorted({name for config in configs for name in config} - set(FACTORS))
   return tuple(
     name for name in names if len({json.dumps(config.get(name)) for config in configs}) > 1
@@ -305,7 +305,7 @@ def _varied(members: Sequence[Member]) -> tuple[str, ...]:
 
 def _order(member, varied):
   """Numbers by size, before words; losses by name."""
-  setting = [member.determining.get(name) for name in varied]
+  setting = [member.identity.get(name) for name in varied]
   return member.loss, [sortable(value) for value in setting], member.seed
 
 

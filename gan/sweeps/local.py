@@ -36,8 +36,8 @@ def _train(plan, folder, say):
   with interrupts() as seen, SweepProgress(steps * len(plan.members)) as progress:
     data = place(plan)
     trainers = {id(program): Trainer(plan, program, data, say) for program in plan.programs}
-    for program, crew in turns(plan):
+    for program, run_group in turns(plan):
       if not seen:
-        trainers[id(program)].train(crew, folder, progress, seen)
+        trainers[id(program)].train(run_group, folder, progress, seen)
   if seen:
     say(INTERRUPTED)

@@ -2,7 +2,7 @@
 
 Members of one program differ in their seed and in hyper-parameters that are arrays; every loss and
 every other static choice is a program of its own. Members are split over all devices, and go
-through a program in crews of as many as fit.
+through a program in groups of as many as fit.
 """
 
 import dataclasses
@@ -34,7 +34,7 @@ from gan.training.run import Setting, load_data
 # On the CPU, members that need more arithmetic than this in a step gain nothing from `vmap`: one
 # fills the machine, and batched products and grouped convolutions are slower than plain ones.
 TOGETHER_ON_CPU = 2e7  # floating-point operations in a step
-# Each member of a crew holds its folder's lock and its checkpointer open.
+# Each member of a group holds its folder's lock and its checkpointer open.
 MOST_TOGETHER, FILES_OF_A_MEMBER = 64, 12
 
 
@@ -53,21 +53,21 @@ class Cost(NamedTuple):
 
 
 class Program(NamedTuple):
-  """Members that one compiled program can step, in crews of equal size.
+  """Members that one compiled program can step, in groups of equal size.
 
   Attributes:
-    crews: lists of members that differ in arrays only; the last may be shorter.
+    run_groups: lists of members that differ in arrays only; the last may be shorter.
     size: members that are stepped at once, a multiple of the number of devices.
     cost: of each member.
   """
 
-  crews: list[list[Member]]
+  run_groups: list[list[Member]]
   size: int
   cost: Cost
 
   @property
   def members(self) -> list[Member]:
-    return list(itertools.chain.from_iterable(self.crews))
+    return list(itertools.chain.from_iterable(self.run_groups))
 
 
 class Plan(NamedTuple):
@@ -147,9 +147,9 @@ def _kind(group: list[Member]) -> tuple:
 
 
 def _program(members, cost, per_device, devices) -> Program:
-  """As few crews as can be, as even as can be: places that no member takes cost the same."""
-  crews = math.ceil(len(members) / (per_device * devices))
-  size = devices * math.ceil(len(members) / crews / devices)
+  """As few groups as can be, as even as can be: places that no member takes cost the same."""
+  run_groups = math.ceil(len(members) / (per_device * devices))
+  size = devices * math.ceil(len(members) / run_groups / devices)
   starts = range(0, len(members), size)
   return Program([members[start : start + size] for start in starts], size, cost)
 
@@ -246,6 +246,6 @@ def _minutes(plan):
 
 
 def turns(plan: Plan) -> Iterator[tuple[Program, list[Member]]]:
-  """(program, crew), each program in its turn, so that early results are of every loss."""
-  queues = [[(program, crew) for crew in program.crews] for program in plan.programs]
+  """(program, group), each program in its turn, so that early results are of every loss."""
+  queues = [[(program, run_group) for run_group in program.run_groups] for program in plan.programs]
   return filter(None, itertools.chain.from_iterable(itertools.zip_longest(*queues)))

@@ -1,6 +1,6 @@
-"""A sweep's crews as tasks of a Ray cluster, which schedules them, carries them and sees losses.
+"""A sweep's groups as tasks of a Ray cluster, which schedules them, carries them and sees losses.
 
-A task steps one crew, as the local sweep would. Where it sees the sweep's folder it works there;
+A task steps one group, as the local sweep would. Where it sees the sweep's folder it works there;
 elsewhere its members' folders come and go through a desk beside the command.
 """
 
@@ -27,9 +27,9 @@ from gan.training import plugins
 from gan.training.interrupts import interrupts
 from gan.training.run_folder import MEMBERS
 
-RETRIES = 3  # of a crew whose worker is lost
+RETRIES = 3  # of a group whose worker is lost
 REPORT_SECONDS, SHIP_SECONDS = 1.0, 30.0
-IDLE = ("waiting", 0)  # (state, steps) of a crew that no worker has begun
+IDLE = ("waiting", 0)  # (state, steps) of a group that no worker has begun
 
 
 class Resources(NamedTuple):
@@ -95,7 +95,7 @@ def _require_room(ray, resources):
 
 
 class _Launch:
-  """The command's side: hands out crews, shows them, and hands out again what was lost."""
+  """The command's side: hands out groups, shows them, and hands out again what was lost."""
 
   def __init__(self, ray, plan, folder, resources, say):
     self._ray, self._say = ray, say
@@ -127,7 +127,7 @@ class _Launch:
     )
 
   def run(self) -> list[str]:
-    """Returns a line for each crew that could not be trained."""
+    """Returns a line for each group that could not be trained."""
     if self._token:
       self._token.touch()
     try:
@@ -138,7 +138,10 @@ class _Launch:
 
   def _run(self):
     errors, pending = [], {self._submit(i): i for i in range(len(self._tasks))}
-    rows = [(_title(crew), len(crew) * crew[0].config.steps) for _, crew in self._tasks]
+    rows = [
+      (_title(run_group), len(run_group) * run_group[0].config.steps)
+      for _, run_group in self._tasks
+    ]
     with interrupts() as seen, GroupsProgress(rows) as progress:
       while pending:
         done, _ = self._ray.wait(list(pending), timeout=REPORT_SECONDS)
@@ -181,13 +184,13 @@ class _Launch:
     return [f"{title}: {error}"] if error else []
 
 
-def _title(crew) -> str:
-  more = f" and {len(crew) - 1} more" if len(crew) > 1 else ""
-  return f"{crew[0].name}{more}"
+def _title(run_group) -> str:
+  more = f" and {len(run_group) - 1} more" if len(run_group) > 1 else ""
+  return f"{run_group[0].name}{more}"
 
 
 class Desk:
-  """An actor beside the command: how far each crew is, whether to stop, and folders that travel.
+  """An actor beside the command: how far each group is, whether to stop, and folders that travel.
 
   Args:
     folder: of the sweep.
@@ -198,12 +201,12 @@ class Desk:
     self._states: dict[int, tuple[str, int]] = {}
 
   def look(self, stop: bool) -> dict[int, tuple[str, int]]:
-    """Returns (state, steps made) of each crew that has begun; takes whether all are to stop."""
+    """Returns (state, steps made) of each group that has begun; takes whether all are to stop."""
     self._stopping = self._stopping or stop
     return self._states
 
   def report(self, index: int, state: str, steps: int) -> bool:
-    """Notes how far a crew is; returns whether it is to stop."""
+    """Notes how far a group is; returns whether it is to stop."""
     self._states[index] = (state, steps)
     return self._stopping
 
@@ -242,7 +245,7 @@ def unpack(archive: bytes, folder: pathlib.Path) -> None:
 
 
 def train_crew(plan: Plan, folder: str, token: str, desk: Any, cache: str | None, index: int):
-  """A task: trains one crew; returns (lines for the user, an error of the user's or None).
+  """A task: trains one group; returns (lines for the user, an error of the user's or None).
 
   Args:
     plan: the sweep.
@@ -250,7 +253,7 @@ def train_crew(plan: Plan, folder: str, token: str, desk: Any, cache: str | None
     token: a file that is there where this worker sees the same folder.
     desk: the actor.
     cache: where compiled programs are kept.
-    index: of the crew.
+    index: of the group.
   """
   import ray
 
@@ -258,7 +261,7 @@ def train_crew(plan: Plan, folder: str, token: str, desk: Any, cache: str | None
     jax.config.update("jax_compilation_cache_dir", cache)
   keep_freed_memory()
   plugins.load_recorded(plan.identity.get(plugins.FIELD, []), folder)
-  program, crew = list(turns(plan))[index]
+  program, run_group = list(turns(plan))[index]
 
   def ask(state: str, steps: int) -> bool:
     return ray.get(desk.report.remote(index, state, steps))
@@ -267,8 +270,8 @@ def train_crew(plan: Plan, folder: str, token: str, desk: Any, cache: str | None
     ask(*IDLE)
     return [], None
   if os.path.exists(token):
-    return _train(plan, program, crew, pathlib.Path(folder), ask, lambda: None)
-  names = [member.name for member in crew]
+    return _train(plan, program, run_group, pathlib.Path(folder), ask, lambda: None)
+  names = [member.name for member in run_group]
   with tempfile.TemporaryDirectory() as scratch:
     members = pathlib.Path(scratch) / MEMBERS
     unpack(ray.get(desk.fetch.remote(names)), members)
@@ -276,20 +279,20 @@ def train_crew(plan: Plan, folder: str, token: str, desk: Any, cache: str | None
     def ship() -> None:
       ray.get(desk.keep.remote(pack(members, names)))
 
-    result = _train(plan, program, crew, pathlib.Path(scratch), ask, ship)
+    result = _train(plan, program, run_group, pathlib.Path(scratch), ask, ship)
     ship()
     return result
 
 
-def _train(plan, program, crew, folder, ask, ship):
-  """Trains a crew in a folder while a thread reports."""
+def _train(plan, program, run_group, folder, ask, ship):
+  """Trains a group in a folder while a thread reports."""
   lines, seen, counter, ended = [], [], _Counter(), threading.Event()
   reporter = threading.Thread(target=_report, args=(counter, seen, ended, ask, ship))
   reporter.start()
   error, state = None, "finished"
   try:
     trainer = Trainer(plan, program, place(plan), once(lines.append))
-    trainer.train(crew, folder, counter, seen)
+    trainer.train(run_group, folder, counter, seen)
   except UserError as failure:
     error, state = str(failure), "failed"
   finally:
@@ -300,7 +303,7 @@ def _train(plan, program, crew, folder, ask, ship):
 
 
 def _report(counter, seen, ended, ask, ship):
-  """Tells how far the crew is, hears whether to stop, and ships folders, until training ends."""
+  """Tells how far the group is, hears whether to stop, and ships folders, until training ends."""
   waited = 0.0
   while not ended.wait(REPORT_SECONDS):
     if ask("running", counter.steps) and not seen:

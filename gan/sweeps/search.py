@@ -13,7 +13,7 @@ from gan.errors import UserError
 from gan.regularizers import REGULARIZERS
 from gan.state import Hyperparameters
 from gan.training import plugins
-from gan.training.config import Config, determining, field_types, fingerprint, weight_clip
+from gan.training.config import Config, field_types, fingerprint, identity, weight_clip
 from gan.training.validation import validate, validate_field
 
 MOST_MEMBERS = 100_000  # each has a folder, and a place in one file
@@ -226,15 +226,15 @@ def sweep_identity(
     command: what the user typed.
     experiment: whose defaults the members started from.
   """
-  configs = [determining(member.config) for member in members]
-  determined_by = {name: _values(config[name] for config in configs) for name in configs[0]}
-  determined_by |= {"data_sha256": data_sha256, "members": len(members)}
+  configs = [identity(member.config) for member in members]
+  identity = {name: _values(config[name] for config in configs) for name in configs[0]}
+  identity |= {"data_sha256": data_sha256, "members": len(members)}
   return {
     **plugins.record(),
     "command": command,
     "experiment": experiment,
-    "fingerprint": fingerprint(determined_by),
-    "determining": determined_by,
+    "fingerprint": fingerprint(identity),
+    "determining": identity,
     "varied": sorted({name for member in members for name in member.varied}),
     "members": [{"name": member.name, "varied": member.varied} for member in members],
   }

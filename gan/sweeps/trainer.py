@@ -1,4 +1,4 @@
-"""Trains the crews of a sweep: runs that one compiled program steps together.
+"""Trains the groups of a sweep: runs that one compiled program steps together.
 
 Each member has an ordinary run folder, with the records, pictures and checkpoints of a run that was
 trained alone.
@@ -19,8 +19,8 @@ from gan.sweeps.search import Member
 from gan.system import environment
 from gan.system.progress import MembersProgress
 from gan.training import parallel
-from gan.training.config import determining
-from gan.training.loop import Crew, alone, make_setting, train
+from gan.training.config import identity
+from gan.training.loop import RunGroup, alone, make_setting, train
 from gan.training.run import Run, Setting
 from gan.training.run_folder import CONFIG, MEMBERS, RunFolder, check_claim, read_summary
 
@@ -61,13 +61,13 @@ def _ended(folder, member, data_sha256):
   """Whether there is nothing left to train; UserError where the folder is of another run."""
   if not status(folder, member).startswith(("finished", "diverged")):
     return False
-  determined_by = determining(member.config) | {"data_sha256": data_sha256}
-  check_claim(folder / MEMBERS / member.name / CONFIG, determined_by, "a run")
+  known_by = identity(member.config) | {"data_sha256": data_sha256}
+  check_claim(folder / MEMBERS / member.name / CONFIG, known_by, "a run")
   return True
 
 
 class Trainer:
-  """A program, with what its members share, that trains crews of them on all devices there are.
+  """A program, with what its members share, that trains groups of them on all devices there are.
 
   Args:
     plan: the sweep.
@@ -95,12 +95,12 @@ class Trainer:
     return parallel.make_members_run(step, self._devices)
 
   def train(
-    self, crew: list[Member], folder: pathlib.Path, progress: MembersProgress, seen: list[int]
+    self, run_group: list[Member], folder: pathlib.Path, progress: MembersProgress, seen: list[int]
   ) -> None:
-    """Trains those of a crew that have not ended from where each stands.
+    """Trains those of a group that have not ended from where each stands.
 
     Args:
-      crew: of the program.
+      run_group: of the program.
       folder: the sweep's.
       progress: what the user sees.
       seen: no longer empty once the user wants to stop.
@@ -108,8 +108,8 @@ class Trainer:
     Raises:
       UserError: a member's folder belongs to another run.
     """
-    waiting = [member for member in crew if not _ended(folder, member, self._plan.data_sha256)]
-    progress.skip(crew[0].config.steps * (len(crew) - len(waiting)))
+    waiting = [member for member in run_group if not _ended(folder, member, self._plan.data_sha256)]
+    progress.skip(run_group[0].config.steps * (len(run_group) - len(waiting)))
     if waiting:
       self._train(waiting, folder, progress, seen)
 
@@ -124,7 +124,7 @@ class Trainer:
       for step in sorted({step for _, step, _ in found}):
         states, same = zip(*((state, run) for state, at, run in found if at == step), strict=True)
         progress.begin([run.folder.path.name for run in same], step)
-        reached = train(list(same), self._crew(same), list(states), step, progress, seen)
+        reached = train(list(same), self._run_group(same), list(states), step, progress, seen)
         if all(run.diverged for run in same):
           progress.skip((same[0].config.steps - reached) * len(same))
     for member in members:
@@ -140,35 +140,37 @@ class Trainer:
       with Run(member.config, self._setting, own, command, say) as run:
         yield run
 
-  def _crew(self, runs) -> Crew:
+  def _run_group(self, runs) -> RunGroup:
     return self._side_by_side(runs) if self._one_a_device else self._together(runs)
 
-  def _side_by_side(self, runs) -> Crew:
+  def _side_by_side(self, runs) -> RunGroup:
     """Steps each run on a device of its own, by the very program of a run alone.
 
     They are equal to it to the bit, and off the slow paths of `vmap`; calls return before they are
     done, so that the devices work at the same time.
     """
-    crews = []
+    run_groups = []
     for i, (run, device) in enumerate(zip(runs, self._devices, strict=False)):
       data = jax.tree.map(lambda array: array.addressable_shards[i].data, self._data)  # noqa: B023
-      crews.append(alone(run, self._execute, data, "none", [device]))
+      run_groups.append(alone(run, self._execute, data, "none", [device]))
 
     def step(states, indices):
       results = [
-        crew.execute(state, part[None])
-        for crew, state, part in zip(crews, states, indices, strict=True)
+        run_group.execute(state, part[None])
+        for run_group, state, part in zip(run_groups, states, indices, strict=True)
       ]
       return tuple(zip(*results, strict=True))
 
-    return Crew(
-      place=lambda states: [crew.place([state]) for crew, state in zip(crews, states, strict=True)],
+    return RunGroup(
+      place=lambda states: [
+        run_group.place([state]) for run_group, state in zip(run_groups, states, strict=True)
+      ],
       execute=step,
       members=list,
       records=list,
     )
 
-  def _together(self, runs) -> Crew:
+  def _together(self, runs) -> RunGroup:
     """Steps runs by one call; places that none takes repeat the last, so that the program stays."""
     count = len(runs)
 
@@ -188,4 +190,4 @@ class Trainer:
       tree = jax.device_get(tree)
       return [jax.tree.map(lambda leaf: leaf[i], tree) for i in range(count)]  # noqa: B023
 
-    return Crew(place, step, members=split, records=split)
+    return RunGroup(place, step, members=split, records=split)

@@ -35,7 +35,7 @@ def operator(
   }[update_rule]
 
 
-def course(
+def trajectory(
   update_rule: str,
   rate: float,
   steps: int,

@@ -100,7 +100,7 @@ def play(
     **choices: further fields of Game.
   """
 
-  def course(member):
+  def trajectory(member):
     state, step = _game(methods, member, schedule, START, rate, discriminator_steps, **choices)
 
     def one(state, _):
@@ -109,7 +109,7 @@ def play(
 
     return jax.lax.scan(one, state, None, length=steps)[1]
 
-  return np.asarray(jax.jit(jax.vmap(course))(_members(methods)))
+  return np.asarray(jax.jit(jax.vmap(trajectory))(_members(methods)))
 
 
 def moduli(

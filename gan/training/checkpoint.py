@@ -130,7 +130,7 @@ class Checkpoints:
     with distributed.together(), self._translated():
       self._checkpointer.wait()
       # The others may be done before the first has given the checkpoint its name.
-      if distributed.leads():
+      if distributed.is_main_process():
         _check_written(self._directory / str(self._unchecked[0]), self._unchecked[1])
     self._unchecked = None
 
@@ -252,7 +252,7 @@ class Checkpoints:
       self._checkpointer.close()
       self._checkpointer = None
     with distributed.together():
-      if distributed.leads():
+      if distributed.is_main_process():
         for step in steps:
           _move_aside(self._directory / str(step))
 

@@ -16,7 +16,7 @@ from gan.networks import LATENTS
 from gan.optimizers import OPTIMIZERS
 from gan.penalties import PENALTIES
 from gan.regularizers import REGULARIZERS
-from gan.training.parallel import PLACES, WAYS
+from gan.training.parallel import PLACES, STRATEGIES
 
 SCHEDULES = ("constant", "goodfellow2014")
 PRECISIONS = ("float32", "bfloat16")
@@ -232,7 +232,11 @@ class Config:
   steps: int = option(2000, "training", "G updates in all", positive=True, resumable=True)
   seed: int = option(0, "training", "everything random follows from it", minimum=0)
   parallel: str = option(
-    "auto", "devices", "how local devices share a batch", choices=("auto", *WAYS), resumable=True
+    "auto",
+    "devices",
+    "how local devices share a batch",
+    choices=("auto", *STRATEGIES),
+    resumable=True,
   )
   data_on: str = option(
     "auto",
@@ -314,7 +318,7 @@ def optimizer_names(config: Config) -> dict[str, str]:
   }
 
 
-def determining(config: Config) -> dict[str, Any]:
+def identity(config: Config) -> dict[str, Any]:
   """Returns the fields that the result of a run depends on, as JSON values.
 
   Fields that earlier versions did not have are left out where they mean "as before".

@@ -38,7 +38,7 @@ sys.stderr.write(line if line.strip() else "")
 """
 
 
-def leads() -> bool:
+def is_main_process() -> bool:
   """Whether this process writes records and pictures."""
   return jax.process_index() == 0
 

@@ -29,7 +29,7 @@ from gan.training.validation import validate
 from gan.training.writers import FollowedFolder
 
 
-class Crew(NamedTuple):
+class RunGroup(NamedTuple):
   """How M runs are stepped by one compiled program.
 
   Attributes:
@@ -102,18 +102,20 @@ def run_in(
     summary.json, as `fit`.
   """
   devices = jax.devices()
-  way = parallel.resolve(config.parallel, config.batch_size, devices, config.packing)
+  strategy = parallel.resolve(config.parallel, config.batch_size, devices, config.packing)
   with interrupts(), contextlib.ExitStack() as stack:
-    run = _open_in_turn(lambda: stack.enter_context(_open(make, workdir, way, command, say)))
+    run = _open_in_turn(lambda: stack.enter_context(_open(make, workdir, strategy, command, say)))
     state, step = run.restore()
     stop_here()
-    fed = parallel.stays_on_host(config.data_on, run.setting.data, devices)
-    facts = {"parallel": way, "data_on": "host" if fed else "device"}
+    data_on_host = parallel.stays_on_host(config.data_on, run.setting.data, devices)
+    facts = {"parallel": strategy, "data_on": "host" if data_on_host else "device"}
     if changed := run.begin_session(environment.describe() | facts, step):
       say(changed)
-    data = run.setting.data if fed else parallel.replicate(run.setting.data, way, devices)
-    execute = parallel.make_run(run.setting.algorithm.step, way, devices, fed)
-    return _fit(run, alone(run, execute, data, way, devices), state, step)
+    data = (
+      run.setting.data if data_on_host else parallel.replicate(run.setting.data, strategy, devices)
+    )
+    execute = parallel.make_run(run.setting.algorithm.step, strategy, devices, data_on_host)
+    return _fit(run, alone(run, execute, data, strategy, devices), state, step)
 
 
 def _open_in_turn(open_run: Callable[[], Run]) -> Run:
@@ -125,7 +127,7 @@ def _open_in_turn(open_run: Callable[[], Run]) -> Run:
   run = None
   for turn in (True, False):
     with distributed.together():
-      if turn == distributed.leads():
+      if turn == distributed.is_main_process():
         run = open_run()
   return run
 
@@ -134,13 +136,13 @@ def _open_in_turn(open_run: Callable[[], Run]) -> Run:
 def _open(
   make: Callable[[pathlib.Path, Any], Made],
   workdir: str | os.PathLike,
-  way: str,
+  strategy: str,
   command: str,
   say: Callable[[str], None],
 ) -> Iterator[Run]:
-  folder = RunFolder(workdir) if distributed.leads() else FollowedFolder(workdir)
+  folder = RunFolder(workdir) if distributed.is_main_process() else FollowedFolder(workdir)
   with contextlib.closing(folder):
-    setting, config = make(folder.path, parallel.WAYS[way][1])
+    setting, config = make(folder.path, parallel.STRATEGIES[strategy][1])
     with Run(config, setting, folder, command, say) as run:
       yield run
 
@@ -183,27 +185,27 @@ def make_evaluators(
   return evaluator
 
 
-def alone(run: Run, execute: Callable, data: Batch, way: str, devices: list) -> Crew:
-  """Returns the crew of one run.
+def alone(run: Run, execute: Callable, data: Batch, strategy: str, devices: list) -> RunGroup:
+  """Returns the group of runs of one run.
 
   Args:
     run: the run.
     execute: of `parallel.make_run`.
     data: the data set, as `execute` takes it.
-    way: one of parallel.WAYS.
+    strategy: one of parallel.STRATEGIES.
     devices: the devices to use.
   """
-  key = parallel.replicate(run.keys.training, way, devices)
-  return Crew(
+  key = parallel.replicate(run.keys.training, strategy, devices)
+  return RunGroup(
     # Placed as the step leaves it, the first state runs in the same program as all others.
-    place=lambda states: parallel.replicate(states[0], way, devices),
+    place=lambda states: parallel.replicate(states[0], strategy, devices),
     execute=lambda state, indices: execute(state, data, indices[0], key),
     members=lambda state: [parallel.local(state)],
     records=lambda metrics: [metrics],
   )
 
 
-def _fit(run: Run, crew: Crew, state: GanState, start: int) -> dict[str, Any]:
+def _fit(run: Run, run_group: RunGroup, state: GanState, start: int) -> dict[str, Any]:
   """Steps to the end, an interrupt or a divergence; what was reached is on disk when it returns."""
   config = run.config
   if start >= config.steps:
@@ -216,9 +218,9 @@ def _fit(run: Run, crew: Crew, state: GanState, start: int) -> dict[str, Any]:
     run.say(f"Continuing from step {start}.")
   per_step = config.discriminator_steps * config.batch_size
   # One of many processes is heard.
-  stream = sys.stderr if distributed.leads() else io.StringIO()
+  stream = sys.stderr if distributed.is_main_process() else io.StringIO()
   with interrupts() as seen, RunProgress(config.steps, start, per_step, stream) as progress:
-    step = train([run], crew, [state], start, progress, seen)
+    step = train([run], run_group, [state], start, progress, seen)
   if step < config.steps and not run.diverged:
     run.say(f"Interrupted; step {step} is saved. The same command continues from there.")
   return run.summary
@@ -226,7 +228,7 @@ def _fit(run: Run, crew: Crew, state: GanState, start: int) -> dict[str, Any]:
 
 def train(
   runs: list[Run],
-  crew: Crew,
+  run_group: RunGroup,
   states: list[GanState],
   step: int,
   progress: Progress,
@@ -239,7 +241,7 @@ def train(
 
   Args:
     runs: M runs that differ in seeds and hyper-parameters only.
-    crew: steps them.
+    run_group: steps them.
     states: of each, at `step`.
     step: where they stand.
     progress: what the user sees.
@@ -252,17 +254,17 @@ def train(
     run.summarize("running", step)
   if seen:
     distributed.tell_stop()  # the signal came before the processes were joined
-  config, log, state = runs[0].config, _Log(runs, crew), crew.place(states)
+  config, log, state = runs[0].config, _Log(runs, run_group), run_group.place(states)
   calls = itertools.count()
   while step < config.steps and not distributed.stops(seen, next(calls)) and log.alive():
     count = _steps_in_call(config, step)
     indices = np.stack([run.indices(step, count) for run in runs])
-    state, metrics = crew.execute(state, indices)
+    state, metrics = run_group.execute(state, indices)
     step += count
     log.add(step, metrics)
     progress.advance(count)
-    _write(crew, state, step, log, progress)
-  _end(crew, state, step, log)
+    _write(run_group, state, step, log, progress)
+  _end(run_group, state, step, log)
   return step
 
 
@@ -282,7 +284,7 @@ def _steps_in_call(config: Config, step: int) -> int:
   return min(most, config.steps - step, *(every - step % every for every in cadences))
 
 
-def _write(crew: Crew, state: Any, step: int, log: "_Log", progress: Progress) -> None:
+def _write(run_group: RunGroup, state: Any, step: int, log: "_Log", progress: Progress) -> None:
   """Writes what is due at `step`, after all metrics up to it have been seen to be finite."""
   config = log.runs[0].config
   last = step == config.steps
@@ -298,7 +300,7 @@ def _write(crew: Crew, state: Any, step: int, log: "_Log", progress: Progress) -
     log.flush()
     if picture and log.alive():
       progress.report(log.alive()[0][1].record)
-    for member, run in zip(crew.members(state), log.runs, strict=True):
+    for member, run in zip(run_group.members(state), log.runs, strict=True):
       run.check(member, step)
       _write_run(run, member, step, picture, evaluation, save, progress)
 
@@ -320,10 +322,10 @@ def _write_run(
     run.checkpoints.save(step, state)
 
 
-def _end(crew: Crew, state: Any, step: int, log: "_Log") -> None:
+def _end(run_group: RunGroup, state: Any, step: int, log: "_Log") -> None:
   """Saves every run that has not diverged, and writes its summary."""
   log.flush()
-  states = crew.members(state) if log.alive() else []
+  states = run_group.members(state) if log.alive() else []
   for i, run in log.alive():
     run.check(states[i], step)
   for i, run in log.alive():
@@ -336,8 +338,8 @@ def _end(crew: Crew, state: Any, step: int, log: "_Log") -> None:
 class _Log:
   """Metrics of recent steps: kept on the device until something is written, then all checked."""
 
-  def __init__(self, runs: list[Run], crew: Crew):
-    self.runs, self._records, self._pending = runs, crew.records, []
+  def __init__(self, runs: list[Run], run_group: RunGroup):
+    self.runs, self._records, self._pending = runs, run_group.records, []
 
   def alive(self) -> list[tuple[int, Run]]:
     """The runs that have not diverged, with their places."""

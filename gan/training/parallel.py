@@ -121,7 +121,7 @@ def _place(array, sharding):
 
 
 # Name -> (how it wraps a step, the axis name that the step must be built with).
-WAYS: dict[str, tuple[Callable, Any]] = {
+STRATEGIES: dict[str, tuple[Callable, Any]] = {
   "none": (_one_device, ()),
   "jit": (_jit, ()),
   "shard_map": (_shard_map, AXIS),
@@ -133,7 +133,7 @@ def resolve(name: str, batch_size: int, devices: list, packing: int = 1) -> str:
   """Returns the way that `name` stands for on these devices.
 
   Args:
-    name: one of WAYS, or "auto": "none" on one device, "shard_map" on several, "jit" where they
+    name: one of STRATEGIES, or "auto": "none" on one device, "shard_map" on several, "jit" where they
       have no whole packs each.
     batch_size: global number of examples in a batch.
     devices: all devices, of every process.
@@ -178,26 +178,28 @@ def stays_on_host(place: str, dataset: Any, devices: list) -> bool:
   return size > stats.get("bytes_limit", math.inf) / 4
 
 
-def make_run(step: Callable, way: str, devices: list, fed: bool = False) -> Callable:
+def make_run(step: Callable, strategy: str, devices: list, data_on_host: bool = False) -> Callable:
   """Returns `run(state, dataset, indices, key) -> (state, metrics)`, compiled.
 
   Args:
     step: `(state, batch, key) -> (state, metrics)`, built with the axis name of the way.
-    way: one of WAYS.
+    strategy: one of STRATEGIES.
     devices: the devices to use; "none" uses the first.
-    fed: whether the data set is of NumPy arrays that stay where they are. Each call then moves the
-      rows that it needs, and each process those alone that its own devices need.
+    data_on_host: whether the data set is of NumPy arrays that stay where they are. Each call
+      then moves the rows that it needs, and each process those alone that its own devices need.
 
   The arguments of the result are the state, which is donated; the data set, a Batch of arrays
   [N, ...]; indices int32 [S, K, B] into it, S steps of K discriminator updates; and the root key.
   Metrics come back as [S].
   """
-  return WAYS[way][0](many_steps(step), devices, _pick_here if fed else _pick_there)
+  return STRATEGIES[strategy][0](
+    many_steps(step), devices, _pick_here if data_on_host else _pick_there
+  )
 
 
-def replicate(tree: Any, way: str, devices: list) -> Any:
+def replicate(tree: Any, strategy: str, devices: list) -> Any:
   """Places arrays whole on every device that the way uses."""
-  if way == "none":
+  if strategy == "none":
     return jax.device_put(tree, devices[0])
   whole = NamedSharding(_mesh(devices), P())
   if whole.is_fully_addressable:

@@ -23,7 +23,7 @@ from gan.system import environment
 from gan.training import distributed, pictures, plugins, sampling
 from gan.training.build import Algorithm, DataInfo, hyperparameters
 from gan.training.checkpoint import Checkpoints
-from gan.training.config import Config, determining, fingerprint, images_per_step
+from gan.training.config import Config, fingerprint, identity, images_per_step
 from gan.training.contents import check_contents
 from gan.training.interrupts import at_once, stop_here
 from gan.training.run_folder import (
@@ -99,7 +99,7 @@ class Run:
     self.record: dict[str, Any] = {}  # of the latest step that was seen
     self.summary: dict[str, Any] | None = None  # what summary.json was given last
     self.diverged = False
-    self._evaluator = setting.evaluator(config.seed) if distributed.leads() else None
+    self._evaluator = setting.evaluator(config.seed) if distributed.is_main_process() else None
     self._checkpoints: Checkpoints | None = None
     self._began = time.monotonic()
 
@@ -244,7 +244,7 @@ class Run:
 
   def save_picture(self, state: GanState) -> None:
     """Writes samples from latents that are the same at every step; process 0 does."""
-    if not distributed.leads():
+    if not distributed.is_main_process():
       return
     config, setting, step = self.config, self.setting, self.record["step"]
     title = f"{config.dataset}  {config.loss}  {config.model}  seed {config.seed}  step {step}"
@@ -354,17 +354,17 @@ OF_A_PASSED_GAME = (
 def _identity(config: Config, setting: Setting, command: str) -> dict[str, Any]:
   """What config.json holds: all fields, and those that the result depends on, with the data."""
   info, dataset = setting.info, setting.dataset
-  fields, determined_by = dataclasses.asdict(config), determining(config)
+  fields, known_by = dataclasses.asdict(config), identity(config)
   if setting.parts:
-    fields, determined_by = (
+    fields, known_by = (
       {name: value for name, value in values.items() if name in OF_A_PASSED_GAME}
-      for values in (fields, determined_by)
+      for values in (fields, known_by)
     )
-    determined_by |= {f"game {name}": what for name, what in setting.parts.items()}
-  determined_by |= {"data_sha256": setting.data_sha256}
+    known_by |= {f"game {name}": what for name, what in setting.parts.items()}
+  known_by |= {"data_sha256": setting.data_sha256}
   named = {"class_names": list(dataset.class_names)} if dataset.class_names else {}
   return {
-    "fingerprint": fingerprint(determined_by),
+    "fingerprint": fingerprint(known_by),
     "command": command,
     "source": dataset.source,
     "image_shape": list(info.image_shape),
@@ -372,7 +372,7 @@ def _identity(config: Config, setting: Setting, command: str) -> dict[str, Any]:
     **named,
     "num_examples": info.num_examples,
     "config": fields,
-    "determining": determined_by,
+    "determining": known_by,
     **recorded.describe(dataset, setting.data_sha256),
     **plugins.record(),
   }

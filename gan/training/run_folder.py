@@ -186,16 +186,16 @@ def claim(path: pathlib.Path, record: dict[str, Any], what: str) -> None:
   write_json(path, record)
 
 
-def check_claim(path: pathlib.Path, determining: dict[str, Any], what: str) -> None:
+def check_claim(path: pathlib.Path, identity: dict[str, Any], what: str) -> None:
   """Raises UserError where a file of `claim` is of other work; the message holds the difference."""
-  if lines := differences(_determining(path), determining):
+  if lines := differences(_recorded_identity(path), identity):
     raise UserError(
       f"{path.parent} holds {what} with another config ({'; '.join(lines)}): "
       "give the same flags to continue it, or another --workdir"
     )
 
 
-def _determining(path):
+def _recorded_identity(path):
   return canonical(schema.read(path, _CLAIM_KIND, _RESTORE)["determining"])
 
 

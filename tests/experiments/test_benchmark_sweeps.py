@@ -86,9 +86,9 @@ def test_both_sides_train_the_same_configs(name, monkeypatch, tmp_path):
   assert [member.config for member in members] == alone
 
 
-def write_run(folder, steps, status, **determining):
+def write_run(folder, steps, status, **identity):
   folder.mkdir(parents=True, exist_ok=True)
-  config = {"config": {}, "determining": {"dataset": "ring"} | determining}
+  config = {"config": {}, "determining": {"dataset": "ring"} | identity}
   (folder / "config.json").write_text(json.dumps(config))
   (folder / "summary.json").write_text(json.dumps({"status": status, "step": steps}))
 

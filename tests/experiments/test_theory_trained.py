@@ -7,11 +7,11 @@ import pytest
 
 from experiments.theory import (
   case,
-  course,
   mixtures,
   parzen,
   r3gan_toy,
   registry,
+  trajectory,
   unrolled,
   vanishing_gradient,
   wgan_gp_critic,
@@ -84,7 +84,7 @@ def test_snapshots_are_the_states_that_the_step_leads_to():
   step = game.step
   real, key = lambda step: jnp.zeros((1, 1, 1)), jax.random.key(1)
   look = lambda state: (state.step, state.generator.params)  # noqa: E731
-  steps, thetas = course.play(step, state, real, key, snapshots=2, each=3, look=look)
+  steps, thetas = trajectory.play(step, state, real, key, snapshots=2, each=3, look=look)
   assert steps.tolist() == [3, 6]
   for _ in range(6):
     state, _ = step(state, Batch(real(state.step), None), key)
@@ -94,7 +94,7 @@ def test_snapshots_are_the_states_that_the_step_leads_to():
 def test_film_is_of_the_first_seed_and_ends_where_something_is_not_finite():
   shown = {"samples": np.zeros((2, 3, 5, 2)), "levels": np.full((2, 3, 4, 4), 0.5)}
   shown["samples"][0, 2] = shown["samples"][1, 0] = np.nan
-  frames = course.film(shown, np.zeros((1, 2)), "zeros", limit=1.0, each=10)
+  frames = trajectory.film(shown, np.zeros((1, 2)), "zeros", limit=1.0, each=10)
   assert len(frames) == 2
 
 

@@ -95,7 +95,7 @@ def test_devices_do_not_matter():
   devices, data = jax.local_devices()[:2], Batch(points()[0], None)
   indices, ends = np.arange(8)[None, None], []
   for way in ("none", "jit", "shard_map"):
-    state, step = step_of(PACKED, parallel.WAYS[way][1])
+    state, step = step_of(PACKED, parallel.STRATEGIES[way][1])
     run = parallel.make_run(step, way, devices)
     placed = (parallel.replicate(tree, way, devices) for tree in (state, data))
     state, metrics = run(*placed, indices, jax.random.key(1))

@@ -58,7 +58,7 @@ class Case:
     return np.where(replaced[:, None, None, None], end, self.held_out)
 
   def measure(self, images):
-    fake = evaluation.see(images, self.extractor)
+    fake = evaluation.extract_features(images, self.extractor)
     return self.numbers(evaluation.measure(self.data, fake, self.names, seed=0))
 
   @staticmethod
@@ -158,7 +158,7 @@ def test_one_real_image_is_more_precise_than_many(case):
 
 def test_copies_of_training_images_are_told_from_fresh_ones(case):
   chosen = np.random.default_rng(3).permutation(len(case.train.images))[: case.count]
-  copies = evaluation.see(case.train.images[chosen], case.extractor)
+  copies = evaluation.extract_features(case.train.images[chosen], case.extractor)
   values = evaluation.measure(case.data, copies, ["memorisation", "frechet_distance"], seed=0)
   assert values["memorisation_ratio"].value == pytest.approx(0, abs=1e-3)
   assert values["frechet_distance"].value < 2 * case.floors["frechet_distance"]
@@ -189,7 +189,7 @@ def test_fewer_classes_are_less_of_the_data(case, name):
   values = []
   for classes in (10, 5, 2, 1):
     chosen = np.flatnonzero(labels < classes)[:120]
-    fake = evaluation.see(case.train.images[chosen], case.extractor)
+    fake = evaluation.extract_features(case.train.images[chosen], case.extractor)
     values.append(case.numbers(evaluation.measure(case.data, fake, case.names[3:5], 0))[name])
   assert values == sorted(values, reverse=True) and values[-1] < 0.5 * values[0], values
 
@@ -236,7 +236,7 @@ def test_equal_seeds_give_equal_numbers_and_another_seed_others(digits):
 
   def rows(seed):
     data = evaluation.make_data(train, test, extractor, 200, seed)
-    fake = evaluation.see(test.images[:200], extractor)
+    fake = evaluation.extract_features(test.images[:200], extractor)
     return evaluation.rows(data, fake, evaluation.applicable(data), seed)
 
   first, second, third = rows(0), rows(0), rows(1)
@@ -252,7 +252,7 @@ def test_equal_seeds_give_equal_numbers_and_another_seed_others(digits):
 def test_too_few_samples_are_refused_with_the_metric_and_the_way_out(digits, count, metric):
   train, test, extractor = digits
   data = evaluation.make_data(train, test, extractor, count, seed=0)
-  fake = evaluation.see(test.images[:count], extractor)
+  fake = evaluation.extract_features(test.images[:count], extractor)
   with pytest.raises(UserError, match=f"^{metric}: .*needed: take more samples"):
     evaluation.measure(data, fake, evaluation.applicable(data), seed=0)
 
@@ -262,7 +262,7 @@ def test_no_metric_meets_few_samples_with_anything_but_a_line(digits, metric):
   train, test, extractor = digits
   for count in (1, 2, 3, 5, 8, 13):
     data = evaluation.make_data(train, test, extractor, count, seed=0)
-    fake = evaluation.see(test.images[:count], extractor)
+    fake = evaluation.extract_features(test.images[:count], extractor)
     try:
       rows = evaluation.rows(data, fake, [metric], seed=0)
       assert all(math.isfinite(row.value) for row in rows.values())
@@ -275,7 +275,7 @@ def test_one_repeated_image_has_a_value_and_an_interval_in_every_metric(digits):
   train, test, extractor = digits
   data = evaluation.make_data(train, test, extractor, 200, seed=0)
   for pixel in (0, 255):
-    constant = evaluation.see(np.full((200, 28, 28, 1), pixel, np.uint8), extractor)
+    constant = evaluation.extract_features(np.full((200, 28, 28, 1), pixel, np.uint8), extractor)
     for row in evaluation.rows(data, constant, evaluation.applicable(data), seed=0).values():
       assert math.isfinite(row.value)
       assert row.low is None or row.low <= row.value <= row.high
@@ -284,7 +284,7 @@ def test_one_repeated_image_has_a_value_and_an_interval_in_every_metric(digits):
 def test_features_that_are_no_numbers_are_refused_with_the_metric(digits):
   train, test, extractor = digits
   data = evaluation.make_data(train, test, extractor, 50, seed=0)
-  fake = evaluation.see(test.images[:50], extractor)
+  fake = evaluation.extract_features(test.images[:50], extractor)
   fake.features[3] = np.nan
   with pytest.raises(UserError, match="^frechet_distance: fake features hold NaN"):
     evaluation.measure(data, fake, ["frechet_distance"], seed=0)

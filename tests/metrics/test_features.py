@@ -106,7 +106,7 @@ def test_an_image_is_seen_alike_in_any_company():
 
 def test_channels_of_stacked_images_are_seen_on_their_own():
   extractor, stacked = extractors.from_bytes(make(), "file"), images((8, 8, 3))
-  seen = evaluation.see(stacked, extractor)
+  seen = evaluation.extract_features(stacked, extractor)
   assert seen.features.shape == (5, 3 * classifier.FEATURES)
   assert seen.probabilities.shape == (5, 3, 3)
   second = extractor.extract(stacked[..., 1:2])
@@ -117,7 +117,7 @@ def test_channels_of_stacked_images_are_seen_on_their_own():
 
 def test_colour_is_seen_whole_by_an_extractor_of_colour():
   extractor = extractors.from_bytes(make((8, 8, 3)), "file")
-  assert evaluation.see(images((8, 8, 3)), extractor).probabilities.shape == (5, 3)
+  assert evaluation.extract_features(images((8, 8, 3)), extractor).probabilities.shape == (5, 3)
 
 
 @pytest.mark.parametrize(
@@ -133,7 +133,7 @@ def test_colour_is_seen_whole_by_an_extractor_of_colour():
 def test_other_images_are_refused_with_both_shapes(takes, given):
   extractor = extractors.from_bytes(make(takes), "file")
   with pytest.raises(UserError, match="train one on your images") as caught:
-    evaluation.see(given, extractor)
+    evaluation.extract_features(given, extractor)
   for shape in (takes, given.shape[1:]):
     assert "x".join(map(str, shape)) in str(caught.value)
   assert str(given.dtype) in str(caught.value)

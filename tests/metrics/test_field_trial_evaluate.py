@@ -409,7 +409,7 @@ def test_held_out_data_that_are_too_few_cost_the_floor_alone(digits):
   train_set, test, extractor = digits
   few = test._replace(images=test.images[:3])
   data = evaluation.make_data(train_set, few, extractor, 50, seed=0)
-  fake, lines = evaluation.see(test.images[:50], extractor), []
+  fake, lines = evaluation.extract_features(test.images[:50], extractor), []
   row = evaluation.rows(data, fake, ["density_coverage"], 0, lines.append)["coverage"]
   assert row.floor is None and row.low is not None
   assert len(lines) == 1 and "held-out" in lines[0] and "3 samples" in lines[0]
@@ -493,7 +493,7 @@ def test_every_number_with_a_direction_has_a_range_and_lies_in_it(digits):
   data = evaluation.make_data(train_set, test, extractor, 200, seed=0)
   constant = np.zeros((200, 28, 28, 1), np.uint8)
   for images in (test.images[:200], noise(200, 28), constant, train_set.images[:200]):
-    fake = evaluation.see(images, extractor)
+    fake = evaluation.extract_features(images, extractor)
     for name in evaluation.applicable(data):
       ranges = METRICS[name].range(data)
       assert set(ranges) == set(METRICS[name].better)

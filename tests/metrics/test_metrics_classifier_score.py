@@ -23,9 +23,9 @@ def test_two_samples_are_worked_by_hand():
   # p(y) = (.75, .25); KL of the sure one: log(4/3); of the unsure one: .5 log(2/3) + .5 log 2
   # mean .5 log(4/3) + .25 log(4/3) = .75 log(4/3)
   probabilities = np.array([[1.0, 0.0], [0.5, 0.5]])
-  mean, deviation = classifier_score(probabilities, splits=1)
+  mean, standard_deviation = classifier_score(probabilities, splits=1)
   assert mean == pytest.approx((4 / 3) ** 0.75, rel=1e-12)
-  assert deviation == 0
+  assert standard_deviation == 0
 
 
 def test_every_split_has_its_own_marginal():

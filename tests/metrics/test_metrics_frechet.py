@@ -58,8 +58,8 @@ def test_samples_of_gaussians_reach_the_closed_form():
   samples = 100_000
   rng = np.random.default_rng(0)
   real, fake = (
-    mean + deviation * rng.standard_normal((samples, 2))
-    for mean, deviation in zip(MEANS, DEVIATIONS, strict=True)
+    mean + standard_deviation * rng.standard_normal((samples, 2))
+    for mean, standard_deviation in zip(MEANS, DEVIATIONS, strict=True)
   )
   assert frechet_distance(real, fake) == pytest.approx(EXACT, abs=4 * np.sqrt(210 / samples))
 

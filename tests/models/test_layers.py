@@ -432,8 +432,8 @@ def drop(inputs, rate, key, train=True):
 def test_dropout_drops_its_share_and_keeps_the_mean(rate):
   count = 200_000
   outputs = np.asarray(drop(jnp.ones((count,)), rate, jax.random.key(0)))
-  deviation = (rate * (1 - rate) / count) ** 0.5
-  assert abs(np.mean(outputs == 0) - rate) <= 4 * deviation + 2**-17
+  standard_deviation = (rate * (1 - rate) / count) ** 0.5
+  assert abs(np.mean(outputs == 0) - rate) <= 4 * standard_deviation + 2**-17
   kept = round((1 - rate) * 2**16) / 2**16
   np.testing.assert_allclose(np.unique(outputs[outputs > 0]), [1 / kept], rtol=1e-6)
 

@@ -306,7 +306,7 @@ def test_each_loss_stands_in_the_setting_of_the_best_median(tmp_path):
       write_run(folder, "nonsat", seed, **one([float(end)]), generator_learning_rate=rate)
   found = analyse(load(tmp_path))
   assert found.chosen == {"nonsat": (1e-3,)}
-  assert {member.determining["generator_learning_rate"] for member in found.members("nonsat")} == {
+  assert {member.identity["generator_learning_rate"] for member in found.members("nonsat")} == {
     1e-3
   }
   assert "chosen by the median over seeds of these very evaluations" in words.findings(found)[1]

@@ -151,7 +151,7 @@ def assert_unfinished(folder):
   found = [read_summary(path) for path in (folder / "members").iterdir()]
   assert found and all(summary["status"] == "interrupted" for summary in found)
   steps = [summary["step"] for summary in found]
-  # The other crew's worker may have been about to begin.
+  # The other group of runs's worker may have been about to begin.
   assert max(steps) >= 100 and all(step < STEPS for step in steps)
 
 

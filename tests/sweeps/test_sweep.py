@@ -116,7 +116,7 @@ def test_members_that_differ_in_arrays_share_a_program(swept):
   _, chosen, plan = swept
   assert len(chosen) == 12 and len(plan.programs) == 2
   # Six members on two devices, three each at once.
-  assert [(program.size, len(program.crews)) for program in plan.programs] == [(6, 1)] * 2
+  assert [(program.size, len(program.run_groups)) for program in plan.programs] == [(6, 1)] * 2
   assert {m.config.loss for m in plan.programs[0].members} == {"nonsat"}
 
 
@@ -166,7 +166,9 @@ def test_members_one_at_a_time_are_runs_alone(tmp_path, monkeypatch, devices):
   statuses, plan = fit(tmp_path / "sweep", chosen, members_per_call=1)
   assert set(statuses.values()) == {"finished"}
   assert plan.programs[0].size == devices
-  assert [len(crew) for crew in plan.programs[0].crews] == {1: [1, 1, 1], 2: [2, 1]}[devices]
+  assert [len(run_group) for run_group in plan.programs[0].run_groups] == {1: [1, 1, 1], 2: [2, 1]}[
+    devices
+  ]
   for member in chosen[1:]:
     alone = tmp_path / member.name
     loop.fit(member.config, alone, say=lambda line: None)
@@ -179,9 +181,9 @@ def test_crews_are_even_and_their_size_is_that_of_all():
   assert jax.local_device_count() == 2
   chosen = members(seeds=range(7))
   program = planning._program(chosen, cost, per_device=2, devices=2)
-  assert program.size == 4 and [len(crew) for crew in program.crews] == [4, 3]
+  assert program.size == 4 and [len(run_group) for run_group in program.run_groups] == [4, 3]
   program = planning._program(chosen, cost, per_device=100, devices=2)
-  assert program.size == 8 and [len(crew) for crew in program.crews] == [7]
+  assert program.size == 8 and [len(run_group) for run_group in program.run_groups] == [7]
   assert program.members == chosen
 
 

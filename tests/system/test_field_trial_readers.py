@@ -25,7 +25,7 @@ from gan.report import study
 from gan.system import schema
 from gan.system.archive import BLOCK, Archive
 from gan.training import restore, run_folder
-from gan.training.config import Config, determining
+from gan.training.config import Config, identity
 
 
 def refusal(read):
@@ -230,7 +230,7 @@ DESCRIBED = [
 @pytest.mark.parametrize("fields, value, words", DESCRIBED)
 def test_a_config_of_wrong_types_makes_no_generator(tmp_path, fields, value, words):
   config = Config(dataset="own", model="dcgan")
-  record = {"config": dataclasses.asdict(config), "determining": determining(config)}
+  record = {"config": dataclasses.asdict(config), "determining": identity(config)}
   record |= {"image_shape": [28, 28, 1], "num_classes": 0, "num_examples": 5}
   (tmp_path / "config.json").write_text(json.dumps(record))
   change(tmp_path / "config.json", fields, value)

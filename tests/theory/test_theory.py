@@ -28,8 +28,8 @@ def x64():
 
 def gaussians(points):
   return (
-    densities.density(densities.mixture([1.0], [mean], [deviation]), points)
-    for mean, deviation in ((0.0, 1.0), (1.0, 2.0))
+    densities.density(densities.mixture([1.0], [mean], [standard_deviation]), points)
+    for mean, standard_deviation in ((0.0, 1.0), (1.0, 2.0))
   )
 
 

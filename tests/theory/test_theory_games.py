@@ -138,19 +138,19 @@ def play(update_rule, rate=0.1, steps=200, gamma=2.0, **choices):
 
 @pytest.mark.parametrize("update_rule", UPDATE_RULES)
 def test_every_rule_plays_the_bilinear_game_as_its_matrix_does(x64, update_rule):
-  expected = bilinear.course(update_rule, 0.1, 200, consensus_weight=2.0)
+  expected = bilinear.trajectory(update_rule, 0.1, 200, consensus_weight=2.0)
   np.testing.assert_allclose(play(update_rule), expected, atol=1e-12)
 
 
 def test_lookahead_with_another_share_plays_as_its_matrix_does(x64):
   choices = {"lookahead_alpha": 0.25, "lookahead_steps": 3}
-  expected = bilinear.course("lookahead", 0.1, 60, **choices)
+  expected = bilinear.trajectory("lookahead", 0.1, 60, **choices)
   np.testing.assert_allclose(play("lookahead", steps=60, **choices), expected, atol=1e-12)
 
 
 def growth(update_rule, steps, **choices):
   """Radius after so many steps at the rate .1, by that at the start."""
-  return np.linalg.norm(bilinear.course(update_rule, 0.1, steps, **choices)[-1]) / 2**0.5
+  return np.linalg.norm(bilinear.trajectory(update_rule, 0.1, steps, **choices)[-1]) / 2**0.5
 
 
 def test_matrices_of_the_bilinear_game_have_the_known_growth():
@@ -164,7 +164,7 @@ def test_matrices_of_the_bilinear_game_have_the_known_growth():
 
 def test_alternating_play_of_the_bilinear_game_keeps_its_ellipse():
   # theta^2 + psi^2 - h theta psi is kept: from (1, -1) radii within sqrt((1 + h/2)/(1 - h/2)).
-  path = bilinear.course("alternating", 0.1, 200)
+  path = bilinear.trajectory("alternating", 0.1, 200)
   kept = np.sum(path**2, axis=1) - 0.1 * path[:, 0] * path[:, 1]
   np.testing.assert_allclose(kept, 2.1, rtol=1e-12)
   found = np.linalg.norm(path, axis=1) / 2**0.5
@@ -174,5 +174,5 @@ def test_alternating_play_of_the_bilinear_game_keeps_its_ellipse():
 def test_optimistic_play_shrinks_by_the_root_of_its_recursion():
   # w_(t+1) = w_t - 2 h v_t + h v_(t-1) with v = i w: m^2 - (1 - 2ih) m - ih = 0, |m| < 1.
   slowest = max(abs(np.roots([1, -(1 - 0.2j), -0.1j])))
-  found = np.linalg.norm(bilinear.course("optimistic", 0.1, 400), axis=1)
+  found = np.linalg.norm(bilinear.trajectory("optimistic", 0.1, 400), axis=1)
   np.testing.assert_allclose(found[-1] / found[-2], slowest, rtol=1e-5)

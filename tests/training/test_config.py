@@ -12,7 +12,7 @@ from gan.errors import UserError
 from gan.losses import LOSSES
 from gan.optimizers import OPTIMIZERS
 from gan.training.build import hyperparameters
-from gan.training.config import Config, determining, field_types, fingerprint, weight_clip
+from gan.training.config import Config, field_types, fingerprint, identity, weight_clip
 from gan.training.presets import PRESETS
 from gan.training.validation import validate
 
@@ -174,22 +174,22 @@ def test_every_field_has_a_help_a_group_and_a_flag_of_its_type(field):
 
 def test_determining_leaves_out_exactly_what_may_change_in_the_middle_of_a_run():
   every = dataclasses.replace(Config(), **{f.name: "other" for f in FIELDS if f.metadata["added"]})
-  left_out = {field.name for field in FIELDS} - set(determining(every))
+  left_out = {field.name for field in FIELDS} - set(identity(every))
   assert left_out == {"steps", "parallel", "data_on", "steps_per_call", "checkpoint_every"}
 
 
 def test_fields_that_earlier_versions_lacked_are_left_out_where_they_mean_as_before():
   added = {field.name for field in FIELDS if field.metadata["added"]}
-  assert "schedules" in added and not added & set(determining(Config()))
-  assert determining(Config(accumulate=2))["accumulate"] == 2
+  assert "schedules" in added and not added & set(identity(Config()))
+  assert identity(Config(accumulate=2))["accumulate"] == 2
   # The weight of LeCam is as an earlier config.json has it: 0 where the term is off.
-  assert determining(Config())["lecam_weight"] == 0.0
-  assert determining(Config(lecam_weight=0.5))["lecam_weight"] == 0.5
+  assert identity(Config())["lecam_weight"] == 0.0
+  assert identity(Config(lecam_weight=0.5))["lecam_weight"] == 0.5
 
 
 def test_the_fingerprint_depends_on_what_determines_and_on_nothing_else():
   def mark(**values):
-    return fingerprint(determining(Config(**values)))
+    return fingerprint(identity(Config(**values)))
 
   assert mark(steps=7, parallel="none", steps_per_call=3, checkpoint_every=9) == mark()
   assert len({mark(), mark(seed=1), mark(loss="sat"), mark(width=8), mark(log_every=7)}) == 5

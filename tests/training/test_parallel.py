@@ -15,7 +15,7 @@ from gan.method.game import Batch
 from gan.training import parallel
 from gan.training.build import DataInfo, build
 from gan.training.config import Config
-from gan.training.parallel import AXIS, WAYS, make_run, replicate, resolve
+from gan.training.parallel import AXIS, STRATEGIES, make_run, replicate, resolve
 
 STEPS, UPDATES, BATCH, EXAMPLES = 3, 2, 8, 40
 
@@ -79,13 +79,13 @@ def indices():
 
 
 @functools.cache
-def trained(name, way, steps_per_call=1, fed=False):
+def trained(name, strategy, steps_per_call=1, data_on_host=False):
   """(state, metrics [STEPS]) on the host after STEPS steps on all devices."""
   devices = jax.devices()
-  step = build(*METHODS[name], WAYS[way][1]).step
-  run = make_run(step, way, devices, fed)
-  state = replicate(jax.tree.map(jnp.asarray, start(name)), way, devices)
-  data, seen = dataset(name) if fed else replicate(dataset(name), way, devices), []
+  step = build(*METHODS[name], STRATEGIES[strategy][1]).step
+  run = make_run(step, strategy, devices, data_on_host)
+  state = replicate(jax.tree.map(jnp.asarray, start(name)), strategy, devices)
+  data, seen = dataset(name) if data_on_host else replicate(dataset(name), strategy, devices), []
   for first in range(0, STEPS, steps_per_call):
     picked = indices()[first : first + steps_per_call]
     state, metrics = run(state, data, picked, jax.random.key(1))
@@ -104,10 +104,10 @@ def assert_close(got, expected, atol=1e-6):
 
 
 @pytest.mark.parametrize("name", sorted(METHODS))
-@pytest.mark.parametrize("way", ["jit", "shard_map", "pmap"])
-def test_every_way_on_two_devices_is_one_device(name, way):
+@pytest.mark.parametrize("strategy", ["jit", "shard_map", "pmap"])
+def test_every_way_on_two_devices_is_one_device(name, strategy):
   assert jax.device_count() == 2
-  assert_close(trained(name, way), trained(name, "none"))
+  assert_close(trained(name, strategy), trained(name, "none"))
 
 
 @pytest.mark.parametrize("name", sorted(METHODS))
@@ -140,15 +140,17 @@ def test_each_half_of_a_vmapped_batch_is_one_device(name):
   assert_close((state, metrics), trained(name, "none"))
 
 
-@pytest.mark.parametrize("way", ["none", "shard_map"])
-def test_a_call_of_three_steps_is_three_calls_of_one(way):
-  assert_close(trained("points", way, steps_per_call=3), trained("points", way))
+@pytest.mark.parametrize("strategy", ["none", "shard_map"])
+def test_a_call_of_three_steps_is_three_calls_of_one(strategy):
+  assert_close(trained("points", strategy, steps_per_call=3), trained("points", strategy))
 
 
-@pytest.mark.parametrize("way", sorted(WAYS))
+@pytest.mark.parametrize("strategy", sorted(STRATEGIES))
 @pytest.mark.parametrize("steps_per_call", [1, 3])
-def test_a_data_set_on_the_host_trains_the_same_model(way, steps_per_call):
-  assert_close(trained("points", way, steps_per_call, fed=True), trained("points", "none"))
+def test_a_data_set_on_the_host_trains_the_same_model(strategy, steps_per_call):
+  assert_close(
+    trained("points", strategy, steps_per_call, data_on_host=True), trained("points", "none")
+  )
 
 
 class Watched(np.ndarray):
@@ -159,14 +161,14 @@ class Watched(np.ndarray):
     return np.asarray(self)[at]
 
 
-@pytest.mark.parametrize("way", ["jit", "shard_map"])
-def test_a_device_is_fed_the_rows_of_its_share_alone(way):
+@pytest.mark.parametrize("strategy", ["jit", "shard_map"])
+def test_a_device_is_fed_the_rows_of_its_share_alone(strategy):
   images = dataset("points").image.view(Watched)
   images.read = []
   run = make_run(
-    lambda state, batch, key: (state + batch.image.sum(), {}), way, jax.devices(), True
+    lambda state, batch, key: (state + batch.image.sum(), {}), strategy, jax.devices(), True
   )
-  state = replicate(jnp.zeros(()), way, jax.devices())
+  state = replicate(jnp.zeros(()), strategy, jax.devices())
   run(state, Batch(images, None), indices(), jax.random.key(0))
   read = sorted(images.read, key=lambda at: at.tolist())
   halves = sorted(np.split(indices(), 2, axis=2), key=lambda at: at.tolist())
@@ -208,9 +210,9 @@ def test_members_of_a_sweep_are_the_runs_alone():
 
 def main():
   assert jax.device_count() == 4
-  for way in ("jit", "shard_map", "pmap"):
-    assert_close(trained("points", way), trained("points", "none"))
-    print(way)
+  for strategy in ("jit", "shard_map", "pmap"):
+    assert_close(trained("points", strategy), trained("points", "none"))
+    print(strategy)
 
 
 def test_every_way_on_four_devices_is_one_device():
@@ -240,25 +242,25 @@ def test_auto_is_jit_where_a_device_has_no_whole_packs():
   assert resolve("auto", 16, jax.devices()[:2], packing=4) == "shard_map"
 
 
-@pytest.mark.parametrize(("count", "way"), [(1, "none"), (2, "shard_map")])
-def test_auto_is_none_on_one_device_and_shard_map_on_several(count, way):
-  assert resolve("auto", 8, jax.devices()[:count]) == way
+@pytest.mark.parametrize(("count", "strategy"), [(1, "none"), (2, "shard_map")])
+def test_auto_is_none_on_one_device_and_shard_map_on_several(count, strategy):
+  assert resolve("auto", 8, jax.devices()[:count]) == strategy
 
 
-@pytest.mark.parametrize("way", sorted(WAYS))
-def test_a_way_by_name_is_that_way(way):
-  assert resolve(way, 8, jax.devices()) == way
+@pytest.mark.parametrize("strategy", sorted(STRATEGIES))
+def test_a_way_by_name_is_that_way(strategy):
+  assert resolve(strategy, 8, jax.devices()) == strategy
 
 
 @pytest.mark.parametrize(("batch_size", "fitting"), [(63, 62), (7, 6), (3, 2), (1, 2)])
-@pytest.mark.parametrize("way", ["auto", "jit", "shard_map", "pmap"])
-def test_a_batch_that_cannot_be_split_is_refused_with_one_that_can(way, batch_size, fitting):
+@pytest.mark.parametrize("strategy", ["auto", "jit", "shard_map", "pmap"])
+def test_a_batch_that_cannot_be_split_is_refused_with_one_that_can(strategy, batch_size, fitting):
   with pytest.raises(UserError) as error:
-    resolve(way, batch_size, jax.devices())
+    resolve(strategy, batch_size, jax.devices())
   message = str(error.value)
   assert f"--batch_size={batch_size} " in message and f"--batch_size={fitting}," in message
   assert "\n" not in message
-  assert resolve(way, fitting, jax.devices())  # the advice holds
+  assert resolve(strategy, fitting, jax.devices())  # the advice holds
 
 
 def test_one_device_takes_any_batch():
@@ -266,21 +268,23 @@ def test_one_device_takes_any_batch():
   assert resolve("auto", 63, jax.devices()[:1]) == "none"
 
 
-@pytest.mark.parametrize("way", sorted(WAYS))
-def test_the_state_is_donated(way):
+@pytest.mark.parametrize("strategy", sorted(STRATEGIES))
+def test_the_state_is_donated(strategy):
   devices = jax.devices()
-  run = make_run(lambda state, batch, key: (state + 1.0, {"loss": jnp.zeros(())}), way, devices)
-  state = replicate(jnp.ones((4, 4)), way, devices)
-  data = replicate(Batch(np.zeros((8, 2), np.float32), None), way, devices)
+  run = make_run(
+    lambda state, batch, key: (state + 1.0, {"loss": jnp.zeros(())}), strategy, devices
+  )
+  state = replicate(jnp.ones((4, 4)), strategy, devices)
+  data = replicate(Batch(np.zeros((8, 2), np.float32), None), strategy, devices)
   after, metrics = run(state, data, np.zeros((1, 1, 2), np.int32), jax.random.key(0))
   assert state.is_deleted()
   np.testing.assert_array_equal(after, 2 * np.ones((4, 4)))
   assert metrics["loss"].shape == (1,)
 
 
-@pytest.mark.parametrize("way", sorted(WAYS))
-def test_nothing_has_a_leading_device_axis(way):
-  placed = parallel.replicate(jnp.ones((3, 5)), way, jax.devices())
+@pytest.mark.parametrize("strategy", sorted(STRATEGIES))
+def test_nothing_has_a_leading_device_axis(strategy):
+  placed = parallel.replicate(jnp.ones((3, 5)), strategy, jax.devices())
   assert placed.shape == (3, 5)
-  assert len(placed.sharding.device_set) == (1 if way == "none" else 2)
+  assert len(placed.sharding.device_set) == (1 if strategy == "none" else 2)
   assert placed.sharding.is_fully_replicated

@@ -20,8 +20,8 @@ def folder(tmp_path):
     yield folder
 
 
-def identity(**determining):
-  return {"config": {"steps": 5}, "determining": determining}
+def identity(**identity):
+  return {"config": {"steps": 5}, "determining": identity}
 
 
 def test_a_new_folder_is_made_with_its_parents(tmp_path):
