@@ -133,8 +133,8 @@ def resolve(name: str, batch_size: int, devices: list, packing: int = 1) -> str:
   """Returns the way that `name` stands for on these devices.
 
   Args:
-    name: one of STRATEGIES, or "auto": "none" on one device, "shard_map" on several, "jit" where they
-      have no whole packs each.
+    name: one of STRATEGIES, or "auto": "none" on one device, "shard_map" on several, "jit" where
+      they have no whole packs each.
     batch_size: global number of examples in a batch.
     devices: all devices, of every process.
     packing: how many examples the discriminator judges at once.
