@@ -1,13 +1,10 @@
 """What a run ran on: versions, devices, commit; and where results of computations are kept."""
 
-import atexit
-import functools
 import importlib.metadata
 import os
 import pathlib
 import platform
 import subprocess
-import tempfile
 import time
 from typing import Any
 
@@ -58,30 +55,6 @@ def bits_depend_on(session: dict[str, Any]) -> dict[str, Any]:
   found |= {name: session["packages"].get(name) for name in COMPUTING if "packages" in session}
   found |= {f"xla {name}": value for name, value in session.get("xla", {}).items()}
   return found | ({"devices": len(session["devices"])} if "devices" in session else {})
-
-
-def cache_folder() -> pathlib.Path:
-  """Returns the user's cache folder for this package; where none can be made, one of this process.
-
-  A fixed name in the folder of temporary files would be anybody's, and compiled programs lie here.
-  """
-  root = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
-  folder = pathlib.Path(root) / "gan"
-  try:
-    if not folder.is_absolute():  # a user without a home
-      return _passing_folder()
-    folder.mkdir(parents=True, exist_ok=True)
-    tempfile.TemporaryFile(dir=folder).close()
-    return folder
-  except OSError:
-    return _passing_folder()
-
-
-@functools.cache
-def _passing_folder() -> pathlib.Path:
-  folder = tempfile.TemporaryDirectory(prefix="gan-cache-")
-  atexit.register(folder.cleanup)
-  return pathlib.Path(folder.name)
 
 
 def _processor() -> str:
