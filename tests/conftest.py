@@ -1,4 +1,4 @@
-"""Two CPU devices, no silent rank promotion, and caches shared between tests, none the user's."""
+"""Two CPU devices, checked signatures, no silent rank promotion, and caches for tests alone."""
 
 import os
 import pathlib
@@ -11,7 +11,16 @@ CACHE = os.path.join(tempfile.gettempdir(), f"gan-tests-{os.getuid()}")
 os.environ["XDG_CACHE_HOME"] = CACHE
 
 import jax  # noqa: E402
+import jaxtyping  # noqa: E402
 import pytest  # noqa: E402
+
+# Signatures are checked at every call: types, shapes, axes by name. It comes before whatever
+# imports the package; processes that tests start do without. An integer serves as a float.
+CHECKED = ("losses", "metrics", "datasets", "report")
+jaxtyping.install_import_hook(
+  [f"gan.{room}" for room in CHECKED],
+  "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))",
+)
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]  # of the checkout
 jax.config.update("jax_platforms", "cpu")
@@ -19,6 +28,12 @@ jax.config.update("jax_num_cpu_devices", 2)
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_compilation_cache_dir", os.path.join(CACHE, "xla"))
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
+
+
+@pytest.fixture
+def unchecked(monkeypatch):
+  """For tests of what a function itself says of arguments that its signature rules out."""
+  monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
 
 
 @pytest.fixture(scope="session")

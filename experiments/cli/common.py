@@ -13,8 +13,8 @@ import jax
 from experiments.cli import processes
 from experiments.cli.command import DIVERGED, INTERRUPTED, OK, PATH, Command, refuse_unread, typed
 from gan.errors import UserError
+from gan.system.cache import cache_folder
 from gan.system.compilation import keep_freed_memory
-from gan.system.home import cache_folder
 from gan.system.progress import say
 from gan.training.aliases import earlier_names
 from gan.training.config import Config, default, field_types, fingerprint, identity

@@ -6,6 +6,7 @@ From "Unrolled Generative Adversarial Networks" by Metz, Poole, Pfau and Sohl-Di
 """
 
 import numpy as np
+from jaxtyping import UInt8
 
 from gan.datasets import base, named
 from gan.errors import UserError
@@ -61,7 +62,7 @@ def _check(digits: base.Dataset) -> None:
     )
 
 
-def _stack(images: base.Images, chosen: np.ndarray) -> base.Images:
+def _stack(images: base.Images, chosen: np.ndarray) -> UInt8[np.ndarray, "k h w 3"]:
   stacks = np.empty((len(chosen), *images.shape[1:3], len(PLACES)), np.uint8)
   # A channel at a time: of 300 MB, a second copy would be felt.
   for channel in range(len(PLACES)):

@@ -22,8 +22,9 @@ import numpy as np
 
 from gan.datasets import base, prepared
 from gan.errors import UserError
-from gan.system import files, home, schema
+from gan.system import files, schema
 from gan.system.archive import Archive
+from gan.system.cache import cache_folder
 
 PATIENCE = 4.0  # seconds for a first answer of the server, the name look-up included
 STALL = 20.0  # seconds without a byte before a transfer is given up
@@ -45,7 +46,7 @@ def default_root() -> pathlib.Path:
   given = os.environ.get("TFDS_DATA_DIR")
   root = pathlib.Path(os.path.expanduser(given or "~/tensorflow_datasets"))
   # A user may have no home.
-  return root if given or root.is_absolute() else home.cache_folder() / root.name
+  return root if given or root.is_absolute() else cache_folder() / root.name
 
 
 def find(root: pathlib.Path, name: str) -> pathlib.Path | None:

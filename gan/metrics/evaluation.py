@@ -24,8 +24,8 @@ from gan.metrics.best import better
 from gan.metrics.extractors import Extractor
 from gan.metrics.intervals import score_interval
 from gan.metrics.modes import joint_chances
-from gan.system import home
 from gan.system.archive import Archive
+from gan.system.cache import cache_folder
 from gan.system.progress import say
 
 HALVES = 10
@@ -91,7 +91,7 @@ def _extract_from_data(images, extractor) -> Sample:
   if extractor is None:
     return Sample(images)
   digest = hashlib.sha256(np.ascontiguousarray(images).data).hexdigest()[:16]
-  path = home.cache_folder() / "features" / f"{digest}-{extractor.digest}.npz"
+  path = cache_folder() / "features" / f"{digest}-{extractor.digest}.npz"
   kept = _kept(path, len(images))
   if kept is None:
     sample = extract_features(images, extractor)

@@ -86,7 +86,7 @@ def frechet_infinity(
   real: Float[np.ndarray, "n d"],
   fake: Float[np.ndarray, "m d"],
   rng: np.random.Generator,
-  counts: Sequence[int] | None = None,
+  counts: Sequence[int] | Int[np.ndarray, " c"] | None = None,
 ) -> tuple[float, Int[np.ndarray, " k"], Float[np.ndarray, " k"]]:
   """Frechet distance for endless fakes: the intercept of a line through (1/n, distance at n).
 

@@ -177,7 +177,7 @@ def count_axis(axes: Axes) -> None:
 def spans_decades(values: Sequence[float]) -> bool:
   """Whether a logarithmic axis shows the values better: all above 0, the largest tenfold."""
   values = [value for value in values if math.isfinite(value)]
-  return bool(values) and min(values) > 0 and max(values) >= 10 * min(values)
+  return bool(values) and bool(min(values) > 0 and max(values) >= 10 * min(values))
 
 
 def logarithmic(axis: Axis) -> None:

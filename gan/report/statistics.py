@@ -38,7 +38,7 @@ class Centre(NamedTuple):
   iqm_interval: tuple[float, float] | None
 
 
-def centre(values: Sequence[float]) -> Centre | None:
+def centre(values: Sequence[float] | Float[np.ndarray, " n"]) -> Centre | None:
   """Returns median and interquartile mean with their intervals; None of no values."""
   if not len(values):
     return None
@@ -52,9 +52,7 @@ def centre(values: Sequence[float]) -> Centre | None:
   )
 
 
-def iqm(
-  values: Float[np.ndarray, " n *rest"], axis: int = 0
-) -> Float[np.ndarray, " *rest"] | float:
+def iqm(values: Float[np.ndarray, " n *rest"], axis: int = 0) -> Float[np.ndarray, "..."] | float:
   """Returns the interquartile mean: n // 4 values are left out at each end, none of n < 4."""
   return stats.trim_mean(values, 0.25, axis=axis)
 

@@ -130,6 +130,7 @@ def test_colour_is_seen_whole_by_an_extractor_of_colour():
     ((8, 8, 1), np.zeros((5, 2), np.float32)),
   ],
 )
+@pytest.mark.usefixtures("unchecked")
 def test_other_images_are_refused_with_both_shapes(takes, given):
   extractor = extractors.from_bytes(make(takes), "file")
   with pytest.raises(UserError, match="train one on your images") as caught:

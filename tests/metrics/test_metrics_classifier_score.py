@@ -85,6 +85,7 @@ def test_histogram_of_a_perfect_classifier_is_that_of_the_labels():
   ],
 )
 @pytest.mark.parametrize("metric", [classifier_score, class_histogram])
+@pytest.mark.usefixtures("unchecked")
 def test_wrong_probabilities_are_refused_in_one_line(metric, probabilities, words):
   with pytest.raises(UserError, match=words) as refusal:
     metric(probabilities)
@@ -94,6 +95,7 @@ def test_wrong_probabilities_are_refused_in_one_line(metric, probabilities, word
 @pytest.mark.parametrize(
   ("splits", "words"), [(0, "at least 1"), (3, "5 samples, and 6 are needed")]
 )
+@pytest.mark.usefixtures("unchecked")
 def test_wrong_splits_are_refused(splits, words):
   with pytest.raises(UserError, match=words):
     classifier_score(np.tile([0.5, 0.5], (5, 1)), splits)

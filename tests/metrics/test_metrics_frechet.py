@@ -195,6 +195,7 @@ def test_infinity_takes_8_counts_from_a_quarter_of_the_fakes_to_all_of_them():
     (np.eye(3) * 1e200, np.eye(3), "moderate size"),
   ],
 )
+@pytest.mark.usefixtures("unchecked")
 def test_wrong_features_are_refused_in_one_line(real, fake, words):
   with pytest.raises(UserError, match=words) as refusal:
     frechet_distance(real, fake)
@@ -204,6 +205,7 @@ def test_wrong_features_are_refused_in_one_line(real, fake, words):
 
 
 @pytest.mark.parametrize("counts", [(), (5,), (5, 5), (1, 5), (5, 11)])
+@pytest.mark.usefixtures("unchecked")
 def test_wrong_counts_are_refused(counts):
   features = gaussian(0, 10, 2)
   with pytest.raises(UserError, match="between 2 and the 10 fake samples"):
@@ -221,6 +223,7 @@ def test_wrong_counts_are_refused(counts):
     (np.zeros(3), np.eye(3), r"\[3\] and \[2\]"),
   ],
 )
+@pytest.mark.usefixtures("unchecked")
 def test_wrong_moments_are_refused(mean, cov, words):
   with pytest.raises(UserError, match=words):
     gaussian_frechet_distance(mean, cov, np.zeros(2), np.eye(2))

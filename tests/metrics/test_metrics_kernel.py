@@ -130,6 +130,7 @@ def test_the_generator_alone_decides_the_blocks():
     (np.zeros((9, 2)), np.zeros((9, 2)), {"blocks": 0}, "choose 2 to 4"),
   ],
 )
+@pytest.mark.usefixtures("unchecked")
 def test_wrong_input_is_refused_in_one_line(real, fake, options, words):
   with pytest.raises(UserError, match=words) as refusal:
     kernel_distance(real, fake, np.random.default_rng(0), **options)

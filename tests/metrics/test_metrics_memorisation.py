@@ -72,6 +72,7 @@ def test_units_do_not_matter():
     (gaussians(0, 5, 2), gaussians(0, 5, 2), gaussians(1, 5, 2), "outside"),
   ],
 )
+@pytest.mark.usefixtures("unchecked")
 def test_bad_input_is_one_clear_line(train, held_out, fake, message):
   with pytest.raises(UserError, match=message) as error:
     memorisation(train, held_out, fake)

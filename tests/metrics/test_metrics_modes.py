@@ -187,6 +187,7 @@ def test_share_of_a_gaussian_within_3_sigma_is_that_of_its_radius():
     (np.full((5, 3, 10), np.nan), "NaN or infinity in 5 of 5 rows"),
   ],
 )
+@pytest.mark.usefixtures("unchecked")
 def test_wrong_stacks_are_refused_in_one_line(probabilities, words):
   with pytest.raises(UserError, match=words) as refusal:
     stacked_modes(probabilities)
@@ -206,6 +207,7 @@ def test_wrong_stacks_are_refused_in_one_line(probabilities, words):
     (SQUARE, SQUARE, math.inf, "sigma is inf"),
   ],
 )
+@pytest.mark.usefixtures("unchecked")
 def test_wrong_points_are_refused_in_one_line(points, centres, sigma, words):
   with pytest.raises(UserError, match=words) as refusal:
     mixture_modes(points, centres, sigma)
@@ -214,6 +216,7 @@ def test_wrong_points_are_refused_in_one_line(points, centres, sigma, words):
 
 @pytest.mark.parametrize("function", [expected_modes, expected_kl, expected_mixture_modes])
 @pytest.mark.parametrize(("samples", "modes"), [(-1, 3), (3, 0)])
+@pytest.mark.usefixtures("unchecked")
 def test_wrong_samplers_are_refused(function, samples, modes):
   with pytest.raises(UserError, match=f"samples is {samples} and modes {modes}"):
     function(samples, modes)

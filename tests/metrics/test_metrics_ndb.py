@@ -124,6 +124,7 @@ def test_the_generator_alone_decides_the_bins():
     (gaussians(0, 9, 2), np.zeros((0, 2)), 3, "1 are needed"),
   ],
 )
+@pytest.mark.usefixtures("unchecked")
 def test_bad_input_is_one_clear_line(train, fake, bins, message):
   with pytest.raises(UserError, match=message) as error:
     ndb(train, fake, np.random.default_rng(0), bins=bins)

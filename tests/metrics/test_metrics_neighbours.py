@@ -215,6 +215,7 @@ def test_the_result_is_that_of_the_numbers_whatever_their_type(metric, dtype):
     (gaussians(0, 9, 2), gaussians(1, 9, 3), 3, "dimensions"),
   ],
 )
+@pytest.mark.usefixtures("unchecked")
 def test_bad_input_is_one_clear_line(metric, real, fake, k, message):
   with pytest.raises(UserError, match=message) as error:
     metric(real, fake, k=k)

@@ -100,6 +100,7 @@ def test_better_samples_score_higher():
     (uniform(0, 5, 2), uniform(1, 5, 2), uniform(2, 5, 3), "dimensions"),
   ],
 )
+@pytest.mark.usefixtures("unchecked")
 def test_bad_input_is_one_clear_line(samples, validation, test, message):
   with pytest.raises(UserError, match=message) as error:
     parzen_log_likelihood(samples, validation, test)

@@ -1,0 +1,31 @@
+"""Where compiled programs, prepared data and features are kept. No JAX is needed here."""
+
+import atexit
+import functools
+import os
+import pathlib
+import tempfile
+
+
+def cache_folder() -> pathlib.Path:
+  """Returns the user's cache folder for this package; where none can be made, one of this process.
+
+  A fixed name in the folder of temporary files would be anybody's, and compiled programs lie here.
+  """
+  root = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+  folder = pathlib.Path(root) / "gan"
+  try:
+    if not folder.is_absolute():  # a user without a home
+      return _passing_folder()
+    folder.mkdir(parents=True, exist_ok=True)
+    tempfile.TemporaryFile(dir=folder).close()
+    return folder
+  except OSError:
+    return _passing_folder()
+
+
+@functools.cache
+def _passing_folder() -> pathlib.Path:
+  folder = tempfile.TemporaryDirectory(prefix="gan-cache-")
+  atexit.register(folder.cleanup)
+  return pathlib.Path(folder.name)
