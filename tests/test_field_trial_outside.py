@@ -35,7 +35,8 @@ from experiments.theory import __main__ as theory
 from gan import home, memory, ray_cluster
 from gan.datasets import tfds
 from gan.errors import UserError, failure
-from gan.records import read_summary
+from gan.records import RunFolder, read_summary
+from gan.report import study
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 COMMANDS = {
@@ -198,6 +199,11 @@ def test_a_checkpoint_that_cannot_be_written_ends_the_run_and_loses_nothing(
   assert ring.main(flags) == 0
   assert "Continuing from step 2" in capfd.readouterr().err
   assert read_summary(run)["status"] == "finished"
+
+
+def test_a_run_that_failed_is_counted_as_one_that_is_to_go_on(tmp_path):
+  RunFolder(tmp_path).summarize("failed: disk full", step=2)
+  assert study._status(tmp_path, {"steps": 4}) == ("failed", None)
 
 
 def test_a_damaged_checkpoint_is_told_in_one_line(run, capfd):
