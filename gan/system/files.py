@@ -72,12 +72,14 @@ def image(file: pathlib.Path | io.BufferedIOBase, name: str = "") -> Iterator["I
       # Of metadata; but what has more pixels than a photograph is made to fill the memory.
       warnings.simplefilter("ignore")
       warnings.simplefilter("error", Image.DecompressionBombWarning)
-      with Image.open(file, formats=FORMATS) as picture:
-        picture.verify()  # checksums, where a format has them
-      if not isinstance(file, pathlib.Path):
-        file.seek(0)
-      with Image.open(file, formats=FORMATS) as picture:
-        yield picture
+      for checks in (True, False):
+        if not isinstance(file, pathlib.Path):
+          file.seek(0)
+        with Image.open(file, formats=FORMATS) as picture:
+          if checks:
+            picture.verify()  # checksums, where a format has them: after that it is opened anew
+          else:
+            yield picture
   except UserError:
     raise
   except UnidentifiedImageError as error:

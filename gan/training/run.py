@@ -128,8 +128,11 @@ class Run:
       return
     self.checkpoints.discard_unfinished()
     known = failure(error)
-    reason = known.what if known else type(error).__name__
-    status = f"failed: {reason}" if isinstance(error, Exception) else "interrupted"
+    # A line for the user says in "error" what went wrong.
+    told = "" if isinstance(error, UserError) else f": {type(error).__name__}"
+    status = f"failed{f': {known.what}' if known else told}"
+    if not isinstance(error, Exception):
+      status = "interrupted"
     step = max(self.checkpoints.steps(), default=0)
     self.summarize(status, step, **({"error": str(error)} if str(error) else {}))
 

@@ -14,6 +14,7 @@ import uuid
 import jax
 import pytest
 from absl import flags
+from conftest import ROOT
 
 from experiments import (
   compare,
@@ -33,11 +34,11 @@ from experiments.scaling import __main__ as scaling
 from experiments.theory import __main__ as theory
 from gan.datasets import tfds
 from gan.errors import UserError, failure
+from gan.report import study
 from gan.sweeps import ray_cluster
-from gan.system import home, memory
-from gan.training.run_folder import read_summary
+from gan.system import cache, memory
+from gan.training.run_folder import RunFolder, read_summary
 
-ROOT = pathlib.Path(__file__).resolve().parents[1]
 COMMANDS = {
   module.__name__: module.main
   for module in (
@@ -102,7 +103,7 @@ OUTSIDE = [
   (UnicodeDecodeError("utf-8", b"\xff", 0, 1, "invalid start byte"), BAD_INPUT, "utf-8"),
   (UnicodeEncodeError("ascii", "\xe9", 0, 1, "not in range"), BAD_INPUT, "PYTHONIOENCODING"),
   (RuntimeError("Could not determine home directory."), BAD_INPUT, "HOME"),
-  (UserError("a line\nand another"), BAD_INPUT, "a line and another"),
+  (UserError("a line\nand another"), BAD_INPUT, r"a line\nand another"),
 ]
 
 
@@ -200,6 +201,11 @@ def test_a_checkpoint_that_cannot_be_written_ends_the_run_and_loses_nothing(
   assert read_summary(run)["status"] == "finished"
 
 
+def test_a_run_that_failed_is_counted_as_one_that_is_to_go_on(tmp_path):
+  RunFolder(tmp_path).summarize("failed: disk full", step=2)
+  assert study._status(tmp_path, {"steps": 4}) == ("failed", None)
+
+
 def test_a_damaged_checkpoint_is_told_in_one_line(run, capfd):
   manifest = run / "checkpoints" / "4" / "state" / "manifest.ocdbt"
   whole = manifest.read_bytes()
@@ -224,16 +230,16 @@ def no_home(monkeypatch):
 
 
 def test_a_user_without_a_home_has_a_cache_and_a_data_folder(no_home):
-  folder = home.cache_folder()
+  folder = cache.cache_folder()
   assert folder.is_absolute() and folder.is_dir() and folder.stat().st_mode & 0o077 == 0
-  assert home.cache_folder() == folder
+  assert cache.cache_folder() == folder
   assert tfds.default_root().parent == folder
 
 
 def test_a_cache_that_cannot_be_made_is_replaced(monkeypatch, tmp_path):
   (tmp_path / "file").write_text("mine")
   monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
-  assert home.cache_folder().is_dir()
+  assert cache.cache_folder().is_dir()
 
 
 def test_a_path_from_home_without_a_home_is_refused(no_home, one_line):

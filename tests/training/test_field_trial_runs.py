@@ -29,7 +29,7 @@ from gan.sweeps.search import make_members
 from gan.system import environment
 from gan.system.cores import cores
 from gan.system.progress import say
-from gan.training import checkpoint, interrupts, loop, restore, sampling
+from gan.training import checkpoint, earlier, interrupts, loop, restore, sampling
 from gan.training.build import DataInfo, build
 from gan.training.checkpoint import Checkpoints
 from gan.training.config import Config
@@ -261,16 +261,49 @@ def test_a_checkpoint_under_the_number_of_another_step_is_damaged(run):
 
 
 def as_before(folder):
-  """Takes from checkpoints what earlier versions did not write."""
+  """Takes from checkpoints what earlier versions did not write; for the layout see below."""
   for path in folder.glob(f"checkpoints/*/{checkpoint.METADATA}"):
     metadata = json.loads(path.read_text())
-    metadata["custom_metadata"] = {"sha256": metadata["custom_metadata"]["sha256"]}
+    kept = {name: metadata["custom_metadata"][name] for name in ("sha256", "layout")}
+    metadata["custom_metadata"] = kept
     path.write_text(json.dumps(metadata))
 
 
 def test_checkpoints_of_earlier_versions_go_on(run):
   as_before(run)
   assert fit(run, steps=6)[1] == ["Continuing from step 4."]
+
+
+def test_states_of_the_first_layout_open_and_go_on_to_the_same_bits(tmp_path):
+  # The layout from before regularisers had a state of their own: LeCam and the slow weights of
+  # lookahead lay in `memory`, and there were fewer numbers.
+  config = dataclasses.replace(BASE, lecam_weight=0.3, update_rule="lookahead")
+  info = DataInfo((2,), 0, 64, None)
+  state = jax.device_get(build(config, info).init(jax.random.key(0)))
+  number = np.float32(0.5)
+  before = earlier.State(
+    state.step,
+    earlier.Hyperparameters(*[number] * len(earlier.Hyperparameters._fields)),
+    state.generator,
+    state.discriminator,
+    state.ema_params,
+    state.ema_model_state,
+    {"lecam": state.aux_state["lecam"], "lookahead": state.aux_state["update_rule"]},
+  )
+  saving = checkpoint.Checkpoints(tmp_path)
+  saving.save(0, before)
+  saving.close()
+  path = tmp_path / "0" / checkpoint.METADATA
+  metadata = json.loads(path.read_text())
+  metadata["custom_metadata"] = {"sha256": metadata["custom_metadata"]["sha256"]}
+  path.write_text(json.dumps(metadata))
+  reading = checkpoint.Checkpoints(tmp_path, read_only=True)
+  like = jax.eval_shape(build(config, info).init, jax.random.key(0))
+  ((_, found, reason),) = reading.restore(like)
+  assert not reason
+  kept = ("step", "generator", "discriminator", "ema_params", "ema_model_state", "aux_state")
+  for name in kept:
+    jax.tree.map(np.testing.assert_array_equal, getattr(found, name), getattr(state, name))
 
 
 def test_a_renamed_checkpoint_of_an_earlier_version_is_damaged(run):
@@ -365,7 +398,7 @@ LEAVES = {
   "optimiser": lambda s, bad: s.replace(discriminator=s.discriminator.replace(opt_state=bad)),
   "average": lambda state, bad: state.replace(ema_params=bad),
   "its statistics": lambda state, bad: state.replace(ema_model_state=bad),
-  "memory": lambda state, bad: state.replace(memory=bad),
+  "aux_state": lambda state, bad: state.replace(aux_state=bad),
 }
 INFO = DataInfo(image_shape=(2,), num_classes=0, num_examples=50, pixel_mean=None)
 
