@@ -67,7 +67,7 @@ class Member(NamedTuple):
       (found[-1]["step"] for found in (self.metrics, self.evaluations) if found), default=0
     )
 
-  def points(self, metric: str) -> list[tuple[int, float]]:
+  def points(self, metric: str | None) -> list[tuple[int, float]]:
     """Returns (step, value) of every evaluation that has the metric."""
     pairs = ((record["step"], number(record.get(metric))) for record in self.evaluations)
     return [(step, value) for step, value in pairs if value is not None]

@@ -227,14 +227,14 @@ def sweep_identity(
     experiment: whose defaults the members started from.
   """
   configs = [identity(member.config) for member in members]
-  identity = {name: _values(config[name] for config in configs) for name in configs[0]}
-  identity |= {"data_sha256": data_sha256, "members": len(members)}
+  known_by = {name: _values(config[name] for config in configs) for name in configs[0]}
+  known_by |= {"data_sha256": data_sha256, "members": len(members)}
   return {
     **plugins.record(),
     "command": command,
     "experiment": experiment,
-    "fingerprint": fingerprint(identity),
-    "determining": identity,
+    "fingerprint": fingerprint(known_by),
+    "determining": known_by,
     "varied": sorted({name for member in members for name in member.varied}),
     "members": [{"name": member.name, "varied": member.varied} for member in members],
   }

@@ -141,7 +141,8 @@ class Checkpoints:
       yield
     except Exception as error:
       step, self._unchecked = self._unchecked[0], None
-      if failure(error):
+      known = failure(error)
+      if known and known.of_machine:
         raise
       raise UserError(
         f"the checkpoint of step {step} in {self._directory} was not saved ({_reason(error)}): "
