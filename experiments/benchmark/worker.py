@@ -107,8 +107,7 @@ class Worker:
     return self._ask("rate")["gflops"]
 
   def close(self) -> None:
-    self._process.stdin.close()
-    self._process.wait()
+    self._process.communicate()  # the end of its input ends it
 
   def __enter__(self):
     return self
@@ -127,5 +126,6 @@ class Worker:
   def _answer(self):
     line = self._process.stdout.readline()
     if not line:
-      raise UserError(f"a worker ended with exit code {self._process.wait()}; see above")
+      self.close()
+      raise UserError(f"a worker ended with exit code {self._process.returncode}; see above")
     return json.loads(line)
