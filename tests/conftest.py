@@ -26,7 +26,9 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]  # of the checkout
 jax.config.update("jax_platforms", "cpu")
 jax.config.update("jax_num_cpu_devices", 2)
 jax.config.update("jax_numpy_rank_promotion", "raise")
-jax.config.update("jax_compilation_cache_dir", os.path.join(CACHE, "xla"))
+# JAX writes an entry in place: a worker of its own folder reads none that another has half written.
+PROGRAMS = os.path.join(CACHE, "xla-" + os.environ.get("PYTEST_XDIST_WORKER", "alone"))
+jax.config.update("jax_compilation_cache_dir", PROGRAMS)
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
 
 

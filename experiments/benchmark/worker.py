@@ -109,8 +109,7 @@ class Worker:
     return self._ask("rate")["gflops"]
 
   def close(self) -> None:
-    self._process.stdin.close()
-    self._process.wait()
+    self._process.communicate()  # the end of its input ends it
 
   def __enter__(self):
     return self
@@ -129,5 +128,6 @@ class Worker:
   def _answer(self):
     line = self._process.stdout.readline()
     if not line:
-      raise UserError(f"a worker ended with exit code {self._process.wait()}; see above")
+      self.close()
+      raise UserError(f"a worker ended with exit code {self._process.returncode}; see above")
     return schema.checked(line, schema.entries(), "a worker's answer is damaged", "see above")
