@@ -103,7 +103,7 @@ def _members(command, chosen):
 def _run(members, values, argv, together, resources, workdir, fit) -> int:
   # Importing training only now keeps --help and flag errors quick.
   from gan.sweeps.plan import describe, make_plan
-  from gan.training.run import fix_schedule
+  from gan.training.setting import fix_schedule
 
   folder = pathlib.Path(workdir) / MEMBERS
   plan = make_plan(

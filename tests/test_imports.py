@@ -60,6 +60,7 @@ FILES = {
     "contents",
     "sampling",
     "restore",
+    "setting",
     "run",
     "loop",
     "fit",

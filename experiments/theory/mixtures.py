@@ -16,7 +16,7 @@ from gan.metrics.modes import expected_mixture_modes, mixture_modes
 from gan.training.build import build
 from gan.training.config import Config
 from gan.training.presets import PRESETS
-from gan.training.run import describe
+from gan.training.setting import describe
 
 PAPER = "Lin et al. 2018 (PacGAN), arXiv:1712.04086, table 1"
 DATA = {"ring": ring, "grid": grid}

@@ -20,9 +20,10 @@ from gan.system import environment
 from gan.system.progress import MembersProgress
 from gan.training import parallel
 from gan.training.config import identity
-from gan.training.loop import RunGroup, alone, make_setting, train
-from gan.training.run import Run, Setting
+from gan.training.loop import RunGroup, alone, train
+from gan.training.run import Run
 from gan.training.run_folder import CONFIG, MEMBERS, RunFolder, check_claim, read_summary
+from gan.training.setting import Setting, make_setting
 
 
 def place(plan: Plan) -> Batch:

@@ -8,7 +8,6 @@ import os
 import pathlib
 import re
 import shutil
-import tempfile
 import warnings
 from collections.abc import Iterator
 from typing import Any
@@ -20,6 +19,7 @@ from orbax.checkpoint import v1 as ocp
 from gan.errors import UserError, failure
 from gan.state import GanState
 from gan.system import schema
+from gan.system.plain_path import plain_path
 from gan.training import distributed, earlier
 from gan.training.aliases import canonical
 from gan.training.run_folder import differences
@@ -27,19 +27,12 @@ from gan.training.run_folder import differences
 STEP = re.compile(r"0|[1-9][0-9]{0,17}")  # name of a complete checkpoint
 KEEP = 3  # checkpoints kept: the newest, and two to fall back on
 # An earlier version wrote the checksum alone.
-_OWN = schema.entries(
-  {"sha256": schema.TEXT},
-  {
-    "step": schema.COUNT,
-    "layout": schema.COUNT,
-    "determining": schema.nullable(schema.entries()),
-  },
-)
-_KIND = schema.entries({"custom_metadata": _OWN})
+_LATER = {"step": schema.COUNT, "layout": schema.COUNT}
+_LATER |= {"determining": schema.nullable(schema.entries())}
+_KIND = schema.entries({"custom_metadata": schema.entries({"sha256": schema.TEXT}, _LATER)})
 METADATA = "_CHECKPOINT_METADATA"  # Orbax's file in a checkpoint, which holds ours
 # Of a checkpoint, those without which its arrays cannot be found.
 NEEDED = ("*/_METADATA", "*/manifest.ocdbt", "*/d/*")
-PLAIN = re.compile(r"[\w./,=+@ -]*", re.ASCII)
 # The machine's state, and not the file's.
 PASSING = {errno.EACCES, errno.EPERM, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN}
 
@@ -82,7 +75,7 @@ class Checkpoints:
       logging.getLogger(name).addFilter(_is_other)
     if not read_only:
       self._directory.mkdir(parents=True, exist_ok=True)
-    self._path = self._stack.enter_context(_plain_path(self._directory))
+    self._path = self._stack.enter_context(plain_path(self._directory))
     self._checkpointer: ocp.training.Checkpointer | None = None  # opened by the first save
 
   def _open(self) -> ocp.training.Checkpointer:
@@ -322,31 +315,6 @@ def _is_other(record: logging.LogRecord) -> bool:
   """Whether a log line is not of an error that Orbax raises, too, once its threads logged it."""
   of_orbax = "orbax" in record.pathname or "exception was never retrieved" in record.getMessage()
   return record.levelno < logging.ERROR or not of_orbax
-
-
-@contextlib.contextmanager
-def _plain_path(folder: pathlib.Path) -> Iterator[pathlib.Path]:
-  """Yields a path of a folder that Orbax takes as it is: the folder's own, or a link to it.
-
-  Orbax looks for files by patterns that begin with the folder's path (`glob`), in which `[`, `*`
-  and `?` stand for other names; TensorStore refuses `\\` and bytes that are not UTF-8; and etils
-  reads `gs:/` anywhere as the address of a bucket.
-  """
-  if PLAIN.fullmatch(str(folder)):
-    yield folder
-    return
-  with tempfile.TemporaryDirectory(prefix="gan-") as aside:
-    link = pathlib.Path(aside) / "checkpoints"
-    try:
-      if not PLAIN.fullmatch(str(link)):
-        raise OSError("the folder for temporary files has such a name, too")
-      link.symlink_to(folder, target_is_directory=True)
-    except OSError as error:
-      raise UserError(
-        f"checkpoints cannot be kept in {folder}: its path has characters beside letters, digits "
-        f"and ./,=+@_-, and it cannot be given another ({error}): choose another folder"
-      ) from error
-    yield link
 
 
 def _passing(error: BaseException | None) -> str:

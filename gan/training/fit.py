@@ -22,7 +22,7 @@ from gan.system.progress import say
 from gan.training import loop, restore
 from gan.training.build import Algorithm, DataInfo
 from gan.training.config import Config
-from gan.training.run import OF_A_PASSED_GAME, Setting
+from gan.training.setting import OF_A_PASSED_GAME, Setting, make_evaluators
 from gan.training.validation import validate_field
 
 
@@ -77,7 +77,7 @@ def fit(
       algorithm,
       datasets.digest(dataset),
       data,
-      loop.make_evaluators(config, dataset, say),
+      make_evaluators(config, dataset, say),
       lambda config: game.default_hyperparameters(),
       describe(game),
     ), config

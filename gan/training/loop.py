@@ -12,19 +12,17 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from gan import datasets
 from gan.method.game import Batch
-from gan.metrics.evaluator import Evaluator, make_evaluator
 from gan.models import MODELS
 from gan.state import GanState
-from gan.system import environment, memory
+from gan.system import environment
 from gan.system.progress import Progress, RunProgress, say
 from gan.training import distributed, parallel
-from gan.training.build import build
 from gan.training.config import Config
 from gan.training.interrupts import interrupts, stop_here
-from gan.training.run import Run, Setting, describe, fix_schedule, load_data
+from gan.training.run import Run
 from gan.training.run_folder import RunFolder
+from gan.training.setting import Setting, fix_schedule, load_data, make_setting
 from gan.training.validation import validate
 from gan.training.writers import FollowedFolder
 
@@ -145,44 +143,6 @@ def _open(
     setting, config = make(folder.path, parallel.STRATEGIES[strategy][1])
     with Run(config, setting, folder, command, say) as run:
       yield run
-
-
-def make_setting(
-  config: Config, dataset: datasets.Dataset, axis_name: Any, say: Callable[[str], None]
-) -> Setting:
-  """Returns what runs of a config are built from; they may differ in seeds and hyper-parameters.
-
-  Args:
-    config: of one of them.
-    dataset: what they are trained on.
-    axis_name: mapped axes that hold the rest of a batch.
-    say: prints one line to the user, where a run cannot measure itself.
-
-  Raises:
-    UserError: the model cannot make such images, there are no labels, or no memory holds it.
-  """
-  info = describe(config, dataset)
-  algorithm = build(config, info, axis_name)
-  memory.require_training(config, algorithm.init, info.image_shape)
-  data = Batch(dataset.images, dataset.labels if config.conditional else None)
-  evaluators = make_evaluators(config, dataset, say)
-  return Setting(dataset, info, algorithm, datasets.digest(dataset), data, evaluators)
-
-
-def make_evaluators(
-  config: Config, dataset: datasets.Dataset, say: Callable[[str], None]
-) -> Callable[[int], Evaluator | None]:
-  """Returns `seed -> Evaluator`, each made once; None where a run cannot measure itself."""
-  made = {}
-
-  def evaluator(seed: int) -> Evaluator | None:
-    if config.eval_every and seed not in made:
-      made[seed], notice = make_evaluator(dataset, config.split, config.eval_samples, seed)
-      if notice:
-        say(notice)
-    return made.get(seed)
-
-  return evaluator
 
 
 def alone(run: Run, execute: Callable, data: Batch, strategy: str, devices: list) -> RunGroup:

@@ -1,8 +1,6 @@
 """One run: its folder, its place in time, and everything that is written of it."""
 
 import contextlib
-import dataclasses
-import pathlib
 import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -11,54 +9,23 @@ import jax
 import numpy as np
 from jaxtyping import Array, Float, Int32, Key
 
-from gan import datasets
-from gan.datasets import recorded
 from gan.datasets.batches import batch_indices
 from gan.errors import UserError, failure
-from gan.method.game import Batch
 from gan.metrics.best import best_and_last
-from gan.metrics.evaluator import Evaluator
-from gan.state import GanState, Hyperparameters
+from gan.state import GanState
 from gan.system import environment
-from gan.training import distributed, pictures, plugins, sampling
-from gan.training.build import Algorithm, DataInfo, hyperparameters
+from gan.training import distributed, pictures, sampling
 from gan.training.checkpoint import Checkpoints
-from gan.training.config import Config, fingerprint, identity, images_per_step
+from gan.training.config import Config
 from gan.training.contents import check_contents
-from gan.training.interrupts import at_once, stop_here
 from gan.training.run_folder import (
-  CONFIG,
   COUNTS,
   EVALUATIONS,
   differences,
-  read_config,
   read_metrics,
 )
+from gan.training.setting import Setting, config_record
 from gan.training.writers import Writer
-
-
-class Setting(NamedTuple):
-  """What runs that are stepped by one program share.
-
-  Attributes:
-    dataset: what they are trained on.
-    info: what a model needs to know of it.
-    algorithm: their init, their step and their players.
-    data_sha256: names its images and labels.
-    data: the data set as the step takes it, with labels where the runs are conditional.
-    evaluator: `seed -> Evaluator`, or None where they do not measure themselves.
-    numbers: `config -> Hyperparameters` of a run.
-    parts: what the game was made of where it was passed and not named; {} for named parts.
-  """
-
-  dataset: datasets.Dataset
-  info: DataInfo
-  algorithm: Algorithm
-  data_sha256: str
-  data: Batch
-  evaluator: Callable[[int], Evaluator | None]
-  numbers: Callable[[Config], Hyperparameters] = hyperparameters
-  parts: dict[str, str] = {}
 
 
 class Keys(NamedTuple):
@@ -93,7 +60,7 @@ class Run:
     say: Callable[[str], None],
   ):
     self.config, self.setting, self.folder, self.say = config, setting, folder, say
-    self._identity = _identity(config, setting, command)
+    self._identity = config_record(config, setting, command)
     folder.claim(self._identity, lambda: check_contents(folder, self._identity))
     self.keys = Keys(*jax.random.split(jax.random.key(config.seed), 3))
     self.record: dict[str, Any] = {}  # of the latest step that was seen
@@ -290,92 +257,3 @@ class Run:
       **facts,
     )
     return self.summary
-
-
-def load_data(
-  config: Config, data_dir: str | None, say: Callable[[str], None]
-) -> tuple[datasets.Dataset, Config]:
-  """Returns (the data set, the config with its own name in the place of "auto")."""
-  with at_once():
-    dataset = datasets.load(config.dataset, config.split, data_dir, config.image_size)
-  stop_here()
-  if dataset.notice:
-    say(dataset.notice)
-  return dataset, dataclasses.replace(config, dataset=dataset.name)
-
-
-def describe(config: Config, dataset: datasets.Dataset) -> DataInfo:
-  """Returns what a model needs to know of a data set.
-
-  Raises:
-    UserError: labels are asked for and there are none.
-  """
-  if config.conditional and dataset.labels is None:
-    raise UserError(f"--conditional needs labels, and {dataset.name} has none ({dataset.source})")
-  points = dataset.images.ndim == 2
-  mean = None if points else dataset.images.mean(axis=0, dtype=np.float64) / 255
-  return DataInfo(dataset.images.shape[1:], dataset.num_classes, len(dataset.images), mean)
-
-
-def fix_schedule(config: Config, folder: pathlib.Path) -> Config:
-  """Returns the config with the length of its schedules: that of the run's start, for good.
-
-  Args:
-    config: what to run; `steps` may be more than at the start.
-    folder: of the run, new or not.
-  """
-  if not config.schedules or config.schedule_images:
-    return config
-  images = config.steps * images_per_step(config)
-  if (folder / CONFIG).exists():
-    images = read_config(folder)["config"].get("schedule_images") or images
-  return dataclasses.replace(config, schedule_images=images)
-
-
-# What a run is known by where its game was passed; the game's own parts are described beside it.
-OF_A_PASSED_GAME = (
-  "dataset",
-  "split",
-  "conditional",
-  "loss",
-  "model",
-  "discriminator_steps",
-  "batch_size",
-  "steps",
-  "seed",
-  "parallel",
-  "data_on",
-  "steps_per_call",
-  "log_every",
-  "sample_every",
-  "eval_every",
-  "eval_samples",
-  "checkpoint_every",
-)
-
-
-def _identity(config: Config, setting: Setting, command: str) -> dict[str, Any]:
-  """What config.json holds: all fields, and those that the result depends on, with the data."""
-  info, dataset = setting.info, setting.dataset
-  fields, known_by = dataclasses.asdict(config), identity(config)
-  if setting.parts:
-    fields, known_by = (
-      {name: value for name, value in values.items() if name in OF_A_PASSED_GAME}
-      for values in (fields, known_by)
-    )
-    known_by |= {f"game {name}": what for name, what in setting.parts.items()}
-  known_by |= {"data_sha256": setting.data_sha256}
-  named = {"class_names": list(dataset.class_names)} if dataset.class_names else {}
-  return {
-    "fingerprint": fingerprint(known_by),
-    "command": command,
-    "source": dataset.source,
-    "image_shape": list(info.image_shape),
-    "num_classes": info.num_classes,
-    **named,
-    "num_examples": info.num_examples,
-    "config": fields,
-    "determining": known_by,
-    **recorded.describe(dataset, setting.data_sha256),
-    **plugins.record(),
-  }

@@ -9,7 +9,8 @@ from experiments import ring
 from gan.losses import LOSSES
 from gan.training import animation, loop, restore, sampling
 from gan.training.config import Config
-from gan.training.run import Keys, load_data
+from gan.training.run import Keys
+from gan.training.setting import load_data
 
 SMALL = Config(
   dataset="ring", model="points", width=8, latent_dim=4, batch_size=16, steps=4, eval_every=0

@@ -26,7 +26,7 @@ from gan.optimizers import OPTIMIZERS
 from gan.sweeps import local, trainer
 from gan.sweeps.plan import make_plan
 from gan.sweeps.search import make_members
-from gan.system import environment
+from gan.system import environment, plain_path
 from gan.system.cores import cores
 from gan.system.progress import say
 from gan.training import checkpoint, earlier, interrupts, loop, restore, sampling
@@ -143,7 +143,7 @@ def test_a_run_in_a_folder_with_brackets_goes_on_and_is_read(tmp_path, monkeypat
 
 
 def test_a_path_that_cannot_be_given_another_is_refused_before_training(tmp_path, monkeypatch):
-  monkeypatch.setattr(checkpoint.tempfile, "tempdir", str(tmp_path / "[t]"))
+  monkeypatch.setattr(plain_path.tempfile, "tempdir", str(tmp_path / "[t]"))
   (tmp_path / "[t]").mkdir()
   with pytest.raises(UserError, match="checkpoints cannot be kept in .*choose another folder"):
     fit(tmp_path / "[run]")

@@ -1,0 +1,178 @@
+"""What a run is built from: its data, its method, and what config.json says of both."""
+
+import dataclasses
+import pathlib
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from gan import datasets
+from gan.datasets import recorded
+from gan.errors import UserError
+from gan.method.game import Batch
+from gan.metrics.evaluator import Evaluator, make_evaluator
+from gan.state import Hyperparameters
+from gan.system import memory
+from gan.training import plugins
+from gan.training.build import Algorithm, DataInfo, build, hyperparameters
+from gan.training.config import Config, fingerprint, identity, images_per_step
+from gan.training.interrupts import at_once, stop_here
+from gan.training.run_folder import CONFIG, read_config
+
+
+class Setting(NamedTuple):
+  """What runs that are stepped by one program share.
+
+  Attributes:
+    dataset: what they are trained on.
+    info: what a model needs to know of it.
+    algorithm: their init, their step and their players.
+    data_sha256: names its images and labels.
+    data: the data set as the step takes it, with labels where the runs are conditional.
+    evaluator: `seed -> Evaluator`, or None where they do not measure themselves.
+    numbers: `config -> Hyperparameters` of a run.
+    parts: what the game was made of where it was passed and not named; {} for named parts.
+  """
+
+  dataset: datasets.Dataset
+  info: DataInfo
+  algorithm: Algorithm
+  data_sha256: str
+  data: Batch
+  evaluator: Callable[[int], Evaluator | None]
+  numbers: Callable[[Config], Hyperparameters] = hyperparameters
+  parts: dict[str, str] = {}
+
+
+def load_data(
+  config: Config, data_dir: str | None, say: Callable[[str], None]
+) -> tuple[datasets.Dataset, Config]:
+  """Returns (the data set, the config with its own name in the place of "auto")."""
+  with at_once():
+    dataset = datasets.load(config.dataset, config.split, data_dir, config.image_size)
+  stop_here()
+  if dataset.notice:
+    say(dataset.notice)
+  return dataset, dataclasses.replace(config, dataset=dataset.name)
+
+
+def describe(config: Config, dataset: datasets.Dataset) -> DataInfo:
+  """Returns what a model needs to know of a data set.
+
+  Raises:
+    UserError: labels are asked for and there are none.
+  """
+  if config.conditional and dataset.labels is None:
+    raise UserError(f"--conditional needs labels, and {dataset.name} has none ({dataset.source})")
+  points = dataset.images.ndim == 2
+  mean = None if points else dataset.images.mean(axis=0, dtype=np.float64) / 255
+  return DataInfo(dataset.images.shape[1:], dataset.num_classes, len(dataset.images), mean)
+
+
+def fix_schedule(config: Config, folder: pathlib.Path) -> Config:
+  """Returns the config with the length of its schedules: that of the run's start, for good.
+
+  Args:
+    config: what to run; `steps` may be more than at the start.
+    folder: of the run, new or not.
+  """
+  if not config.schedules or config.schedule_images:
+    return config
+  images = config.steps * images_per_step(config)
+  if (folder / CONFIG).exists():
+    images = read_config(folder)["config"].get("schedule_images") or images
+  return dataclasses.replace(config, schedule_images=images)
+
+
+# What a run is known by where its game was passed; the game's own parts are described beside it.
+OF_A_PASSED_GAME = (
+  "dataset",
+  "split",
+  "conditional",
+  "loss",
+  "model",
+  "discriminator_steps",
+  "batch_size",
+  "steps",
+  "seed",
+  "parallel",
+  "data_on",
+  "steps_per_call",
+  "log_every",
+  "sample_every",
+  "eval_every",
+  "eval_samples",
+  "checkpoint_every",
+)
+
+
+def config_record(config: Config, setting: Setting, command: str) -> dict[str, Any]:
+  """Returns what config.json holds: all fields, those that the result depends on, and the data.
+
+  Args:
+    config: of the run.
+    setting: what it is built from.
+    command: what the user typed.
+  """
+  info, dataset = setting.info, setting.dataset
+  fields, known_by = dataclasses.asdict(config), identity(config)
+  if setting.parts:
+    fields, known_by = (
+      {name: value for name, value in values.items() if name in OF_A_PASSED_GAME}
+      for values in (fields, known_by)
+    )
+    known_by |= {f"game {name}": what for name, what in setting.parts.items()}
+  known_by |= {"data_sha256": setting.data_sha256}
+  named = {"class_names": list(dataset.class_names)} if dataset.class_names else {}
+  return {
+    "fingerprint": fingerprint(known_by),
+    "command": command,
+    "source": dataset.source,
+    "image_shape": list(info.image_shape),
+    "num_classes": info.num_classes,
+    **named,
+    "num_examples": info.num_examples,
+    "config": fields,
+    "determining": known_by,
+    **recorded.describe(dataset, setting.data_sha256),
+    **plugins.record(),
+  }
+
+
+def make_setting(
+  config: Config, dataset: datasets.Dataset, axis_name: Any, say: Callable[[str], None]
+) -> Setting:
+  """Returns what runs of a config are built from; they may differ in seeds and hyper-parameters.
+
+  Args:
+    config: of one of them.
+    dataset: what they are trained on.
+    axis_name: mapped axes that hold the rest of a batch.
+    say: prints one line to the user, where a run cannot measure itself.
+
+  Raises:
+    UserError: the model cannot make such images, there are no labels, or no memory holds it.
+  """
+  info = describe(config, dataset)
+  algorithm = build(config, info, axis_name)
+  memory.require_training(config, algorithm.init, info.image_shape)
+  data = Batch(dataset.images, dataset.labels if config.conditional else None)
+  evaluators = make_evaluators(config, dataset, say)
+  return Setting(dataset, info, algorithm, datasets.digest(dataset), data, evaluators)
+
+
+def make_evaluators(
+  config: Config, dataset: datasets.Dataset, say: Callable[[str], None]
+) -> Callable[[int], Evaluator | None]:
+  """Returns `seed -> Evaluator`, each made once; None where a run cannot measure itself."""
+  made = {}
+
+  def evaluator(seed: int) -> Evaluator | None:
+    if config.eval_every and seed not in made:
+      made[seed], notice = make_evaluator(dataset, config.split, config.eval_samples, seed)
+      if notice:
+        say(notice)
+    return made.get(seed)
+
+  return evaluator
