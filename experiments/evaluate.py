@@ -137,7 +137,7 @@ def _of_run(values) -> Subject:
   train, load = recorded.reopen(read_config(values.workdir), values.workdir, values.data_dir)
   if values.data_dir and not train.path:
     raise UserError(f"--data_dir is not read: {train.kind} needs no files; leave it out")
-  train = _sized(common.told(train), values)
+  train = _sized(train, values)
   trained_on_train = config.split.split("[")[0] == "train"
   facts = {"run": str(values.workdir), "step": int(run.state.step), "dataset": train.name}
   facts |= {
@@ -185,8 +185,7 @@ def _of_sets(values) -> Subject:
   from gan import datasets
 
   def load(path, split="train"):
-    dataset = common.told(datasets.load("images", split, path, values.image_size))
-    return _sized(dataset, values)
+    return common.told(datasets.load("images", split, path, values.image_size))
 
   real, fake = load(values.real), load(values.fake).images
   if real.images.shape[1:] != fake.shape[1:]:

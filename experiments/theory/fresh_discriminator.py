@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from gan.losses import Loss
 from gan.method.game import Examples, Game
 from gan.method.objectives import to_range
 from gan.method.updates import apply_discriminator, discriminator_update, generator_update
@@ -19,7 +20,7 @@ class Lab(NamedTuple):
 
   Attributes:
     game: its loss, penalty and optimiser, and G's architecture.
-    costs: costs of G whose slopes are recorded, as `hyperparameters -> Loss`.
+    costs: costs of G whose slopes are recorded, by name.
     start: `key -> GanState` with a new D.
     images: [N, ...], the data, as they are stored.
     labels: [N], or None.
@@ -27,7 +28,7 @@ class Lab(NamedTuple):
   """
 
   game: Game
-  costs: Mapping[str, Callable]
+  costs: Mapping[str, Loss]
   start: Callable
   images: Any
   labels: Any

@@ -109,7 +109,7 @@ def _modes(cloud, mixture):
 
 
 def train(condition: Condition, seeds: int, steps: int) -> dict[str, np.ndarray]:
-  """Returns what `course.show` does, [seeds, snapshots, ...]."""
+  """Returns what `trajectory.show` does, [seeds, snapshots, ...]."""
   config, dataset = make_config(condition), DATA[condition.data].load("train")
   algorithm, data = build(config, describe(config, dataset)), jnp.asarray(dataset.images)
   return over_seeds(lambda key: _seed(condition, algorithm, data, steps, key), seeds)

@@ -75,7 +75,7 @@ def run(settings: Settings) -> Result:
 
 
 def train(kind: Kind, seeds: int, steps: int) -> dict[str, np.ndarray]:
-  """Returns what `course.show` does and "norm" of D's slope on samples, [seeds, snapshots, ...]."""
+  """Returns what `trajectory.show` does and "norm", D's slope on samples, [seeds, snapshots]."""
   return over_seeds(lambda key: _seed(kind, steps, key), seeds)
 
 

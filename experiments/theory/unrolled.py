@@ -14,7 +14,6 @@ from gan.networks import Gan
 from gan.theory import densities, games
 
 PAPER = "Metz et al. 2017, arXiv:1611.02163"
-CODE = "its authors' notebook, poolio/unrolled_gan"
 NUMBERS = {"generator_learning_rate": 1e-3, "discriminator_learning_rate": 1e-4, "b1": 0.5}
 LATENT, UNITS, GAIN, SAMPLES, BATCH = 256, 128, 1.4, 2500, 128
 LOOKS = (0, 5)  # updates of D that G foresees
@@ -51,7 +50,7 @@ def run(settings: Settings) -> Result:
 
 
 def train(look: int, seeds: int, steps: int) -> dict[str, np.ndarray]:
-  """Returns what `course.show` does of G that foresees `look`, [seeds, snapshots, ...]."""
+  """Returns what `trajectory.show` does of G that foresees `look`, [seeds, snapshots, ...]."""
   return over_seeds(lambda key: _seed(look, steps, key), seeds)
 
 

@@ -128,7 +128,9 @@ def of_run(workdir: str, data_dir: str | None):
   config = found.config
   dataset, _ = recorded.reopen(read_config(workdir), workdir, data_dir)
   # Its own loss, penalty and optimisers; D is trained alone, so the rest has no say.
-  game = build_game(config, found.info).replace(augment=None, regularizers={}, update_rule=None)
+  game = build_game(config, found.info).replace(
+    augment=None, regularizers={}, update_rule=None, generator_batch_size=None, accumulate=1
+  )
 
   def start(key):
     return game.init(key, hyperparameters(config))

@@ -204,7 +204,7 @@ def per_layer(norms: np.ndarray) -> np.ndarray:
 
 
 def generate(seeds: int, steps: int) -> dict[str, np.ndarray]:
-  """Trains G on 25 Gaussians with the penalty; what `course.show` does, [seeds, snapshots, ...]."""
+  """Trains G on 25 Gaussians with the penalty; `trajectory.show` of [seeds, snapshots, ...]."""
   hidden = (UNITS,) * LAYERS
   generator = _he((2, *hidden, 2), lambda outputs: outputs)
   latent = functools.partial(jax.random.normal, shape=(2,))

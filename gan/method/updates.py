@@ -108,7 +108,9 @@ def _accumulated(
     jax.tree.map(lambda leaf: leaf / parts, total),
     jax.tree.map(lambda values: jnp.mean(values, axis=0), metrics),
   )
-  return grads, Observations(getattr(state, name).model_state, state.aux_state, metrics)
+  # The generator's update moves nothing of it, and must not bring back what D's update moved.
+  aux_state = state.aux_state if name == "discriminator" else {}
+  return grads, Observations(getattr(state, name).model_state, aux_state, metrics)
 
 
 def apply_discriminator(game: Game, state: GanState, update: Update) -> GanState:

@@ -79,6 +79,8 @@ def find_extractor(dataset: datasets.Dataset) -> tuple[Extractor | None, str]:
   name = extractors.for_dataset(dataset.kind)
   if dataset.images.ndim == 2:
     return None, "points need none"
+  if dataset.images.dtype != np.uint8:
+    return None, "extractors take uint8 images"
   if name not in extractors.shipped():
     return None, f"no extractor of {name} comes with the package"
   extractor, shape = extractors.load(name), dataset.images.shape[1:]

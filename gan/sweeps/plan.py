@@ -28,8 +28,7 @@ from gan.system.compilation import compiled
 from gan.system.progress import say
 from gan.training.config import Config, regularizer_names, weight_clip
 from gan.training.interrupts import stop_here
-from gan.training.loop import make_setting
-from gan.training.setting import Setting, load_data
+from gan.training.setting import Setting, load_data, make_setting
 
 # On the CPU, members that need more arithmetic than this in a step gain nothing from `vmap`: one
 # fills the machine, and batched products and grouped convolutions are slower than plain ones.

@@ -115,7 +115,7 @@ class _Launch:
       num_gpus=resources.gpus,
       max_retries=0,
       runtime_env={"env_vars": environment},
-    )(train_crew)
+    )(train_group)
     self._lost = dict.fromkeys(range(len(self._tasks)), 0)
     errors = ray.exceptions
     self._losses = (
@@ -244,7 +244,7 @@ def unpack(archive: bytes, folder: pathlib.Path) -> None:
 # A worker's side.
 
 
-def train_crew(plan: Plan, folder: str, token: str, desk: Any, cache: str | None, index: int):
+def train_group(plan: Plan, folder: str, token: str, desk: Any, cache: str | None, index: int):
   """A task: trains one group; returns (lines for the user, an error of the user's or None).
 
   Args:

@@ -21,9 +21,8 @@ from gan.system import files
 from gan.system.progress import say
 from gan.training import parallel, pictures, sampling
 from gan.training.config import Config
-from gan.training.loop import make_setting
 from gan.training.run import Keys
-from gan.training.setting import Setting, load_data
+from gan.training.setting import Setting, load_data, make_setting
 
 FRAMES = 60
 MILLISECONDS = 120  # that a frame is shown; the last stays ten times as long

@@ -45,7 +45,7 @@ def fit(
   Args:
     game: what is played.
     images: uint8 [N, H, W, C], or [N, H, W], in 0 .. 255; float32 [N, H, W, C] in the game's image
-      range; or float32 points [N, d].
+      range; or float32 points [N, 2].
     steps: updates of the generator in all.
     workdir: the run folder; one that belongs to another run is refused.
     labels: [N] integers from 0 on, which a game with classes is given.
@@ -105,10 +105,11 @@ def _dataset(game: Game, images: Any, labels: Any, name: str) -> Dataset:
 
 def _check_floats(game: Game, images: np.ndarray) -> None:
   low, high = game.image_range
-  if images.dtype != np.float32 or images.ndim not in (2, 4) or not len(images):
+  points = images.ndim == 2 and images.shape[1] == 2
+  if images.dtype != np.float32 or not (points or images.ndim == 4) or not len(images):
     raise UserError(
       f"images are {images.dtype} {list(images.shape)}: give uint8 [N, H, W, C], float32 "
-      "[N, H, W, C] in the game's image range, or float32 points [N, d]"
+      "[N, H, W, C] in the game's image range, or float32 points [N, 2]"
     )
   if not np.isfinite(images).all():
     raise UserError("images hold numbers that are not finite")

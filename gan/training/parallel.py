@@ -1,7 +1,7 @@
 """The ways to run a step: on one device, data parallel, many steps in one call, many members.
 
-Every way has the same signature, `run(state, dataset, indices, key) -> (state, metrics)`, takes the
-data set whole, on each device or on the host, and picks its batch by index, donates the state and
+Every strategy has the same signature, `run(state, dataset, indices, key) -> (state, metrics)`,
+takes the data set whole, on each device or on the host, and picks its batch by index, donates the state and
 trains the same model; many members have a leading axis in all but the data set. Nothing has a
 leading device axis outside of this file.
 """
@@ -130,7 +130,7 @@ STRATEGIES: dict[str, tuple[Callable, Any]] = {
 
 
 def resolve(name: str, batch_size: int, devices: list, packing: int = 1) -> str:
-  """Returns the way that `name` stands for on these devices.
+  """Returns the strategy that `name` stands for on these devices.
 
   Args:
     name: one of STRATEGIES, or "auto": "none" on one device, "shard_map" on several, "jit" where
@@ -198,7 +198,7 @@ def make_run(step: Callable, strategy: str, devices: list, data_on_host: bool = 
 
 
 def replicate(tree: Any, strategy: str, devices: list) -> Any:
-  """Places arrays whole on every device that the way uses."""
+  """Places arrays whole on every device that the strategy uses."""
   if strategy == "none":
     return jax.device_put(tree, devices[0])
   whole = NamedSharding(_mesh(devices), P())

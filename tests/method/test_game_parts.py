@@ -206,6 +206,18 @@ def test_parts_of_a_batch_give_the_gradient_of_the_whole(x64, update_rule):
   )
 
 
+@pytest.mark.parametrize("update_rule", ["alternating", "simultaneous"])
+def test_parts_of_a_batch_move_what_regularizers_keep(update_rule):
+  game = toys.make_game(
+    toys.tanh_gan(),
+    update_rule=update_rule,
+    accumulate=2,
+    regularizers={"toy": toy_regularizer()},
+  )
+  after, _ = toys.compiled(game.step)(toys.start(game), Batch(points(), None), toys.key(4))
+  assert after.aux_state["toy"]["updates"] == 2
+
+
 def test_parts_that_do_not_divide_a_batch_are_refused():
   game = toys.make_game(toys.tanh_gan(), accumulate=3)
   with pytest.raises(UserError, match="accumulate=3 does not divide the 4 examples"):

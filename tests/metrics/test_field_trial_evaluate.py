@@ -554,7 +554,7 @@ def test_stacks_are_given_the_floor_of_their_own_shares_and_other_sets_that_of_h
 ):
   shares = [0.7, 0.2, 0.1]
   sample, dataset = seen_stacks(shares, 4000, "stacked_mnist")
-  monkeypatch.setattr(evaluation, "_see_data", lambda images, extractor: sample)
+  monkeypatch.setattr(evaluation, "_extract_from_data", lambda images, extractor: sample)
   data = evaluation.make_data(dataset, dataset, None, 100, seed=0)
   floor = evaluation.floors(data, ["stacked_modes"], 100, seed=0)
   chances = np.multiply.outer(shares, shares).ravel()

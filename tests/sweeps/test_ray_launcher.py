@@ -71,7 +71,7 @@ def workers(mark):
       command, environment = ((folder / name).read_bytes() for name in ("cmdline", "environ"))
     except OSError:
       continue
-    if command.startswith(b"ray::train_crew") and mark in environment.split(b"\0"):
+    if command.startswith(b"ray::train_group") and mark in environment.split(b"\0"):
       found.append(int(folder.name))
   return found
 

@@ -555,13 +555,13 @@ def test_a_thread_that_cannot_have_signals_trains_all_the_same(tmp_path):
   assert found == ["finished"]
 
 
-@pytest.mark.parametrize("place", ["datasets.load", "Checkpoints", "loop.make_evaluator"])
+@pytest.mark.parametrize("place", ["datasets.load", "Checkpoints", "setting.make_evaluator"])
 def test_a_signal_at_the_start_of_a_run_is_not_lost(tmp_path, monkeypatch, place):
   """Here the exception is swallowed, as a callback of JAX does."""
   from gan import datasets
-  from gan.training import run
+  from gan.training import run, setting
 
-  owner = {"datasets": datasets, "loop": loop}.get(place.partition(".")[0], run)
+  owner = {"datasets": datasets, "setting": setting}.get(place.partition(".")[0], run)
   original = getattr(owner, place.rpartition(".")[2])
 
   def signalled(*args, **options):
