@@ -1,9 +1,9 @@
 """The ways to run a step: on one device, data parallel, many steps in one call, many members.
 
 Every strategy has the same signature, `run(state, dataset, indices, key) -> (state, metrics)`,
-takes the data set whole, on each device or on the host, and picks its batch by index, donates the state and
-trains the same model; many members have a leading axis in all but the data set. Nothing has a
-leading device axis outside of this file.
+takes the data set whole, on each device or on the host, and picks its batch by index, donates the
+state and trains the same model; many members have a leading axis in all but the data set. Nothing
+has a leading device axis outside of this file.
 """
 
 import math
