@@ -17,7 +17,6 @@ from gan.training.run_folder import read_config, read_metrics, read_summary
 
 QUICK = ("--split=train[:200]", "--width=8", "--latent_dim=2", "--batch_size=6", "--log_every=1")
 QUICK += ("--steps_per_call=1", "--checkpoint_every=2", "--eval_every=0")
-QUICK += ("--eval_samples=50",)
 
 
 def train(loss, folder, steps):

@@ -1,6 +1,7 @@
 """Games small enough to be worked by hand, for the project's own step: players, losses, states."""
 
 import functools
+import inspect
 import itertools
 from collections.abc import Callable, Sequence
 
@@ -104,7 +105,10 @@ def make_game(
     **choices: further fields of Game, and options of the rule.
   """
   rule = UPDATE_RULES[update_rule]
-  options = {name: choices.pop(name) for name in rule.options if name in choices}
+  # Choices of other rules are left aside: a caller may play several with the same ones.
+  known = {name for other in UPDATE_RULES.values() for name in _options(other.make)}
+  given = {name: choices.pop(name) for name in known & set(choices)}
+  options = {name: value for name, value in given.items() if name in _options(rule.make)}
   optimizers = {
     f"{player}_optimizer": make_optimizer(optimizer, player)
     for player in ("generator", "discriminator")
@@ -124,6 +128,10 @@ def start(key: Key[Array, ""], game: Game, **numbers: float | Array) -> GanState
   """The state before the first step; `numbers` replace those of NUMBERS."""
   hyper = game.default_hyperparameters().with_values(NUMBERS | numbers)
   return game.init(key, jax.tree.map(lambda value: jnp.asarray(value, float), hyper))
+
+
+def _options(make: Callable) -> set[str]:
+  return set(inspect.signature(make).parameters)
 
 
 def any_loss(index: Int[Array, ""], names: Sequence[str], axis_name=()) -> Loss:

@@ -52,13 +52,15 @@ def test_figure_16_has_the_tutorial_s_values():
 
 
 def test_command_draws_a_page_a_loss(tmp_path, monkeypatch, capsys):
-  few = {name: LOSSES[name] for name in ("nonsat", "wgan")}
+  few = {name: LOSSES[name] for name in ("ml", "nonsat", "sat", "wgan")}
   monkeypatch.setattr(page.losses, "LOSSES", few)
   assert page.main(["losses", f"--outdir={tmp_path}"]) == 0
   assert {path.name for path in tmp_path.glob("*.png")} == {
     "losses.png",
     "generator_costs.png",
+    "ml.png",
     "nonsat.png",
+    "sat.png",
     "wgan.png",
   }
   assert "softplus(-f)" in capsys.readouterr().out

@@ -247,7 +247,9 @@ def test_two_of_three_runs_are_needed():
 
 def test_centroids_score_above_training_images(data_root):
   # The first 1000 of each part stand for the whole: the order is the metric's known flaw.
-  images = parzen.Images(*(part[:4000] for part in parzen.load(case.Settings(data_dir=data_root))))
+  images = parzen.Images(
+    *(part[:4000] for part in parzen.load(case.Settings(data_dir=str(data_root))))
+  )
   centroids, few = (parzen.score(images, samples) for samples in parzen.few_samples(images))
   assert centroids.mean > few.mean + 50
 

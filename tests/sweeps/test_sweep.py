@@ -352,7 +352,8 @@ def test_the_command_plans_trains_and_says_how_to_compare(tmp_path, capsys):
 def test_bad_input_gives_one_line(tmp_path, capsys, flags, message):
   assert command.main(["sweep", f"--workdir={tmp_path}", *FLAGS, *flags]) == 2
   printed = capsys.readouterr().err
-  assert message in printed and printed.startswith("error: ") and printed.count("\n") == 1
+  told = printed.removeprefix("--losses=minimax is another name of sat\n")
+  assert message in told and told.startswith("error: ") and told.count("\n") == 1
 
 
 def test_a_killed_sweep_goes_on_to_the_same_bits(tmp_path):

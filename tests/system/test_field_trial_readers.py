@@ -408,7 +408,7 @@ DESCRIPTIONS = [
 
 
 @pytest.mark.parametrize("about, words", DESCRIPTIONS)
-def test_an_extractor_that_describes_itself_wrongly_is_one_line(about, words):
+def test_an_extractor_that_describes_itself_wrongly_is_one_line(unchecked, about, words):
   params, _ = classifier.build((8, 8, 1), 3).init(jax.random.key(0))
   content = extractors.to_bytes(params, about)
   message = refusal(lambda: extractors.from_bytes(content, "own.npz"))

@@ -185,7 +185,8 @@ def test_command_prints_ours_beside_the_expected_value(lab, capsys):
   assert lines[0].startswith("counts: Counts to four (")
   assert lines[2].split() == ["two", "2", "2.001", "+-", "0.01", "pass"]
   assert lines[3].split() == ["four", "4"]
-  rows = [json.loads(line) for line in (folder / "counts" / "records.jsonl").open()]
+  lines = (folder / "counts" / "records.jsonl").read_text().splitlines()
+  rows = [json.loads(line) for line in lines]
   assert rows == [{"seed": 0, "value": "inf"}, {"seed": 1, "value": "inf"}]
   assert "Counts to four" in (folder / "report.html").read_text()
 

@@ -146,13 +146,13 @@ def test_what_one_process_cannot_do_ends_all_with_its_line(tmp_path):
 
 
 def test_what_breaks_in_one_process_ends_all_with_a_line_each(tmp_path):
-  (tmp_path / "run").mkdir()
-  (tmp_path / "run" / "samples").write_text("a file where process 0 wants a folder")
+  # A folder where process 0 wants to write a file.
+  (tmp_path / "run" / "config.json.part").mkdir(parents=True)
   for process, (code, output) in enumerate(end(*start_two(tmp_path / "run", 80))):
     assert code == distributed.LOST
     line = output.splitlines()[-1]
     assert line.startswith(f"error: process {process} ended: ") and "Traceback" not in output
-    assert ("FileExistsError" in line) == (process == 0)
+    assert ("IsADirectoryError" in line) == (process == 0)
 
 
 def test_folders_that_are_not_shared_are_refused(tmp_path):
