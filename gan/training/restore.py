@@ -21,7 +21,7 @@ from gan.training import plugins, sampling
 from gan.training.build import Algorithm, DataInfo, build
 from gan.training.checkpoint import Checkpoints
 from gan.training.config import Config, field_types
-from gan.training.run_folder import CONFIG, read_config, read_summary
+from gan.training.run_folder import CONFIG, RunPaths, read_config, read_summary
 from gan.training.validation import validate
 
 WEIGHTS = ("ema", "raw")  # the average of the generator over steps, or the generator as it is
@@ -120,7 +120,7 @@ def load(
   config = _config(workdir, record["config"])
   algorithm, like = _assembled(workdir, record, config, info, game)
   damaged = []
-  checkpoints = Checkpoints(pathlib.Path(workdir) / "checkpoints", record, read_only=True)
+  checkpoints = Checkpoints(RunPaths(workdir).checkpoints, record, read_only=True)
   with contextlib.closing(checkpoints):
     for at, state, reason in checkpoints.restore(like, step):
       if state is not None:

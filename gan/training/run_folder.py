@@ -63,7 +63,26 @@ _STATUS = schema.matching(
 )
 
 
-class RunFolder:
+class RunPaths:
+  """Where a run keeps its pictures and checkpoints; nothing is read or made.
+
+  Args:
+    path: the run folder.
+  """
+
+  def __init__(self, path: str | os.PathLike):
+    self.path = pathlib.Path(path)
+
+  @property
+  def samples(self) -> pathlib.Path:
+    return self.path / "samples"
+
+  @property
+  def checkpoints(self) -> pathlib.Path:
+    return self.path / "checkpoints"
+
+
+class RunFolder(RunPaths):
   """One run's folder on disk; `close` lets go of it.
 
   Args:
@@ -74,15 +93,8 @@ class RunFolder:
   """
 
   def __init__(self, path: str | os.PathLike):
-    self.path, self._lock = writable_folder(path), None
-
-  @property
-  def samples(self) -> pathlib.Path:
-    return self.path / "samples"
-
-  @property
-  def checkpoints(self) -> pathlib.Path:
-    return self.path / "checkpoints"
+    super().__init__(writable_folder(path))
+    self._lock = None
 
   def claim(self, config: dict[str, Any], check: Callable[[], None] = lambda: None) -> None:
     """Writes config.json, or checks that the folder belongs to the same run; locks the folder.

@@ -3,13 +3,12 @@
 No JAX is needed here.
 """
 
-import os
 import pathlib
 from collections.abc import Callable
 from typing import Any, Protocol, runtime_checkable
 
 from gan.errors import UserError
-from gan.training.run_folder import CONFIG, METRICS, check_claim
+from gan.training.run_folder import CONFIG, METRICS, RunPaths, check_claim
 
 
 @runtime_checkable
@@ -49,23 +48,12 @@ class Writer(Protocol):
     """Takes how the run stands, and returns its summary."""
 
 
-class FollowedFolder:
+class FollowedFolder(RunPaths):
   """A Writer of the processes beside process 0, which writes the folder: they read it only.
 
   Args:
     path: the folder.
   """
-
-  def __init__(self, path: str | os.PathLike):
-    self.path = pathlib.Path(path)
-
-  @property
-  def samples(self) -> pathlib.Path:
-    return self.path / "samples"
-
-  @property
-  def checkpoints(self) -> pathlib.Path:
-    return self.path / "checkpoints"
 
   def claim(self, config: dict[str, Any], check: Callable[[], None] = lambda: None) -> None:
     """Checks that process 0 has claimed this folder for the same run, and made all other checks.
