@@ -508,6 +508,15 @@ def test_what_a_session_depends_on_is_that_of_its_machine():
 # Interrupts.
 
 
+@pytest.fixture
+def hangups():
+  """A hangup ends processes, as it does but under `nohup`, which these tests may run under."""
+  before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+  yield
+  signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.usefixtures("hangups")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_is_seen_in_blocks_inside_a_block(number):
   with interrupts.interrupts() as outer:
@@ -519,6 +528,7 @@ def test_a_signal_is_seen_in_blocks_inside_a_block(number):
   interrupts.stop_here()
 
 
+@pytest.mark.usefixtures("hangups")
 def test_a_second_signal_stops_at_once_but_for_a_terminal_that_closes():
   with interrupts.interrupts() as seen:
     for _ in range(2):
@@ -617,6 +627,7 @@ def test_ctrl_c_at_any_moment_of_the_start_ends_a_command(tmp_path, module, tent
   signal_after(module, tmp_path, signal.SIGINT, tenths / 10)
 
 
+@pytest.mark.usefixtures("hangups")
 def test_a_terminal_that_closes_saves(tmp_path):
   process = start("ring", tmp_path, *ENDLESS["ring"], "--checkpoint_every=50")
   deadline = time.monotonic() + 100
