@@ -39,6 +39,10 @@ def require(address: str | None):
     import ray
   except ImportError as error:
     raise UserError("--launcher=ray needs Ray: pip install 'gan-jax[ray]'") from error
+  if not ray.is_initialized():
+    with contextlib.suppress(ImportError, AttributeError):  # of a Ray without tokens
+      # Whoever imported Ray before had it read its environment then.
+      ray._raylet.Config.initialize("")
   return ray
 
 

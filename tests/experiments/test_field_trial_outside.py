@@ -525,8 +525,10 @@ with ray_cluster.connected(None) as ray:
 @pytest.mark.cluster
 def test_a_cluster_of_this_machine_refuses_who_has_no_token():
   pytest.importorskip("ray")
+  # Ray is imported first, as in a notebook that uses it, and read its environment then.
   code = """
 import os, subprocess, sys
+import ray
 from gan.sweeps import ray_cluster
 with ray_cluster.connected(None) as ray:
   address = ray.get_runtime_context().gcs_address
