@@ -113,10 +113,8 @@ def discriminator_objective(
   hyper, keys = state.hyperparameters, Keys.of(key)
   examples = placed(examples, game.axis_name)
   view, state, _ = _play(game, state, examples, keys)
-  adversarial, logits = (
-    bound_loss(game, hyper),
-    (view.real_outputs.logits, view.fake_outputs.logits),
-  )
+  adversarial = bound_loss(game, hyper)
+  logits = view.real_outputs.logits, view.fake_outputs.logits
   loss = jnp.mean(adversarial.discriminator(*logits))
   penalty, penalty_metrics = _penalty(game, state, view, examples, keys)
   terms, term_metrics = _terms("discriminator", game, state, view)

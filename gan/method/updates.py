@@ -104,10 +104,8 @@ def _accumulated(
 
   zeros = jax.tree.map(jnp.zeros_like, getattr(state, name).params)
   (state, total), metrics = jax.lax.scan(add, (state, zeros), split)
-  grads, metrics = (
-    jax.tree.map(lambda leaf: leaf / parts, total),
-    jax.tree.map(lambda values: jnp.mean(values, axis=0), metrics),
-  )
+  grads = jax.tree.map(lambda leaf: leaf / parts, total)
+  metrics = jax.tree.map(lambda values: jnp.mean(values, axis=0), metrics)
   # The generator's update moves nothing of it, and must not bring back what D's update moved.
   aux_state = state.aux_state if name == "discriminator" else {}
   return grads, Observations(getattr(state, name).model_state, aux_state, metrics)
