@@ -45,3 +45,11 @@ def data_root() -> pathlib.Path:
   if not root or not pathlib.Path(root).is_dir():
     pytest.skip("GAN_DATA_DIR names no folder with real data sets")
   return pathlib.Path(root)
+
+
+@pytest.fixture
+def offline(monkeypatch, tmp_path_factory):
+  """No network, and no data of the machine's own."""
+  monkeypatch.delenv("GAN_DATA_DIR", raising=False)
+  monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path_factory.mktemp("tfds")))
+  monkeypatch.setattr("gan.datasets.tfds.reachable", lambda url: False)

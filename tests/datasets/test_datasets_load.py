@@ -7,17 +7,11 @@ import numpy as np
 import pytest
 
 from gan import datasets
-from gan.datasets import base, named, tfds
+from gan.datasets import base, named
 from gan.errors import UserError
 
+pytestmark = pytest.mark.usefixtures("offline")
 GREY = np.random.default_rng(0).integers(256, size=(10, 8, 8), dtype=np.uint8)
-
-
-@pytest.fixture(autouse=True)
-def offline(monkeypatch, tmp_path_factory):
-  monkeypatch.delenv("GAN_DATA_DIR", raising=False)
-  monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path_factory.mktemp("tfds")))
-  monkeypatch.setattr(tfds, "reachable", lambda url: False)
 
 
 @pytest.fixture

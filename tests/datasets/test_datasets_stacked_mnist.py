@@ -4,18 +4,11 @@ import numpy as np
 import pytest
 
 from gan import datasets
-from gan.datasets import base, tfds
+from gan.datasets import base
 from gan.errors import UserError
 
 COUNTS = {"train": 128_000, "test": 26_000}
 FIRST = {"train": 0, "test": 100}  # the grey level of the first image of a split; 20 train, 10 test
-
-
-@pytest.fixture
-def offline(monkeypatch, tmp_path_factory):
-  monkeypatch.delenv("GAN_DATA_DIR", raising=False)
-  monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path_factory.mktemp("tfds")))
-  monkeypatch.setattr(tfds, "reachable", lambda url: False)
 
 
 def archive(folder, **arrays):

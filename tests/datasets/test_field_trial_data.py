@@ -22,12 +22,13 @@ from PIL import Image
 from experiments import mnist, sample
 from experiments.cli import common
 from gan import datasets
-from gan.datasets import base, folder, local, tfds
+from gan.datasets import base, folder, local
 from gan.errors import UserError
 from gan.report import analysis, sample_figures, study, words
 from gan.system import files
 from gan.training.run_folder import read_config
 
+pytestmark = pytest.mark.usefixtures("offline")
 PHOTO = np.arange(192, dtype=np.uint8).reshape(8, 8, 3)
 
 
@@ -43,13 +44,6 @@ def no_wait():
   yield
   signal.alarm(0)
   signal.signal(signal.SIGALRM, before)
-
-
-@pytest.fixture(autouse=True)
-def offline(monkeypatch, tmp_path_factory):
-  monkeypatch.delenv("GAN_DATA_DIR", raising=False)
-  monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path_factory.mktemp("tfds")))
-  monkeypatch.setattr(tfds, "reachable", lambda url: False)
 
 
 @pytest.fixture

@@ -14,7 +14,6 @@ import pytest
 
 from experiments import mnist, ring, sample
 from gan import datasets, models
-from gan.datasets import tfds
 from gan.losses import LOSSES
 from gan.models import mlp
 from gan.models.spec import to_networks
@@ -27,11 +26,8 @@ QUICK += ("--eval_every=0",)
 
 
 @pytest.fixture(autouse=True)
-def offline_and_quick(monkeypatch, tmp_path_factory):
+def offline_and_quick(offline, monkeypatch):
   """No network, no data of the machine's own, and a model `mlp` that compiles in a moment."""
-  monkeypatch.delenv("GAN_DATA_DIR", raising=False)
-  monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path_factory.mktemp("tfds")))
-  monkeypatch.setattr(tfds, "reachable", lambda url: False)
 
   def build(spec):
     generator = mlp.Generator(spec.image_shape, features=(4,), num_classes=spec.num_classes)

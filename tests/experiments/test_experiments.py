@@ -11,7 +11,6 @@ from PIL import Image
 
 from experiments import cifar10, fashion_mnist, mnist, ring, sample
 from experiments.cli import common
-from gan.datasets import tfds
 from gan.losses import LOSSES
 from gan.method.update_rules import UPDATE_RULES
 from gan.models import MODELS
@@ -42,13 +41,6 @@ def quick_compilation(monkeypatch):
   yield
   jax.config.update("jax_disable_most_optimizations", False)
   jax.config.update("jax_persistent_cache_min_compile_time_secs", before)
-
-
-@pytest.fixture
-def offline(monkeypatch, tmp_path_factory):
-  monkeypatch.delenv("GAN_DATA_DIR", raising=False)
-  monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path_factory.mktemp("tfds")))
-  monkeypatch.setattr(tfds, "reachable", lambda url: False)
 
 
 @pytest.fixture

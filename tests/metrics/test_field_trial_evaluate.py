@@ -40,7 +40,7 @@ SMALL += ("--parallel=none",)
 
 
 @pytest.fixture(autouse=True)
-def apart(monkeypatch, tmp_path):
+def apart(offline, monkeypatch, tmp_path):
   """A working directory of its own, no data of the machine's, and an `mlp` that compiles fast."""
 
   def build(spec):
@@ -49,9 +49,6 @@ def apart(monkeypatch, tmp_path):
     return to_networks(generator, mlp.Discriminator(**shared), spec)
 
   monkeypatch.setitem(models.MODELS, "mlp", models.Model(build))
-  monkeypatch.delenv("GAN_DATA_DIR", raising=False)
-  monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path / "tfds"))
-  monkeypatch.setattr(datasets.tfds, "reachable", lambda url: False)
   monkeypatch.chdir(tmp_path)
 
 
