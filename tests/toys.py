@@ -13,9 +13,11 @@ from gan.networks import Gan
 from gan.state import GanState
 from gan.theory import games
 from gan.theory.games import dirac_gan, make_game, network
+from gan.training.config import Config
 
 __all__ = [
   "CHEAP",
+  "RING",
   "compiled",
   "dirac_gan",
   "key",
@@ -27,6 +29,17 @@ __all__ = [
   "start",
   "tanh_gan",
 ]
+
+# A run that takes a moment.
+RING = Config(
+  dataset="ring",
+  split="train[:200]",
+  model="points",
+  width=8,
+  latent_dim=2,
+  batch_size=6,
+  parallel="none",
+)
 
 
 def _mix(x):

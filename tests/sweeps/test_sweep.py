@@ -11,6 +11,7 @@ import time
 import jax
 import numpy as np
 import pytest
+import toys
 from conftest import ROOT
 
 from experiments import sweep as command
@@ -25,13 +26,8 @@ from gan.training.config import Config
 from gan.training.run_folder import EVALUATIONS, read_config, read_metrics, read_summary
 
 # SGD: Adam would turn differences of rounding in tiny gradients into whole steps.
-BASE = Config(
-  dataset="ring",
-  split="train[:200]",
-  model="points",
-  width=8,
-  latent_dim=2,
-  batch_size=6,
+BASE = dataclasses.replace(
+  toys.RING,
   optimizer="sgd",
   generator_learning_rate=0.05,
   discriminator_learning_rate=0.05,
@@ -42,7 +38,6 @@ BASE = Config(
   eval_every=6,
   eval_samples=50,
   checkpoint_every=4,
-  parallel="none",
 )
 
 

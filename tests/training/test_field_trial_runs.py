@@ -17,6 +17,7 @@ import jax.numpy as jnp
 import kill_and_resume
 import numpy as np
 import pytest
+import toys
 from conftest import ROOT
 
 from experiments import compare, ring
@@ -32,23 +33,17 @@ from gan.system.progress import say
 from gan.training import checkpoint, earlier, interrupts, loop, restore, sampling
 from gan.training.build import DataInfo, build
 from gan.training.checkpoint import Checkpoints
-from gan.training.config import Config, default
+from gan.training.config import default
 from gan.training.places import works_below
 from gan.training.run_folder import read_metrics, read_summary
 
-BASE = Config(
-  dataset="ring",
-  split="train[:200]",
-  model="points",
-  width=8,
-  latent_dim=2,
-  batch_size=6,
+BASE = dataclasses.replace(
+  toys.RING,
   steps=4,
   steps_per_call=1,
   log_every=1,
   sample_every=100,
   checkpoint_every=2,
-  parallel="none",
 )
 
 
