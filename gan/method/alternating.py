@@ -48,7 +48,7 @@ def alternating(*, shared_latents: bool = False) -> UpdateRule:
     generator = generator_update(game, state, minibatches[-1], generator_key)
     return apply_generator(game, state, generator), update.metrics | generator.metrics
 
-  return UpdateRule(step)
+  return UpdateRule(init=None, step=step)
 
 
 def alternating_generator_first() -> UpdateRule:
@@ -57,7 +57,7 @@ def alternating_generator_first() -> UpdateRule:
   The first of them sees the very fakes that the generator's update was computed on, as in
   https://github.com/s-abdullah/FirstGAN. With K = 1 and no dropout this is `simultaneous`.
   """
-  return UpdateRule(functools.partial(_generator_first, generator_update))
+  return UpdateRule(init=None, step=functools.partial(_generator_first, generator_update))
 
 
 def _generator_first(
@@ -94,7 +94,8 @@ def unrolled(*, unrolled_steps: int = 5) -> UpdateRule:
   """
   objective = functools.partial(unrolled_objective, unrolled_steps=unrolled_steps)
   update = functools.partial(propose, objective, "generator")
-  return UpdateRule(functools.partial(_generator_first, update), in_parts=False)
+  step = functools.partial(_generator_first, update)
+  return UpdateRule(init=None, step=step, in_parts=False)
 
 
 def unrolled_objective(
@@ -165,4 +166,4 @@ def lookahead(
     aux_state = state.aux_state | {"update_rule": slow}
     return with_params(state, fast).replace(aux_state=aux_state), metrics
 
-  return UpdateRule(step, init)
+  return UpdateRule(init=init, step=step)

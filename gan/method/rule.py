@@ -18,16 +18,16 @@ class UpdateRule(NamedTuple):
   """A rule as a pair of pure functions.
 
   Attributes:
-    step: `(game, state, minibatches, key) -> (state, metrics)`.
     init: `(generator, discriminator) -> arrays`, kept in `GanState.aux_state["update_rule"]`; None
       where the rule keeps nothing.
+    step: `(game, state, minibatches, key) -> (state, metrics)`.
     wrap: of each player's optax transformation, in `init` of the state and in each step.
     several: whether a step may hold several discriminator updates.
     in_parts: whether the gradient of a batch is the mean of those of its parts, `Game.accumulate`.
   """
 
+  init: Callable[[PlayerState, PlayerState], Any] | None
   step: Callable[[Game, GanState, Minibatches, Key[Array, ""]], Stepped]
-  init: Callable[[PlayerState, PlayerState], Any] | None = None
   wrap: Callable[[optax.GradientTransformation], optax.GradientTransformation] = lambda each: each
   several: bool = True
   in_parts: bool = True

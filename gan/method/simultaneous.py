@@ -19,7 +19,7 @@ from gan.state import GanState
 
 def simultaneous() -> UpdateRule:
   """Both gradients at the same point and on the same fakes, as in Goodfellow et al.'s own code."""
-  return UpdateRule(_simultaneous, several=False)
+  return UpdateRule(init=None, step=_simultaneous, several=False)
 
 
 def _simultaneous(
@@ -43,7 +43,7 @@ def optimistic() -> UpdateRule:
   def wrap(optimizer: optax.GradientTransformation) -> optax.GradientTransformation:
     return optax.chain(optimizer, optax.scale_by_optimistic_gradient())
 
-  return UpdateRule(_simultaneous, wrap=wrap, several=False)
+  return UpdateRule(init=None, step=_simultaneous, wrap=wrap, several=False)
 
 
 def extragradient() -> UpdateRule:
@@ -65,7 +65,7 @@ def extragradient() -> UpdateRule:
     stepped = apply_generator(game, apply_discriminator(game, back, discriminator), generator)
     return stepped, discriminator.metrics | generator.metrics
 
-  return UpdateRule(step, several=False)
+  return UpdateRule(init=None, step=step, several=False)
 
 
 def consensus(*, consensus_weight: float | Array = 10.0) -> UpdateRule:
@@ -101,4 +101,4 @@ def consensus(*, consensus_weight: float | Array = 10.0) -> UpdateRule:
     moved = apply_generator(game, apply_discriminator(game, state, discriminator), generator)
     return moved, discriminator.metrics | generator.metrics
 
-  return UpdateRule(step, several=False)
+  return UpdateRule(init=None, step=step, several=False)

@@ -13,7 +13,7 @@ from jaxtyping import Array, Float, Key
 
 from gan.method.game import PLAYERS, Batch, Examples, Game, Metrics
 from gan.method.objectives import to_range
-from gan.method.update_rules import UpdateRule, alternating
+from gan.method.update_rules import UpdateRule, alternating, check
 from gan.networks import BATCH_STATISTICS
 from gan.optimizers import Optimizer
 from gan.state import GanState, Hyperparameters, PlayerState
@@ -101,12 +101,16 @@ def step(
 
   Returns:
     The state after the step, and the metrics.
+
+  Raises:
+    UserError: parts of the game, or the batch, do not fit each other; where it is traced.
   """
   if not isinstance(batch, Batch):
     batch = Batch(batch[None], None)
   images = to_range(batch.image, game.image_range)
   labels = [None] * len(images) if batch.label is None else batch.label
   minibatches = [Examples(*pair) for pair in zip(images, labels, strict=True)]
+  check(_rule(game), len(minibatches), game.accumulate)
   before, state = state.hyperparameters, at_this_step(game, state)
   state, metrics = _rule(game).step(game, state, minibatches, jax.random.fold_in(key, state.step))
   count = images.shape[0] * images.shape[1] * jax.lax.psum(1, game.axis_name)

@@ -102,27 +102,30 @@ UPDATE_RULES: dict[str, Entry] = {
 }
 
 
-def check(update_rule: str, rule: UpdateRule, discriminator_steps: int, accumulate: int) -> None:
+def check(
+  rule: UpdateRule, discriminator_steps: int, accumulate: int, update_rule: str | None = None
+) -> None:
   """Checks that a rule can hold so many discriminator updates, of batches in so many parts.
 
   Args:
-    update_rule: key of UPDATE_RULES.
-    rule: what it made.
+    rule: how updates make a step.
     discriminator_steps: discriminator updates in a step.
     accumulate: parts of a batch.
+    update_rule: key of UPDATE_RULES where the choices are flags; None where a rule was passed.
 
   Raises:
     UserError: the rule is defined for one update only, or for whole batches.
   """
+  name, dashes = (f"--update_rule={update_rule}", "--") if update_rule else ("this update_rule", "")
   if discriminator_steps > 1 and not rule.several:
     raise UserError(
-      f"--update_rule={update_rule} updates both players once: --discriminator_steps must be 1, "
-      f"not {discriminator_steps}; {_those('several')} take more"
+      f"{name} updates both players once: {dashes}discriminator_steps must be 1, not "
+      f"{discriminator_steps}; {_those('several')} take more"
     )
   if accumulate > 1 and not rule.in_parts:
     raise UserError(
-      f"--update_rule={update_rule} foresees updates on the whole batch: --accumulate must be 1, "
-      f"not {accumulate}; {_those('in_parts')} take more"
+      f"{name} foresees updates on the whole batch: {dashes}accumulate must be 1, not "
+      f"{accumulate}; {_those('in_parts')} take more"
     )
 
 

@@ -39,7 +39,7 @@ def validate(config: Config) -> None:
   _validate_options(config)
   _validate_schedules(config)
   rule = made(UPDATE_RULES[config.update_rule], config)
-  check(config.update_rule, rule, config.discriminator_steps, config.accumulate)
+  check(rule, config.discriminator_steps, config.accumulate, config.update_rule)
 
 
 def validate_field(field: dataclasses.Field, value: Any) -> None:

@@ -212,13 +212,29 @@ def test_every_rule_with_every_loss_agrees_alone_in_a_sweep_and_over_devices(upd
 @pytest.mark.parametrize("update_rule", UPDATE_RULES)
 def test_rules_for_one_discriminator_update_or_whole_batches_refuse_more(update_rule):
   rule = UPDATE_RULES[update_rule].make()
-  check(update_rule, rule, 1, 1)
+  check(rule, 1, 1, update_rule)
   for fits, numbers, name in (
     (rule.several, (5, 1), "discriminator_steps"),
     (rule.in_parts, (1, 5), "accumulate"),
   ):
     if fits:
-      check(update_rule, rule, *numbers)
+      check(rule, *numbers, update_rule)
     else:
       with pytest.raises(UserError, match=f"--{name} must be 1, not 5"):
-        check(update_rule, rule, *numbers)
+        check(rule, *numbers, update_rule)
+
+
+@pytest.mark.parametrize(
+  ("update_rule", "discriminator_steps", "accumulate", "expected"),
+  [
+    ("simultaneous", 2, 1, "discriminator_steps must be 1, not 2"),
+    ("extragradient", 2, 1, "discriminator_steps must be 1, not 2"),
+    ("unrolled", 1, 2, "accumulate must be 1, not 2"),
+  ],
+)
+def test_a_step_of_a_game_whose_rule_cannot_hold_it_is_one_line(
+  update_rule, discriminator_steps, accumulate, expected
+):
+  game, state = tiny(update_rule, accumulate=accumulate)
+  with pytest.raises(UserError, match=f"^this update_rule .*: {expected}; alternating, "):
+    game.step(state, Batch(real_points(discriminator_steps), None), toys.key(0))
