@@ -2,7 +2,8 @@
 
 A penalty is `(critic, real, fake, keys) -> [B]`. `critic` maps images [B, ...] to logits [B] and
 treats every example apart; penalties come back per example, each from the norm of that example's
-own gradient over all its pixels, and are averaged and weighted once, in the training step.
+own gradient over all its pixels, and are averaged and weighted once, in the training step. There
+`critic` is an AugmentedCritic.
 """
 
 import functools
@@ -16,6 +17,25 @@ from jaxtyping import Array, Float, Key
 Images = Float[Array, "b ..."]
 PerExample = Float[Array, " b"]
 Critic = Callable[[Images], PerExample]
+
+
+class AugmentedCritic(NamedTuple):
+  """A critic of raw images through the augmentation, with the very draws that D was shown.
+
+  Called as a function it has the draws of the data: so do points between data and samples, or
+  around data.
+
+  Attributes:
+    on_real: with the draws of the data.
+    on_fake: with those of the samples.
+  """
+
+  on_real: Critic
+  on_fake: Critic
+
+  def __call__(self, images: Images) -> PerExample:
+    return self.on_real(images)
+
 
 # Under the root, whose slope at 0 is infinite. It moves a norm of 1 by 5e-13 and one of 0 by 1e-6.
 NORM_EPSILON = 1e-12
@@ -161,7 +181,7 @@ def r2_penalty(critic: Critic, real: Images, fake: Images, keys: Key[Array, " b"
     [B], penalty per example, not averaged.
   """
   del real, keys
-  return gradient_squared_norm(critic, fake) / 2
+  return gradient_squared_norm(getattr(critic, "on_fake", critic), fake) / 2
 
 
 def r1r2_penalty(critic: Critic, real: Images, fake: Images, keys: Key[Array, " b"]) -> PerExample:

@@ -17,7 +17,7 @@ from gan.augment import as_augmentation
 from gan.losses import Loss, bind
 from gan.method.game import Examples, Game, Metrics
 from gan.networks import ModelState, Outputs, Params, as_outputs, pack, unpack
-from gan.penalties import as_function
+from gan.penalties import AugmentedCritic, as_function
 from gan.regularizers import View
 from gan.state import GanState, Hyperparameters, PlayerState
 
@@ -165,7 +165,9 @@ def _play(
     shown_fake=shown_fake,
     real_outputs=real,
     fake_outputs=fakes,
-    critic=_critic(game, state_after, examples, real_keys),
+    critic=AugmentedCritic(
+      *(_critic(game, state_after, examples, keys) for keys in (real_keys, fake_keys))
+    ),
     generate=lambda z: _generate(game, state.generator, z, examples, keys.generate)[0],
     latents=latents,
     labels=examples.labels,

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 from jaxtyping import Array, Float, Int, Key
 
 from gan.networks import Outputs
+from gan.penalties import AugmentedCritic
 from gan.state import Hyperparameters
 
 
@@ -21,7 +22,8 @@ class View(NamedTuple):
     real_outputs: Outputs of the discriminator for `shown_real`.
     fake_outputs: Outputs for `shown_fake`.
     critic: examples [R, ...] -> logits [R], through the augmentation, with running statistics: one
-      example never sees another.
+      example never sees another. It has the draws of `shown_real`; `critic.on_fake` has those of
+      `shown_fake`.
     generate: latents [B, Z] -> examples [B, ...], by the generator as the objective has it.
     latents: [B, Z].
     labels: [B], or None.
@@ -37,7 +39,7 @@ class View(NamedTuple):
   shown_fake: Float[Array, "r ..."]
   real_outputs: Outputs
   fake_outputs: Outputs
-  critic: Callable[[Array], Float[Array, " r"]]
+  critic: AugmentedCritic
   generate: Callable[[Array], Array]
   latents: Float[Array, "b z"]
   labels: Int[Array, " b"] | None

@@ -55,6 +55,39 @@ def test_r1_under_a_linear_augmentation_is_the_value_by_hand(x64):
   np.testing.assert_allclose(seen.metrics["penalty"], expected, rtol=1e-12)
 
 
+@pytest.mark.parametrize("penalty", ["r1", "r2", "r1r2"])
+def test_penalties_are_at_the_views_that_d_was_shown(x64, penalty):
+  # D(x) = |x|^2 / 2 through x -> s x, s drawn for each example: the gradient in x is s^2 x.
+  def scale(images, keys):
+    return images * jax.vmap(lambda key: jax.random.uniform(key, (1,), minval=1.0, maxval=3.0))(
+      keys
+    )
+
+  seen = []
+
+  def look(view, state):
+    seen.append((view.real, view.fake, view.shown_real, view.shown_fake))
+    return jnp.zeros(()), {}
+
+  critic = toys.network(lambda key: jnp.ones(()), lambda w, x: w * jnp.sum(x * x, -1) / 2)
+  game = toys.make_game(
+    linear_players()._replace(discriminator=critic),
+    penalty=penalty,
+    augment=scale,
+    regularizers={"look": Regularizer(discriminator=look)},
+  )
+  state = toys.start(game, penalty_weight=0.5)
+  args = state.discriminator.params, game, state, Examples(points()[0], None), toys.key(7)
+  metrics = discriminator_objective(*args)[1].metrics
+  real, fake, shown_real, shown_fake = map(np.asarray, seen[0])
+  squares = {
+    "r1": np.sum((shown_real * shown_real / real) ** 2, axis=-1),  # s^2 x = (s x)^2 / x
+    "r2": np.sum((shown_fake * shown_fake / fake) ** 2, axis=-1),
+  }
+  by_hand = sum(np.mean(squares[name]) / 2 for name in ("r1", "r2") if name in penalty)
+  np.testing.assert_allclose(metrics["penalty"], by_hand, rtol=1e-12)
+
+
 def test_both_players_see_the_augmented_images_and_gradients_flow_through(x64):
   shift = 0.25
   game = toys.make_game(linear_players(), augment=lambda images, keys: 2 * images + shift)
