@@ -6,7 +6,7 @@ same shape.
 """
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import jax
@@ -37,15 +37,17 @@ class Outputs(NamedTuple):
   last_weight: Float[Array, " f"] | None = None
 
 
-def as_outputs(returned: Any, examples: int) -> Outputs:
+def as_outputs(returned: Any, examples: int, needs: Mapping[str, str] = {}) -> Outputs:
   """Returns what a discriminator returned as Outputs.
 
   Args:
     returned: logits [B], or Outputs.
     examples: B.
+    needs: what needs a field of Outputs, by the field.
 
   Raises:
-    UserError: the logits are not [B]; [B, 1] less [B] would be [B, B] without a word.
+    UserError: a field that is needed is absent, or the logits are not [B]; [B, 1] less [B] would
+      be [B, B] without a word.
   """
   outputs = returned if isinstance(returned, Outputs) else Outputs(returned)
   if outputs.logits.shape != (examples,):
@@ -53,6 +55,13 @@ def as_outputs(returned: Any, examples: int) -> Outputs:
       f"the discriminator returned logits {list(outputs.logits.shape)} for {examples} examples: "
       f"they must be [{examples}], so drop a last axis of 1 by logits[:, 0]"
     )
+  for field, what in needs.items():
+    if getattr(outputs, field, None) is None:
+      found = ", ".join(name for name in Outputs._fields if getattr(outputs, name) is not None)
+      raise UserError(
+        f"{what} needs {field} of the discriminator, which returned {found}: return "
+        f"gan.Outputs({', '.join(Outputs._fields)}) with that beside the logits"
+      )
   return outputs
 
 

@@ -1,11 +1,13 @@
 """What an augmentation is, and how several become one."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
 from jaxtyping import Array, Float, Key
 
+from gan.errors import UserError
+from gan.networks import Gan
 from gan.state import GanState
 
 
@@ -16,14 +18,16 @@ class Augmentation(NamedTuple):
     apply: `(images [B, ...], keys [B], state) -> images [B, ...]`: differentiable, each example
       apart and by its own key. `state` is the GanState before the update with the numbers of this
       step in it; what `init` returned lies in `state.aux_state["augmentation"]`.
-    init: `() -> arrays` that `update` moves, or None.
+    init: `(key, gan) -> arrays` that `update` moves, or None; as of a Regularizer.
     update: `(view, arrays) -> arrays`, once with each update of the discriminator; see
-      `regularizers.View`.
+      `regularizers.View`. As of a Regularizer, it takes means over `view.axis_name` itself.
+    reads: names of `Hyperparameters` that `apply` or `update` reads.
   """
 
   apply: Callable[[Float[Array, "b ..."], Key[Array, " b"], GanState], Float[Array, "b ..."]]
-  init: Callable[[], Any] | None = None
+  init: Callable[[Key[Array, ""], Gan], Any] | None = None
   update: Callable[[Any, Any], Any] | None = None
+  reads: tuple[str, ...] = ()
 
 
 class Entry(NamedTuple):
@@ -43,25 +47,47 @@ class Entry(NamedTuple):
 
 
 def as_augmentation(given: Any) -> Augmentation:
-  """Returns an Augmentation as it is, and `(images, keys) -> images` as one."""
+  """Returns an Augmentation as it is, and `(images, keys) -> images` as one.
+
+  Raises:
+    UserError: it moves arrays that it does not make.
+  """
   if isinstance(given, Augmentation):
+    if given.update and not given.init:
+      raise UserError("augment has an update of arrays, and no init that makes them: give both")
     return given
   return Augmentation(lambda images, keys, state: given(images, keys))
 
 
-def compose(augmentations: list[Augmentation]) -> Augmentation | None:
+def compose(augmentations: Sequence[Any]) -> Augmentation | None:
   """Returns one augmentation that applies several in order; None of none.
 
-  The i-th beyond the first draws from the keys folded with i. At most one may keep arrays.
+  The i-th beyond the first draws from the keys folded with i. What each keeps is an entry of its
+  own, by its place: "0", "1" and so on.
   """
-  if len(augmentations) < 2:
-    return augmentations[0] if augmentations else None
-  (keeping,) = [each for each in augmentations if each.init] or [Augmentation(lambda *_: None)]
+  parts = [as_augmentation(each) for each in augmentations]
+  if len(parts) < 2:
+    return parts[0] if parts else None
+  keeping = {str(i): each for i, each in enumerate(parts) if each.init}
 
   def apply(images, keys, state):
-    for i, each in enumerate(augmentations):
+    for i, each in enumerate(parts):
       own = jax.vmap(jax.random.fold_in, (0, None))(keys, i) if i else keys
-      images = each.apply(images, own, state)
+      images = each.apply(images, own, _with_own(state, str(i)) if each.init else state)
     return images
 
-  return keeping._replace(apply=apply)
+  def init(key, gan):
+    return {i: each.init(jax.random.fold_in(key, int(i)), gan) for i, each in keeping.items()}
+
+  def update(view, kept):
+    moved = {i: each.update(view, kept[i]) for i, each in keeping.items() if each.update}
+    return kept | moved
+
+  reads = tuple(name for each in parts for name in each.reads)
+  return Augmentation(apply, init, update, reads) if keeping else Augmentation(apply, reads=reads)
+
+
+def _with_own(state: GanState, place: str) -> GanState:
+  """The state as the augmentation at a place would have it alone."""
+  own = {"augmentation": state.aux_state["augmentation"][place]}
+  return state.replace(aux_state=state.aux_state | own)

@@ -61,7 +61,6 @@ class Loss(NamedTuple):
   about: About | None = None
   options: tuple[str, ...] = ()  # keyword-only options that all three functions take
   zero_sum: bool = False
-  needs: tuple[str, ...] = ()  # fields of Outputs that D has to return beside logits
 
 
 def paired_threshold(real_logits: Logits, fake_logits: Logits) -> tuple[Logits, Logits]:

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import optax
 from jaxtyping import Array, Float, Int, Key
 
-from gan.augment import Augmentation
+from gan.augment import Augmentation, as_augmentation
 from gan.errors import UserError
 from gan.losses import LOSSES, Loss
 from gan.networks import Gan, Network, latent_sampler
@@ -33,6 +33,10 @@ STEP_METRICS = {
   "discriminator_gradient_norm": "norm of the gradient of all that the discriminator minimises",
   "generator_gradient_norm": "norm of the gradient of all that the generator minimises",
 }
+
+
+# Entries of GanState.aux_state, and <name>_weight, that are of other parts than regularisers.
+TAKEN = ("augmentation", "update_rule", "penalty")
 
 
 class Batch(NamedTuple):
@@ -117,6 +121,13 @@ class Game:
   axis_name: Any = ()
 
   def __post_init__(self):
+    for name in self.regularizers:
+      if name in TAKEN:
+        raise UserError(
+          f"regularizers: {name} is what another part of the game is called: give it another name"
+        )
+    if self.augment is not None:
+      as_augmentation(self.augment)
     changed = {*getattr(self.schedule, "fields", ()), *self.hyperparameters}
     if taken := sorted(changed & set(self.fixed_rates())):
       raise UserError(

@@ -14,8 +14,9 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, Key
 
 from gan.augment import as_augmentation
+from gan.errors import UserError
 from gan.losses import Loss, bind
-from gan.method.game import Examples, Game, Metrics
+from gan.method.game import STEP_METRICS, Examples, Game, Metrics
 from gan.networks import ModelState, Outputs, Params, as_outputs, pack, unpack
 from gan.penalties import AugmentedCritic, as_function
 from gan.regularizers import View
@@ -118,10 +119,25 @@ def discriminator_objective(
   loss = jnp.mean(adversarial.discriminator(*logits))
   penalty, penalty_metrics = _penalty(game, state, view, examples, keys)
   terms, term_metrics = _terms("discriminator", game, state, view)
-  metrics = {"discriminator_loss": loss, **_judgements(adversarial, *logits)}
+  real_threshold, fake_threshold = adversarial.threshold(*logits)
+  metrics = {
+    "discriminator_loss": loss,
+    "real_logit": jnp.mean(logits[0]),
+    "fake_logit": jnp.mean(logits[1]),
+    "real_probability": jnp.mean(jax.nn.sigmoid(logits[0])),
+    "fake_probability": jnp.mean(jax.nn.sigmoid(logits[1])),
+    "real_accuracy": jnp.mean(logits[0] > real_threshold),
+    "fake_accuracy": jnp.mean(logits[1] < fake_threshold),
+  }
+  keeping = dict(game.regularizers)
+  if game.augment is not None:
+    keeping["augmentation"] = as_augmentation(game.augment)
+  moved = {
+    name: part.update(view, state.aux_state[name]) for name, part in keeping.items() if part.update
+  }
   return hyper.discriminator_loss_scale * loss + penalty + terms, Observations(
     state.discriminator.model_state,
-    _updated_aux_state(game, state, view),
+    jax.lax.stop_gradient(moved),
     metrics | penalty_metrics | term_metrics,
   )
 
@@ -202,8 +218,11 @@ def _judge(
     train=True,
     key=_dropout_key(key, examples),
   )
+  needs = {
+    field: f"regularizer {name}" for name, each in game.regularizers.items() for field in each.needs
+  }
   player = player.replace(model_state=model_state)
-  return as_outputs(returned, len(shown)), state.replace(discriminator=player)
+  return as_outputs(returned, len(shown), needs), state.replace(discriminator=player)
 
 
 def _critic(
@@ -257,37 +276,21 @@ def _penalty(
 def _terms(
   player: str, game: Game, state: GanState, view: View
 ) -> tuple[Float[Array, ""] | float, Metrics]:
-  """The weighted terms that regularisers add to a player's loss, and their metrics."""
+  """The weighted terms that regularisers add to a player's loss, and their metrics.
+
+  Raises:
+    UserError: a metric has the name of another, or none that begins with its regulariser's.
+  """
   total, metrics = 0.0, {}
   for name, regularizer in game.regularizers.items():
     if term := getattr(regularizer, player):
       value, seen = term(view, state.aux_state[name])
       total += state.hyperparameters.regularizer_weights[name] * jnp.mean(value)
+      taken = {*STEP_METRICS, *metrics}
+      if bad := sorted(each for each in seen if each in taken or not each.startswith(name)):
+        raise UserError(
+          f"regularizer {name}: its metrics {', '.join(bad)} must begin with its name and differ "
+          "from all others of a step"
+        )
       metrics |= seen
   return total, metrics
-
-
-def _updated_aux_state(game: Game, state: GanState, view: View) -> dict[str, Any]:
-  """What regularisers and the augmentation keep, after what this update saw."""
-  parts = dict(game.regularizers)
-  if game.augment is not None:
-    parts["augmentation"] = as_augmentation(game.augment)
-  moved = {
-    name: part.update(view, state.aux_state[name]) for name, part in parts.items() if part.update
-  }
-  return jax.lax.stop_gradient(moved)
-
-
-def _judgements(
-  loss: Loss, real_logits: Float[Array, " r"], fake_logits: Float[Array, " r"]
-) -> Metrics:
-  """Mean logits, mean sigmoid(logits) and shares judged right."""
-  real_threshold, fake_threshold = loss.threshold(real_logits, fake_logits)
-  return {
-    "real_logit": jnp.mean(real_logits),
-    "fake_logit": jnp.mean(fake_logits),
-    "real_probability": jnp.mean(jax.nn.sigmoid(real_logits)),
-    "fake_probability": jnp.mean(jax.nn.sigmoid(fake_logits)),
-    "real_accuracy": jnp.mean(real_logits > real_threshold),
-    "fake_accuracy": jnp.mean(fake_logits < fake_threshold),
-  }

@@ -14,7 +14,7 @@ from jaxtyping import Array, Float, Key
 from gan.method.game import PLAYERS, Batch, Examples, Game, Metrics
 from gan.method.objectives import to_range
 from gan.method.update_rules import UpdateRule, alternating, check
-from gan.networks import BATCH_STATISTICS
+from gan.networks import BATCH_STATISTICS, Network
 from gan.optimizers import Optimizer
 from gan.state import GanState, Hyperparameters, PlayerState
 
@@ -32,10 +32,10 @@ def init_state(
     hyperparameters: the numbers of the run; None for those of the game.
   """
   hyper = game.default_hyperparameters() if hyperparameters is None else hyperparameters
-  rule, keys = _rule(game), jax.random.split(key)
+  keys, examples = jax.random.split(key), _examples(game)
   players = [
     _init_player(key, game, name, example, hyper)
-    for key, name, example in zip(keys, PLAYERS, _examples(game), strict=True)
+    for key, name, example in zip(keys, PLAYERS, examples, strict=True)
   ]
   generator = players[0]
   return GanState(
@@ -45,7 +45,8 @@ def init_state(
     # Copies: a donated state must not hold the same buffer twice.
     ema_params=jax.tree.map(jnp.copy, generator.params),
     ema_model_state=jax.tree.map(jnp.copy, generator.model_state),
-    aux_state=_init_aux_state(game, rule, players),
+    # Beyond the two keys of the players.
+    aux_state=_init_aux_state(jax.random.fold_in(key, 2**31), game, players, examples),
   )
 
 
@@ -75,12 +76,29 @@ def _init_player(
   return PlayerState(params, model_state, optimizer(hyper).init(params))
 
 
-def _init_aux_state(game: Game, rule: UpdateRule, players: list[PlayerState]) -> dict:
-  kept = {name: regularizer.init() for name, regularizer in game.regularizers.items()}
+def _with_example(network: Network, example: tuple) -> Network:
+  """The network, whose `init(key)` has what the game gives it for inputs and labels."""
+  return network._replace(init=lambda key, *given: network.init(key, *(given or example)))
+
+
+def _init_aux_state(
+  key: Key[Array, ""], game: Game, players: list[PlayerState], examples: list[tuple]
+) -> dict[str, Any]:
+  """What regularisers, the augmentation and the rule keep, before the first step."""
+  networks = [
+    _with_example(getattr(game, name), example)
+    for name, example in zip(PLAYERS, examples, strict=True)
+  ]
+  gan = game.gan._replace(generator=networks[0], discriminator=networks[1])
+  keys = jax.random.split(key, len(game.regularizers) + 1)
+  kept = {
+    name: regularizer.init(key, gan)
+    for (name, regularizer), key in zip(game.regularizers.items(), keys[1:], strict=True)
+  }
   if init := getattr(game.augment, "init", None):
-    kept["augmentation"] = init()
-  if rule.init:
-    kept["update_rule"] = rule.init(*players)
+    kept["augmentation"] = init(keys[0], gan)
+  if _rule(game).init:
+    kept["update_rule"] = _rule(game).init(*players)
   return kept
 
 

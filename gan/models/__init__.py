@@ -1,6 +1,6 @@
 """Architectures by name: `build(name, spec)` gives a generator and a discriminator."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import NamedTuple
 
 from gan.errors import UserError
@@ -8,7 +8,7 @@ from gan.models import dcgan, goodfellow, infogan, mlp, pacgan, points
 from gan.models.spec import NORMS, ModelSpec
 from gan.networks import Gan, Network, latent_sampler
 
-__all__ = ["MODELS", "NORMS", "Model", "ModelSpec", "build"]
+__all__ = ["MODELS", "NORMS", "Model", "ModelSpec", "build", "check_outputs"]
 
 
 class Model(NamedTuple):
@@ -39,6 +39,25 @@ MODELS: dict[str, Model] = {
   "points": Model(points.build, options=("width",), small=True),
   "pacgan": Model(pacgan.build, small=True),
 }
+
+
+def check_outputs(model: str, regularizer: str, needs: Collection[str]) -> None:
+  """Checks that the discriminator of an architecture returns what a regulariser needs.
+
+  Args:
+    model: one of MODELS.
+    regularizer: its name.
+    needs: fields of Outputs.
+
+  Raises:
+    UserError: it does not.
+  """
+  if missing := sorted(set(needs) - set(MODELS[model].outputs)):
+    fitting = [name for name, each in MODELS.items() if set(needs) <= set(each.outputs)]
+    raise UserError(
+      f"--regularizers={regularizer} needs {', '.join(missing)} of the discriminator, which "
+      f"--model={model} does not return: choose from {', '.join(fitting) or 'none as yet'}"
+    )
 
 
 def build(name: str, spec: ModelSpec, latent: str = "normal") -> Gan:

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from jaxtyping import Array, Float, Int, Key
 
-from gan.networks import Outputs
+from gan.networks import Gan, Outputs
 from gan.penalties import AugmentedCritic
 from gan.state import Hyperparameters
 
@@ -49,24 +49,37 @@ class View(NamedTuple):
   axis_name: Any = ()
 
 
+def nothing(key: Key[Array, ""], gan: Gan) -> dict:
+  """The state of a regulariser that keeps none."""
+  del key, gan
+  return {}
+
+
 class Regularizer(NamedTuple):
   """A term of the players' objectives, with a state of its own where it needs one.
 
   Attributes:
-    init: `() -> state`, arrays only; kept in `GanState.aux_state` under the regulariser's name.
+    init: `(key, gan) -> state`, arrays only; kept in `GanState.aux_state` under the regulariser's
+      name. `gan` holds the two players; their `init(key)` needs no example of inputs here.
     discriminator: `(view, state) -> (term, metrics)`, or None; the mean of the term, per example or
-      a scalar, is weighted and added to the discriminator's loss.
+      a scalar, is weighted and added to the discriminator's loss. Names of metrics begin with the
+      regulariser's.
     generator: the same for the generator's loss.
     update: `(view, state) -> state`, once with each update of the discriminator, of what its
-      objective saw; or None. No gradient flows through it.
+      objective saw; or None. No gradient flows through it. A mean over the batch is its own to take
+      over devices too: `jax.lax.pmean(mean, view.axis_name)`. Of a batch in parts each part's
+      update starts from the same state; floating-point numbers then become their mean over parts,
+      others are those of the last.
     needs: fields of Outputs that the discriminator has to return beside logits.
+    reads: names of `Hyperparameters` that it reads from `view.hyper`, beside its weight.
   """
 
-  init: Callable[[], Any] = dict
+  init: Callable[[Key[Array, ""], Gan], Any] = nothing
   discriminator: Callable[[View, Any], tuple[Array, dict[str, Array]]] | None = None
   generator: Callable[[View, Any], tuple[Array, dict[str, Array]]] | None = None
   update: Callable[[View, Any], Any] | None = None
   needs: tuple[str, ...] = ()
+  reads: tuple[str, ...] = ()
 
 
 class Entry(NamedTuple):
@@ -78,7 +91,6 @@ class Entry(NamedTuple):
     summary: the term.
     source: paper.
     options: fields of a config that `make` takes.
-    needs: of the Regularizer.
   """
 
   make: Callable[..., Regularizer]
@@ -86,4 +98,3 @@ class Entry(NamedTuple):
   summary: str
   source: str
   options: tuple[str, ...] = ()
-  needs: tuple[str, ...] = ()

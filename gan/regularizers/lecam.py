@@ -4,8 +4,9 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float, Int, Key
 
+from gan.networks import Gan
 from gan.regularizers.base import Regularizer, View
 
 MANY = 1e9  # updates after which the average is a full one: decay^MANY is 0
@@ -108,7 +109,8 @@ def make_lecam(*, lecam_decay: float = DECAY, lecam_start: int = 0) -> Regulariz
       value = jnp.where(view.step < lecam_start, 0.0, value)
     return value, {"lecam": value}
 
-  def init() -> Averages:
+  def init(key: Key[Array, ""], gan: Gan) -> Averages:
+    del key, gan
     return {name: jnp.zeros(()) for name in ("real_logit", "fake_logit", "updates")}
 
   return Regularizer(init, discriminator, update=moved)

@@ -11,7 +11,7 @@ from jaxtyping import Array, Float, Int, Key
 from matplotlib.figure import Figure
 from PIL import Image
 
-from gan.networks import Gan
+from gan.networks import Gan, as_outputs
 from gan.state import GanState
 from gan.system import memory
 from gan.system.compilation import compiled
@@ -183,10 +183,10 @@ def _probabilities(gan, state, points, labels):
   player = state.discriminator
   # One that judges several points at once is shown the same point as often.
   points = jnp.tile(points, gan.packing)
-  logits, _ = gan.discriminator.apply(
+  returned, _ = gan.discriminator.apply(
     player.params, player.model_state, points, labels, train=False
   )
-  return jax.nn.sigmoid(logits)
+  return jax.nn.sigmoid(as_outputs(returned, len(points)).logits)
 
 
 def scatter(

@@ -10,7 +10,7 @@ from gan.augment import AUGMENTATIONS
 from gan.errors import UserError
 from gan.losses import LOSSES
 from gan.method.update_rules import UPDATE_RULES, check
-from gan.models import MODELS
+from gan.models import MODELS, check_outputs
 from gan.optimizers import OPTIMIZERS
 from gan.penalties import PENALTIES
 from gan.regularizers import REGULARIZERS
@@ -92,6 +92,7 @@ def _validate_regularizers(config: Config) -> None:
         f"--{name}_weight=0 turns off what --regularizers={config.regularizers} asks for: leave "
         "out one of the two"
       )
+    check_outputs(config.model, name, made(REGULARIZERS[name], config).needs)
 
 
 def _chosen(config: Config) -> dict[str, tuple[Collection[str], Mapping[str, Any]]]:

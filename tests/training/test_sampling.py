@@ -10,7 +10,7 @@ from PIL import Image
 from gan.method.objectives import to_range
 from gan.models import ModelSpec
 from gan.models import build as build_model
-from gan.networks import Gan, Network
+from gan.networks import Gan, Network, Outputs
 from gan.state import GanState, PlayerState
 from gan.training import pictures, sampling
 
@@ -28,7 +28,9 @@ def network(function):
 
 
 def state_of(generator, discriminator, ema):
-  player = lambda value: PlayerState(jnp.asarray(value), {}, None)  # noqa: E731
+  def player(value):
+    return PlayerState(jnp.asarray(value), {}, None)
+
   return GanState(
     step=jnp.int32(0),
     hyperparameters=None,
@@ -45,12 +47,17 @@ def brightness(params, latents, labels):
   return jnp.broadcast_to(params * value.reshape(-1, 1, 1, 1), (len(latents), 4, 4, 1))
 
 
-SAMPLE = lambda key: jax.random.normal(key, (5,))  # noqa: E731
-IMAGES = Gan(network(brightness), network(lambda p, x, y: x.sum((1, 2, 3))), SAMPLE, (-1.0, 1.0))
+def sample_latent(key):
+  return jax.random.normal(key, (5,))
+
+
+IMAGES = Gan(
+  network(brightness), network(lambda p, x, y: x.sum((1, 2, 3))), sample_latent, (-1.0, 1.0)
+)
 POINTS = Gan(
   network(lambda params, latents, labels: params * latents[:, :2]),
   network(lambda params, points, labels: params * points[:, 0]),
-  SAMPLE,
+  sample_latent,
   (-1.0, 1.0),
 )
 STATE = state_of(generator=100.0, discriminator=2.0, ema=0.5)
@@ -97,7 +104,7 @@ def test_an_interpolation_begins_and_ends_at_its_two_latents():
   what = sampling.interpolation(IMAGES, KEY, 0, rows=6)
   paths = np.reshape(what.latents, (6, 10, 5))
   first_key, last_key = jax.random.split(KEY)
-  first, last = (jax.vmap(SAMPLE)(jax.random.split(key, 6)) for key in (first_key, last_key))
+  first, last = (jax.vmap(sample_latent)(jax.random.split(key, 6)) for key in (first_key, last_key))
   np.testing.assert_allclose(paths[:, 0], first, atol=1e-5)
   np.testing.assert_allclose(paths[:, -1], last, atol=1e-5)
 
@@ -139,7 +146,7 @@ def test_a_sample_depends_on_its_place_its_label_and_the_key_alone(gan, classes)
   count = sampling.BATCH_SIZE + 3
   labels = None if classes is None else np.arange(count) % classes
   keys = jax.vmap(jax.random.fold_in, (None, 0))(KEY, jnp.arange(count))
-  expected = np.asarray(sampling.draw(gan, STATE, jax.vmap(SAMPLE)(keys), labels))
+  expected = np.asarray(sampling.draw(gan, STATE, jax.vmap(sample_latent)(keys), labels))
   if gan is IMAGES:
     expected = pictures.to_uint8(expected, gan.image_range)
   drawn = sampling.samples(gan, STATE, KEY, count, labels)
@@ -270,6 +277,12 @@ def test_level_sets_are_the_probabilities_of_d_with_rows_as_y(monkeypatch):
   ticks = np.linspace(-1.35, 1.35, 121)
   expected = np.tile(1 / (1 + np.exp(-2 * ticks)), (121, 1))
   np.testing.assert_allclose(seen["levels"], expected, atol=1e-6)
+
+
+def test_level_sets_are_those_of_a_discriminator_that_returns_more_than_logits():
+  more = network(lambda p, x, y: Outputs(p * x[:, 0], features=x))
+  found = sampling.level_sets(POINTS._replace(discriminator=more), STATE, 1.0)
+  np.testing.assert_array_equal(found, sampling.level_sets(POINTS, STATE, 1.0))
 
 
 def test_equal_pictures_are_equal_bytes(tmp_path):
