@@ -84,7 +84,11 @@ def _gradient(
 def _accumulated(
   objective: Objective, name: str, game: Game, state: GanState, examples: Examples, key: Any
 ) -> tuple[Params, Observations]:
-  """The mean gradient over equal parts of a batch, each part with the state that the last left."""
+  """The mean gradient over equal parts of a batch, each with the model state that the last left.
+
+  What regularisers and the augmentation keep moves once: each part's update starts from what it was
+  before, and floating-point numbers become their mean over parts, as that of a linear average does.
+  """
   parts = game.accumulate
   if len(examples.real) % (parts * game.packing):
     raise UserError(
@@ -93,22 +97,24 @@ def _accumulated(
     )
   split = jax.tree.map(lambda array: array.reshape(parts, -1, *array.shape[1:]), examples)
 
-  def add(
-    carry: tuple[GanState, Params], part: Examples
-  ) -> tuple[tuple[GanState, Params], Metrics]:
-    state, total = carry
-    grads, seen = _gradient(objective, name, game, state, part, key)
-    player = getattr(state, name).replace(model_state=seen.model_state)
-    state = state.replace(**{name: player}, aux_state=state.aux_state | seen.aux_state)
-    return (state, jax.tree.map(jnp.add, total, grads)), seen.metrics
+  def add(carry: tuple[ModelState, Params], part: Examples) -> tuple[Any, tuple[dict, Metrics]]:
+    model_state, total = carry
+    player = getattr(state, name).replace(model_state=model_state)
+    grads, seen = _gradient(objective, name, game, state.replace(**{name: player}), part, key)
+    total = jax.tree.map(jnp.add, total, grads)
+    return (seen.model_state, total), (seen.aux_state, seen.metrics)
 
-  zeros = jax.tree.map(jnp.zeros_like, getattr(state, name).params)
-  (state, total), metrics = jax.lax.scan(add, (state, zeros), split)
+  player = getattr(state, name)
+  start = player.model_state, jax.tree.map(jnp.zeros_like, player.params)
+  (model_state, total), seen = jax.lax.scan(add, start, split)
   grads = jax.tree.map(lambda leaf: leaf / parts, total)
-  metrics = jax.tree.map(lambda values: jnp.mean(values, axis=0), metrics)
-  # The generator's update moves nothing of it, and must not bring back what D's update moved.
-  aux_state = state.aux_state if name == "discriminator" else {}
-  return grads, Observations(getattr(state, name).model_state, aux_state, metrics)
+  return grads, Observations(model_state, *jax.tree.map(_mean_or_last, seen))
+
+
+def _mean_or_last(values: Array) -> Array:
+  """Of the values after each part: counts have no mean."""
+  floating = jnp.issubdtype(values.dtype, jnp.floating)
+  return jnp.mean(values, axis=0) if floating else values[-1]
 
 
 def apply_discriminator(game: Game, state: GanState, update: Update) -> GanState:

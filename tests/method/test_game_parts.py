@@ -9,14 +9,18 @@ import pytest
 import toys
 from flax import nnx
 
+from gan import regularizers
 from gan.augment import Augmentation, compose
 from gan.errors import UserError
 from gan.losses import Loss
 from gan.method.game import STEP_METRICS, Batch, Examples, Game
 from gan.method.objectives import discriminator_objective, generator_objective
+from gan.models import MODELS
 from gan.networks import Gan, Outputs, from_linen, from_nnx, pack, unpack
 from gan.penalties import r1_penalty
-from gan.regularizers import Regularizer
+from gan.regularizers import Regularizer, make_lecam
+from gan.training.config import Config
+from gan.training.validation import validate
 
 
 @pytest.fixture
@@ -117,8 +121,45 @@ def test_augmentations_in_a_row_draw_from_keys_of_their_own():
   assert compose([]) is None and compose([one]) is one
 
 
+def shifting(by):
+  """Adds what it keeps, which starts at 0 and grows by `by` with each update."""
+
+  def apply(images, keys, state):
+    return images + state.aux_state["augmentation"]["shift"]
+
+  def init(key, gan):
+    return {"shift": jnp.zeros(())}
+
+  def update(view, own):
+    return {"shift": own["shift"] + by}
+
+  return Augmentation(apply, init, update)
+
+
+def test_augmentations_in_a_row_keep_arrays_of_their_own():
+  def double(images, keys):
+    return 2 * images
+
+  augment = compose([shifting(1.0), double, shifting(100.0)])
+  game = toys.make_game(toys.tanh_gan(), augment=augment)
+  state, _ = toys.compiled(game.step)(toys.start(game), Batch(points(2), None), toys.key(4))
+  assert jax.device_get(state.aux_state) == {
+    "augmentation": {"0": {"shift": 2.0}, "2": {"shift": 200.0}}
+  }
+  keys, ones = jax.random.split(toys.key(0), 3), jnp.ones((3, 2))
+  np.testing.assert_array_equal(augment.apply(ones, keys, state), 2 * (ones + 2) + 200)
+
+
+def test_an_update_of_arrays_that_nothing_makes_is_refused():
+  for augment in (shifting(1.0)._replace(init=None),):
+    with pytest.raises(UserError, match="augment has an update of arrays, and no init"):
+      toys.make_game(toys.tanh_gan(), augment=augment)
+    with pytest.raises(UserError, match="augment has an update of arrays, and no init"):
+      compose([augment, shifting(1.0)])
+
+
 def test_a_stateful_augmentation_needs_nothing_but_its_own_lines():
-  def init():
+  def init(key, gan):
     return {"strength": jnp.zeros(())}
 
   def apply(images, keys, state):
@@ -151,7 +192,10 @@ def toy_regularizer():
   def update(view, state):
     return {"updates": state["updates"] + 1}
 
-  return Regularizer(lambda: {"updates": jnp.zeros(())}, discriminator, generator, update)
+  def init(key, gan):
+    return {"updates": jnp.zeros(())}
+
+  return Regularizer(init, discriminator, generator, update)
 
 
 def test_a_stateful_regularizer_needs_nothing_but_its_own_lines(x64):
@@ -192,7 +236,75 @@ def test_a_regularizers_state_is_that_of_the_whole_batch(parts):
   jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-6, atol=1e-6), found, whole)
 
 
+def test_a_regularizers_state_may_have_the_shape_of_a_player_and_draws_of_its_own():
+  def init(key, gan):
+    return {"draw": jax.random.normal(key), "critic": gan.discriminator.init(key)[0]}
+
+  several = {name: Regularizer(init) for name in ("one", "two")}
+  game = toys.make_game(toys.tanh_gan(), regularizers=several)
+  state, plain = toys.start(game), toys.start(toys.make_game(toys.tanh_gan()))
+  one, two = state.aux_state["one"], state.aux_state["two"]
+  shapes = [jax.tree.map(jnp.shape, t) for t in (one["critic"], state.discriminator.params)]
+  assert shapes[0] == shapes[1] and one["draw"] != two["draw"]
+  # The players are drawn as without it.
+  jax.tree.map(np.testing.assert_array_equal, state.generator, plain.generator)
+  jax.tree.map(np.testing.assert_array_equal, state.discriminator, plain.discriminator)
+
+
+def test_a_linen_discriminator_can_be_made_again_by_a_regularizer():
+  class D(nn.Module):
+    @nn.compact
+    def __call__(self, x):
+      return nn.Dense(1)(x)[:, 0]
+
+  teacher = Regularizer(lambda key, gan: gan.discriminator.init(key)[0])
+  players = linear_players()._replace(discriminator=from_linen(D()))
+  state = toys.start(toys.make_game(players, regularizers={"teacher": teacher}))
+  shapes = [
+    jax.tree.map(jnp.shape, t) for t in (state.aux_state["teacher"], state.discriminator.params)
+  ]
+  assert shapes[0] == shapes[1]
+
+
+@pytest.mark.parametrize("name", ["augmentation", "update_rule", "penalty"])
+def test_names_that_other_parts_of_the_state_have_are_refused(name):
+  with pytest.raises(UserError, match=f"regularizers: {name} is what another part"):
+    toys.make_game(toys.tanh_gan(), regularizers={name: toy_regularizer()})
+
+
+@pytest.mark.parametrize("metric", ["discriminator_loss", "real_logit", "other"])
+def test_a_metric_that_would_take_the_place_of_another_is_refused(metric):
+  def term(view, state):
+    return jnp.zeros(()), {metric: jnp.ones(())}
+
+  for player in ("discriminator", "generator"):
+    toy = Regularizer(**{player: term})
+    game = toys.make_game(toys.tanh_gan(), regularizers={"real": toy})
+    with pytest.raises(UserError, match=f"regularizer real: its metrics {metric} must begin"):
+      game.step(toys.start(game), points()[0], toys.key(0))
+
+
 # What the discriminator returns.
+
+
+def test_what_a_regularizer_needs_and_the_discriminator_does_not_return_is_one_line():
+  looks = Regularizer(needs=("features",))
+  game = toys.make_game(linear_players(), regularizers={"looks": looks})
+  with pytest.raises(UserError, match="regularizer looks needs features .* returned logits:"):
+    game.step(toys.start(game), points()[0], toys.key(0))
+
+
+def test_what_a_regularizer_needs_and_a_model_does_not_return_is_refused_with_the_flags(
+  monkeypatch,
+):
+  entry = regularizers.Entry(lambda: Regularizer(needs=("features",)), 1.0, "", "")
+  monkeypatch.setitem(regularizers.REGULARIZERS, "looks", entry)
+  config = Config(model="mlp", regularizers="looks")
+  with pytest.raises(UserError, match="--regularizers=looks needs features .* --model=mlp does"):
+    validate(config)
+  able = MODELS["mlp"]._replace(outputs=("logits", "features"))
+  monkeypatch.setitem(MODELS, "mlp", able)
+  validate(config)
 
 
 def test_logits_with_an_axis_too_many_are_refused():
@@ -239,16 +351,41 @@ def test_parts_of_a_batch_give_the_gradient_of_the_whole(x64, update_rule):
   )
 
 
+def mean_and_counts():
+  """Keeps a moving average of the logits and counts updates in both kinds of numbers."""
+
+  def init(key, gan):
+    return {"mean": jnp.zeros(()), "updates": jnp.zeros(()), "count": jnp.int32(0)}
+
+  def update(view, kept):
+    mean = jnp.mean(view.real_outputs.logits)
+    return {
+      "mean": 0.9 * kept["mean"] + 0.1 * mean,
+      "updates": kept["updates"] + 1,
+      "count": kept["count"] + 1,
+    }
+
+  return init, update
+
+
 @pytest.mark.parametrize("update_rule", ["alternating", "simultaneous"])
-def test_parts_of_a_batch_move_what_regularizers_keep(update_rule):
-  game = toys.make_game(
-    toys.tanh_gan(),
-    update_rule=update_rule,
-    accumulate=2,
-    regularizers={"toy": toy_regularizer()},
-  )
-  after, _ = toys.compiled(game.step)(toys.start(game), Batch(points(), None), toys.key(4))
-  assert after.aux_state["toy"]["updates"] == 2
+def test_parts_of_a_batch_move_what_is_kept_once_and_as_the_whole_batch(x64, update_rule):
+  init, update = mean_and_counts()
+
+  def play(accumulate):
+    game = toys.make_game(
+      toys.tanh_gan(),
+      update_rule=update_rule,
+      accumulate=accumulate,
+      regularizers={"lecam": make_lecam(), "toy": Regularizer(init, update=update)},
+      augment=Augmentation(lambda images, keys, state: images, init, update),
+    )
+    state = toys.start(game, lecam_weight=0.0)
+    return toys.compiled(game.step)(state, Batch(points(1, 8), None), toys.key(4))[0].aux_state
+
+  parts, whole = play(4), play(1)
+  assert parts["lecam"]["updates"] == parts["toy"]["updates"] == parts["toy"]["count"] == 1
+  jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-12), parts, whole)
 
 
 def test_parts_that_do_not_divide_a_batch_are_refused():
