@@ -98,10 +98,12 @@ class Entry(NamedTuple):
   Attributes:
     make: `(*arguments) -> Schedule`.
     arguments: what is typed after the name, for messages.
+    repeated: whether all arguments may follow again, any number of times.
   """
 
   make: Callable[..., Schedule]
   arguments: tuple[str, ...] = ()
+  repeated: bool = False
 
 
 SCHEDULES: dict[str, Entry] = {
@@ -112,7 +114,7 @@ SCHEDULES: dict[str, Entry] = {
   "polynomial": Entry(polynomial, ("END", "POWER")),
   "warmup": Entry(warmup, ("SHARE",)),
   "warmup_cosine": Entry(warmup_cosine, ("SHARE", "END")),
-  "piecewise_constant": Entry(piecewise_constant, ("SHARE", "FACTOR")),
+  "piecewise_constant": Entry(piecewise_constant, ("SHARE", "FACTOR"), repeated=True),
 }
 
 
@@ -145,18 +147,15 @@ def _usage() -> str:
 
 
 def _numbers(part: str, name: str, arguments: list[str]) -> tuple[float, ...]:
-  expected = SCHEDULES[name].arguments
+  _, expected, repeated = SCHEDULES[name]
   try:
     numbers = tuple(map(float, arguments))
   except ValueError:
     numbers = (math.nan,)
-  pairs = name == "piecewise_constant" and len(numbers) > 0 and len(numbers) % 2 == 0
-  fits = pairs or len(numbers) == len(expected)
-  shares = [
-    number
-    for kind, number in zip(expected * max(1, len(numbers) // 2), numbers, strict=False)
-    if kind == "SHARE"
-  ]
+  times = max(1, len(numbers) // len(expected)) if repeated else 1
+  kinds = expected * times
+  fits = len(numbers) == len(kinds)
+  shares = [number for kind, number in zip(kinds, numbers, strict=False) if kind == "SHARE"]
   if not (fits and all(map(math.isfinite, numbers)) and all(0 < share < 1 for share in shares)):
     raise UserError(
       f"schedules: {part!r} must be {':'.join((name, *expected))} in finite numbers, a SHARE of "
@@ -237,6 +236,31 @@ def out_of_range(
     if not (np.isfinite(values) & (values >= low) & (values < high)).all():
       found.append(field)
   return found
+
+
+def in_turn(*schedules: HyperSchedule) -> HyperSchedule:
+  """One schedule after the other, each of the numbers that the last returns."""
+
+  def schedule(hyper: Hyperparameters, step: Int[Array, ""]) -> Hyperparameters:
+    for each in schedules:
+      hyper = each(hyper, step)
+    return hyper
+
+  return schedule
+
+
+def annealed(field: str, steps: int) -> Scheduled:
+  """A number that falls linearly to 0 in some steps, start max(0, 1 - step / steps).
+
+  Args:
+    field: of `Hyperparameters.names()`.
+    steps: step at which the value is 0; at least 1.
+  """
+
+  def schedule(hyper: Hyperparameters, step: Int[Array, ""]) -> Hyperparameters:
+    return hyper.with_values({field: hyper.get(field) * jnp.maximum(0, 1 - step / steps)})
+
+  return Scheduled((field,), schedule)
 
 
 def goodfellow2014(steps_per_epoch: float) -> HyperSchedule:

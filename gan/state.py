@@ -35,7 +35,7 @@ class Hyperparameters:
     discriminator_loss_scale: factor on the discriminator's loss.
     weight_clip: bound on every weight of the discriminator where clipping is on.
     penalty_weight: factor on the gradient penalty.
-    instance_noise: standard deviation of the instance noise at step 0, in units of the image range.
+    instance_noise: standard deviation of the instance noise, in units of the image range.
     augment_strength: of the augmentation, in [0, 1]; what it means is the augmentation's.
     regularizer_weights: factor on each regulariser's term, by the regulariser's name.
   """

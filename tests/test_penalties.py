@@ -245,7 +245,7 @@ def test_penalty_of_a_batch_norm_critic_is_per_example():
 
 def test_two_devices_step_as_one_with_every_penalty(x64):
   numbers = {"penalty_weight": 0.1, "instance_noise": 0.3, "lecam_weight": 0.3}
-  noise = augment.make_instance_noise(instance_noise_steps=10)
+  noise = augment.make_instance_noise()
   lecam = {"lecam": regularizers.make_lecam()}
   choices = {"augment": noise, "regularizers": lecam, "penalty_every": 2}
   state = toys.start(

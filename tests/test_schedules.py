@@ -85,7 +85,7 @@ READERS = {
   "discriminator_loss_scale": {},
   "weight_clip": {"clip_weights": True},
   "penalty_weight": {"penalty": "r1"},
-  "instance_noise": {"augment": make_instance_noise(instance_noise_steps=10)},
+  "instance_noise": {"augment": make_instance_noise()},
   "lecam_weight": {"regularizers": {"lecam": make_lecam()}},
 }
 START = {"b1": 0.5, "momentum": 0.5, "ema_decay": 0.5, "weight_clip": 0.8, "penalty_weight": 0.5}

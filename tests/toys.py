@@ -9,6 +9,7 @@ from jax.sharding import PartitionSpec as P
 
 from gan.method.game import Examples, Game
 from gan.method.objectives import discriminator_objective
+from gan.method.train_step import at_this_step
 from gan.networks import Gan
 from gan.state import GanState
 from gan.theory import games
@@ -125,7 +126,7 @@ def points(seed: int = 3):
 
 def objective(game, step=0, **numbers):
   """(value, metrics) of the discriminator's objective on a tiny game at some step."""
-  state = start(game, **numbers).replace(step=jnp.int32(step))
+  state = at_this_step(game, start(game, **numbers).replace(step=jnp.int32(step)))
   examples = Examples(points()[0], None)
   value, seen = discriminator_objective(state.discriminator.params, game, state, examples, key(7))
   return value, seen.metrics

@@ -3,21 +3,9 @@
 import functools
 
 import jax
-import jax.numpy as jnp
-from jaxtyping import Array, Float, Int, Key
+from jaxtyping import Array, Float, Key
 
 from gan.augment.base import Augmentation
-
-
-def annealed(start: Float[Array, ""], step: Int[Array, ""], steps: int) -> Float[Array, ""]:
-  """Linear decay, start max(0, 1 - step / steps).
-
-  Args:
-    start: [], value at step 0.
-    step: int32 [], steps so far.
-    steps: step at which the value is 0; at least 1.
-  """
-  return start * jnp.maximum(0, 1 - step / steps)
 
 
 def instance_noise(
@@ -44,15 +32,13 @@ def instance_noise(
   return images + sigma * jax.vmap(draw)(keys)
 
 
-def make_instance_noise(*, instance_noise_steps: int) -> Augmentation:
-  """Returns the augmentation whose standard deviation falls linearly to 0.
+def make_instance_noise() -> Augmentation:
+  """Returns the augmentation whose standard deviation is `hyperparameters.instance_noise`.
 
-  Args:
-    instance_noise_steps: steps in which it falls from `hyperparameters.instance_noise`.
+  A schedule of that number anneals it, such as `schedules.annealed("instance_noise", steps)`.
   """
 
   def apply(images, keys, state):
-    sigma = annealed(state.hyperparameters.instance_noise, state.step, instance_noise_steps)
-    return instance_noise(images, sigma, keys)
+    return instance_noise(images, state.hyperparameters.instance_noise, keys)
 
-  return Augmentation(apply)
+  return Augmentation(apply, reads=("instance_noise",))

@@ -164,7 +164,7 @@ def _game(methods, member, schedule, point=START, rate=RATE, discriminator_steps
   noisy = any(method.instance_noise for method in methods)
   fields = {
     "clip_weights": True,
-    "augment": make_instance_noise(instance_noise_steps=10**9) if noisy else None,
+    "augment": make_instance_noise() if noisy else None,
     "loss": games.any_loss(member.loss, losses),
     "penalty": games.any_penalty(member.penalty, penalties),
   }

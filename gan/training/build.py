@@ -114,10 +114,16 @@ def _regularizers(config: Config) -> dict[str, Regularizer]:
 
 
 def _schedule(config: Config, info: DataInfo) -> schedules.HyperSchedule:
-  if config.schedule == "goodfellow2014":
-    return schedules.goodfellow2014(info.num_examples / images_per_step(config))
+  specs = schedules.parse(config.schedules)
   images = config.schedule_images or config.steps * images_per_step(config)
-  return schedules.make(schedules.parse(config.schedules), images_per_step(config), images)
+  schedule = schedules.make(specs, images_per_step(config), images)
+  if config.schedule == "goodfellow2014":
+    schedule = schedules.goodfellow2014(info.num_examples / images_per_step(config))
+  if not config.instance_noise or "instance_noise" in specs:
+    return schedule
+  return schedules.in_turn(
+    schedule, schedules.annealed("instance_noise", config.instance_noise_steps)
+  )
 
 
 def _build_gan(config: Config, info: DataInfo, axis_name: Any) -> Gan:

@@ -115,7 +115,7 @@ class Config:
     minimum=0,
   )
   instance_noise_steps: int = option(
-    1000, "loss", "steps in which the instance noise falls to 0", positive=True
+    1000, "loss", "steps in which the noise falls to 0, unless --schedules has it", positive=True
   )
   regularizers: str = option(
     "", "loss", "further terms by name, separated by commas: lecam", added=True

@@ -129,6 +129,8 @@ def _validate_options(config: Config) -> None:
         f"--{name} has no meaning for --{choice}={', '.join(chosen)}; it is for "
         f"{', '.join(takers)}; leave it out, or at its default, {default(name)}"
       )
+  if not config.instance_noise and config.instance_noise_steps != default("instance_noise_steps"):
+    raise UserError("--instance_noise_steps is read where --instance_noise is above 0: give both")
   if config.ema_half_life is None and config.ema_ramp != default("ema_ramp"):
     raise UserError("--ema_ramp bounds --ema_half_life: give that too, or leave it out")
 
@@ -141,6 +143,11 @@ def _validate_schedules(config: Config) -> None:
   if config.schedule != "constant":
     raise UserError(f"--schedules and --schedule={config.schedule} exclude each other: give one")
   specs, names = schedules.parse(config.schedules), _scheduled_names(config)
+  if "instance_noise" in specs and config.instance_noise_steps != default("instance_noise_steps"):
+    raise UserError(
+      "--schedules=instance_noise=... and --instance_noise_steps both say how the noise falls: "
+      "leave out one of the two"
+    )
   for field in specs:
     if field not in names:
       raise UserError(

@@ -1,17 +1,57 @@
 """Instance noise: its size, its end, and that both players feel it."""
 
+import dataclasses
+
 import jax.numpy as jnp
 import numpy as np
+import pytest
 import toys
 
-from gan import augment
+from gan import augment, schedules
+from gan.errors import UserError
 from gan.method.game import Examples
 from gan.method.objectives import example_keys, generator_objective
+from gan.state import Hyperparameters, as_arrays
+from gan.training.build import DataInfo, build_game, hyperparameters
+from gan.training.validation import validate
 
 
 def test_instance_noise_falls_linearly_to_zero():
-  found = [float(augment.annealed(jnp.float32(0.4), jnp.int32(t), 4)) for t in (0, 1, 2, 4, 9)]
+  hyper = as_arrays(Hyperparameters(instance_noise=0.4))
+  fall = schedules.annealed("instance_noise", 4)
+  found = [float(fall(hyper, jnp.int32(t)).instance_noise) for t in (0, 1, 2, 4, 9)]
   np.testing.assert_allclose(found, [0.4, 0.3, 0.2, 0, 0], rtol=1e-6)
+
+
+NOISY = dataclasses.replace(toys.RING, instance_noise=0.4, steps=10)
+
+
+def noise_at(step, **fields):
+  """The standard deviation that the step of a config reads."""
+  config = dataclasses.replace(NOISY, **fields)
+  game = build_game(config, DataInfo((2,), 0, 64, None))
+  return float(game.schedule(hyperparameters(config), jnp.int32(step)).instance_noise)
+
+
+def test_the_noise_of_a_run_falls_by_its_steps_or_by_its_schedule_and_never_by_both():
+  assert [round(noise_at(t, instance_noise_steps=4), 6) for t in (0, 1, 4)] == [0.4, 0.3, 0]
+  spec = {"schedules": "instance_noise=linear:0.2"}
+  assert [round(noise_at(t, **spec), 6) for t in (0, 5, 10)] == [0.4, 0.3, 0.2]
+  # Beside another number's schedule it falls as it does alone.
+  assert round(noise_at(1, instance_noise_steps=4, schedules="b2=linear:0.9"), 6) == 0.3
+  assert round(noise_at(1, instance_noise_steps=4, schedule="goodfellow2014"), 6) == 0.3
+
+
+@pytest.mark.parametrize(
+  ("fields", "words"),
+  [
+    ({"schedules": "instance_noise=linear:0", "instance_noise_steps": 9}, "leave out one of the"),
+    ({"instance_noise": 0.0, "instance_noise_steps": 9}, "--instance_noise_steps is read where"),
+  ],
+)
+def test_steps_in_which_no_noise_falls_are_refused(fields, words):
+  with pytest.raises(UserError, match=words):
+    validate(dataclasses.replace(NOISY, **fields))
 
 
 def test_instance_noise_has_its_deviation_and_is_independent_between_examples():
@@ -24,7 +64,9 @@ def test_instance_noise_has_its_deviation_and_is_independent_between_examples():
 
 def test_discriminator_sees_noise_on_data_and_samples_and_the_generator_feels_it():
   noisy = toys.make_game(
-    toys.tanh_gan(), augment=augment.make_instance_noise(instance_noise_steps=10)
+    toys.tanh_gan(),
+    augment=augment.make_instance_noise(),
+    schedule=schedules.annealed("instance_noise", 10),
   )
   clean = toys.make_game(toys.tanh_gan())
   (_, here), (_, there), (_, late) = (
@@ -37,5 +79,8 @@ def test_discriminator_sees_noise_on_data_and_samples_and_the_generator_feels_it
     np.testing.assert_allclose(late[name], there[name], rtol=1e-6)
   state, examples = toys.start(noisy, instance_noise=0.5), Examples(toys.points()[0], None)
   args = state, examples, toys.key(7)
-  value = lambda game: generator_objective(state.generator.params, game, *args)[0]  # noqa: E731
+
+  def value(game):
+    return generator_objective(state.generator.params, game, *args)[0]
+
   assert value(noisy) != value(clean)
