@@ -67,8 +67,12 @@ def propose(
 
 def _resized(game: Game, examples: Examples) -> Examples:
   """As many examples as the generator makes: the i-th of S is the real one at i B / S."""
-  count = len(examples.real)
-  share = game.generator_batch_size // jax.lax.psum(1, game.axis_name)
+  count, devices = len(examples.real), jax.lax.psum(1, game.axis_name)
+  share, rest = divmod(game.generator_batch_size, devices)
+  if rest:
+    raise UserError(
+      f"generator_batch_size={game.generator_batch_size} is not divisible by the {devices} devices"
+    )
   chosen = jnp.arange(share) * count // share
   labels = None if examples.labels is None else examples.labels[chosen]
   return Examples(examples.real[chosen], labels)

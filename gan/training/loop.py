@@ -100,7 +100,14 @@ def run_in(
     summary.json, as `fit`.
   """
   devices = jax.devices()
-  strategy = parallel.resolve(config.parallel, config.batch_size, devices, config.packing)
+  strategy = parallel.resolve(
+    config.parallel,
+    config.batch_size,
+    devices,
+    config.packing,
+    config.generator_batch_size,
+    config.accumulate,
+  )
   with interrupts(), contextlib.ExitStack() as stack:
     run = _open_in_turn(lambda: stack.enter_context(_open(make, workdir, strategy, command, say)))
     state, step = run.restore()

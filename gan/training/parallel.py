@@ -129,21 +129,35 @@ STRATEGIES: dict[str, tuple[Callable, Any]] = {
 }
 
 
-def resolve(name: str, batch_size: int, devices: list, packing: int = 1) -> str:
+def resolve(
+  name: str,
+  batch_size: int,
+  devices: list,
+  packing: int = 1,
+  generator_batch_size: int | None = None,
+  accumulate: int = 1,
+) -> str:
   """Returns the strategy that `name` stands for on these devices.
 
   Args:
     name: one of STRATEGIES, or "auto": "none" on one device, "shard_map" on several, "jit" where
-      they have no whole packs each.
+      they have no equal parts of whole packs each.
     batch_size: global number of examples in a batch.
     devices: all devices, of every process.
     packing: how many examples the discriminator judges at once.
+    generator_batch_size: global number of samples in the generator's update, if another.
+    accumulate: parts of each device's share of a batch.
 
   Raises:
-    UserError: the batch cannot be split evenly, or one device is asked for in many processes.
+    UserError: a batch cannot be split evenly, or one device is asked for in many processes.
   """
-  if name == "auto":
-    name = _quickest(batch_size // len(devices), packing) if len(devices) > 1 else "none"
+  sizes = {"batch_size": batch_size, "generator_batch_size": generator_batch_size or batch_size}
+  unit = len(devices) * packing * accumulate
+  if name == "auto" and len(devices) == 1:
+    name = "none"
+  elif name == "auto":
+    # "jit" leaves it to the compiler, which computes G whole on every device (docs/scaling.md).
+    name = "jit" if any(size % unit for size in sizes.values()) else "shard_map"
   if name == "none" and jax.process_count() > 1:
     raise UserError(
       f"--parallel=none is for one device, not for {jax.process_count()} processes: use auto, jit, "
@@ -155,12 +169,15 @@ def resolve(name: str, batch_size: int, devices: list, packing: int = 1) -> str:
       f"--batch_size={batch_size} is not divisible by the {len(devices)} devices: use "
       f"--batch_size={fitting}, or --parallel=none for one device"
     )
+  for field, size in sizes.items():
+    if STRATEGIES[name][1] and size % unit:
+      counts = {"--packing": packing, "--accumulate": accumulate}
+      parts = "".join(f" times {flag}={count}" for flag, count in counts.items() if count > 1)
+      raise UserError(
+        f"--{field}={size} is not divisible by the {len(devices)} devices{parts}: use "
+        f"--{field}={max(unit, size - size % unit)}, or --parallel=jit"
+      )
   return name
-
-
-def _quickest(share, packing):
-  # "jit" leaves it to the compiler, which computes G whole on every device (docs/scaling.md).
-  return "jit" if share % packing else "shard_map"
 
 
 def stays_on_host(place: str, dataset: Any, devices: list) -> bool:

@@ -426,6 +426,19 @@ def test_a_generators_batch_of_its_own_does_not_depend_on_devices():
   jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-6, atol=1e-6), one, two)
 
 
+def test_a_generators_batch_that_devices_cannot_share_is_refused():
+  game = toys.make_game(toys.tanh_gan(), generator_batch_size=5, axis_name="batch")
+  state = toys.start(toys.make_game(toys.tanh_gan()))
+  with pytest.raises(UserError, match="generator_batch_size=5 is not divisible by the 2 devices"):
+    toys.over_two_devices(game.step)(state, Batch(points(), None), toys.key(4))
+
+
+def test_a_generators_batch_without_equal_parts_is_refused():
+  game = toys.make_game(toys.tanh_gan(), generator_batch_size=6, accumulate=4)
+  with pytest.raises(UserError, match="accumulate=4 does not divide the 6 examples"):
+    game.step(toys.start(game), points()[0], toys.key(0))
+
+
 # Averages.
 
 

@@ -242,6 +242,22 @@ def test_auto_is_jit_where_a_device_has_no_whole_packs():
   assert resolve("auto", 16, jax.devices()[:2], packing=4) == "shard_map"
 
 
+@pytest.mark.parametrize(
+  ("sizes", "words"),
+  [
+    ({"generator_batch_size": 9}, "--generator_batch_size=9 .* the 2 devices: use .*=8, or"),
+    ({"accumulate": 8}, "--batch_size=8 .* the 2 devices times --accumulate=8: use .*=16, or"),
+    ({"packing": 4, "accumulate": 2}, "devices times --packing=4 times --accumulate=2: use .*=16"),
+  ],
+)
+@pytest.mark.parametrize("strategy", ["shard_map", "pmap"])
+def test_shares_without_equal_parts_are_refused_and_auto_leaves_them_to_jit(strategy, sizes, words):
+  with pytest.raises(UserError, match=words):
+    resolve(strategy, 8, jax.devices()[:2], **sizes)
+  assert resolve("auto", 8, jax.devices()[:2], **sizes) == "jit"
+  assert resolve("none", 8, jax.devices()[:1], **sizes) == "none"
+
+
 @pytest.mark.parametrize(("count", "strategy"), [(1, "none"), (2, "shard_map")])
 def test_auto_is_none_on_one_device_and_shard_map_on_several(count, strategy):
   assert resolve("auto", 8, jax.devices()[:count]) == strategy
