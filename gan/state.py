@@ -30,7 +30,7 @@ class Hyperparameters:
     ema_rate: 1 - decay of the averaged generator in a step, in (0, 1]; a decay near 1 would lose
       its digits in float32.
     ema_half_life: images after which a generator's weight in the average has halved; read where the
-      average has a half-life in the place of a decay.
+      average has a half-life in the place of a decay. At 0 the average is the generator itself.
     real_label: target of the discriminator on real data, in (0, 1].
     discriminator_loss_scale: factor on the discriminator's loss.
     weight_clip: bound on every weight of the discriminator where clipping is on.

@@ -1,7 +1,7 @@
 """A GAN method as data: two players, what they play, and the pair `(init, step)`."""
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 import optax
@@ -76,7 +76,8 @@ class Game:
       `hyperparameters -> transformation`; Adam with the rates of the hyper-parameters by default.
     generator_optimizer: of the generator, if another.
     discriminator_optimizer: of the discriminator, if another.
-    hyperparameters: numbers in the place of the defaults, by the names of Hyperparameters.
+    hyperparameters: numbers in the place of the defaults, by the names of Hyperparameters; those
+      that no part reads are refused.
     schedule: `(hyperparameters, step) -> hyperparameters` of that step.
     penalty: a Penalty or `(critic, real, fake, keys) -> [B]`, added to the discriminator's loss.
     penalty_every: the penalty is computed on the steps that this number divides, and its weight is
@@ -128,8 +129,22 @@ class Game:
         )
     if self.augment is not None:
       as_augmentation(self.augment)
-    changed = {*getattr(self.schedule, "fields", ()), *self.hyperparameters}
-    if taken := sorted(changed & set(self.fixed_rates())):
+    self._check_numbers()
+
+  def _check_numbers(self) -> None:
+    """Raises UserError where a number is set, or by name scheduled, that no step reads."""
+    given = {*getattr(self.schedule, "fields", ()), *self.hyperparameters}
+    self.check_rates(given)
+    if given and (unread := sorted(given - set(self.read_numbers()))):
+      known = set(unread) <= set(self._numbers().names())
+      raise UserError(
+        f"hyperparameters: {', '.join(unread)} {'read by nothing here' if known else 'unknown'}: "
+        f"choose from {', '.join(self.read_numbers())}, which a step of this game reads"
+      )
+
+  def check_rates(self, changed: Iterable[str]) -> None:
+    """Raises UserError where a passed optimiser brings one of the changed numbers itself."""
+    if taken := sorted(set(changed) & set(self.fixed_rates())):
       raise UserError(
         f"{', '.join(taken)} cannot be set or scheduled here: an optimizer that was passed brings "
         "its own rates; pass `hyperparameters -> transformation` for rates that are read there"
@@ -167,14 +182,35 @@ class Game:
 
   def default_hyperparameters(self) -> Hyperparameters:
     """Returns the numbers of the game: the defaults, and what it has in their place."""
+    return as_arrays(self._numbers().with_values(self.hyperparameters))
+
+  def _numbers(self) -> Hyperparameters:
     weight = self.penalty.default_weight if isinstance(self.penalty, Penalty) else 1.0
-    weights = {name: 1.0 for name in self.regularizers}
-    start = Hyperparameters(penalty_weight=weight, regularizer_weights=weights)
-    if unknown := sorted(set(self.hyperparameters) - set(start.names())):
-      raise UserError(
-        f"hyperparameters: {', '.join(unknown)} unknown: choose from {', '.join(start.names())}"
-      )
-    return as_arrays(start.with_values(self.hyperparameters))
+    weights = dict.fromkeys(self.regularizers, 1.0)
+    return Hyperparameters(penalty_weight=weight, regularizer_weights=weights)
+
+  def read_numbers(self) -> list[str]:
+    """Returns the names of the hyper-parameters that a step reads, as they are scheduled."""
+    parts = [*self.regularizers.values(), *filter(None, [self.augment])]
+    read = {name for part in parts for name in getattr(part, "reads", ())}
+    read |= {f"{name}_weight" for name in self.regularizers} | {"discriminator_loss_scale"}
+    read |= {name for player in PLAYERS for name in self._rates(player)} | {*self.loss.options}
+    read |= {"ema_half_life" if self.ema_half_life else "ema_decay"}
+    read |= {"weight_clip"} if self.clip_weights else set()
+    read |= {"penalty_weight"} if self.penalty is not None else set()
+    return [name for name in self._numbers().names() if name in read]
+
+  def _rates(self, player: str) -> set[str]:
+    """The hyper-parameters that a player's optimiser reads as it is made."""
+    seen = set()
+
+    class Reader(Hyperparameters):
+      def __getattribute__(self, name):
+        seen.add(name)
+        return super().__getattribute__(name)
+
+    as_optimizer(getattr(self, f"{player}_optimizer") or self.optimizer, player)(Reader())
+    return seen
 
   def optimizer_of(self, player: str) -> Optimizer:
     """Returns `hyperparameters -> transformation` of "generator" or "discriminator"."""

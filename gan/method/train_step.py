@@ -9,6 +9,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, Key
 
 from gan.method.game import PLAYERS, Batch, Examples, Game, Metrics
@@ -30,8 +31,13 @@ def init_state(
     key: of the initial parameters.
     game: what is played.
     hyperparameters: the numbers of the run; None for those of the game.
+
+  Raises:
+    UserError: a rate is not the game's, and a passed optimiser brings its own. Of rates that are
+      traced, as under `vmap`, this is not known: such an optimiser does not read them.
   """
   hyper = game.default_hyperparameters() if hyperparameters is None else hyperparameters
+  game.check_rates(name for name in game.fixed_rates() if _is_set(hyper.get(name), name))
   keys, examples = jax.random.split(key), _examples(game)
   players = [
     _init_player(key, game, name, example, hyper)
@@ -47,6 +53,13 @@ def init_state(
     ema_model_state=jax.tree.map(jnp.copy, generator.model_state),
     # Beyond the two keys of the players.
     aux_state=_init_aux_state(jax.random.fold_in(key, 2**31), game, players, examples),
+  )
+
+
+def _is_set(value: Any, name: str) -> bool:
+  """Whether a number is another than the default, which alone a passed optimiser allows."""
+  return not isinstance(value, jax.core.Tracer) and np.float32(value) != np.float32(
+    getattr(Hyperparameters(), name)
   )
 
 
@@ -136,8 +149,16 @@ def step(
 
 
 def at_this_step(game: Game, state: GanState) -> GanState:
-  """The state with the numbers of this step: both losses, optimisers and the average read these."""
-  return state.replace(hyperparameters=game.schedule(state.hyperparameters, state.step))
+  """The state with the numbers of this step: both losses, optimisers and the average read these.
+
+  Raises:
+    UserError: the schedule changes a rate that a passed optimiser brings itself.
+  """
+  before = state.hyperparameters
+  hyper = game.schedule(before, state.step)
+  # What a function leaves alone is the same object, also where it is traced.
+  game.check_rates(name for name in game.fixed_rates() if hyper.get(name) is not before.get(name))
+  return state.replace(hyperparameters=hyper)
 
 
 def _advance(game: Game, state: GanState, images: int) -> GanState:

@@ -78,18 +78,25 @@ def build(config: Config, info: DataInfo, axis_name: Any = ()) -> Algorithm:
 
 def build_game(config: Config, info: DataInfo, axis_name: Any = ()) -> Game:
   """Returns the Game of a config; arguments as for `build`."""
+  return Game(
+    **_build_gan(config, info, axis_name)._asdict(),
+    **parts(config, axis_name),
+    num_classes=info.num_classes if config.conditional else 0,
+    schedule=_schedule(config, info),
+  )
+
+
+def parts(config: Config, axis_name: Any = ()) -> dict[str, Any]:
+  """Returns the fields of a config's Game that are the same for any data."""
   optimizers = {
     f"{player}_optimizer": make_optimizer(name, player)
     for player, name in optimizer_names(config).items()
   }
-  return Game(
-    **_build_gan(config, info, axis_name)._asdict(),
+  return dict(
     **optimizers,
-    num_classes=info.num_classes if config.conditional else 0,
     loss=losses.make_loss(
       config.loss, lsgan_targets=lsgan_targets(config), fgan_generator=config.fgan_generator
     ),
-    schedule=_schedule(config, info),
     penalty=make_penalty(config.penalty, axis_name=axis_name),
     penalty_every=config.penalty_every,
     regularizers=_regularizers(config),

@@ -201,8 +201,8 @@ class Config:
   ema_half_life: float | None = option(
     None,
     "training",
-    "half-life of the average in images, in the place of the decay",
-    positive=True,
+    "half-life of the average in images, in the place of the decay; 0: the generator itself",
+    minimum=0,
     added=True,
   )
   ema_ramp: float = option(

@@ -9,18 +9,18 @@ from gan import schedules
 from gan.augment import AUGMENTATIONS
 from gan.errors import UserError
 from gan.losses import LOSSES
+from gan.method.game import Game
 from gan.method.update_rules import UPDATE_RULES, check
 from gan.models import MODELS, check_outputs
 from gan.optimizers import OPTIMIZERS
 from gan.penalties import PENALTIES
 from gan.regularizers import REGULARIZERS
-from gan.training.build import hyperparameters, lsgan_targets, made
+from gan.training.build import hyperparameters, lsgan_targets, made, parts
 from gan.training.config import (
   Config,
   default,
   optimizer_names,
   regularizer_names,
-  weight_clip,
 )
 
 
@@ -142,7 +142,8 @@ def _validate_schedules(config: Config) -> None:
     return
   if config.schedule != "constant":
     raise UserError(f"--schedules and --schedule={config.schedule} exclude each other: give one")
-  specs, names = schedules.parse(config.schedules), _scheduled_names(config)
+  specs = schedules.parse(config.schedules)
+  names = Game(generator=None, discriminator=None, **parts(config)).read_numbers()
   if "instance_noise" in specs and config.instance_noise_steps != default("instance_noise_steps"):
     raise UserError(
       "--schedules=instance_noise=... and --instance_noise_steps both say how the noise falls: "
@@ -156,12 +157,3 @@ def _validate_schedules(config: Config) -> None:
       )
   for field in schedules.out_of_range(specs, hyperparameters(config)):
     raise UserError(f"--schedules: {field} would leave its range: check the number it ends at")
-
-
-def _scheduled_names(config: Config) -> list[str]:
-  """The hyper-parameters that something in the step reads."""
-  idle = set(unread(config)) | {"augment_strength"}
-  idle |= set() if weight_clip(config) else {"weight_clip"}
-  idle |= set() if config.instance_noise else {"instance_noise"}
-  idle |= {"ema_half_life"} if config.ema_half_life is None else {"ema_decay"}
-  return [name for name in hyperparameters(config).names() if name not in idle]

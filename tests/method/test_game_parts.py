@@ -9,14 +9,15 @@ import pytest
 import toys
 from flax import nnx
 
-from gan import regularizers
-from gan.augment import Augmentation, compose
+from gan import regularizers, schedules
+from gan.augment import Augmentation, compose, make_instance_noise
 from gan.errors import UserError
-from gan.losses import Loss
-from gan.method.game import STEP_METRICS, Batch, Examples, Game
+from gan.losses import LOSSES, Loss
+from gan.method.game import PLAYERS, STEP_METRICS, Batch, Examples, Game
 from gan.method.objectives import discriminator_objective, generator_objective
 from gan.models import MODELS
 from gan.networks import Gan, Outputs, from_linen, from_nnx, pack, unpack
+from gan.optimizers import make_optimizer
 from gan.penalties import r1_penalty
 from gan.regularizers import Regularizer, make_lecam
 from gan.training.config import Config
@@ -464,6 +465,25 @@ def test_a_half_life_is_bounded_by_a_share_of_the_images_so_far():
   np.testing.assert_allclose(second.ema_params["bias"], expected, rtol=1e-6)
 
 
+def test_with_a_half_life_of_nothing_the_average_is_the_generator_and_may_grow_from_there(x64):
+  validate(Config(ema_half_life=0.0))
+  schedule = schedules.make_schedule("ema_half_life=linear:8", images_per_step=4, schedule_images=8)
+  game = toys.make_game(toys.tanh_gan(), ema_half_life=True, ema_ramp=0.0, schedule=schedule)
+  state = toys.start(game, ema_half_life=0.0).replace(
+    ema_params={"kernel": jnp.ones((2, 2)), "bias": jnp.ones((1, 2))}
+  )
+  first, _ = game.step(state, points()[0], toys.key(4))
+  jax.tree.map(np.testing.assert_array_equal, first.ema_params, first.generator.params)
+  second, _ = game.step(first, points()[0], toys.key(4))
+  # Half of the way to 8 images: a half-life of 4, which are those of one step.
+  jax.tree.map(
+    lambda average, old, new: np.testing.assert_allclose(average, (old + new) / 2, rtol=1e-6),
+    second.ema_params,
+    first.ema_params,
+    second.generator.params,
+  )
+
+
 def test_batch_statistics_are_averaged_and_other_model_state_is_copied():
   def apply(params, model_state, z, labels, *, train, key=None):
     moved = jax.tree.map(lambda leaf: leaf + 1, model_state)
@@ -496,9 +516,86 @@ def test_a_passed_optimizer_brings_its_own_rate():
   )
   rates = "generator_learning_rate", "discriminator_learning_rate", "b1", "b2", "momentum"
   assert game.fixed_rates() == rates
-  slow = toys.start(game, generator_learning_rate=0.0, discriminator_learning_rate=0.0)
-  after, _ = game.step(slow, points()[0], toys.key(0))
-  assert jnp.any(after.generator.params["bias"] != slow.generator.params["bias"])
+  state = game.init(toys.key(0))
+  slow = state.hyperparameters.with_values(dict.fromkeys(rates[:2], 0.0))
+  after, _ = game.step(state.replace(hyperparameters=slow), points()[0], toys.key(0))
+  assert jnp.any(after.generator.params["bias"] != state.generator.params["bias"])
+
+
+def test_rates_that_a_passed_optimizer_would_not_read_are_refused():
+  game = toys.make_game(toys.tanh_gan()).replace(generator_optimizer=optax.sgd(0.5))
+  plain = game.default_hyperparameters()
+  words = "generator_learning_rate cannot be set or scheduled here: an optimizer that was passed"
+  with pytest.raises(UserError, match=f"^{words}"):
+    game.init(toys.key(0), plain.replace(generator_learning_rate=jnp.float32(0.1)))
+  with pytest.raises(UserError, match=f"^{words}"):
+    jax.jit(lambda key: game.init(key, plain.replace(generator_learning_rate=0.1)))(toys.key(0))
+  # The other player's is read; so is nothing of both where many runs are traced at once.
+  fine = plain.replace(discriminator_learning_rate=jnp.float32(0.1))
+  state = game.init(toys.key(0), fine)
+  many = jax.tree.map(lambda leaf: jnp.stack([leaf, leaf]), plain)
+  jax.vmap(lambda hyper: game.init(toys.key(0), hyper))(many)
+
+  def halved(name):
+    return lambda hyper, step: hyper.with_values({name: hyper.get(name) / 2})
+
+  game.replace(schedule=halved("discriminator_learning_rate")).step(state, points()[0], toys.key(0))
+  for wrap in (lambda step: step, jax.jit):
+    with pytest.raises(UserError, match=f"^{words}"):
+      wrap(game.replace(schedule=halved("generator_learning_rate")).step)(
+        state, points()[0], toys.key(0)
+      )
+
+
+@pytest.mark.parametrize(
+  ("choices", "numbers"),
+  [
+    ({"penalty": "r1"}, ["penalty_weight"]),
+    ({"optimizer": "adam"}, ["b1", "b2"]),
+    ({"optimizer": "rmsprop"}, ["momentum"]),
+    ({"clip_weights": True}, ["weight_clip"]),
+    ({"loss": "nonsat"}, ["real_label"]),
+    ({"augment": make_instance_noise()}, ["instance_noise"]),
+    ({"ema_half_life": True}, ["ema_half_life"]),
+    ({"regularizers": {"lecam": make_lecam()}}, ["lecam_weight"]),
+    ({"regularizers": {"toy": Regularizer(reads=("augment_strength",))}}, ["augment_strength"]),
+    ({"optimizer": lambda hyper: optax.adamw(1e-3, hyper.get("b2"))}, ["b2"]),
+  ],
+)
+def test_numbers_are_taken_where_something_reads_them_and_refused_elsewhere(choices, numbers):
+  def players(name):
+    return {f"{player}_optimizer": make_optimizer(name, player) for player in PLAYERS}
+
+  def make(hyperparameters, loss="wgan", optimizer="lion", **choices):
+    optimizers = players(optimizer) if isinstance(optimizer, str) else {"optimizer": optimizer}
+    penalty = r1_penalty if choices.pop("penalty", None) else None
+    return Game(
+      **toys.tanh_gan()._asdict(),
+      **{"loss": LOSSES[loss], "penalty": penalty, "hyperparameters": hyperparameters},
+      **optimizers,
+      **choices,
+    )
+
+  values = {name: 0.25 for name in numbers}
+  found = make(values, **choices).default_hyperparameters()
+  assert all(found.get(name) == 0.25 for name in numbers)
+  without = "sgd" if set(numbers) & {"b1", "b2"} else "adam"
+  unread = {"optimizer": without, "regularizers": choices.get("regularizers", {})}
+  if "lecam_weight" in numbers or "augment_strength" in numbers:
+    unread["regularizers"] = {}
+  for name in numbers:
+    what = "unknown" if name == "lecam_weight" else "read by nothing here"
+    with pytest.raises(UserError, match=f"^hyperparameters: {name} {what}: choose from gen"):
+      make({name: 0.25}, **unread)
+
+
+def test_a_schedule_by_name_of_a_number_that_nothing_reads_is_refused():
+  schedule = schedules.make_schedule(
+    "penalty_weight=linear:0", images_per_step=4, schedule_images=40
+  )
+  with pytest.raises(UserError, match="penalty_weight read by nothing here"):
+    toys.make_game(toys.tanh_gan(), schedule=schedule)
+  assert toys.make_game(toys.tanh_gan(), penalty="r1", schedule=schedule).schedule is schedule
 
 
 def test_a_game_of_two_linen_modules_needs_nothing_else():

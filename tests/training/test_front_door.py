@@ -199,7 +199,8 @@ def test_scheduling_what_a_passed_optimizer_brings_itself_is_refused():
   with pytest.raises(UserError, match="b1 cannot be set"):
     make_game(optimizer=optax.adam(1e-3), hyperparameters={"b1": 0.9})
   weight = gan.make_schedule("penalty_weight=linear:0", **numbers)
-  assert make_game(optimizer=optax.adam(1e-3), schedule=weight).fixed_rates()
+  passed = {"optimizer": optax.adam(1e-3), "penalty": gan.r1_penalty, "schedule": weight}
+  assert make_game(**passed).fixed_rates()
 
 
 def test_a_run_that_diverges_says_so_and_has_no_samples(tmp_path):
