@@ -1,5 +1,7 @@
 """Schedules of hyper-parameters, by hand, and that all of a step reads the same numbers."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -8,7 +10,7 @@ import pytest
 import toys
 
 from gan import schedules
-from gan.augment import make_instance_noise
+from gan.augment import Augmentation, make_instance_noise
 from gan.errors import UserError
 from gan.method.game import Batch
 from gan.regularizers import make_lecam
@@ -32,6 +34,7 @@ def at(text, progress, **start):
     ("exponential:1", [4, 4 * 0.25**0.25, 1, 1]),
     ("warmup:0.5", [0, 2, 4, 4]),
     ("warmup_cosine:0.5:0", [0, 2, 0, 0]),
+    ("piecewise_constant:0.25:0.5", [4, 2, 2, 2]),
     ("piecewise_constant:0.25:0.5:0.9:0.1", [4, 2, 0.2, 0.2]),
   ],
 )
@@ -57,7 +60,8 @@ def test_decays_of_averages_and_weights_of_regularizers_have_schedules():
   "text",
   ["b1", "b1=", "=linear:0", "b1=linear", "b1=linear:x", "b1=linear:nan", "b1=linear:0:1"]
   + ["b1=warmup:0", "b1=warmup:2", "b1=nosuch:1", "b1=linear:0;b1=linear:0"]
-  + ["b1=piecewise_constant:0.5", "b1=piecewise_constant"],
+  + ["b1=piecewise_constant:0.5", "b1=piecewise_constant", "b1=piecewise_constant:0.5:1:0.6"]
+  + ["b1=piecewise_constant:0.5:1:2:1"],
 )
 def test_what_is_no_schedule_is_refused_in_one_line(text):
   with pytest.raises(UserError, match="schedules: ") as caught:
@@ -75,41 +79,59 @@ def test_numbers_that_leave_their_range_are_found(text):
 
 # Every reader of a number: halving it by a schedule is halving it in the state.
 
+
+def scaled(images, keys, state):
+  return images * (1 + state.hyperparameters.augment_strength)
+
+
+# Choices of a game in which something reads the number; {} where every game does.
 READERS = {
   "generator_learning_rate": {},
   "discriminator_learning_rate": {},
   "b1": {"optimizer": "adam"},
+  "b2": {"optimizer": "adam"},
   "momentum": {"optimizer": "rmsprop"},
   "ema_rate": {},
+  "ema_half_life": {"ema_half_life": True, "ema_ramp": 0.0},
   "real_label": {},
   "discriminator_loss_scale": {},
   "weight_clip": {"clip_weights": True},
   "penalty_weight": {"penalty": "r1"},
   "instance_noise": {"augment": make_instance_noise()},
-  "lecam_weight": {"regularizers": {"lecam": make_lecam()}},
+  "augment_strength": {"augment": Augmentation(scaled, reads=("augment_strength",))},
+  "regularizer_weights": {"regularizers": {"lecam": make_lecam()}},
 }
-START = {"b1": 0.5, "momentum": 0.5, "ema_decay": 0.5, "weight_clip": 0.8, "penalty_weight": 0.5}
-START |= {"instance_noise": 0.5, "real_label": 1.0}
+START = {"b1": 0.5, "b2": 0.5, "momentum": 0.5, "ema_decay": 0.5, "ema_half_life": 4.0}
+START |= {"weight_clip": 0.8, "penalty_weight": 0.5, "instance_noise": 0.5, "real_label": 1.0}
 
 
-@pytest.mark.parametrize("name", READERS)
-def test_all_of_a_step_reads_the_scheduled_number(name):
+def furthest(one, other):
+  """The largest difference of two states, their numbers and steps apart."""
+  one, other = (state.replace(hyperparameters=None, step=None) for state in (one, other))
+  return optax.tree.max(jax.tree.map(lambda x, y: jnp.abs(x - y).max(), one, other))
+
+
+@pytest.mark.parametrize("field", [field.name for field in dataclasses.fields(Hyperparameters)])
+def test_all_of_a_step_reads_the_scheduled_number(field):
+  game = toys.make_game(toys.tanh_gan(), **READERS[field])
+  name = "lecam_weight" if field == "regularizer_weights" else field
+  assert name.replace("ema_rate", "ema_decay") in game.read_numbers()
+
   def halved(hyper, step):
     del step
     return hyper.with_values({name: hyper.get(name) / 2})
 
-  game = toys.make_game(toys.tanh_gan(), **READERS[name])
   state = toys.start(game, **START)
   batch, key = Batch(jax.random.normal(toys.key(3), (2, 4, 2)), None), toys.key(4)
   # Beyond the first steps the average's ramp is out of the way.
-  state = state.replace(step=jnp.int32(1000) if name == "ema_rate" else state.step)
+  state = state.replace(step=jnp.int32(1000) if field == "ema_rate" else state.step)
+  if field == "b2":  # Adam's first step is of size 1 whatever the decays are.
+    state, _ = toys.compiled(game.step)(state, batch, key)
   scheduled, _ = toys.compiled(game.replace(schedule=halved).step)(state, batch, key)
   changed = state.replace(hyperparameters=halved(state.hyperparameters, 0))
   by_hand, _ = toys.compiled(game.step)(changed, batch, key)
   plain, _ = toys.compiled(game.step)(state, batch, key)
-  same = lambda a, b: optax.tree.max(jax.tree.map(lambda x, y: jnp.abs(x - y).max(), a, b))  # noqa: E731
-  whole = lambda state: state.replace(hyperparameters=None, step=None)  # noqa: E731
-  assert same(whole(scheduled), whole(by_hand)) == 0
-  assert same(whole(scheduled), whole(plain)) > 0
+  assert furthest(scheduled, by_hand) == 0
+  assert furthest(scheduled, plain) > 0
   # The state keeps the number from before the schedule.
   assert scheduled.hyperparameters.get(name) == state.hyperparameters.get(name)

@@ -110,7 +110,10 @@ def tanh_gan(size: int = 2) -> Gan:
     return jnp.sum(jnp.tanh(images @ params["kernel"]) * params["out"], axis=-1)
 
   generator = network(affine, lambda params, z: z @ params["kernel"] + params["bias"])
-  sample = lambda key: jax.random.normal(key, (size,))  # noqa: E731
+
+  def sample(key):
+    return jax.random.normal(key, (size,))
+
   return Gan(generator, network(units, critic), sample, (-1.0, 1.0))
 
 

@@ -278,7 +278,10 @@ def test_batch_statistics_are_averaged_as_the_parameters_are():
   state, step = start(config, info=DataInfo((28, 28, 1), 0, 64, None))
   images = np.random.default_rng(0).integers(0, 256, (1, 6, 28, 28, 1), np.uint8)
   after, _ = jax.jit(step)(state, Batch(images, None), jax.random.key(0))
-  blend = lambda old, new: 0.1 * old + 0.9 * new  # noqa: E731
+
+  def blend(old, new):
+    return 0.1 * old + 0.9 * new
+
   expected = jax.tree.map(blend, state.ema_model_state, after.generator.model_state)
   assert_close(after.ema_model_state, expected)
   assert len(jax.tree.leaves(expected)) == 4  # mean and variance of two layers
@@ -407,7 +410,10 @@ def test_a_step_gives_back_a_state_of_the_same_shapes_and_types(rule, optimizer)
   state = jax.eval_shape(algorithm.init, jax.random.key(0))
   after, metrics = jax.eval_shape(algorithm.step, state, points(1), jax.random.key(0))
   assert jax.tree.structure(after) == jax.tree.structure(state)
-  describe = lambda leaf: (leaf.shape, leaf.dtype, leaf.weak_type)  # noqa: E731
+
+  def describe(leaf):
+    return leaf.shape, leaf.dtype, leaf.weak_type
+
   assert jax.tree.map(describe, after) == jax.tree.map(describe, state)
   assert {(leaf.shape, leaf.dtype) for leaf in metrics.values()} == {((), jnp.dtype("float32"))}
 
