@@ -115,19 +115,19 @@ def discriminator_objective(
   examples = placed(examples, game.axis_name)
   view, state, _ = _play(game, state, examples, keys)
   adversarial = bound_loss(game, hyper)
-  logits = view.real_outputs.logits, view.fake_outputs.logits
-  loss = jnp.mean(adversarial.discriminator(*logits))
+  real_logits, fake_logits = view.real_outputs.logits, view.fake_outputs.logits
+  loss = jnp.mean(adversarial.discriminator(real_logits, fake_logits))
   penalty, penalty_metrics = _penalty(game, state, view, examples, keys)
   terms, term_metrics = _terms("discriminator", game, state, view)
-  real_threshold, fake_threshold = adversarial.threshold(*logits)
+  real_threshold, fake_threshold = adversarial.threshold(real_logits, fake_logits)
   metrics = {
     "discriminator_loss": loss,
-    "real_logit": jnp.mean(logits[0]),
-    "fake_logit": jnp.mean(logits[1]),
-    "real_probability": jnp.mean(jax.nn.sigmoid(logits[0])),
-    "fake_probability": jnp.mean(jax.nn.sigmoid(logits[1])),
-    "real_accuracy": jnp.mean(logits[0] > real_threshold),
-    "fake_accuracy": jnp.mean(logits[1] < fake_threshold),
+    "real_logit": jnp.mean(real_logits),
+    "fake_logit": jnp.mean(fake_logits),
+    "real_probability": jnp.mean(jax.nn.sigmoid(real_logits)),
+    "fake_probability": jnp.mean(jax.nn.sigmoid(fake_logits)),
+    "real_accuracy": jnp.mean(real_logits > real_threshold),
+    "fake_accuracy": jnp.mean(fake_logits < fake_threshold),
   }
   keeping = dict(game.regularizers)
   if game.augment is not None:

@@ -431,7 +431,7 @@ def test_a_generators_batch_that_devices_cannot_share_is_refused():
   game = toys.make_game(toys.tanh_gan(), generator_batch_size=5, axis_name="batch")
   state = toys.start(toys.make_game(toys.tanh_gan()))
   with pytest.raises(UserError, match="generator_batch_size=5 is not divisible by the 2 devices"):
-    toys.over_two_devices(game.step)(state, Batch(points(), None), toys.key(4))
+    jax.eval_shape(toys.over_two_devices(game.step), state, Batch(points(), None), toys.key(4))
 
 
 def test_a_generators_batch_without_equal_parts_is_refused():
