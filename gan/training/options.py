@@ -132,8 +132,8 @@ def parse(text: str) -> dict[str, Any]:
       raise UserError(f"--options: {part!r} must be name=value, each name once, separated by ';'")
     if name not in known:
       raise UserError(
-        f"--options: no part has an option {name!r}: choose from {', '.join(known) or 'none'}, or "
-        "name the module that has the part by --plugin"
+        f"--options: no part has an option {name!r}: choose from "
+        f"{', '.join(sorted(known)) or 'none'}, or name the module that has the part by --plugin"
       )
     try:
       found[name] = typed(known[name].type, value)
