@@ -83,7 +83,7 @@ class Command:
       _flush()
       return code, ""
     except (UserError, flags.Error) as error:
-      return BAD_INPUT, f"error: {error}"
+      return BAD_INPUT, f"error: {self._as_flags(str(error))}"
     except BrokenPipeError:
       return CLOSED_PIPE, ""
     except KeyboardInterrupt:
@@ -93,6 +93,14 @@ class Command:
       if found is None:
         raise
       return MACHINE_FAILED if found.of_machine else BAD_INPUT, f"error: {found.line}"
+
+  def _as_flags(self, message: str) -> str:
+    """The package names arguments, `steps=3`; those that are flags here are shown as such."""
+
+    def flag(found: re.Match) -> str:
+      return f"--{found[1]}" if found[2] in self.values else found[0]
+
+    return re.sub(r"`((\w+)(=[^`]*)?)`", flag, message)
 
   def _parse_and_run(self, main, argv):
     plugin_flag.load(argv, self._opens_run)

@@ -116,12 +116,12 @@ def check(update_rule: str, rule: UpdateRule, discriminator_steps: int, accumula
   """
   if discriminator_steps > 1 and not rule.several:
     raise UserError(
-      f"--update_rule={update_rule} updates both players once: --discriminator_steps must be 1, "
+      f"`update_rule={update_rule}` updates both players once: `discriminator_steps` must be 1, "
       f"not {discriminator_steps}; {_those('several')} take more"
     )
   if accumulate > 1 and not rule.in_parts:
     raise UserError(
-      f"--update_rule={update_rule} foresees updates on the whole batch: --accumulate must be 1, "
+      f"`update_rule={update_rule}` foresees updates on the whole batch: `accumulate` must be 1, "
       f"not {accumulate}; {_those('in_parts')} take more"
     )
 

@@ -56,7 +56,7 @@ def build(name: str, spec: ModelSpec, latent: str = "normal", **options: Any) ->
   model = MODELS[name]
   for option in ("width", "discriminator_norm", "discriminator_hidden"):
     if option not in model.options and (value := getattr(spec, option)) is not None:
-      raise UserError(f"--model={name} has no --{option} (given: {value}): leave it out")
+      raise UserError(f"`model={name}` has no `{option}` (given: {value}): leave it out")
   generator, discriminator = model.build(spec, **options)
   sample_latent = latent_sampler(latent, spec.latent_dim)
   return Gan(generator, discriminator, sample_latent, model.image_range, spec.packing)

@@ -153,7 +153,7 @@ def test_a_rate_that_neither_player_reads_is_refused_with_both_optimizers():
 
 def test_a_rule_of_one_discriminator_update_refuses_more():
   message = refused(update_rule="simultaneous", discriminator_steps=2)
-  assert "--update_rule=simultaneous" in message and "--discriminator_steps" in message
+  assert "`update_rule=simultaneous`" in message and "`discriminator_steps`" in message
   validate(Config(update_rule="alternating", discriminator_steps=2))
 
 

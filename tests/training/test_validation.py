@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from experiments import ring, sweep
+from experiments.cli.command import Command
 from gan import schedules
 from gan.errors import UserError
 from gan.sweeps.search import make_members, sweep_identity
@@ -171,3 +172,17 @@ def test_such_a_sweep_trains_and_goes_on(tmp_path):
   for parts in (1, 2):
     folder = tmp_path / "members" / f"nonsat,accumulate={parts},seed=0"
     assert [record["step"] for record in records(folder)] == [1, 2, 3]
+
+
+def test_a_command_shows_its_own_flags_where_a_message_names_arguments():
+  command = Command("doc")
+  command.add(int, "steps", 3, "how many", "training")
+  said = command._as_flags("give `steps=4` or `steps`, not `nosuch=1` or `steps of 3`")
+  assert said == "give --steps=4 or --steps, not `nosuch=1` or `steps of 3`"
+
+
+def test_a_message_of_a_model_names_flags_in_a_command_alone(tmp_path, capsys):
+  assert ring.main(["ring", f"--workdir={tmp_path}", "--model=mlp"]) == 2
+  assert "--model=mlp makes images, but the data are points: use --model=points" in (
+    capsys.readouterr().err
+  )
