@@ -21,7 +21,7 @@ import numpy as np
 from tqdm import tqdm
 
 from experiments.cli import common
-from experiments.cli.command import OK, PATH, Command, refuse_unread
+from experiments.cli.command import OK, PATH, Command, notify, refuse_unread
 from gan.errors import UserError
 from gan.system.progress import say
 from gan.training.run_folder import plain, read_config, writable_folder, write_json
@@ -150,15 +150,16 @@ def _of_run(values) -> Subject:
     draw=lambda: _resized(_draw(run, train.labels, values), values),
     count=values.samples,
     train=train,
-    held_out=_held_out(lambda: _sized(load("test"), values), train) if trained_on_train else None,
+    held_out=_held_out(lambda: _sized(load("test"), values), train, values)
+    if trained_on_train
+    else None,
     facts=facts,
   )
 
 
 def _sized(dataset, values):
   """The data set in --image_size, with what has to be said of it."""
-  if dataset.notice:
-    say(dataset.notice)
+  notify(dataset.notice, values)
   return dataset._replace(images=_resized(dataset.images, values))
 
 
@@ -185,7 +186,9 @@ def _of_sets(values) -> Subject:
   from gan import datasets
 
   def load(path, split="train"):
-    return common.told(datasets.load("images", split, path, values.image_size))
+    return common.with_notice_printed(
+      datasets.load("images", split, path, values.image_size), values
+    )
 
   real, fake = load(values.real), load(values.fake).images
   if real.images.shape[1:] != fake.shape[1:]:
@@ -200,12 +203,12 @@ def _of_sets(values) -> Subject:
     draw=lambda: fake[chosen],
     count=len(chosen),
     train=real,
-    held_out=_held_out(lambda: load(values.real, "test"), real),
+    held_out=_held_out(lambda: load(values.real, "test"), real, values),
     facts={"real": values.real, "fake": values.fake, "split": "train of --real"},
   )
 
 
-def _held_out(load, train):
+def _held_out(load, train, values):
   try:
     held_out = load()
     shapes = [list(part.images.shape[1:]) for part in (held_out, train)]
@@ -213,7 +216,7 @@ def _held_out(load, train):
       raise UserError(f"test images are {shapes[0]}, training images {shapes[1]}")
     return held_out
   except UserError as error:
-    say(f"There are no held-out data for floors: {error}")
+    notify(f"There are no held-out data for floors: {error}", values)
     return None
 
 
@@ -223,7 +226,7 @@ def _extractor(subject, values):
   if values.extractor is None:
     extractor, notice = _default_extractor(subject.train, named=bool(values.workdir))
     if notice and subject.train.images.ndim == 4:
-      say(f"Metrics of features are left out: {notice}; --extractor=FILE names one.")
+      notify(f"Metrics of features are left out: {notice}; --extractor=FILE names one.", values)
     return extractor
   extractor, kind = extractors.load(values.extractor), extractors.for_dataset(subject.train.kind)
   if values.workdir and extractors.for_dataset(extractor.dataset) != kind:
@@ -267,7 +270,7 @@ def _measure(data, fake, names, values):
       if _chosen(values):
         raise UserError(f"{error}; --metrics chooses others") from error
       left_out.append(str(error))
-      say(f"Left out, {error}")
+      notify(f"Left out, {error}", values)
   if not rows:
     counts = f"{len(data.reference.examples)} real and {len(fake.examples)} generated images"
     raise UserError(f"no metric can be had of {counts}: take more")

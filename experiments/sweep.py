@@ -24,7 +24,7 @@ import sys
 
 from experiments import cifar10, fashion_mnist, images, mnist, ring
 from experiments.cli import common, processes
-from experiments.cli.command import INTERRUPTED, OK, PATH, program, refuse_unread, typed
+from experiments.cli.command import INTERRUPTED, OK, PATH, notify, program, refuse_unread, typed
 from experiments.cli.flag_types import known_as
 from gan import losses
 from gan.errors import UserError
@@ -117,7 +117,8 @@ def _run(members, values, argv, together, resources, workdir, fit) -> int:
   print(describe(plan), flush=True)
   if values.dry_run:
     return OK
-  return _report(fit(plan, workdir), f"{program('compare', argv)} --workdir={workdir}")
+  statuses = fit(plan, workdir, say=functools.partial(notify, values=values))
+  return _report(statuses, f"{program('compare', argv)} --workdir={workdir}")
 
 
 RAY_FLAGS = ("ray_address", "cpus_per_task", "gpus_per_task")

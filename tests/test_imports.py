@@ -2,6 +2,7 @@
 
 import ast
 import functools
+import re
 import subprocess
 import sys
 
@@ -54,6 +55,8 @@ FILES = {
     "checkpoint",
     "config",
     "presets",
+    "options",
+    "parts",
     "plugins",
     "build",
     "validation",
@@ -211,3 +214,21 @@ assert xla_bridge._backends
     text=True,
   )
   assert result.returncode == 0, result.stderr
+
+
+FLAG_ROOMS = {"training", "sweeps"}  # whose messages may speak of flags
+
+
+@pytest.mark.parametrize(
+  "path",
+  [path for path in sources("gan") if unit_of(module_of(path)) not in FLAG_ROOMS],
+  ids=module_of,
+)
+def test_no_message_below_training_speaks_of_flags(path):
+  """It names the argument, `in backquotes`, and a command shows its own flags so."""
+  texts = [
+    node.value
+    for node in ast.walk(ast.parse(path.read_text()))
+    if isinstance(node, ast.Constant) and isinstance(node.value, str)
+  ]
+  assert not [text for text in texts if re.search(r"--[a-z]", text)]

@@ -15,6 +15,7 @@ from absl import flags
 from experiments import begin
 from experiments.cli import flag_types, plugin_flag, quiet
 from gan.errors import UserError, failure
+from gan.system.progress import say
 
 # Kinds of flags that name a file or folder, and several by commas.
 PATH, PATHS = pathlib.Path, list[pathlib.Path]
@@ -59,6 +60,9 @@ class Command:
       define(name, default, text, flag_values=self.values)
     self._groups[group].append(name)
 
+  def add_plugin_flags(self) -> None:
+    """Defines the flags that plugins bring, once these are imported."""
+
   def run(self, main: Callable[[], int], argv: Sequence[str] | None = None) -> int:
     """Parses the flags and runs `main`; returns the exit code, and prints errors in one line.
 
@@ -80,7 +84,7 @@ class Command:
       _flush()
       return code, ""
     except (UserError, flags.Error) as error:
-      return BAD_INPUT, f"error: {error}"
+      return BAD_INPUT, f"error: {as_flags(str(error), self.values)}"
     except BrokenPipeError:
       return CLOSED_PIPE, ""
     except KeyboardInterrupt:
@@ -93,6 +97,7 @@ class Command:
 
   def _parse_and_run(self, main, argv):
     plugin_flag.load(argv, self._opens_run)
+    self.add_plugin_flags()
     if HELPS & set(argv[1:]):
       print(self._help())
       return OK
@@ -143,6 +148,21 @@ def _tell(line: str) -> None:
   line = re.sub(r"\S{400,}", lambda word: f"{word[0][:100]}...", " ".join(line.splitlines()))
   with contextlib.suppress(OSError):
     print(line, file=sys.stderr, flush=True)
+
+
+def as_flags(message: str, values: flags.FlagValues) -> str:
+  """Shows arguments that the package names, `steps=3`, as flags where a command has them."""
+
+  def flag(found: re.Match) -> str:
+    return f"--{found[1]}" if found[2] in values else found[0]
+
+  return re.sub(r"`((\w+)(=[^`]*)?)`", flag, message)
+
+
+def notify(message: str, values: flags.FlagValues) -> None:
+  """Prints a line of the package with its arguments as flags; "" is none."""
+  if message:
+    say(as_flags(message, values))
 
 
 def _flush() -> None:

@@ -10,7 +10,7 @@ from gan.datasets import base, local, tfds
 from gan.errors import UserError
 from gan.system import files
 
-OWN_IMAGES = "python -m experiments.images --data_dir=FOLDER"
+OWN_IMAGES = "the experiment images, which takes their folder as `data_dir`"
 _NAME = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?")
 # Examples of each class. They tell a part from the whole, and sets with MNIST's file names apart.
 _CLASS_SIZES = {
@@ -56,7 +56,7 @@ def load(name: str, split: str, data_dir: str | None, image_size: int | None) ->
   except base.UnavailableError as error:
     raise base.UnavailableError(
       f"{name} is not at hand: {_root_line(name)}; from tensorflow-datasets: {error}. Supply it by "
-      f"--data_dir=FOLDER with {local.FORMS}; by a folder {name} in GAN_DATA_DIR; or by a network "
+      f"`data_dir=FOLDER` with {local.FORMS}; by a folder {name} in GAN_DATA_DIR; or by a network "
       "connection"
     ) from error
 
@@ -130,12 +130,12 @@ def _identified(dataset: base.Dataset, split: str) -> base.Dataset:
       return dataset
     raise UserError(
       f"{dataset.source} does not hold {name}: its classes have other sizes; name the set that it "
-      f"is, or, for images of your own, {OWN_IMAGES}"
+      f"is, or, for images of your own, take {OWN_IMAGES}"
     )
   return base.add_notice(
     dataset._replace(name=f"{name}_subset", part_of=name),
     f"{dataset.source} holds {len(dataset.images)} {split} images where {name} has {sum(sizes)}: "
-    f"figures are not comparable with those of {name}; images of your own go by {OWN_IMAGES}",
+    f"figures are not comparable with those of {name}; images of your own are for {OWN_IMAGES}",
   )
 
 

@@ -86,5 +86,5 @@ def _refusal(record, run, reasons, data_dir) -> str:
   what = f"{record.get('num_examples')} examples of {config.get('dataset')}, {config.get('split')}"
   told = f"{run} was trained on {what}, from {path or record.get('source')}"
   if path and not data_dir and not os.path.exists(path):
-    return f"{told}, which is gone: say where it lies by --data_dir"
-  return f"{reasons[0]}; {told}: name that by --data_dir or GAN_DATA_DIR"
+    return f"{told}, which is gone: say where it lies by `data_dir`"
+  return f"{reasons[0]}; {told}: name that by `data_dir` or GAN_DATA_DIR"

@@ -61,6 +61,7 @@ class Loss(NamedTuple):
   about: About | None = None
   options: tuple[str, ...] = ()  # keyword-only options that all three functions take
   zero_sum: bool = False
+  default_clip: float = 0.0  # bound on D's weights where there is no penalty; 0 for none
 
 
 def paired_threshold(real_logits: Logits, fake_logits: Logits) -> tuple[Logits, Logits]:

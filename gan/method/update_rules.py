@@ -116,16 +116,16 @@ def check(
   Raises:
     UserError: the rule is defined for one update only, or for whole batches.
   """
-  name, dashes = (f"--update_rule={update_rule}", "--") if update_rule else ("this update_rule", "")
+  name = f"`update_rule={update_rule}`" if update_rule else "this `update_rule`"
   if discriminator_steps > 1 and not rule.several:
     raise UserError(
-      f"{name} updates both players once: {dashes}discriminator_steps must be 1, not "
+      f"{name} updates both players once: `discriminator_steps` must be 1, not "
       f"{discriminator_steps}; {_those('several')} take more"
     )
   if accumulate > 1 and not rule.in_parts:
     raise UserError(
-      f"{name} foresees updates on the whole batch: {dashes}accumulate must be 1, not "
-      f"{accumulate}; {_those('in_parts')} take more"
+      f"{name} foresees updates on the whole batch: `accumulate` must be 1, not {accumulate}; "
+      f"{_those('in_parts')} take more"
     )
 
 

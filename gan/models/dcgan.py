@@ -206,6 +206,6 @@ def _require_64_pixels(model, spec):
   require_images(model, spec)
   if spec.image_shape[0] != 64:
     raise UserError(
-      f"--model={model} makes images of 64x64, not {spec.image_shape[0]}x{spec.image_shape[0]}: "
-      "add --image_size=64"
+      f"`model={model}` makes images of 64x64, not {spec.image_shape[0]}x{spec.image_shape[0]}: "
+      "add `image_size=64`"
     )

@@ -74,8 +74,8 @@ def build(spec: ModelSpec) -> tuple[Network, Network]:
   require_images("infogan", spec)
   if spec.image_shape[0] % 4:
     raise UserError(
-      f"--model=infogan cannot make images of {spec.image_shape[0]}x{spec.image_shape[0]}: "
-      "the side must be divisible by 4; set --image_size, or take --model=mlp, which makes any side"
+      f"`model=infogan` cannot make images of {spec.image_shape[0]}x{spec.image_shape[0]}: "
+      "the side must be divisible by 4; set `image_size`, or take `model=mlp`, which makes any side"
     )
   shared = {"num_classes": spec.num_classes, "dtype": spec.dtype, "axis_name": spec.axis_name}
   norm = spec.discriminator_norm or "batch"

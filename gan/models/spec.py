@@ -60,18 +60,18 @@ def to_networks(generator, discriminator, spec: ModelSpec):
 def require_images(model: str, spec: ModelSpec):
   """Raises UserError unless the data are square images of [H, W, C]."""
   if len(spec.image_shape) != 3:
-    raise UserError(f"--model={model} makes images, but the data are points: use --model=points")
+    raise UserError(f"`model={model}` makes images, but the data are points: use `model=points`")
   height, width, _ = spec.image_shape
   if height != width:
     raise UserError(
-      f"--model={model} makes square images, the data are {height}x{width}: set --image_size"
+      f"`model={model}` makes square images, the data are {height}x{width}: set `image_size`"
     )
 
 
 def require_points(model: str, spec: ModelSpec):
   """Raises UserError unless the data are points, (d,)."""
   if len(spec.image_shape) != 1:
-    raise UserError(f"--model={model} makes points, not images: use --model=mlp or --model=dcgan")
+    raise UserError(f"`model={model}` makes points, not images: use `model=mlp` or `model=dcgan`")
 
 
 def halvings(model: str, size: int) -> int:
@@ -84,7 +84,7 @@ def halvings(model: str, size: int) -> int:
     side, count = side // 2, count + 1
   if not (count and 4 <= side <= 7):
     raise UserError(
-      f"--model={model} cannot make images of {size}x{size}: the side must be 4, 5, 6 or 7 times a "
-      "power of 2 (28, 32, 64, ...); set --image_size, or take --model=mlp, which makes any side"
+      f"`model={model}` cannot make images of {size}x{size}: the side must be 4, 5, 6 or 7 times a "
+      "power of 2 (28, 32, 64, ...); set `image_size`, or take `model=mlp`, which makes any side"
     )
   return count

@@ -99,7 +99,7 @@ def analyse(study: Study, metric: str | None = None) -> Analysis:
   known = study.metrics()
   if metric is not None and metric not in known:
     choices = f"choose from {', '.join(known)}" if known else "no member has an evaluation yet"
-    raise UserError(f"--metric={metric} was not evaluated: {choices}")
+    raise UserError(f"`metric={metric}` was not evaluated: {choices}")
   metric = metric or next(iter(known), None)
   rows = [row for name in known for row in _rows(study, name)]
   headline = [row for row in rows if row.metric == metric]

@@ -153,10 +153,10 @@ def _runs(count):
 
 def _members(folder: pathlib.Path) -> list[Member]:
   if not folder.is_dir():
-    raise UserError(f"{folder} is no folder: name a sweep or run folder in --workdir")
+    raise UserError(f"{folder} is no folder: name a sweep or run folder as `workdir`")
   found = [_member(path) for path in _run_folders(folder)]
   if not found and not _plans(folder):
-    raise UserError(f"{folder} has no run in it (no config.json below it): check --workdir")
+    raise UserError(f"{folder} has no run in it (no config.json below it): check `workdir`")
   return found
 
 
@@ -173,7 +173,7 @@ def _hidden(members) -> list[str]:
   """A note on each run that has more below it, beside its own folders."""
   return [
     f"{member.folder} is a run and has others below it, which are not shown: {below} and all else "
-    "there; name it in --workdir."
+    "there; name it as `workdir`."
     for member in members
     if (below := next(works_below(member.folder), None))
   ]
@@ -222,7 +222,7 @@ def _plans(folder: pathlib.Path) -> list[tuple[pathlib.Path, dict[str, Any]]]:
 
 
 def _plan(path) -> dict[str, Any]:
-  return schema.read(path, _PLAN, "restore it, or name the folders of its members in --workdir")
+  return schema.read(path, _PLAN, "restore it, or name the folders of its members as `workdir`")
 
 
 def _waiting(plans) -> list[str]:

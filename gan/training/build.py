@@ -10,19 +10,18 @@ import numpy as np
 from jaxtyping import Array, Key
 
 from gan import losses, models, schedules
-from gan.augment import AUGMENTATIONS
+from gan.augment import compose
 from gan.errors import UserError
 from gan.method.game import Game
 from gan.method.train_step import TrainStep
-from gan.method.update_rules import UPDATE_RULES
 from gan.networks import Gan
 from gan.optimizers import make_optimizer
 from gan.penalties import make_penalty
-from gan.regularizers import REGULARIZERS, Regularizer
 from gan.state import GanState, Hyperparameters, as_arrays
-from gan.training.config import (
-  Config,
-  images_per_step,
+from gan.training.config import Config, images_per_step
+from gan.training.parts import (
+  arguments,
+  made,
   optimizer_names,
   penalty_weight,
   regularizer_names,
@@ -80,28 +79,34 @@ def build_game(config: Config, info: DataInfo, axis_name: Any = ()) -> Game:
   """Returns the Game of a config; arguments as for `build`."""
   return Game(
     **_build_gan(config, info, axis_name)._asdict(),
-    **parts(config, axis_name),
+    **game_parts(config, axis_name),
     num_classes=info.num_classes if config.conditional else 0,
     schedule=_schedule(config, info),
   )
 
 
-def parts(config: Config, axis_name: Any = ()) -> dict[str, Any]:
+def game_parts(config: Config, axis_name: Any = ()) -> dict[str, Any]:
   """Returns the fields of a config's Game that are the same for any data."""
   optimizers = {
-    f"{player}_optimizer": make_optimizer(name, player)
+    f"{player}_optimizer": make_optimizer(name, player, **arguments(config, "optimizer", name))
     for player, name in optimizer_names(config).items()
   }
+  (rule,) = made(config, "update_rule").values()
   return dict(
     **optimizers,
     loss=losses.make_loss(
-      config.loss, lsgan_targets=lsgan_targets(config), fgan_generator=config.fgan_generator
+      config.loss,
+      lsgan_targets=lsgan_targets(config),
+      fgan_generator=config.fgan_generator,
+      **arguments(config, "loss", config.loss),
     ),
-    penalty=make_penalty(config.penalty, axis_name=axis_name),
+    penalty=make_penalty(
+      config.penalty, axis_name=axis_name, **arguments(config, "penalty", config.penalty)
+    ),
     penalty_every=config.penalty_every,
-    regularizers=_regularizers(config),
-    augment=made(AUGMENTATIONS["instance_noise"], config) if config.instance_noise else None,
-    update_rule=made(UPDATE_RULES[config.update_rule], config),
+    regularizers=made(config, "regularizers"),
+    augment=compose(list(made(config, "augment").values())),
+    update_rule=rule,
     clip_weights=weight_clip(config) > 0,
     generator_batch_size=config.generator_batch_size,
     accumulate=config.accumulate,
@@ -111,21 +116,14 @@ def parts(config: Config, axis_name: Any = ()) -> dict[str, Any]:
   )
 
 
-def made(entry: Any, config: Config) -> Any:
-  """What an entry of a registry makes of the fields of a config that it reads."""
-  return entry.make(**{name: getattr(config, name) for name in entry.options})
-
-
-def _regularizers(config: Config) -> dict[str, Regularizer]:
-  return {name: made(REGULARIZERS[name], config) for name in regularizer_names(config)}
-
-
 def _schedule(config: Config, info: DataInfo) -> schedules.HyperSchedule:
+  steps_per_epoch = info.num_examples / images_per_step(config)
   specs = schedules.parse(config.schedules)
   images = config.schedule_images or config.steps * images_per_step(config)
-  schedule = schedules.make(specs, images_per_step(config), images)
-  if config.schedule == "goodfellow2014":
-    schedule = schedules.goodfellow2014(info.num_examples / images_per_step(config))
+  schedule = schedules.in_turn(
+    schedules.PUBLISHED[config.schedule](steps_per_epoch),
+    schedules.make(specs, images_per_step(config), images),
+  )
   if not config.instance_noise or "instance_noise" in specs:
     return schedule
   return schedules.in_turn(
@@ -146,7 +144,8 @@ def _build_gan(config: Config, info: DataInfo, axis_name: Any) -> Gan:
     axis_name=axis_name,
     packing=config.packing,
   )
-  return models.build(config.model, spec, config.latent)
+  options = arguments(config, "model", config.model)
+  return models.build(config.model, spec, config.latent, **options)
 
 
 def hyperparameters(config: Config) -> Hyperparameters:

@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import os
 import pathlib
+import re
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -204,7 +205,8 @@ def _assembled(
     return algorithm, jax.eval_shape(algorithm.init, jax.random.key(0))
   # JAX raises all of these for sizes that no array can have.
   except (UserError, ArithmeticError, TypeError, ValueError) as error:
-    reason = str(error).split("\n")[0].replace("--", "")  # fields of the file here, not flags
+    reason = str(error).split("\n")[0]
+    reason = re.sub("--|`", "", reason)  # fields of the file here, not flags
     file = pathlib.Path(workdir) / CONFIG
     raise UserError(
       f"{file} is damaged ({reason}): restore it, or use another --workdir"

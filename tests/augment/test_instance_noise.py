@@ -46,7 +46,10 @@ def test_the_noise_of_a_run_falls_by_its_steps_or_by_its_schedule_and_never_by_b
   ("fields", "words"),
   [
     ({"schedules": "instance_noise=linear:0", "instance_noise_steps": 9}, "leave out one of the"),
-    ({"instance_noise": 0.0, "instance_noise_steps": 9}, "--instance_noise_steps is read where"),
+    (
+      {"instance_noise": 0.0, "instance_noise_steps": 9},
+      "--instance_noise_steps has no meaning for --augment=; it is for instance_noise",
+    ),
   ],
 )
 def test_steps_in_which_no_noise_falls_are_refused(fields, words):

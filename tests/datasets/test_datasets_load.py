@@ -142,7 +142,7 @@ def test_folders_that_do_not_exist_are_refused(monkeypatch):
 def test_mnist_without_any_source_names_the_ways_to_supply_it(capsys):
   with pytest.raises(UserError, match="mnist is not at hand") as caught:
     datasets.load("mnist")
-  for way in ("--data_dir=FOLDER", "GAN_DATA_DIR", "prepared TFDS set", "network"):
+  for way in ("`data_dir=FOLDER`", "GAN_DATA_DIR", "prepared TFDS set", "network"):
     assert way in str(caught.value)
   assert "\n" not in str(caught.value)
   assert capsys.readouterr().out == ""
@@ -151,7 +151,7 @@ def test_mnist_without_any_source_names_the_ways_to_supply_it(capsys):
 def test_auto_falls_back_to_digits_and_says_so():
   dataset = datasets.load("auto", "train[:100]")
   assert dataset.name == "digits" and len(dataset.images) == 100
-  assert "MNIST was not found" in dataset.notice and "--data_dir" in dataset.notice
+  assert "MNIST was not found" in dataset.notice and "`data_dir=FOLDER`" in dataset.notice
   assert "\n" not in dataset.notice
 
 

@@ -264,7 +264,7 @@ def test_any_prepared_image_set_is_read_and_needs_image_size_for_several_sizes(r
 def test_what_needs_tensorflow_says_so(monkeypatch):
   monkeypatch.setattr(tfds.importlib.util, "find_spec", lambda name: None)
   for name in ("cifar100", "kmnist", "emnist/letters", "svhn_cropped"):
-    with pytest.raises(UserError, match="needs TensorFlow: pip install tensorflow.*--data_dir"):
+    with pytest.raises(UserError, match="needs TensorFlow: pip install tensorflow.*`data_dir="):
       datasets.load(name)
 
 

@@ -301,7 +301,7 @@ def test_what_a_regularizer_needs_and_a_model_does_not_return_is_refused_with_th
   entry = regularizers.Entry(lambda: Regularizer(needs=("features",)), 1.0, "", "")
   monkeypatch.setitem(regularizers.REGULARIZERS, "looks", entry)
   config = Config(model="mlp", regularizers="looks")
-  with pytest.raises(UserError, match="--regularizers=looks needs features .* --model=mlp does"):
+  with pytest.raises(UserError, match="`regularizers=looks` needs features .* `model=mlp` does"):
     validate(config)
   able = MODELS["mlp"]._replace(outputs=("logits", "features"))
   monkeypatch.setitem(MODELS, "mlp", able)

@@ -119,7 +119,7 @@ def test_what_cannot_be_is_refused(fields, words):
 
 
 def test_share_of_a_device_is_checked():
-  with pytest.raises(UserError, match="--packing=2 does not divide the 3 examples of a device"):
+  with pytest.raises(UserError, match="`packing=2` does not divide the 3 examples of a device"):
     pack(points(3)[0], 2)
 
 

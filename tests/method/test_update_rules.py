@@ -220,21 +220,21 @@ def test_rules_for_one_discriminator_update_or_whole_batches_refuse_more(update_
     if fits:
       check(rule, *numbers, update_rule)
     else:
-      with pytest.raises(UserError, match=f"--{name} must be 1, not 5"):
+      with pytest.raises(UserError, match=f"`{name}` must be 1, not 5"):
         check(rule, *numbers, update_rule)
 
 
 @pytest.mark.parametrize(
   ("update_rule", "discriminator_steps", "accumulate", "expected"),
   [
-    ("simultaneous", 2, 1, "discriminator_steps must be 1, not 2"),
-    ("extragradient", 2, 1, "discriminator_steps must be 1, not 2"),
-    ("unrolled", 1, 2, "accumulate must be 1, not 2"),
+    ("simultaneous", 2, 1, "`discriminator_steps` must be 1, not 2"),
+    ("extragradient", 2, 1, "`discriminator_steps` must be 1, not 2"),
+    ("unrolled", 1, 2, "`accumulate` must be 1, not 2"),
   ],
 )
 def test_a_step_of_a_game_whose_rule_cannot_hold_it_is_one_line(
   update_rule, discriminator_steps, accumulate, expected
 ):
   game, state = tiny(update_rule, accumulate=accumulate)
-  with pytest.raises(UserError, match=f"^this update_rule .*: {expected}; alternating, "):
+  with pytest.raises(UserError, match=f"^this `update_rule` .*: {expected}; alternating, "):
     game.step(state, Batch(real_points(discriminator_steps), None), toys.key(0))

@@ -201,11 +201,13 @@ def test_what_images_of_ones_own_lack_is_told_before_anything_is_made(tmp_path, 
 def test_foreign_images_are_sent_to_the_command_for_them(tmp_path, name, shape):
   np.savez(tmp_path / "few.npz", noise(12, *shape))
   notice = datasets.load(name, "train", str(tmp_path / "few.npz")).notice
-  assert "python -m experiments.images --data_dir=FOLDER" in notice
+  assert "the experiment images, which takes their folder as `data_dir`" in notice
   sizes = {"mnist": 60_000, "cifar10": 50_000}
   many = np.zeros((sizes[name], 1, 1, shape[1]), np.uint8)
   np.savez(tmp_path / "many.npz", images=many, labels=np.zeros(len(many), np.int64))
-  with pytest.raises(UserError, match="python -m experiments.images --data_dir=FOLDER"):
+  with pytest.raises(
+    UserError, match="the experiment images, which takes their folder as `data_dir`"
+  ):
     datasets.load(name, "train", str(tmp_path / "many.npz"))
 
 

@@ -462,27 +462,27 @@ def test_a_hidden_layer_joins_the_features_to_the_logit():
     ("dcgan", {"image_shape": (7, 7, 1)}, "7x7"),
     ("dcgan", {"image_shape": (36, 36, 1)}, "36x36"),  # 36 -> 18 -> 9 -> odd and too large
     ("infogan", {"image_shape": (30, 30, 1)}, "divisible by 4"),
-    ("firstgan_dcgan", {"image_shape": (28, 28, 1)}, "--image_size=64"),
-    ("tutorial_dcgan", {"image_shape": (32, 32, 3)}, "--image_size=64"),
+    ("firstgan_dcgan", {"image_shape": (28, 28, 1)}, "`image_size=64`"),
+    ("tutorial_dcgan", {"image_shape": (32, 32, 3)}, "`image_size=64`"),
     *((name, {"image_shape": (28, 28, 1)}, "points, not images") for name in OF_POINTS),
-    ("mlp", {"width": 64}, "no --width"),
-    ("mlp", {"discriminator_norm": "layer"}, "no --discriminator_norm"),
-    ("goodfellow", {"width": 64}, "no --width"),
-    ("goodfellow", {"discriminator_norm": "layer"}, "no --discriminator_norm"),
-    ("infogan", {"width": 64}, "no --width"),
-    ("firstgan_dcgan", {"width": 64}, "no --width"),
-    ("firstgan_dcgan", {"discriminator_norm": "none"}, "no --discriminator_norm"),
-    ("tutorial_dcgan", {"width": 64}, "no --width"),
-    ("tutorial_dcgan", {"discriminator_norm": "none"}, "no --discriminator_norm"),
-    ("points", {"discriminator_norm": "none"}, "no --discriminator_norm"),
-    ("pacgan", {"width": 64}, "no --width"),
-    ("pacgan", {"discriminator_norm": "none"}, "no --discriminator_norm"),
+    ("mlp", {"width": 64}, "no `width`"),
+    ("mlp", {"discriminator_norm": "layer"}, "no `discriminator_norm`"),
+    ("goodfellow", {"width": 64}, "no `width`"),
+    ("goodfellow", {"discriminator_norm": "layer"}, "no `discriminator_norm`"),
+    ("infogan", {"width": 64}, "no `width`"),
+    ("firstgan_dcgan", {"width": 64}, "no `width`"),
+    ("firstgan_dcgan", {"discriminator_norm": "none"}, "no `discriminator_norm`"),
+    ("tutorial_dcgan", {"width": 64}, "no `width`"),
+    ("tutorial_dcgan", {"discriminator_norm": "none"}, "no `discriminator_norm`"),
+    ("points", {"discriminator_norm": "none"}, "no `discriminator_norm`"),
+    ("pacgan", {"width": 64}, "no `width`"),
+    ("pacgan", {"discriminator_norm": "none"}, "no `discriminator_norm`"),
     *(
-      (name, {"discriminator_hidden": 8}, "no --discriminator_hidden")
+      (name, {"discriminator_hidden": 8}, "no `discriminator_hidden`")
       for name in EVERY
       if name != "dcgan"
     ),
-    *((name, {"image_shape": (2,)}, "--model=points") for name in EVERY if name not in OF_POINTS),
+    *((name, {"image_shape": (2,)}, "`model=points`") for name in EVERY if name not in OF_POINTS),
   ],
 )
 def test_what_a_model_cannot_do_is_refused_in_one_line(name, changes, says):
@@ -490,4 +490,4 @@ def test_what_a_model_cannot_do_is_refused_in_one_line(name, changes, says):
   with pytest.raises(UserError) as error:
     models.build(name, spec)
   message = str(error.value)
-  assert f"--model={name}" in message and says in message and "\n" not in message
+  assert f"`model={name}`" in message and says in message and "\n" not in message

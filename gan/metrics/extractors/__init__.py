@@ -75,7 +75,7 @@ class Extractor(NamedTuple):
       raise UserError(
         f"images of {_shape(images.shape[1:])} {images.dtype} do not match the extractor of "
         f"{self.dataset}, which takes {_shape(self.image_shape)} uint8: train one on your images "
-        "(python -m experiments.train_classifier) and give --extractor=FILE"
+        "(python -m experiments.train_classifier) and give `extractor=FILE`"
       )
     run = _compiled(self.network)
     parts = [run(self.params, _padded(batch)) for batch in _batches(images)]
@@ -161,7 +161,7 @@ def load(name: str | os.PathLike) -> Extractor:
   if not path.is_file():
     raise UserError(
       f"no extractor {name}: there are {', '.join(shipped())}; for another data set train one "
-      "(python -m experiments.train_classifier) and give --extractor=FILE"
+      "(python -m experiments.train_classifier) and give `extractor=FILE`"
     )
   try:
     return from_bytes(path.read_bytes(), path)
