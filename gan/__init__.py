@@ -11,6 +11,7 @@ Functions take things; names are looked up in commands alone.
 """
 
 import importlib
+import pkgutil
 from typing import Any
 
 __version__ = "0.2.0"
@@ -60,11 +61,18 @@ __all__ = ["__version__", *_HOME]
 
 
 def __getattr__(name: str) -> Any:
-  if name not in _HOME:
-    raise AttributeError(f"gan has no {name}: it has {', '.join(sorted(_HOME))}")
-  globals()[name] = value = getattr(importlib.import_module(_HOME[name]), name)
-  return value
+  if name in _HOME:
+    globals()[name] = value = getattr(importlib.import_module(_HOME[name]), name)
+    return value
+  if name in _rooms():
+    return importlib.import_module(f"{__name__}.{name}")
+  raise AttributeError(f"gan has no {name}: it has {', '.join(sorted(_HOME))}")
 
 
 def __dir__() -> list[str]:
-  return sorted({*globals(), *_HOME})
+  return sorted({*globals(), *_HOME, *_rooms()})
+
+
+def _rooms() -> set[str]:
+  """The modules of the package, such as gan.losses: each is imported when it is first read."""
+  return {module.name for module in pkgutil.iter_modules(__path__)}

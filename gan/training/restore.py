@@ -21,10 +21,8 @@ from gan.training import plugins, sampling
 from gan.training.build import Algorithm, DataInfo, build
 from gan.training.checkpoint import Checkpoints
 from gan.training.config import Config, field_types
-from gan.training.run_folder import CONFIG, RunPaths, read_config, read_summary
+from gan.training.run_folder import CONFIG, WEIGHTS, RunPaths, read_config, read_summary
 from gan.training.validation import validate
-
-WEIGHTS = ("ema", "raw")  # the average of the generator over steps, or the generator as it is
 
 
 class LoadedRun(NamedTuple):

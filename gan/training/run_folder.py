@@ -32,6 +32,7 @@ CONFIG, METRICS, EVALUATIONS = "config.json", "metrics.jsonl", "evaluations.json
 SWEEP, MEMBERS = "sweep.json", "members"  # of a sweep's folder, where each member has a run folder
 COUNTS = ("step", "discriminator_steps", "images", "epoch", "seconds")
 ENVIRONMENT, SUMMARY = "environment.json", "summary.json"
+WEIGHTS = ("ema", "raw")  # the average of the generator over steps, or the generator as it is
 _RESTORE = "restore it, or use another --workdir"
 FIELDS = entries(optional={"dataset": TEXT, "steps": COUNT}, others=SCALAR)  # of Config
 # Beside them in config.json.
