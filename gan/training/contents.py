@@ -32,6 +32,25 @@ def check_contents(folder: Writer, identity: dict[str, Any]) -> None:
     )
 
 
+def lost_records(folder: Writer, log_every: int) -> list[str]:
+  """Returns a line on each file of records that is gone or empty beside the checkpoints of a run.
+
+  That records were made is known by their cadence, which a run keeps, and by its summary.
+  """
+  last = max((int(p.name) for p in folder.checkpoints.glob("*") if p.name.isdigit()), default=0)
+  summary = read_summary(folder.path) or {}
+  had = {
+    METRICS: log_every <= last or summary.get("metrics"),
+    EVALUATIONS: summary.get("evaluation"),
+  }
+  return [
+    f"{file} has no records of the steps up to {last}: it was deleted or emptied, and what they "
+    "held is gone; the checkpoints are whole, and records go on from there."
+    for file, made in had.items()
+    if last and made and not any(r["step"] <= last for r in read_metrics(folder.path, file))
+  ]
+
+
 def _had_checkpoints(folder: Writer, last: int, config: dict[str, Any]) -> bool:
   """Whether a run that has records up to step `last` cannot have come there without a checkpoint.
 

@@ -3,7 +3,7 @@
 import inspect
 import json
 import os
-import pathlib
+import re
 import subprocess
 import sys
 import textwrap
@@ -15,9 +15,11 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from conftest import ROOT
 
 import gan
 from gan import UserError
+from gan.method.objectives import to_range
 
 SCRIPT = textwrap.dedent("""
   import sys
@@ -87,6 +89,18 @@ def test_there_are_about_forty_names_and_others_are_refused_with_the_list():
     _ = gan.Gane
 
 
+def test_names_in_rooms_are_reached_after_import_gan_alone():
+  pages = (ROOT / page for page in ("README.md", "docs/python.md", "docs/losses.md"))
+  names = {
+    name for page in pages for name in re.findall(r"\bgan(?:\.[A-Za-z_]\w*)+", page.read_text())
+  }
+  assert {"gan.losses.LOSSES", "gan.method.update_rules.UPDATE_RULES"} <= names
+  code = f"import gan; [eval(name) for name in {sorted(names)!r}]"
+  result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+  assert result.returncode == 0, result.stderr
+  assert "losses" in dir(gan)
+
+
 def test_importing_gan_costs_no_more_than_its_libraries():
   libraries = ("jax", "flax", "optax", "orbax", "matplotlib")
   code = f"import sys, gan; print([name for name in {libraries} if name in sys.modules])"
@@ -97,8 +111,7 @@ def test_importing_gan_costs_no_more_than_its_libraries():
 def test_a_script_of_twenty_lines_outside_of_the_repository(tmp_path):
   assert len([line for line in SCRIPT.splitlines() if line.strip()]) <= 20
   (tmp_path / "mine.py").write_text(SCRIPT)
-  root = pathlib.Path(gan.__file__).parents[1]
-  environment = os.environ | {"PYTHONPATH": str(root)}
+  environment = os.environ | {"PYTHONPATH": str(ROOT)}
   command = [sys.executable, "mine.py", "runs/mine"]
   result = subprocess.run(
     command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
@@ -168,11 +181,36 @@ def test_images_labels_and_averages_reach_the_players(tmp_path):
   assert first.state.step == 3 and run.state.step == 6
 
 
+class Painter(nn.Module):
+  @nn.compact
+  def __call__(self, z):
+    return nn.tanh(nn.Dense(16)(z)).reshape(-1, 4, 4, 1)
+
+
+class Judge(nn.Module):
+  @nn.compact
+  def __call__(self, x):
+    return nn.Dense(1)(x.reshape(len(x), -1))[:, 0]
+
+
+def test_float_images_in_the_range_of_the_game_train_as_the_pixels_that_they_are(tmp_path):
+  game = make_game(generator=gan.from_linen(Painter()), discriminator=gan.from_linen(Judge()))
+  pixels = np.random.default_rng(0).integers(0, 256, (64, 4, 4, 1)).astype(np.uint8)
+  floats = jax.jit(to_range, static_argnums=1)(pixels, game.image_range)
+  runs = [
+    fit(game, tmp_path / str(kind.dtype), images=np.asarray(kind), batch_size=16)
+    for kind in (pixels, floats)
+  ]
+  jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5), *(r.state for r in runs))
+
+
 def bad(tmp_path):
   game, run = make_game(), tmp_path / "run"
   yield "give uint8", lambda: fit(game, run, images=POINTS.astype(np.float64))
   yield "not finite", lambda: fit(game, run, images=np.full((4, 2), np.nan, np.float32))
-  yield "image_range", lambda: fit(game, run, images=np.full((4, 8, 8, 1), 3.0, np.float32))
+  for pixel, span in ((3.0, "3 to 3"), (-1.5, "-1.5 to -1.5"), (255.0, "255 to 255")):
+    images = np.full((4, 8, 8, 1), pixel, np.float32)
+    yield f"from {span}, .*image_range", lambda images=images: fit(game, run, images=images)
   yield "0 classes|labels", lambda: fit(make_game(num_classes=3), run)
   yield "batch unknown: options are", lambda: fit(game, run, batch=3)
   yield "batch_size=0", lambda: fit(game, run, batch_size=0)
