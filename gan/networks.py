@@ -5,6 +5,7 @@ by `from_linen`, NNX modules by `from_nnx`; a network of another library joins b
 same shape.
 """
 
+import functools
 import inspect
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -67,11 +68,13 @@ class Network(NamedTuple):
       selects batch statistics and dropout, for which `key` is drawn from; with `train=False` the
       examples of a batch do not influence each other and `key` is not used.
     name: what config.json calls it, where it was passed and not named.
+    recipe: how MODELS makes it again, in JSON; "" where they did not make it.
   """
 
   init: Callable[..., tuple[Params, ModelState]]
   apply: Callable[..., tuple[Any, ModelState]]
   name: str = ""
+  recipe: str = ""
 
 
 class Gan(NamedTuple):
@@ -210,8 +213,9 @@ def unpack(rows: Float[Array, "r ..."], packing: int) -> Float[Array, "b ..."]:
   return apart.reshape(-1, *apart.shape[2:])
 
 
+@functools.cache
 def latent_sampler(kind: str, latent_dim: int) -> Callable[[Key[Array, ""]], Float[Array, " z"]]:
-  """Returns `key -> [latent_dim]` for one of LATENTS."""
+  """Returns `key -> [latent_dim]` for one of LATENTS; of equal arguments the same function."""
   return lambda key: LATENTS[kind](key, (latent_dim,))
 
 

@@ -56,6 +56,8 @@ FILES = {
     "presets",
     "plugins",
     "build",
+    "program",
+    "parts",
     "validation",
     "contents",
     "sampling",

@@ -71,7 +71,7 @@ class Run:
     self._began = time.monotonic()
 
   def _check_contents(self) -> None:
-    check_contents(self.folder, self._identity)
+    check_contents(self.folder, self._identity, self.say)
     for line in lost_records(self.folder, self.config.log_every):
       self.say(line)
 
