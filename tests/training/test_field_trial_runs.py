@@ -271,7 +271,7 @@ def test_checkpoints_of_earlier_versions_go_on(run):
   assert fit(run, steps=6)[1] == ["Continuing from step 4."]
 
 
-def test_states_of_the_first_layout_open_and_go_on_to_the_same_bits(tmp_path):
+def test_states_of_the_first_layout_are_read_as_those_of_now(tmp_path):
   # The layout from before regularisers had a state of their own: LeCam and the slow weights of
   # lookahead lay in `memory`, and there were fewer numbers.
   config = dataclasses.replace(BASE, lecam_weight=0.3, update_rule="lookahead")
