@@ -108,6 +108,13 @@ def from_linen(
       state; dropout draws from the stream "dropout".
     example: inputs [B, ...], or their shape, that `init(key)` takes where it is given none.
     labels: the same of labels [B].
+
+  Examples:
+    >>> import flax.linen as nn, gan, jax, jax.numpy as jnp
+    >>> network = gan.from_linen(nn.Dense(3))
+    >>> params, model_state = network.init(jax.random.key(0), jnp.zeros((1, 2)))
+    >>> network.apply(params, model_state, jnp.ones((5, 2)), train=False)[0].shape
+    (5, 3)
   """
   call = _Call(type(module).__call__)
 
@@ -139,6 +146,14 @@ def from_nnx(make: Callable[[Any], Any]) -> Network:
     make: `nnx.Rngs -> nnx.Module`; the module is called as one of `from_linen`. Statistics of
       `nnx.BatchNorm` are its batch statistics. Where it has dropout, each call in training draws
       from a stream of its own.
+
+  Examples:
+    >>> from flax import nnx
+    >>> import gan, jax, jax.numpy as jnp
+    >>> network = gan.from_nnx(lambda rngs: nnx.Linear(2, 3, rngs=rngs))
+    >>> params, model_state = network.init(jax.random.key(0))
+    >>> network.apply(params, model_state, jnp.ones((5, 2)), train=False)[0].shape
+    (5, 3)
   """
   from flax import nnx
 

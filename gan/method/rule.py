@@ -18,12 +18,24 @@ class UpdateRule(NamedTuple):
   """A rule as a pair of pure functions.
 
   Attributes:
-    step: `(game, state, minibatches, key) -> (state, metrics)`.
+    step: `(game, state, minibatches, key) -> (state, metrics)`, metrics [] each, by name.
     init: `(generator, discriminator) -> arrays`, kept in `GanState.aux_state["update_rule"]`; None
       where the rule keeps nothing.
     wrap: of each player's optax transformation, in `init` of the state and in each step.
     several: whether a step may hold several discriminator updates.
     in_parts: whether the gradient of a batch is the mean of those of its parts, `Game.accumulate`.
+
+  Examples:
+    A rule of two alternating steps on the same examples:
+
+    >>> import gan, jax
+    >>> once = gan.alternating().step
+    >>> def twice(game, state, minibatches, key):
+    ...   first, second = jax.random.split(key)
+    ...   state, _ = once(game, state, minibatches, first)
+    ...   return once(game, state, minibatches, second)
+    >>> gan.UpdateRule(twice).several
+    True
   """
 
   step: Callable[[Game, GanState, Minibatches, Key[Array, ""]], Stepped]

@@ -52,12 +52,24 @@ class Regularizer(NamedTuple):
 
   Attributes:
     init: `() -> state`, arrays only; kept in `GanState.aux_state` under the regulariser's name.
-    discriminator: `(view, state) -> (term, metrics)`, or None; the mean of the term, per example or
-      a scalar, is weighted and added to the discriminator's loss.
+    discriminator: `(view, state) -> (term, metrics)`, or None; the mean of the term, [B] or [], is
+      weighted and added to the discriminator's loss; metrics are [] each, by name.
     generator: the same for the generator's loss.
     update: `(view, state) -> state`, once with each update of the discriminator, of what its
       objective saw; or None. No gradient flows through it.
     needs: fields of Outputs that the discriminator has to return beside logits.
+
+  Examples:
+    >>> import gan, jax.numpy as jnp
+    >>> drift = gan.Regularizer(lambda: {}, lambda view, state: (view.real_outputs.logits**2, {}))
+    >>> players = gan.models.build("points", gan.ModelSpec((2,), latent_dim=4, width=8))
+    >>> game = gan.Game(
+    ...   **players._asdict(),
+    ...   regularizers={"drift": drift},
+    ...   hyperparameters={"drift_weight": 1e-3},
+    ... )
+    >>> game.default_hyperparameters().regularizer_weights
+    {'drift': Array(0.001, dtype=float32)}
   """
 
   init: Callable[[], Any] = dict

@@ -58,6 +58,15 @@ def fit(
 
   Raises:
     UserError: anything that the user can put right; nothing on disk is lost.
+
+  Examples:
+    >>> import gan, jax, numpy as np
+    >>> players = gan.models.build("points", gan.ModelSpec((2,), latent_dim=4, width=8))
+    >>> points = np.random.default_rng(0).normal(size=(64, 2)).astype(np.float32)
+    >>> game = gan.Game(**players._asdict())
+    >>> run = gan.fit(game, points, steps=2, workdir="runs/mine", batch_size=16)
+    >>> run.summary["status"], run.sample(8, jax.random.key(0)).shape
+    ('finished', (8, 2))
   """
   dataset = _dataset(game, images, labels, name)
   config = _config(game, name, steps, options)

@@ -122,6 +122,15 @@ def load(
   Raises:
     UserError: the folder is not a run, has no checkpoint that can be read, or is of a game that was
       passed and is not given, or is another.
+
+  Examples:
+    >>> import gan, jax, numpy as np
+    >>> players = gan.models.build("points", gan.ModelSpec((2,), latent_dim=4, width=8))
+    >>> points, game = np.ones((64, 2), np.float32), gan.Game(**players._asdict())
+    >>> _ = gan.fit(game, points, steps=2, workdir="runs/ones", batch_size=16, checkpoint_every=1)
+    >>> run = gan.load("runs/ones", game, step=1)
+    >>> int(run.state.step), run.sample(4, jax.random.key(0), weights="raw").shape
+    (1, (4, 2))
   """
   record = read_config(workdir, _kind())
   plugins.load_recorded(record.get(plugins.FIELD, []), workdir)

@@ -1,6 +1,8 @@
 """`import gan`: every public name, and a game of one's own from its parts to its samples."""
 
+import doctest
 import inspect
+import io
 import json
 import os
 import re
@@ -56,6 +58,87 @@ def test_every_public_name_is_there_and_says_what_it_is(name):
   assert name in dir(gan)
   if callable(value):
     assert inspect.getdoc(value), f"{name} has no docstring"
+  elif name != "__version__":
+    # A dictionary has no docstring of its own: what help(gan) begins with describes it.
+    assert isinstance(value, dict) and value
+    assert re.search(rf"^  {name} +name -> \w.{{20,}}$", gan.__doc__, re.M), name
+
+
+def annotations(value):
+  """What a function takes and returns, or a class holds, in words."""
+  kinds = [value.__annotations__] if inspect.isclass(value) else []
+  if not inspect.isclass(value):
+    signature = inspect.signature(value)
+    kinds = [{p.name: p.annotation for p in signature.parameters.values()}]
+    kinds.append({"return": signature.return_annotation})
+  return " ".join(str(kind) for each in kinds for kind in each.values())
+
+
+CALLABLE = [name for name in gan.__all__ if callable(getattr(gan, name))]
+WITH_ARRAYS = [name for name in CALLABLE if "Array" in annotations(getattr(gan, name))]
+# What a paper or a release is the source of: penalties and rules, not what makes them by name.
+OF_A_SOURCE = [
+  name
+  for name in CALLABLE
+  if name.endswith("_penalty")
+  and name != "make_penalty"
+  or inspect.isfunction(getattr(gan, name))
+  and annotations(getattr(gan, name)).endswith("UpdateRule'>")
+]
+
+
+@pytest.mark.parametrize("name", WITH_ARRAYS)
+def test_a_name_with_arrays_says_their_shapes(name):
+  assert re.search(r"\[[*\w ,./]*\]", inspect.getdoc(getattr(gan, name))), f"{name} says no shape"
+
+
+@pytest.mark.parametrize("name", OF_A_SOURCE)
+def test_a_penalty_or_rule_names_its_source(name):
+  assert re.search(r"https://\S+", inspect.getdoc(getattr(gan, name))), f"{name} has no source"
+
+
+def test_the_rules_on_shapes_and_sources_are_of_the_names_that_have_them():
+  assert {"Loss", "from_nnx", "fit"}.isdisjoint(WITH_ARRAYS)
+  assert {"Batch", "Regularizer", "r1_penalty", "latent_sampler", "from_linen"} < {*WITH_ARRAYS}
+  assert {"r1_penalty", "wgan_gp_penalty", "simultaneous", "unrolled"} < {*OF_A_SOURCE}
+  assert len(OF_A_SOURCE) == 11
+
+
+@pytest.mark.parametrize("registry", ["LOSSES", "PENALTIES", "UPDATE_RULES", "REGULARIZERS"])
+def test_entries_of_a_registry_say_what_they_are_and_their_source(registry):
+  for name, entry in getattr(gan, registry).items():
+    about = getattr(entry, "about", None) or entry
+    says = [getattr(about, field, "") for field in ("discriminator", "formula", "summary")]
+    assert any(isinstance(text, str) and text for text in says), name
+    assert about.source or (registry, name) == ("PENALTIES", "none"), name
+
+
+EXAMPLES = {
+  "Augmentation",
+  "Game",
+  "Loss",
+  "Regularizer",
+  "UpdateRule",
+  "fit",
+  "from_linen",
+  "from_nnx",
+  "load",
+  "make_schedule",
+}
+
+
+def test_what_a_user_writes_has_an_example():
+  assert {name for name in CALLABLE if ">>>" in inspect.getdoc(getattr(gan, name))} == EXAMPLES
+
+
+@pytest.mark.parametrize("name", sorted(EXAMPLES))
+def test_examples_run_and_print_what_they_say(name, tmp_path, monkeypatch):
+  monkeypatch.chdir(tmp_path)
+  text = inspect.getdoc(getattr(gan, name))
+  example = doctest.DocTestParser().get_doctest(text, {}, name, None, 0)
+  said = io.StringIO()
+  found = doctest.DocTestRunner(verbose=False).run(example, out=said.write)
+  assert found.attempted > 1 and not found.failed, said.getvalue()
 
 
 def test_there_are_about_forty_names_and_others_are_refused_with_the_list():
