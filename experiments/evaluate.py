@@ -24,7 +24,7 @@ from experiments.cli import common
 from experiments.cli.command import OK, PATH, Command, notify, refuse_unread
 from gan.errors import UserError
 from gan.system.progress import say
-from gan.training.run_folder import plain, read_config, writable_folder, write_json
+from gan.training.run_folder import WEIGHTS, plain, read_config, writable_folder, write_json
 
 
 class Subject(NamedTuple):
@@ -56,7 +56,7 @@ def main(argv=None):
   command.add(int, "samples", 10_000, "generated images, and reference images, at most", "how")
   command.add(int, "seed", 0, "of latents, reference and resamples", "how")
   command.add(int, "step", None, "of the run's checkpoint (default: the newest)", "how")
-  command.add(str, "weights", "ema", "average of the generator, or itself", "how", ("ema", "raw"))
+  command.add(str, "weights", "ema", "average of the generator, or itself", "how", WEIGHTS)
   command.add(PATH, "extractor", None, "name or file (default: that of the data set)", "how")
   command.add(str, "metrics", None, "names by commas (default: all that apply)", "how")
   return command.run(lambda: _run(command.values), argv)

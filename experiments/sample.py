@@ -16,9 +16,7 @@ import jax
 from experiments.cli import common
 from experiments.cli.command import OK, PATH, Command
 from gan.errors import UserError
-from gan.training.run_folder import writable_folder
-
-WEIGHTS = ("ema", "raw")
+from gan.training.run_folder import WEIGHTS, writable_folder
 
 
 def main(argv=None):

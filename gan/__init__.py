@@ -7,10 +7,25 @@
   run = gan.fit(game, images, steps=1000, workdir="runs/mine")  # or ours
   images = gan.load("runs/mine", game).sample(16, key)
 
-Functions take things; names are looked up in commands alone.
+Functions take things; names are looked up in commands alone. Registries are dictionaries by the
+names that commands take, to which a plugin adds:
+
+  LOSSES         name -> Loss: discriminator and generator loss, per example
+  PENALTIES      name -> Penalty: gradient penalty of the critic, with formula and source
+  REGULARIZERS   name -> Entry: makes a Regularizer, a further term of an objective
+  AUGMENTATIONS  name -> Entry: makes an Augmentation of what the discriminator sees
+  UPDATE_RULES   name -> Entry: makes an UpdateRule, how updates make a step
+  OPTIMIZERS     name -> Entry: makes an optax transformation of rates that are arrays
+  SCHEDULES      name -> Entry: makes a schedule of a hyper-parameter
+  MODELS         name -> Model: builds a generator and a discriminator from a ModelSpec
+  DATASETS       name -> function of (split, data_dir, image_size): one split, a Dataset
+  METRICS        name -> Metric: numbers of generated examples beside real ones
+  PRESETS        name -> fields of a Config: published systems
+  STEP_METRICS   name -> meaning: what each metric of a step is
 """
 
 import importlib
+import pkgutil
 from typing import Any
 
 __version__ = "0.2.0"
@@ -60,11 +75,18 @@ __all__ = ["__version__", *_HOME]
 
 
 def __getattr__(name: str) -> Any:
-  if name not in _HOME:
-    raise AttributeError(f"gan has no {name}: it has {', '.join(sorted(_HOME))}")
-  globals()[name] = value = getattr(importlib.import_module(_HOME[name]), name)
-  return value
+  if name in _HOME:
+    globals()[name] = value = getattr(importlib.import_module(_HOME[name]), name)
+    return value
+  if name in _rooms():
+    return importlib.import_module(f"{__name__}.{name}")
+  raise AttributeError(f"gan has no {name}: it has {', '.join(sorted(_HOME))}")
 
 
 def __dir__() -> list[str]:
-  return sorted({*globals(), *_HOME})
+  return sorted({*globals(), *_HOME, *_rooms()})
+
+
+def _rooms() -> set[str]:
+  """The modules of the package, such as gan.losses: each is imported when it is first read."""
+  return {module.name for module in pkgutil.iter_modules(__path__)}

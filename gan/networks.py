@@ -5,6 +5,7 @@ by `from_linen`, NNX modules by `from_nnx`; a network of another library joins b
 same shape.
 """
 
+import functools
 import inspect
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
@@ -76,11 +77,13 @@ class Network(NamedTuple):
       selects batch statistics and dropout, for which `key` is drawn from; with `train=False` the
       examples of a batch do not influence each other and `key` is not used.
     name: what config.json calls it, where it was passed and not named.
+    recipe: how MODELS makes it again, in JSON; "" where they did not make it.
   """
 
   init: Callable[..., tuple[Params, ModelState]]
   apply: Callable[..., tuple[Any, ModelState]]
   name: str = ""
+  recipe: str = ""
 
 
 class Gan(NamedTuple):
@@ -114,6 +117,13 @@ def from_linen(
       state; dropout draws from the stream "dropout".
     example: inputs [B, ...], or their shape, that `init(key)` takes where it is given none.
     labels: the same of labels [B].
+
+  Examples:
+    >>> import flax.linen as nn, gan, jax, jax.numpy as jnp
+    >>> network = gan.from_linen(nn.Dense(3))
+    >>> params, model_state = network.init(jax.random.key(0), jnp.zeros((1, 2)))
+    >>> network.apply(params, model_state, jnp.ones((5, 2)), train=False)[0].shape
+    (5, 3)
   """
   call = _Call(type(module).__call__)
 
@@ -145,6 +155,14 @@ def from_nnx(make: Callable[[Any], Any]) -> Network:
     make: `nnx.Rngs -> nnx.Module`; the module is called as one of `from_linen`. Statistics of
       `nnx.BatchNorm` are its batch statistics. Where it has dropout, each call in training draws
       from a stream of its own.
+
+  Examples:
+    >>> from flax import nnx
+    >>> import gan, jax, jax.numpy as jnp
+    >>> network = gan.from_nnx(lambda rngs: nnx.Linear(2, 3, rngs=rngs))
+    >>> params, model_state = network.init(jax.random.key(0))
+    >>> network.apply(params, model_state, jnp.ones((5, 2)), train=False)[0].shape
+    (5, 3)
   """
   from flax import nnx
 
@@ -219,8 +237,9 @@ def unpack(rows: Float[Array, "r ..."], packing: int) -> Float[Array, "b ..."]:
   return apart.reshape(-1, *apart.shape[2:])
 
 
+@functools.cache
 def latent_sampler(kind: str, latent_dim: int) -> Callable[[Key[Array, ""]], Float[Array, " z"]]:
-  """Returns `key -> [latent_dim]` for one of LATENTS."""
+  """Returns `key -> [latent_dim]` for one of LATENTS; of equal arguments the same function."""
   return lambda key: LATENTS[kind](key, (latent_dim,))
 
 

@@ -291,7 +291,7 @@ def make_penalty(name: str, **options) -> Callable[..., PerExample] | None:
     **options: axis_name; see the functions.
 
   Returns:
-    The function, or None for "none".
+    The function, which returns [B], or None for "none".
   """
   penalty = PENALTIES[name]
   return None if penalty.function is None else as_function(penalty, **options)

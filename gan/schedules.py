@@ -190,6 +190,12 @@ def make_schedule(text: str, *, images_per_step: int, schedule_images: int) -> S
 
   Raises:
     UserError: as `parse`.
+
+  Examples:
+    >>> import gan, jax.numpy as jnp
+    >>> schedule = gan.make_schedule("b1=linear:0", images_per_step=10, schedule_images=100)
+    >>> schedule(gan.Hyperparameters(b1=jnp.float32(0.5)), jnp.int32(5)).b1  # [], half way
+    Array(0.25, dtype=float32)
   """
   return make(parse(text), images_per_step, schedule_images)
 

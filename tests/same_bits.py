@@ -1,11 +1,14 @@
 """Steps two commits of this repository side by side: are their runs equal to the bit?
 
-  python tests/same_bits.py --before=COMMIT [--steps=20] [--cases=preset,rule]
+  python tests/same_bits.py --before=COMMIT [--steps=20] [--cases=preset,rule] [--continued]
 
 Bits differ between machines and versions, so no digest is kept: both commits run here, in this
 environment, every preset and every update rule, penalty and regulariser of CASES. Compared are all
-records but their seconds, and the parameters, statistics and averages of the last checkpoint. Ends
-with exit code 1 where anything differs.
+records but their seconds, and the parameters, statistics and averages of the last checkpoint. With
+--continued the run folder is changed hands: the commit makes half of the steps and this checkout
+the rest, against the commit's own unbroken run. --rounded=ema_params names what changed by intent
+in the last digits since: it may differ by a relative 1e-5. Ends with exit code 1 where anything
+else differs.
 """
 
 import argparse
@@ -61,25 +64,34 @@ def main() -> int:
   arguments.add_argument("--before", required=True, help="commit to hold this checkout against")
   arguments.add_argument("--steps", type=int, default=20)
   arguments.add_argument("--cases", default="", help="beginnings of names, by commas")
+  arguments.add_argument("--continued", action="store_true", help="half by each, in one folder")
+  arguments.add_argument("--rounded", default="", help=f"of {', '.join(COMPARED)}, by commas")
   given = arguments.parse_args()
   chosen = [name for name in CASES if name.startswith(tuple(given.cases.split(",")))]
   with tempfile.TemporaryDirectory() as folder:
     before = pathlib.Path(folder) / "before"
     subprocess.run(["git", "-C", ROOT, "worktree", "add", "-q", before, given.before], check=True)
     try:
-      different = [name for name in chosen if not _is_same(name, before, folder, given.steps)]
+      different = [
+        name for name in chosen if not _is_same(name, before, pathlib.Path(folder), given)
+      ]
     finally:
       subprocess.run(["git", "-C", ROOT, "worktree", "remove", "--force", before], check=True)
   print(f"{len(chosen) - len(different)} of {len(chosen)} cases are equal to the bit")
   return 1 if different else 0
 
 
-def _is_same(name: str, before: pathlib.Path, folder: str, steps: int) -> bool:
-  runs = [
-    _run(checkout, pathlib.Path(folder) / f"{side}-{name.replace(' ', '-')}", CASES[name], steps)
-    for side, checkout in (("before", before), ("now", ROOT))
+def _is_same(
+  name: str, before: pathlib.Path, folder: pathlib.Path, given: argparse.Namespace
+) -> bool:
+  there, here = (folder / f"{side}-{name.replace(' ', '-')}" for side in ("before", "now"))
+  if given.continued:
+    _run(before, here, CASES[name], given.steps // 2)
+  runs = [_run(before, there, CASES[name], given.steps), _run(ROOT, here, CASES[name], given.steps)]
+  rounded = tuple(f"['{part}']" for part in given.rounded.split(","))
+  found = [
+    where for kind in (_records, _arrays) for where in _differences(*map(kind, runs), rounded)
   ]
-  found = [where for kind in (_records, _arrays) for where in _differences(*map(kind, runs))]
   print(f"{name}: {'equal' if not found else 'DIFFERENT in ' + ', '.join(found[:5])}", flush=True)
   return not found
 
@@ -89,13 +101,14 @@ def _run(checkout: pathlib.Path, workdir: pathlib.Path, case: tuple, steps: int)
   cadences = (
     f"--steps={steps}",
     "--log_every=1",
-    f"--sample_every={steps}",
+    "--sample_every=1000",
     f"--workdir={workdir}",
   )
   command = [sys.executable, "-m", f"experiments.{module}", *flags, *cadences]
-  command.append(f"--workdir={workdir}")
   environment = os.environ | {"PYTHONPATH": str(checkout)}
-  subprocess.run(command, cwd=checkout, env=environment, check=True, capture_output=True)
+  done = subprocess.run(command, cwd=checkout, env=environment, capture_output=True, text=True)
+  if done.returncode:
+    sys.exit(f"{' '.join(command)} ended with {done.returncode}: {done.stderr[-1000:]}")
   return workdir
 
 
@@ -114,16 +127,28 @@ def _arrays(workdir: pathlib.Path) -> dict:
   with ocp.training.Checkpointer(workdir.absolute() / "checkpoints") as checkpointer:
     saved = checkpointer.load(checkpointer.latest.step)
   return {
-    jax.tree_util.keystr(path): np.asarray(leaf).tobytes()
+    jax.tree_util.keystr(path): np.asarray(leaf)
     for part in COMPARED
     for path, leaf in jax.tree_util.tree_leaves_with_path({part: saved[part]})
   }
 
 
-def _differences(before: dict, now: dict) -> list[str]:
+def _differences(before: dict, now: dict, rounded: tuple[str, ...]) -> list[str]:
   if not before:
     return ["everything: there is nothing to compare"]
-  return [name for name in before.keys() | now.keys() if before.get(name) != now.get(name)]
+  return [
+    name
+    for name in before.keys() | now.keys()
+    if not _equal(before.get(name), now.get(name), name.startswith(rounded))
+  ]
+
+
+def _equal(before, now, rounded: bool) -> bool:
+  if not isinstance(before, np.ndarray) or not isinstance(now, np.ndarray):
+    return type(before) is type(now) and before == now
+  if rounded:
+    return before.shape == now.shape and np.allclose(before, now, rtol=1e-5, atol=1e-7)
+  return before.dtype == now.dtype and before.tobytes() == now.tobytes()
 
 
 if __name__ == "__main__":

@@ -2,9 +2,11 @@
 
 import ast
 import functools
+import importlib.metadata
 import re
 import subprocess
 import sys
+import tomllib
 
 import pytest
 from conftest import ROOT
@@ -59,6 +61,8 @@ FILES = {
     "parts",
     "plugins",
     "build",
+    "program",
+    "passed",
     "validation",
     "contents",
     "sampling",
@@ -187,6 +191,41 @@ def test_the_seam_is_seen_by_these_tests():
   assert any(
     unit_of(name) == "errors" for name in gan_imports(ROOT / "gan" / "training" / "parallel.py")
   )
+
+
+def canonical(name):
+  return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def names_in(requirements):
+  return {canonical(re.match(r"[\w.-]+", text)[0]) for text in requirements}
+
+
+def foreign_imports():
+  """(file, distribution, whether at the top of the file) of each import from outside."""
+  distributions = importlib.metadata.packages_distributions()
+  for path in (*sources("gan"), *sources("experiments")):
+    tree = ast.parse(path.read_text())
+    for node in ast.walk(tree):
+      names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+      names += [node.module] if isinstance(node, ast.ImportFrom) else []
+      for name in {name.split(".")[0] for name in names} - {"gan", "experiments"}:
+        if name not in sys.stdlib_module_names:
+          (found,) = set(distributions.get(name, [name]))
+          yield path.relative_to(ROOT).as_posix(), canonical(found), node in tree.body
+
+
+def test_every_import_is_a_dependency_or_guarded_by_an_extra():
+  project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+  needed = names_in(project["dependencies"])
+  extras = set().union(*map(names_in, project["optional-dependencies"].values())) - needed
+  found = list(foreign_imports())
+  assert {"jax", "pillow", "scikit-learn", "absl-py"} <= {name for _, name, _ in found}
+  other = [(path, name, at_top) for path, name, at_top in found if name not in needed]
+  assert {name for _, name, _ in other} <= extras
+  # Of extras only what runs in a process of its own imports at the top of its file.
+  own_process = {f"experiments/benchmark/torch_{name}.py" for name in ("peer", "networks")}
+  assert {path for path, _, at_top in other if at_top} == own_process
 
 
 def test_importing_everything_touches_no_device_and_no_heavy_library():

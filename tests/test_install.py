@@ -9,7 +9,9 @@ import subprocess
 import sys
 
 import pytest
+from test_documents import fenced, page_text
 from test_plugins import PARTS
+from user_script import SCRIPT
 
 import gan
 
@@ -53,13 +55,13 @@ def place(tmp_path_factory):
 
 @pytest.fixture
 def run(scripts, place):
-  """run(command, *arguments, code) is what a console command prints."""
+  """run(command, *arguments, code, folder) is what a console command prints in a folder."""
 
-  def run(command, *arguments, code=0):
+  def run(command, *arguments, code=0, folder=place):
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     done = subprocess.run(
       [scripts / command, *arguments],
-      cwd=place,
+      cwd=folder,
       env=environment | {"JAX_PLATFORMS": "cpu", "JAX_NUM_CPU_DEVICES": "1"},
       capture_output=True,
       text=True,
@@ -106,6 +108,22 @@ def test_a_run_and_a_sweep_of_a_user_s_own_parts(run, place):
   assert "gan-compare --workdir=sweep" in said
   run("gan-compare", "--workdir=sweep")
   assert (place / "sweep" / "report.html").exists()
+
+
+def test_a_script_of_twenty_lines_runs_outside_of_the_clone(run, tmp_path):
+  (tmp_path / "mine.py").write_text(SCRIPT)
+  assert "finished (16, 2)" in run("python", "mine.py", "runs/mine", folder=tmp_path)
+  assert (tmp_path / "runs" / "mine" / "summary.json").exists()
+
+
+def test_the_plugin_of_the_page_is_trained_and_drawn_from(run, place):
+  (plugin,) = (text for text in fenced(page_text("python"), "python") if "# my_module.py" in text)
+  (place / "my_module.py").write_text(plugin)
+  small = ("--dataset=digits", "--model=mlp", "--batch_size=8", "--steps=2", "--eval_every=0")
+  run("gan-train", "mnist", "--plugin=my_module", "--loss=my_loss", *small, "--workdir=mine")
+  assert json.loads((place / "mine" / "config.json").read_text())["plugins"] == ["my_module"]
+  run("gan-sample", "--workdir=mine")
+  assert (place / "mine" / "drawn" / "grid.png").exists()
 
 
 def test_processes_that_a_command_starts_import_the_same_package(run, scripts, place):

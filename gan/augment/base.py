@@ -22,6 +22,13 @@ class Augmentation(NamedTuple):
     update: `(view, arrays) -> arrays`, once with each update of the discriminator; see
       `regularizers.View`. As of a Regularizer, it takes means over `view.axis_name` itself.
     reads: names of `Hyperparameters` that `apply` or `update` reads.
+
+  Examples:
+    >>> import gan, jax.numpy as jnp
+    >>> mirror = gan.Augmentation(lambda images, keys, state: images[:, :, ::-1])
+    >>> images = jnp.array([1.0, 2.0]).reshape(1, 1, 2, 1)  # [B, H, W, C]
+    >>> mirror.apply(images, None, None).ravel()
+    Array([2., 1.], dtype=float32)
   """
 
   apply: Callable[[Float[Array, "b ..."], Key[Array, " b"], GanState], Float[Array, "b ..."]]

@@ -53,6 +53,12 @@ class Loss(NamedTuple):
 
   Where `zero_sum`, the generator's loss is minus the discriminator's without the data's part, in
   which it has no say unless the discriminator's updates are foreseen.
+
+  Examples:
+    >>> import gan, jax.numpy as jnp
+    >>> loss = gan.Loss(lambda real, fake: fake - real, lambda real, fake: -fake)
+    >>> loss.discriminator(jnp.array([2.0, 1.0]), jnp.array([0.5, 0.5]))
+    Array([-1.5, -0.5], dtype=float32)
   """
 
   discriminator: Callable  # -> [*batch], loss per example, not averaged

@@ -40,9 +40,14 @@ TAKEN = ("augmentation", "update_rule", "penalty")
 
 
 class Batch(NamedTuple):
-  """Real examples for one step: K discriminator updates of B examples each."""
+  """Real examples for one step: K discriminator updates of B examples each.
 
-  image: Array  # [K, B, H, W, C] uint8 in 0 .. 255, or [K, B, 2] float32
+  Attributes:
+    image: [K, B, H, W, C] uint8 in 0 .. 255 or float32 in the game's range; points [K, B, 2].
+    label: int32 [K, B], or None.
+  """
+
+  image: Array
   label: Int[Array, "k b"] | None
 
 
@@ -95,6 +100,15 @@ class Game:
     ema_half_life: whether the average has a half-life in images and not a decay in steps.
     ema_ramp: the half-life is at most this share of the images so far; 0 for no such bound.
     axis_name: mapped axes over which gradients, statistics and metrics are averaged.
+
+  Examples:
+    >>> import gan, jax, jax.numpy as jnp
+    >>> players = gan.models.build("points", gan.ModelSpec((2,), latent_dim=4, width=8))
+    >>> game = gan.Game(**players._asdict(), loss=gan.LOSSES["hinge"])
+    >>> state, step = game.init(jax.random.key(0)), jax.jit(game.step)
+    >>> state, metrics = step(state, jnp.zeros((16, 2)), jax.random.key(1))
+    >>> int(state.step), bool(metrics["discriminator_loss"] > 0)
+    (1, True)
   """
 
   generator: Network

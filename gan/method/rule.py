@@ -20,10 +20,22 @@ class UpdateRule(NamedTuple):
   Attributes:
     init: `(generator, discriminator) -> arrays`, kept in `GanState.aux_state["update_rule"]`; None
       where the rule keeps nothing.
-    step: `(game, state, minibatches, key) -> (state, metrics)`.
+    step: `(game, state, minibatches, key) -> (state, metrics)`, metrics [] each, by name.
     wrap: of each player's optax transformation, in `init` of the state and in each step.
     several: whether a step may hold several discriminator updates.
     in_parts: whether the gradient of a batch is the mean of those of its parts, `Game.accumulate`.
+
+  Examples:
+    A rule of two alternating steps on the same examples:
+
+    >>> import gan, jax
+    >>> once = gan.alternating().step
+    >>> def twice(game, state, minibatches, key):
+    ...   first, second = jax.random.split(key)
+    ...   state, _ = once(game, state, minibatches, first)
+    ...   return once(game, state, minibatches, second)
+    >>> gan.UpdateRule(init=None, step=twice).several
+    True
   """
 
   init: Callable[[PlayerState, PlayerState], Any] | None

@@ -18,7 +18,10 @@ from gan.state import GanState
 
 
 def simultaneous() -> UpdateRule:
-  """Both gradients at the same point and on the same fakes, as in Goodfellow et al.'s own code."""
+  """Both gradients at the same point and on the same fakes, as in Goodfellow et al.'s own code.
+
+  See `sgd.py` of https://github.com/goodfeli/adversarial.
+  """
   return UpdateRule(init=None, step=_simultaneous, several=False)
 
 
@@ -76,7 +79,7 @@ def consensus(*, consensus_weight: float | Array = 10.0) -> UpdateRule:
   See "The Numerics of GANs" by Mescheder et al., Algorithm 2 (https://arxiv.org/abs/1705.10461).
 
   Args:
-    consensus_weight: gamma.
+    consensus_weight: gamma, [].
   """
 
   def step(game: Game, state: GanState, minibatches: Minibatches, key: Key[Array, ""]) -> Stepped:

@@ -1,7 +1,10 @@
 """Architectures by name: `build(name, spec)` gives a generator and a discriminator."""
 
+import json
 from collections.abc import Callable, Collection
 from typing import Any, NamedTuple
+
+import jax.numpy as jnp
 
 from gan.errors import UserError
 from gan.models import dcgan, goodfellow, infogan, mlp, pacgan, points
@@ -76,6 +79,23 @@ def build(name: str, spec: ModelSpec, latent: str = "normal", **options: Any) ->
   for option in ("width", "discriminator_norm", "discriminator_hidden"):
     if option not in model.options and (value := getattr(spec, option)) is not None:
       raise UserError(f"`model={name}` has no `{option}` (given: {value}): leave it out")
-  generator, discriminator = model.build(spec, **options)
+  networks = dict(zip(("generator", "discriminator"), model.build(spec, **options), strict=True))
+  players = {
+    player: network._replace(recipe="" if options else _recipe(name, player, spec))
+    for player, network in networks.items()
+  }
   sample_latent = latent_sampler(latent, spec.latent_dim)
-  return Gan(generator, discriminator, sample_latent, model.image_range, spec.packing)
+  return Gan(
+    **players,
+    sample_latent=sample_latent,
+    image_range=model.image_range,
+    packing=spec.packing,
+  )
+
+
+def _recipe(name: str, player: str, spec: ModelSpec) -> str:
+  """How a network is made again, in JSON; "" where that would need data or devices."""
+  if spec.pixel_mean is not None or spec.axis_name:
+    return ""
+  fields = spec._replace(dtype=jnp.dtype(spec.dtype).name)._asdict()
+  return json.dumps({"model": name, "player": player, "spec": fields})

@@ -61,9 +61,9 @@ class Regularizer(NamedTuple):
   Attributes:
     init: `(key, gan) -> state`, arrays only; kept in `GanState.aux_state` under the regulariser's
       name. `gan` holds the two players; their `init(key)` needs no example of inputs here.
-    discriminator: `(view, state) -> (term, metrics)`, or None; the mean of the term, per example or
-      a scalar, is weighted and added to the discriminator's loss. Names of metrics begin with the
-      regulariser's.
+    discriminator: `(view, state) -> (term, metrics)`, or None; the mean of the term, [B] or [], is
+      weighted and added to the discriminator's loss; metrics are [] each, by names that begin with
+      the regulariser's.
     generator: the same for the generator's loss.
     update: `(view, state) -> state`, once with each update of the discriminator, of what its
       objective saw; or None. No gradient flows through it. A mean over the batch is its own to take
@@ -72,6 +72,18 @@ class Regularizer(NamedTuple):
       others are those of the last.
     needs: fields of Outputs that the discriminator has to return beside logits.
     reads: names of `Hyperparameters` that it reads from `view.hyper`, beside its weight.
+
+  Examples:
+    >>> import gan, jax.numpy as jnp
+    >>> drift = gan.Regularizer(discriminator=lambda view, state: (view.real_outputs.logits**2, {}))
+    >>> players = gan.models.build("points", gan.ModelSpec((2,), latent_dim=4, width=8))
+    >>> game = gan.Game(
+    ...   **players._asdict(),
+    ...   regularizers={"drift": drift},
+    ...   hyperparameters={"drift_weight": 1e-3},
+    ... )
+    >>> game.default_hyperparameters().regularizer_weights
+    {'drift': Array(0.001, dtype=float32)}
   """
 
   init: Callable[[Key[Array, ""], Gan], Any] = nothing

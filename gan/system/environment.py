@@ -24,7 +24,7 @@ def describe() -> dict[str, Any]:
   return {
     "time": time.strftime("%Y-%m-%d %H:%M:%S %z"),
     "python": platform.python_version(),
-    "packages": {name: importlib.metadata.version(name) for name in PACKAGES},
+    "packages": versions(PACKAGES),
     "platform": platform.platform(),
     "processor": _processor(),
     "cores": len(cores()),
@@ -33,6 +33,11 @@ def describe() -> dict[str, Any]:
     "xla": _xla(),
     "git_commit": _git_commit(),
   }
+
+
+def versions(packages: tuple[str, ...]) -> dict[str, str]:
+  """Returns the installed version of each package."""
+  return {name: importlib.metadata.version(name) for name in packages}
 
 
 def _xla() -> dict[str, Any]:

@@ -1,14 +1,17 @@
 """Whether what lies in a run folder is of the run that is to continue there."""
 
+from collections.abc import Callable
 from typing import Any
 
 from gan.errors import UserError
+from gan.training import program
 from gan.training.checkpoint import check_identity
 from gan.training.places import check_place
 from gan.training.run_folder import (
   CONFIG,
   EVALUATIONS,
   METRICS,
+  PROGRAM,
   read_config,
   read_metrics,
   read_summary,
@@ -16,10 +19,18 @@ from gan.training.run_folder import (
 from gan.training.writers import Writer
 
 
-def check_contents(folder: Writer, identity: dict[str, Any]) -> None:
-  """Raises UserError where a folder is that of other work, or its checkpoints are gone."""
+def check_contents(folder: Writer, identity: dict[str, Any], say: Callable[[str], None]) -> None:
+  """Raises UserError where a folder is that of other work, or its checkpoints are gone.
+
+  Args:
+    folder: of the run.
+    identity: what its config.json will hold.
+    say: prints one line to the user, on what cannot be compared or is gone.
+  """
   if not (folder.path / CONFIG).exists():
     check_place(folder.path, "a run")
+  elif PROGRAM in identity:
+    _check_program(folder, identity, say)
   check_identity(folder.checkpoints, identity)
   if any(folder.checkpoints.glob("[0-9]*")):
     return
@@ -30,6 +41,38 @@ def check_contents(folder: Writer, identity: dict[str, Any]) -> None:
       f"{folder.path} has records up to step {last} and its checkpoints are gone: put checkpoints/ "
       "back, or use another --workdir to begin anew"
     )
+
+
+def _check_program(folder: Writer, identity: dict, say: Callable[[str], None]) -> None:
+  there = read_config(folder.path).get(PROGRAM)
+  if there is None:  # an earlier version made it
+    return
+  if line := program.incomparable(there):
+    say(line)
+  elif names := program.changed(there, identity[PROGRAM]):
+    raise UserError(
+      f"{folder.path} holds a run of a game that computes something else, though its parts have "
+      f"the same names ({program.words(names)}): pass what it began with, or use another workdir"
+    )
+
+
+def lost_records(folder: Writer, log_every: int) -> list[str]:
+  """Returns a line on each file of records that is gone or empty beside the checkpoints of a run.
+
+  That records were made is known by their cadence, which a run keeps, and by its summary.
+  """
+  last = max((int(p.name) for p in folder.checkpoints.glob("*") if p.name.isdigit()), default=0)
+  summary = read_summary(folder.path) or {}
+  had = {
+    METRICS: log_every <= last or summary.get("metrics"),
+    EVALUATIONS: summary.get("evaluation"),
+  }
+  return [
+    f"{file} has no records of the steps up to {last}: it was deleted or emptied, and what they "
+    "held is gone; the checkpoints are whole, and records go on from there."
+    for file, made in had.items()
+    if last and made and not any(r["step"] <= last for r in read_metrics(folder.path, file))
+  ]
 
 
 def _had_checkpoints(folder: Writer, last: int, config: dict[str, Any]) -> bool:

@@ -1,7 +1,6 @@
 """Training a game that is passed, and not described by a config of names."""
 
 import dataclasses
-import functools
 import os
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -16,12 +15,12 @@ from gan.datasets.base import as_labels
 from gan.errors import UserError
 from gan.losses import LOSSES
 from gan.method.game import Batch, Game
-from gan.networks import Network
 from gan.system import memory
 from gan.system.progress import say
-from gan.training import loop, restore
+from gan.training import loop, passed, program, restore
 from gan.training.build import Algorithm, DataInfo
 from gan.training.config import Config
+from gan.training.run_folder import PROGRAM, read_config
 from gan.training.setting import OF_A_PASSED_GAME, Setting, make_evaluators
 from gan.training.validation import validate_field
 
@@ -59,6 +58,15 @@ def fit(
 
   Raises:
     UserError: anything that the user can put right; nothing on disk is lost.
+
+  Examples:
+    >>> import gan, jax, numpy as np
+    >>> players = gan.models.build("points", gan.ModelSpec((2,), latent_dim=4, width=8))
+    >>> points = np.random.default_rng(0).normal(size=(64, 2)).astype(np.float32)
+    >>> game = gan.Game(**players._asdict())
+    >>> run = gan.fit(game, points, steps=2, workdir="runs/mine", batch_size=16)
+    >>> run.summary["status"], run.sample(8, jax.random.key(0)).shape
+    ('finished', (8, 2))
   """
   dataset = _dataset(game, images, labels, name)
   config = _config(game, name, steps, options)
@@ -79,12 +87,16 @@ def fit(
       data,
       make_evaluators(config, dataset, say),
       lambda config: game.default_hyperparameters(),
-      describe(game),
+      passed.describe(game),
+      {
+        PROGRAM: program.describe(game, config, info),
+        passed.FIELD: passed.references(game),
+      },
     ), config
 
   summary = loop.run_in(workdir, config, make, command="gan.fit", say=say)
   try:
-    return restore.load(workdir, game, say=say)._replace(summary=summary)
+    return restore.read(workdir, read_config(workdir), game, None, say)._replace(summary=summary)
   except UserError:
     if not summary["status"].startswith("diverged"):
       raise
@@ -113,7 +125,8 @@ def _check_floats(game: Game, images: np.ndarray) -> None:
     )
   if not np.isfinite(images).all():
     raise UserError("images hold numbers that are not finite")
-  if images.ndim == 4 and not (images.min() >= low and images.max() <= high):
+  rounding = 1e-6 * (high - low)  # of images that were scaled in float32
+  if not points and (images.min() < low - rounding or images.max() > high + rounding):
     raise UserError(
       f"images are from {images.min():g} to {images.max():g}, and the game's image_range is "
       f"({low:g}, {high:g}): scale one to the other"
@@ -138,27 +151,3 @@ def _config(game: Game, name: str, steps: int, options: Mapping[str, Any]) -> Co
 def _loss_name(game: Game) -> str:
   found = [name for name, loss in LOSSES.items() if loss is game.loss]
   return found[0] if found else "passed"
-
-
-def describe(game: Game) -> dict[str, str]:
-  """Returns what a game was made of, in words: names of functions, numbers; for config.json."""
-  defaults = {field.name: field.default for field in dataclasses.fields(game)}
-  return {
-    name: _words(getattr(game, name))
-    for name in defaults
-    if name != "axis_name" and getattr(game, name) not in (defaults[name], None, {})
-  }
-
-
-def _words(value: Any) -> str:
-  if isinstance(value, Network) and value.name:
-    return value.name
-  if isinstance(value, Mapping):
-    return ", ".join(f"{key} {_words(part)}" for key, part in sorted(value.items()))
-  if isinstance(value, functools.partial):
-    return f"{_words(value.func)}({', '.join(map(_words, value.args))} {_words(value.keywords)})"
-  if isinstance(value, tuple) and hasattr(value, "_fields"):
-    return " ".join(_words(part) for part in value if callable(part)) or repr(value)
-  if callable(value):
-    return f"{value.__module__}.{value.__qualname__}"
-  return repr(value)

@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import functools
 import os
 import pathlib
 import re
@@ -18,14 +19,20 @@ from gan.networks import Gan
 from gan.state import GanState
 from gan.system import schema
 from gan.system.progress import say
-from gan.training import plugins, sampling
+from gan.training import passed, plugins, program, sampling
 from gan.training.build import Algorithm, DataInfo, build
 from gan.training.checkpoint import Checkpoints
 from gan.training.config import Config, field_types
-from gan.training.run_folder import CONFIG, RunPaths, read_config, read_summary
+from gan.training.run_folder import (
+  CONFIG,
+  PROGRAM,
+  TOLD,
+  WEIGHTS,
+  RunPaths,
+  read_config,
+  read_summary,
+)
 from gan.training.validation import validate
-
-WEIGHTS = ("ema", "raw")  # the average of the generator over steps, or the generator as it is
 
 
 class LoadedRun(NamedTuple):
@@ -104,20 +111,46 @@ def load(
 ) -> LoadedRun:
   """Reads a checkpoint of a run, which may be training at the same time.
 
+  A game that is given is compared with the one that was trained: another generator is refused, and
+  other parts, from which no sample is drawn, are said.
+
   Args:
     workdir: the run folder; nothing in it is changed.
     game: what was trained, where its parts were passed and not named.
     step: of the checkpoint; by default the newest that is whole.
-    say: prints one line to the user, where a checkpoint is damaged.
+    say: prints one line to the user, where a checkpoint is damaged or the game is another.
 
   Raises:
     UserError: the folder is not a run, has no checkpoint that can be read, or is of a game that was
-      passed and is not given.
+      passed and is not given, or is another.
+
+  Examples:
+    >>> import gan, jax, numpy as np
+    >>> players = gan.models.build("points", gan.ModelSpec((2,), latent_dim=4, width=8))
+    >>> points, game = np.ones((64, 2), np.float32), gan.Game(**players._asdict())
+    >>> _ = gan.fit(game, points, steps=2, workdir="runs/ones", batch_size=16, checkpoint_every=1)
+    >>> run = gan.load("runs/ones", game, step=1)
+    >>> int(run.state.step), run.sample(4, jax.random.key(0), weights="raw").shape
+    (1, (4, 2))
   """
   record = read_config(workdir, _kind())
   plugins.load_recorded(record.get(plugins.FIELD, []), workdir)
-  shape = tuple(record["image_shape"])
-  info = DataInfo(shape, record["num_classes"], record["num_examples"], pixel_mean=None)
+  if game is None and passed.were_passed(record):
+    game = passed.find(record, workdir)
+  if game is not None:
+    _check_game(workdir, record, game, say)
+  return read(workdir, record, game, step, say)
+
+
+def read(
+  workdir: str | os.PathLike,
+  record: dict[str, Any],
+  game: Game | None,
+  step: int | None,
+  say: Callable[[str], None],
+) -> LoadedRun:
+  """Reads a checkpoint; arguments as for `load`, and config.json."""
+  info = _info(record)
   config = _config(workdir, record["config"])
   algorithm, like = _assembled(workdir, record, config, info, game)
   damaged = []
@@ -132,6 +165,36 @@ def load(
       damaged.append(f"checkpoint of step {at} is damaged: {reason}")
   why = "; ".join(f"the {line}" for line in damaged) or "train it first"
   raise UserError(f"{workdir} has no checkpoint that can be read: {why}")
+
+
+def _info(record: dict[str, Any]) -> DataInfo:
+  shape = tuple(record["image_shape"])
+  return DataInfo(shape, record["num_classes"], record["num_examples"], pixel_mean=None)
+
+
+def _check_game(
+  workdir: str | os.PathLike, record: dict[str, Any], game: Game, say: Callable[[str], None]
+) -> None:
+  """Compares what a game computes, or where that cannot be, what its parts are called."""
+  there, config = record.get(PROGRAM), _config(workdir, record["config"])
+  if not there or (line := program.incomparable(there)):
+    if lines := passed.differences_in_words(record["determining"], game):
+      say(f"The game is not called as the one that was trained: {'; '.join(lines)}.")
+    elif there:
+      say(line)
+    return
+  # The generator comes first: with another one the rest may not be of the shapes of the run.
+  describe = functools.partial(program.describe, game, config, _info(record))
+  if program.changed(there, describe(("generator",))):
+    raise UserError(
+      f"{workdir} was trained with another generator: that of the game computes something else, "
+      "and its samples would mean nothing; give the game that was trained"
+    )
+  if names := program.changed(there, describe()):
+    say(
+      f"The game is not quite the one that was trained ({program.words(names)} differs); its "
+      "generator is."
+    )
 
 
 def _kind() -> schema.Kind:
@@ -154,6 +217,7 @@ def _kind() -> schema.Kind:
       "source": schema.TEXT,
       "class_names": schema.list_of(schema.TEXT),
       plugins.FIELD: schema.list_of(schema.TEXT),
+      PROGRAM: TOLD[PROGRAM],
     },
   )
 
@@ -185,17 +249,6 @@ def _assembled(
   game: Game | None,
 ) -> tuple[Algorithm, GanState]:
   """The method of a run, and the shapes of its state."""
-  passed = {
-    name.removeprefix("game "): what
-    for name, what in record["determining"].items()
-    if name.startswith("game ")
-  }
-  if game is None and passed:
-    parts = ", ".join(f"{name} {what}" for name, what in passed.items())
-    raise UserError(
-      f"{workdir} was trained with a game that was passed ({parts}), of which its folder has no "
-      "code: give it, gan.load(workdir, game), or register its parts in a plugin"
-    )
   if game is not None:
     algorithm = Algorithm(game.init, game.step, game.gan)
     return algorithm, jax.eval_shape(algorithm.init, jax.random.key(0))

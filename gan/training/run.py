@@ -17,7 +17,7 @@ from gan.system import environment
 from gan.training import distributed, pictures, sampling
 from gan.training.checkpoint import Checkpoints
 from gan.training.config import Config
-from gan.training.contents import check_contents
+from gan.training.contents import check_contents, lost_records
 from gan.training.run_folder import (
   COUNTS,
   EVALUATIONS,
@@ -61,7 +61,7 @@ class Run:
   ):
     self.config, self.setting, self.folder, self.say = config, setting, folder, say
     self._identity = config_record(config, setting, command)
-    folder.claim(self._identity, lambda: check_contents(folder, self._identity))
+    folder.claim(self._identity, self._check_contents)
     self.keys = Keys(*jax.random.split(jax.random.key(config.seed), 3))
     self.record: dict[str, Any] = {}  # of the latest step that was seen
     self.summary: dict[str, Any] | None = None  # what summary.json was given last
@@ -69,6 +69,11 @@ class Run:
     self._evaluator = setting.evaluator(config.seed) if distributed.is_main_process() else None
     self._checkpoints: Checkpoints | None = None
     self._began = time.monotonic()
+
+  def _check_contents(self) -> None:
+    check_contents(self.folder, self._identity, self.say)
+    for line in lost_records(self.folder, self.config.log_every):
+      self.say(line)
 
   def close(self) -> None:
     """Waits until everything is written and lets go of the folder."""

@@ -34,6 +34,7 @@ class Setting(NamedTuple):
     evaluator: `seed -> Evaluator`, or None where they do not measure themselves.
     numbers: `config -> Hyperparameters` of a run.
     parts: what the game was made of where it was passed and not named; {} for named parts.
+    passed: further fields of config.json on such a game; {} for named parts.
   """
 
   dataset: datasets.Dataset
@@ -44,6 +45,7 @@ class Setting(NamedTuple):
   evaluator: Callable[[int], Evaluator | None]
   numbers: Callable[[Config], Hyperparameters] = hyperparameters
   parts: dict[str, str] = {}
+  passed: dict[str, Any] = {}
 
 
 def load_data(
@@ -137,6 +139,7 @@ def config_record(config: Config, setting: Setting, command: str) -> dict[str, A
     "config": fields,
     "determining": known_by,
     **recorded.describe(dataset, setting.data_sha256),
+    **setting.passed,
     **plugins.record(),
   }
 

@@ -271,7 +271,7 @@ def test_checkpoints_of_earlier_versions_go_on(run):
   assert fit(run, steps=6)[1] == ["Continuing from step 4."]
 
 
-def test_states_of_the_first_layout_open_and_go_on_to_the_same_bits(tmp_path):
+def test_states_of_the_first_layout_are_read_as_those_of_now(tmp_path):
   # The layout from before regularisers had a state of their own: LeCam and the slow weights of
   # lookahead lay in `memory`, and there were fewer numbers.
   config = dataclasses.replace(BASE, lecam_weight=0.3, update_rule="lookahead")
@@ -332,6 +332,30 @@ def test_a_run_killed_before_its_first_checkpoint_begins_anew(run):
   (run / "summary.json").write_text('{"status": "running", "step": 0}')
   summary, said = fit(run, checkpoint_every=3)
   assert summary["status"] == "finished" and not said
+
+
+def test_records_that_are_gone_beside_whole_checkpoints_are_said(run):
+  (run / "metrics.jsonl").unlink()
+  summary, said = fit(run, steps=6)
+  assert [line for line in said if "metrics.jsonl has no records of the steps up to 4" in line]
+  assert summary["status"] == "finished" and [r["step"] for r in read_metrics(run)] == [5, 6]
+
+
+def test_records_that_were_emptied_after_a_kill_are_said(run):
+  (run / "metrics.jsonl").write_text("")
+  (run / "summary.json").write_text('{"status": "running", "step": 0}')
+  assert any("metrics.jsonl has no records" in line for line in fit(run, steps=6)[1])
+
+
+def test_evaluations_that_are_gone_are_said_and_those_that_never_were_are_not(tmp_path):
+  fit(tmp_path / "run", eval_every=2, eval_samples=50)
+  (tmp_path / "run" / "evaluations.jsonl").unlink()
+  said = fit(tmp_path / "run", steps=6, eval_every=2, eval_samples=50)[1]
+  assert any("evaluations.jsonl has no records of the steps up to 4" in line for line in said)
+  fit(tmp_path / "rare", steps=2, log_every=100)
+  (tmp_path / "rare" / "metrics.jsonl").write_text("")
+  (tmp_path / "rare" / "summary.json").unlink()  # killed before it wrote a record
+  assert fit(tmp_path / "rare", log_every=100)[1] == ["Continuing from step 2."]
 
 
 # Where it lies.

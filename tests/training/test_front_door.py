@@ -1,12 +1,13 @@
 """`import gan`: every public name, and a game of one's own from its parts to its samples."""
 
+import doctest
 import inspect
+import io
 import json
 import os
-import pathlib
+import re
 import subprocess
 import sys
-import textwrap
 import threading
 
 import flax.linen as nn
@@ -15,34 +16,12 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from conftest import ROOT
+from user_script import SCRIPT
 
 import gan
 from gan import UserError
-
-SCRIPT = textwrap.dedent("""
-  import sys
-  import flax.linen as nn, jax, numpy as np, optax
-  import gan
-
-  class MyG(nn.Module):
-    @nn.compact
-    def __call__(self, z):
-      return nn.Dense(2)(nn.tanh(nn.Dense(8)(z)))
-
-  class MyD(nn.Module):
-    @nn.compact
-    def __call__(self, x):
-      return nn.Dense(1)(nn.tanh(nn.Dense(8)(x)))[:, 0]
-
-  my_loss = gan.Loss(lambda real, fake: fake - real, lambda real, fake: -fake)
-  game = gan.Game(generator=gan.from_linen(MyG()), discriminator=gan.from_linen(MyD()),
-                  loss=my_loss, optimizer=optax.adam(2e-4, b1=0.5))
-  images = np.random.default_rng(0).normal(size=(256, 2)).astype(np.float32)
-  state, step = game.init(jax.random.key(0)), jax.jit(game.step)
-  state, metrics = step(state, images[:64], jax.random.key(1))
-  run = gan.fit(game, images, steps=6, workdir=sys.argv[1])
-  print(run.summary["status"], gan.load(sys.argv[1], game).sample(16, jax.random.key(2)).shape)
-""")
+from gan.method.objectives import to_range
 
 
 class G(nn.Module):
@@ -79,12 +58,105 @@ def test_every_public_name_is_there_and_says_what_it_is(name):
   assert name in dir(gan)
   if callable(value):
     assert inspect.getdoc(value), f"{name} has no docstring"
+  elif name != "__version__":
+    # A dictionary has no docstring of its own: what help(gan) begins with describes it.
+    assert isinstance(value, dict) and value
+    assert re.search(rf"^  {name} +name -> \w.{{20,}}$", gan.__doc__, re.M), name
+
+
+def annotations(value):
+  """What a function takes and returns, or a class holds, in words."""
+  kinds = [value.__annotations__] if inspect.isclass(value) else []
+  if not inspect.isclass(value):
+    signature = inspect.signature(value)
+    kinds = [{p.name: p.annotation for p in signature.parameters.values()}]
+    kinds.append({"return": signature.return_annotation})
+  return " ".join(str(kind) for each in kinds for kind in each.values())
+
+
+CALLABLE = [name for name in gan.__all__ if callable(getattr(gan, name))]
+WITH_ARRAYS = [name for name in CALLABLE if "Array" in annotations(getattr(gan, name))]
+# What a paper or a release is the source of: penalties and rules, not what makes them by name.
+OF_A_SOURCE = [
+  name
+  for name in CALLABLE
+  if name.endswith("_penalty")
+  and name != "make_penalty"
+  or inspect.isfunction(getattr(gan, name))
+  and annotations(getattr(gan, name)).endswith("UpdateRule'>")
+]
+
+
+@pytest.mark.parametrize("name", WITH_ARRAYS)
+def test_a_name_with_arrays_says_their_shapes(name):
+  assert re.search(r"\[[*\w ,./]*\]", inspect.getdoc(getattr(gan, name))), f"{name} says no shape"
+
+
+@pytest.mark.parametrize("name", OF_A_SOURCE)
+def test_a_penalty_or_rule_names_its_source(name):
+  assert re.search(r"https://\S+", inspect.getdoc(getattr(gan, name))), f"{name} has no source"
+
+
+def test_the_rules_on_shapes_and_sources_are_of_the_names_that_have_them():
+  assert {"Loss", "from_nnx", "fit"}.isdisjoint(WITH_ARRAYS)
+  assert {"Batch", "Regularizer", "r1_penalty", "latent_sampler", "from_linen"} < {*WITH_ARRAYS}
+  assert {"r1_penalty", "wgan_gp_penalty", "simultaneous", "unrolled"} < {*OF_A_SOURCE}
+  assert len(OF_A_SOURCE) == 11
+
+
+@pytest.mark.parametrize("registry", ["LOSSES", "PENALTIES", "UPDATE_RULES", "REGULARIZERS"])
+def test_entries_of_a_registry_say_what_they_are_and_their_source(registry):
+  for name, entry in getattr(gan, registry).items():
+    about = getattr(entry, "about", None) or entry
+    says = [getattr(about, field, "") for field in ("discriminator", "formula", "summary")]
+    assert any(isinstance(text, str) and text for text in says), name
+    assert about.source or (registry, name) == ("PENALTIES", "none"), name
+
+
+EXAMPLES = {
+  "Augmentation",
+  "Game",
+  "Loss",
+  "Regularizer",
+  "UpdateRule",
+  "fit",
+  "from_linen",
+  "from_nnx",
+  "load",
+  "make_schedule",
+}
+
+
+def test_what_a_user_writes_has_an_example():
+  assert {name for name in CALLABLE if ">>>" in inspect.getdoc(getattr(gan, name))} == EXAMPLES
+
+
+@pytest.mark.parametrize("name", sorted(EXAMPLES))
+def test_examples_run_and_print_what_they_say(name, tmp_path, monkeypatch):
+  monkeypatch.chdir(tmp_path)
+  text = inspect.getdoc(getattr(gan, name))
+  example = doctest.DocTestParser().get_doctest(text, {}, name, None, 0)
+  said = io.StringIO()
+  found = doctest.DocTestRunner(verbose=False).run(example, out=said.write)
+  assert found.attempted > 1 and not found.failed, said.getvalue()
 
 
 def test_there_are_about_forty_names_and_others_are_refused_with_the_list():
   assert 35 <= len(gan.__all__) <= 50
   with pytest.raises(AttributeError, match="gan has no Gane: it has .*Game"):
     _ = gan.Gane
+
+
+def test_names_in_rooms_are_reached_after_import_gan_alone():
+  pages = (ROOT / page for page in ("README.md", "docs/python.md", "docs/losses.md"))
+  names = {
+    name for page in pages for name in re.findall(r"\bgan(?:\.[A-Za-z_]\w*)+", page.read_text())
+  }
+  assert {"gan.losses.LOSSES", "gan.method.update_rules.UPDATE_RULES"} <= names
+  code = f"import gan; [eval(name) for name in {sorted(names)!r}]"
+  result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+  assert result.returncode == 0, result.stderr
+  assert "losses" in dir(gan)
 
 
 def test_importing_gan_costs_no_more_than_its_libraries():
@@ -97,8 +169,7 @@ def test_importing_gan_costs_no_more_than_its_libraries():
 def test_a_script_of_twenty_lines_outside_of_the_repository(tmp_path):
   assert len([line for line in SCRIPT.splitlines() if line.strip()]) <= 20
   (tmp_path / "mine.py").write_text(SCRIPT)
-  root = pathlib.Path(gan.__file__).parents[1]
-  environment = os.environ | {"PYTHONPATH": str(root)}
+  environment = os.environ | {"PYTHONPATH": str(ROOT)}
   command = [sys.executable, "mine.py", "runs/mine"]
   result = subprocess.run(
     command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
@@ -138,7 +209,7 @@ def test_another_game_or_other_data_are_refused_with_the_difference(tmp_path):
 
 def test_a_run_of_a_passed_game_says_what_is_missing(tmp_path):
   fit(make_game(), tmp_path / "run")
-  with pytest.raises(UserError, match=r"a game that was passed \(generator G\(.*: give it"):
+  with pytest.raises(UserError, match=r"a game that was passed, .*generator G\(.*: give it"):
     gan.load(tmp_path / "run")
 
 
@@ -168,11 +239,36 @@ def test_images_labels_and_averages_reach_the_players(tmp_path):
   assert first.state.step == 3 and run.state.step == 6
 
 
+class Painter(nn.Module):
+  @nn.compact
+  def __call__(self, z):
+    return nn.tanh(nn.Dense(16)(z)).reshape(-1, 4, 4, 1)
+
+
+class Judge(nn.Module):
+  @nn.compact
+  def __call__(self, x):
+    return nn.Dense(1)(x.reshape(len(x), -1))[:, 0]
+
+
+def test_float_images_in_the_range_of_the_game_train_as_the_pixels_that_they_are(tmp_path):
+  game = make_game(generator=gan.from_linen(Painter()), discriminator=gan.from_linen(Judge()))
+  pixels = np.random.default_rng(0).integers(0, 256, (64, 4, 4, 1)).astype(np.uint8)
+  floats = jax.jit(to_range, static_argnums=1)(pixels, game.image_range)
+  runs = [
+    fit(game, tmp_path / str(kind.dtype), images=np.asarray(kind), batch_size=16)
+    for kind in (pixels, floats)
+  ]
+  jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5), *(r.state for r in runs))
+
+
 def bad(tmp_path):
   game, run = make_game(), tmp_path / "run"
   yield "give uint8", lambda: fit(game, run, images=POINTS.astype(np.float64))
   yield "not finite", lambda: fit(game, run, images=np.full((4, 2), np.nan, np.float32))
-  yield "image_range", lambda: fit(game, run, images=np.full((4, 8, 8, 1), 3.0, np.float32))
+  for pixel, span in ((3.0, "3 to 3"), (-1.5, "-1.5 to -1.5"), (255.0, "255 to 255")):
+    images = np.full((4, 8, 8, 1), pixel, np.float32)
+    yield f"from {span}, .*image_range", lambda images=images: fit(game, run, images=images)
   yield "0 classes|labels", lambda: fit(make_game(num_classes=3), run)
   yield "batch unknown: options are", lambda: fit(game, run, batch=3)
   yield "batch_size=0", lambda: fit(game, run, batch_size=0)

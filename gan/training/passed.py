@@ -1,0 +1,163 @@
+"""The parts of a game that was passed: what they are called, and where they are found again.
+
+Nothing is pickled. A part that stands in a registry or in a plugin is found there by its name, and
+so are networks of MODELS; numbers are kept as they are. Any other part has to be passed again.
+"""
+
+import dataclasses
+import functools
+import json
+import os
+import sys
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from gan import models
+from gan.errors import UserError
+from gan.losses import LOSSES
+from gan.method.game import Game
+from gan.models import ModelSpec
+from gan.networks import LATENTS, Network, latent_sampler
+from gan.penalties import PENALTIES
+from gan.training import plugins
+
+FIELD = "parts"  # of config.json
+_REGISTRIES = {"LOSSES": LOSSES, "PENALTIES": PENALTIES}
+
+
+def describe(game: Game) -> dict[str, str]:
+  """Returns what a game was made of, in words: names of functions, numbers; for config.json."""
+  return {name: _words(part) for name, part in _passed(game).items()}
+
+
+def differences_in_words(there: Mapping[str, Any], game: Game) -> list[str]:
+  """Returns a phrase on each part that is called otherwise.
+
+  Args:
+    there: `determining` of config.json.
+    game: that is compared.
+  """
+  here = {f"game {name}": what for name, what in describe(game).items()}
+  names = sorted(name for name in there.keys() | here.keys() if name.startswith("game "))
+  return [
+    f"{name.removeprefix('game ')}: {there.get(name)} there, {here.get(name)} here"
+    for name in names
+    if there.get(name) != here.get(name)
+  ]
+
+
+def _passed(game: Game) -> dict[str, Any]:
+  """The fields that are not at their defaults."""
+  defaults = {field.name: field.default for field in dataclasses.fields(game)}
+  return {
+    name: getattr(game, name)
+    for name in defaults
+    if name != "axis_name" and getattr(game, name) not in (defaults[name], None, {})
+  }
+
+
+def _words(value: Any) -> str:
+  if isinstance(value, Network) and value.name:
+    return value.name
+  if isinstance(value, Mapping):
+    return ", ".join(f"{key} {_words(part)}" for key, part in sorted(value.items()))
+  if isinstance(value, functools.partial):
+    return f"{_words(value.func)}({', '.join(map(_words, value.args))} {_words(value.keywords)})"
+  if isinstance(value, tuple) and hasattr(value, "_fields"):
+    return " ".join(_words(part) for part in value if callable(part)) or repr(value)
+  if callable(value):
+    return f"{value.__module__}.{value.__qualname__}"
+  return repr(value)
+
+
+def references(game: Game) -> dict[str, Any]:
+  """Returns where each part is found again, in JSON values; null where it has to be passed."""
+  return {name: _reference(part) for name, part in _passed(game).items()}
+
+
+def _reference(part: Any) -> Any:
+  if isinstance(part, (int, float, str)):
+    return {"value": part}
+  if isinstance(part, Mapping):
+    each = {name: _reference(value) for name, value in part.items()}
+    return {"each": each} if all(each.values()) else None
+  if type(part) is tuple:
+    return {"value": list(part)}
+  made = json.loads(part.recipe) if isinstance(part, Network) and part.recipe else None
+  return _named(part) or made or _latent(part)
+
+
+def _named(part: Any) -> dict[str, str] | None:
+  for (kind, place), values in _places().items():
+    for name, value in values.items():
+      if value is part:
+        return {kind: place, "name": name}
+  return None
+
+
+def _places() -> dict[tuple[str, str], Mapping[str, Any]]:
+  """Where parts have names: (kind, place) -> parts by name."""
+  places = {("registry", name): registry for name, registry in _REGISTRIES.items()}
+  return places | {("plugin", name): vars(sys.modules[name]) for name in plugins.loaded()}
+
+
+def _latent(part: Any) -> dict[str, Any] | None:
+  if not callable(part) or getattr(part, "__qualname__", "").split(".")[0] != "latent_sampler":
+    return None
+  (latent_dim,) = jax.eval_shape(part, jax.random.key(0)).shape
+  kinds = [kind for kind in LATENTS if latent_sampler(kind, latent_dim) is part]
+  return {"latent": kinds[0], "latent_dim": latent_dim} if kinds else None
+
+
+def find(record: Mapping[str, Any], workdir: str | os.PathLike) -> Game:
+  """Returns the game of a run folder, of parts that are registered or in its plugins.
+
+  Args:
+    record: config.json; its plugins have been loaded.
+    workdir: the folder.
+
+  Raises:
+    UserError: a part has to be passed; the line names all of these and no other.
+  """
+  places = record.get(FIELD, {})
+  found, missing = {}, []
+  for name, words in _recorded(record).items():
+    try:
+      found[name] = _find(places[name])
+    except (KeyError, TypeError, AttributeError, ValueError):
+      missing.append(f"{name} {words}")
+  if missing:
+    raise UserError(
+      f"{workdir} was trained with a game that was passed, and its folder has no code of "
+      f"{', '.join(missing)}: give it, gan.load(workdir, game), or register its parts in a plugin"
+    )
+  return Game(**found)
+
+
+def were_passed(record: Mapping[str, Any]) -> bool:
+  """Whether a run is of a game that was passed, and not of a config of names."""
+  return bool(_recorded(record))
+
+
+def _recorded(record: Mapping[str, Any]) -> dict[str, str]:
+  fields = record["determining"].items()
+  return {name.removeprefix("game "): what for name, what in fields if name.startswith("game ")}
+
+
+def _find(place: Any) -> Any:
+  (kind, value), *rest = place.items()
+  finders: dict[str, Callable] = {
+    "value": lambda: tuple(value) if isinstance(value, list) else value,
+    "each": lambda: {name: _find(part) for name, part in value.items()},
+    "latent": lambda: latent_sampler(value, place["latent_dim"]),
+    "model": lambda: _player(**place),
+  }
+  return finders[kind]() if kind in finders else _places()[kind, value][place["name"]]
+
+
+def _player(model: str, player: str, spec: Mapping[str, Any]) -> Network:
+  own = {"image_shape": tuple(spec["image_shape"]), "dtype": getattr(jnp, spec["dtype"])}
+  return getattr(models.build(model, ModelSpec(**{**spec, **own})), player)

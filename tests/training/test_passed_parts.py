@@ -1,0 +1,232 @@
+"""Passed parts: whether a game computes what it did before, and where its parts are found again."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from conftest import ROOT
+from test_front_door import D, G, fit, make_game
+
+import gan
+from gan import UserError
+from gan.training import passed, plugins, program
+from gan.training.build import DataInfo
+from gan.training.config import Config
+
+# What a game computes.
+
+
+def other_games():
+  """(what is named, game, game of the same words that computes something else)"""
+  rate = lambda rate: make_game(optimizer=optax.adam(rate))  # noqa: E731
+  yield "optimizer", rate(2e-4), rate(1e-3)
+  loss = lambda factor: gan.Loss(lambda r, f: factor * f - r, lambda r, f: -f)  # noqa: E731
+  yield "loss", make_game(loss=loss(1.0)), make_game(loss=loss(2.0))
+  rule = lambda k: make_game(update_rule=gan.lookahead(lookahead_steps=k))  # noqa: E731
+  yield "the step", rule(2), rule(3)
+  shift = lambda by: make_game(augment=lambda images, keys: images + by)  # noqa: E731
+  yield "the step", shift(np.arange(2.0)[None]), shift(np.ones((1, 2)))
+  schedule = lambda to: gan.make_schedule(  # noqa: E731
+    f"generator_learning_rate=linear:{to}", images_per_step=64, schedule_images=640
+  )
+  yield "the step", make_game(schedule=schedule(0)), make_game(schedule=schedule(1e-5))
+  body = lambda act: gan.Network(gan.from_linen(G()).init, act, "mine")  # noqa: E731
+  linen = gan.from_linen(G()).apply
+  twice = lambda *args, **options: jax.tree.map(lambda x: 2 * x, linen(*args, **options))  # noqa: E731
+  yield "generator", make_game(generator=body(linen)), make_game(generator=body(twice))
+
+
+@pytest.mark.parametrize(("what", "game", "other"), tuple(other_games()))
+def test_games_of_the_same_words_are_told_apart_by_what_they_compute(what, game, other):
+  assert passed.describe(game) == passed.describe(other)
+  there, here = {"digests": digests(game)}, {"digests": digests(other)}
+  assert program.changed(there, {"digests": digests(game)}) == []
+  assert what in program.words(program.changed(there, here))
+
+
+GAME = make_game(optimizer=optax.adam(1e-3))
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+  """A run of three steps of GAME; to be copied."""
+  folder = tmp_path_factory.mktemp("trained")
+  fit(GAME, folder, steps=3)
+  return folder
+
+
+@pytest.fixture
+def folder(trained, tmp_path):
+  return shutil.copytree(trained, tmp_path / "run")
+
+
+def test_a_game_of_the_same_words_that_computes_something_else_is_refused(folder):
+  before = (folder / "config.json").read_bytes()
+  with pytest.raises(UserError, match="computes something else.*optimizer.*pass what") as caught:
+    fit(make_game(optimizer=optax.adam(2e-3)), folder)
+  assert "\n" not in str(caught.value) and (folder / "config.json").read_bytes() == before
+  # An equal game that was made anew is the same.
+  assert fit(make_game(optimizer=optax.adam(1e-3)), folder, steps=4).summary["step"] == 4
+
+
+def digests(game):
+  config = Config(dataset="images", model="passed", batch_size=8)
+  return program.describe(game, config, DataInfo((2,), 0, 8, None))["digests"]
+
+
+def test_digests_are_equal_for_equal_games_and_in_other_processes():
+  # Each makes its own lambdas; one has traced other things before, and hashes in another order.
+  code = (
+    "import json, sys; sys.path.insert(0, 'tests/training'); sys.path.insert(0, 'tests');"
+    "import test_passed_parts as door;"
+    "games = list(door.other_games())[int(sys.argv[1]):];"
+    "print(json.dumps(door.digests(games[-1][1])))"
+  )
+  said = []
+  for seed, start in (("1", "0"), ("2", "-1")):
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "PYTHONHASHSEED": seed}
+    environment |= {"JAX_PLATFORMS": "cpu"}
+    command = [sys.executable, "-c", code, start]
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    said.append(json.loads(done.stdout))
+  assert said[0] == said[1] == digests(list(other_games())[-1][1])
+
+
+def test_a_constant_is_part_of_the_digest_and_an_address_is_not():
+  here, there = np.arange(4.0), np.arange(4.0)
+  add = lambda constant: program.digest(lambda x: x + constant, jnp.zeros(4))  # noqa: E731
+  assert add(here) == add(there) != add(here + 1)
+  named = lambda name: jax.jit(eval(f"lambda {name}: {name} * 2"))  # noqa: E731
+  assert program.digest(named("x"), 1.0) == program.digest(named("y"), 1.0)
+
+
+def edit_config(folder, edit):
+  record = json.loads((folder / "config.json").read_text())
+  edit(record)
+  (folder / "config.json").write_text(json.dumps(record))
+
+
+def test_a_folder_without_digests_continues_as_before(folder):
+  edit_config(folder, lambda record: [record.pop(name) for name in ("program", "parts")])
+  said = []
+  fit(GAME, folder, steps=4, say=said.append)
+  assert said == ["Continuing from step 3."]
+
+
+def test_digests_of_another_version_are_not_compared_and_that_is_said(folder):
+  edit_config(folder, lambda record: record["program"]["traced_by"].update(jax="0.0"))
+  said, other = [], make_game(optimizer=optax.adam(2e-3))
+  gan.load(folder, other, say=said.append)
+  fit(other, folder, steps=4, say=said.append)
+  lines = [line for line in said if "cannot be told (jax: 0.0 there" in line]
+  assert len(lines) == 2 and not any("\n" in line for line in lines)
+
+
+def test_loading_by_another_generator_is_refused_and_by_another_loss_is_said(folder):
+  class Bent(G):
+    @nn.compact
+    def __call__(self, z):
+      return nn.Dense(self.size)(nn.relu(nn.Dense(8)(z)))
+
+  said = []
+  for network in (Bent(), G(size=3)):
+    with pytest.raises(UserError, match="was trained with another generator"):
+      gan.load(folder, GAME.replace(generator=gan.from_linen(network)), say=said.append)
+  assert gan.load(folder, GAME.replace(), say=said.append) and not said
+  assert gan.load(folder, GAME.replace(loss=gan.LOSSES["hinge"]), say=said.append)
+  assert len(said) == 1 and "loss, optimizer or another part of the step differs" in said[0]
+
+
+def test_loading_from_a_folder_without_digests_compares_words(folder):
+  edit_config(folder, lambda record: record.pop("program"))
+  said = []
+  gan.load(folder, GAME, say=said.append)
+  assert not said
+  gan.load(folder, GAME.replace(loss=gan.LOSSES["hinge"]), say=said.append)
+  assert len(said) == 1 and "loss: None there, gan.losses.hinge" in said[0]
+
+
+# Games whose parts are found again.
+
+MY_PARTS = """
+import gan
+from test_front_door import D, G
+generator, discriminator = gan.from_linen(G()), gan.from_linen(D())
+loss = gan.Loss(lambda real, fake: fake - real, lambda real, fake: -fake)
+"""
+
+
+@pytest.fixture
+def my_parts(tmp_path, monkeypatch):
+  (tmp_path / "my_front_parts.py").write_text(MY_PARTS)
+  monkeypatch.chdir(tmp_path)
+  monkeypatch.syspath_prepend(tmp_path)
+  monkeypatch.setattr(plugins, "_LOADED", {})
+  plugins.load(["my_front_parts"])
+  yield sys.modules["my_front_parts"]
+  sys.modules.pop("my_front_parts", None)
+
+
+def record_of(game):
+  """What config.json holds of it."""
+  words = {f"game {name}": what for name, what in passed.describe(game).items()}
+  return json.loads(json.dumps({"determining": words, "parts": passed.references(game)}))
+
+
+def test_a_game_of_registered_parts_is_found_again():
+  players = gan.models.build("points", gan.ModelSpec((2,), latent_dim=4, width=8), "uniform")
+  chosen = {"loss": gan.LOSSES["hinge"], "penalty": gan.PENALTIES["r1"], "accumulate": 2}
+  numbers = {"hyperparameters": {"penalty_weight": 0.1}, "image_range": (0.0, 1.0)}
+  game = gan.Game(**players._asdict() | chosen | numbers)
+  found = passed.find(record_of(game), "run")
+  assert digests(found) == digests(game)
+  assert (found.loss, found.image_range) == (game.loss, (0.0, 1.0))
+
+
+def test_a_game_of_a_plugin_needs_not_be_given(tmp_path, my_parts):
+  game = gan.Game(
+    generator=my_parts.generator, discriminator=my_parts.discriminator, loss=my_parts.loss
+  )
+  run = fit(game, tmp_path / "run", steps=1)
+  sys.modules.pop("my_front_parts")
+  plugins._LOADED.clear()
+  loaded = gan.load(tmp_path / "run")
+  jax.tree.map(np.testing.assert_array_equal, loaded.state, run.state)
+  assert np.all(loaded.sample(8, jax.random.key(0)) == run.sample(8, jax.random.key(0)))
+
+
+def test_exactly_the_parts_that_are_missing_are_named(my_parts):
+  game = gan.Game(
+    generator=my_parts.generator,
+    discriminator=gan.from_linen(D()),
+    loss=gan.LOSSES["hinge"],
+    optimizer=optax.adam(1e-3),
+    accumulate=2,
+  )
+  with pytest.raises(UserError, match="run was trained .* no code of discriminator D") as caught:
+    passed.find(record_of(game), "run")
+  message = str(caught.value)
+  assert "optimizer optax" in message and "\n" not in message
+  assert not any(part in message for part in ("generator G", "loss gan", "accumulate"))
+
+
+@pytest.mark.parametrize(
+  "place",
+  [None, 3, {}, {"plugin": "os", "name": "system"}, {"registry": "LOSSES", "name": "x"}, "absent"],
+)
+def test_references_that_lead_nowhere_are_missing_parts(my_parts, place):
+  record = record_of(gan.Game(generator=my_parts.generator, discriminator=my_parts.discriminator))
+  record["parts"]["generator"] = place
+  if place == "absent":
+    del record["parts"]["generator"]
+  with pytest.raises(UserError, match="has no code of generator G[^,]*: give it"):
+    passed.find(record, "run")
