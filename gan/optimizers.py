@@ -46,19 +46,21 @@ OPTIMIZERS: dict[str, Entry] = {
 }
 
 
-def make_optimizer(name: str, player: str) -> Optimizer:
+def make_optimizer(name: str, player: str, **bound: Any) -> Optimizer:
   """Returns `hyperparameters -> optax.GradientTransformation` for one player.
 
   Args:
     name: one of OPTIMIZERS.
     player: "generator" or "discriminator", whose learning rate is read.
+    **bound: options that are no hyper-parameters.
   """
 
   make, options = OPTIMIZERS[name]
 
   def optimizer(hyper):
     learning_rate = getattr(hyper, f"{player}_learning_rate")
-    return make(learning_rate, **{name: getattr(hyper, name) for name in options})
+    rates = {name: getattr(hyper, name) for name in options if name not in bound}
+    return make(learning_rate, **rates, **bound)
 
   return optimizer
 

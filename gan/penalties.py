@@ -288,5 +288,6 @@ def as_function(
   """
   if not isinstance(penalty, Penalty):
     return penalty
-  bound = {option: value for option, value in options.items() if option in penalty.keywords}
+  taken = {*penalty.keywords, *penalty.options}
+  bound = {option: value for option, value in options.items() if option in taken}
   return functools.partial(penalty.function, **bound)

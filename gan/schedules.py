@@ -260,3 +260,16 @@ def goodfellow2014(steps_per_epoch: float) -> HyperSchedule:
     )
 
   return schedule
+
+
+def unchanged(steps_per_epoch: float) -> HyperSchedule:
+  """Every number as it is, at all steps."""
+  del steps_per_epoch
+  return lambda hyper, step: hyper
+
+
+# Published schedules of several numbers at once: `steps_per_epoch -> HyperSchedule`.
+PUBLISHED: dict[str, Callable[[float], HyperSchedule]] = {
+  "constant": unchanged,
+  "goodfellow2014": goodfellow2014,
+}

@@ -12,7 +12,8 @@ from experiments.cli import common
 from gan.losses import LOSSES
 from gan.report import study
 from gan.training import aliases, restore
-from gan.training.config import Config, fingerprint, identity
+from gan.training.config import Config
+from gan.training.parts import fingerprint, identity
 from gan.training.run_folder import read_config, read_metrics, read_summary
 
 QUICK = ("--split=train[:200]", "--width=8", "--latent_dim=2", "--batch_size=6", "--log_every=1")

@@ -54,6 +54,8 @@ FILES = {
     "checkpoint",
     "config",
     "presets",
+    "options",
+    "parts",
     "plugins",
     "build",
     "validation",

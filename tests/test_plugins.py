@@ -1,15 +1,25 @@
 """Parts of one's own by --plugin: in every command, in resume, and what is said where they fail."""
 
 import json
+import re
 import sys
 
+import jax
+import numpy as np
 import pytest
+from conftest import ROOT
 
 from experiments import compare, evaluate, mnist, ring, sample, sweep
+from gan.augment import instance_noise
 from gan.errors import UserError
 from gan.report import study
 from gan.training import plugins, restore
+from gan.training.build import DataInfo, build_game, hyperparameters
+from gan.training.config import Config
+from gan.training.options import value, with_values
+from gan.training.parts import identity
 from gan.training.run_folder import read_config, read_metrics, read_summary
+from gan.training.validation import validate
 
 PARTS = """
 import jax.numpy as jnp
@@ -57,6 +67,9 @@ METRICS["brightness"] = Metric(
 PRESETS["mine"] = {"model": "tiny", "loss": "exponential", "dataset": "noise"}
 """
 CHOSEN = ("--dataset=noise", "--model=tiny", "--batch_size=4", "--latent_dim=2")
+(ONE_OF_EACH,) = re.findall(
+  r"^```python\n(# one_of_each\.py\n.*?)^```$", (ROOT / "docs/python.md").read_text(), re.S | re.M
+)
 QUICK = (*CHOSEN, "--log_every=1", "--checkpoint_every=2", "--eval_every=0")
 
 
@@ -64,6 +77,7 @@ QUICK = (*CHOSEN, "--log_every=1", "--checkpoint_every=2", "--eval_every=0")
 def place(tmp_path, monkeypatch):
   """A folder with a plugin, which is the current one; registries are as before after the test."""
   (tmp_path / "own_parts.py").write_text(PARTS)
+  (tmp_path / "one_of_each.py").write_text(ONE_OF_EACH)
   monkeypatch.chdir(tmp_path)
   monkeypatch.setattr(sys, "path", [path for path in sys.path if path])
   known, registries = set(sys.modules), plugins._registries()
@@ -144,6 +158,7 @@ def test_plugins_are_separated_by_commas_or_repeated(place, capsys, flags):
   assert plugins.loaded() == ["first", "second"]
 
 
+ENTRIES = "from gan.regularizers import REGULARIZERS as R, Entry\n"
 FAULTS = {
   "raising": ("x = 1\nraise ValueError('bad')", "raising.py, line 2): ValueError: bad"),
   "silent": ("raise KeyError", "silent.py, line 1): KeyError"),
@@ -177,6 +192,39 @@ FAULTS = {
     "a dict of fields of Config (and not nosuch) belongs",
   ),
   "json": ("", "json/__init__.py, which is found before"),
+  "untaken": (
+    f"{ENTRIES}R['own'] = Entry(lambda: None, 1.0, '', '', options=('power',))",
+    "adds REGULARIZERS['own'], whose make must take its option power by name",
+  ),
+  "undecided": (
+    f"{ENTRIES}R['own'] = Entry(lambda *, power: None, 1.0, '', '', options=('power',))",
+    "whose option power needs a default for the type of its flag",
+  ),
+  "typed": (
+    f"{ENTRIES}R['own'] = Entry(lambda *, latent_dim='2': None, 1.0, '', '', ('latent_dim',))",
+    "whose option latent_dim is of another type than the one of that name, int",
+  ),
+  "weighty": (
+    f"{ENTRIES}R['penalty'] = Entry(lambda: None, 1.0, '', '')",
+    "REGULARIZERS['penalty'], whose weight, penalty_weight, is another option",
+  ),
+  "spelled": (
+    f"{ENTRIES}R['own'] = Entry(lambda *, power=1.0: None, 1.0, '', '', options=('power'))",
+    "whose options are 'power' where a tuple of names belongs",
+  ),
+  "numbered": (
+    f"{ENTRIES}R['own'] = Entry(3, 1.0, '', '')",
+    "REGULARIZERS['own'], whose make is no function",
+  ),
+  "divided": (
+    f"{ENTRIES}R['one'] = Entry(lambda *, power=1.0: None, 1.0, '', '', options=('power',))\n"
+    "R['two'] = Entry(lambda *, power=2.0: None, 1.0, '', '', options=('power',))",
+    "whose option power has another default than the one elsewhere",
+  ),
+  "flagged": (
+    f"{ENTRIES}R['own'] = Entry(lambda *, workdir='': None, 1.0, '', '', options=('workdir',))",
+    "has an option workdir, and --workdir is another flag here",
+  ),
 }
 
 
@@ -186,8 +234,11 @@ def test_a_plugin_that_cannot_be_used_is_one_line(place, capsys, name):
   (place[0] / f"{name}.py").write_text(source)
   assert ring.main(["ring", f"--plugin={name}", "--workdir=run"]) == 2
   (line,) = capsys.readouterr().err.splitlines()
-  assert line.startswith("error: ") and message in line and name in line
-  assert not (place[0] / "run").exists() and name not in plugins.loaded()
+  assert line.startswith("error: ") and message in line
+  # A flag of the same name is one command's.
+  if name != "flagged":
+    assert name in line and name not in plugins.loaded()
+  assert not (place[0] / "run").exists()
 
 
 @pytest.mark.parametrize(
@@ -234,7 +285,7 @@ def test_a_run_says_which_plugin_it_lacks_and_what_gives_it(place, capsys, monke
   forget()
   (folder / "elsewhere").mkdir()
   (folder / "renamed_parts.py").rename(folder / "elsewhere" / "own_parts.py")
-  monkeypatch.syspath_prepend(folder / "elsewhere")
+  monkeypatch.setattr(sys, "path", [str(folder / "elsewhere"), *sys.path])
   assert sample.main(["sample", "--workdir=a"]) == 0
 
 
@@ -261,3 +312,164 @@ def test_the_current_folder_is_looked_through_last(place):
   (folder / "experiments" / "__init__.py").write_text("raise SystemExit('the wrong one')")
   assert ring.main(["ring", "--plugin=own_parts", "--help"]) == 0
   assert sys.path[-1] == str(folder)
+
+
+# With a part of each kind and an option of each part.
+EACH = ["--preset=mine", "--dataset=noise", "--batch_size=4", "--latent_dim=2", "--log_every=1"]
+EACH += ["--checkpoint_every=2", "--eval_every=2", "--eval_samples=50", "--sample_every=50"]
+PARTED = ["--penalty=slope", "--augment=flip", "--instance_noise=0.1", "--update_rule=twice"]
+PARTED += ["--optimizer=sign", "--drift_weight=0.5", "--drift_power=1.5", "--flip_share=0.25"]
+PARTED += ["--rounds=1", "--sign_clip=0.5", "--units=4", "--schedules=drift_weight=halved"]
+OPTIONS = {"margin": 2.0, "drift_weight": 0.5, "drift_power": 1.5, "flip_share": 0.25}
+OPTIONS |= {"rounds": 1, "sign_clip": 0.5, "units": 4}
+
+
+def test_the_plugin_of_the_page_goes_through_every_command(place, capsys):
+  folder, forget = place
+  run = ["--workdir=a", *EACH, *PARTED]
+  assert mnist.main(["mnist", "--plugin=one_of_each", *run, "--steps=2"]) == 0
+  known_by = read_config("a")["determining"]
+  assert {name: known_by[name] for name in OPTIONS} == OPTIONS and "options" not in known_by
+  forget()
+  assert mnist.main(["mnist", *run, "--steps=4"]) == 0, capsys.readouterr().err
+  records = read_metrics("a")
+  assert [record["step"] for record in records] == [1, 2, 3, 4]
+  assert all(record["drift"] > 0 and record["penalty"] > 0 for record in records)
+  forget()
+  assert mnist.main(["mnist", "--workdir=a", *EACH, *PARTED, "--units=8", "--steps=6"]) == 2
+  assert "units" in capsys.readouterr().err  # another run
+  forget()
+  assert sample.main(["sample", "--workdir=a"]) == 0
+  forget()
+  chosen = ["--workdir=a", "--samples=50", "--metrics=brightness"]
+  assert evaluate.main(["evaluate", *chosen]) == 0
+  forget()
+  loaded = restore.load("a")
+  assert {name: value(loaded.config, name) for name in OPTIONS} == OPTIONS
+  assert loaded.sample(3, jax.random.key(0)).shape == (3, 8, 8, 1)
+
+
+def test_a_sweep_goes_over_options_of_a_plugin_and_weights_share_a_program(place, capsys):
+  folder, forget = place
+  grid = "--grid=drift_weight=0.1,1;margin=1,2"
+  line = ["--workdir=s", *EACH, "--losses=margin", "--seeds=1", grid]
+  assert sweep.main(["sweep", "--plugin=one_of_each", *line, "--steps=2"]) == 0
+  assert "4 members, 2 programs" in capsys.readouterr().out
+  forget()
+  assert sweep.main(["sweep", *line, "--steps=3"]) == 0, capsys.readouterr().err
+  for weight in (0.1, 1.0):
+    folder_of = f"s/members/margin,drift_weight={weight},margin=2.0,seed=0"
+    assert read_summary(folder_of)["step"] == 3
+    known_by = read_config(folder_of)["determining"]
+    assert known_by["drift_weight"] == weight and known_by["margin"] == 2.0
+  forget()
+  assert compare.main(["compare", "--workdir=s"]) == 0
+
+
+def test_a_member_of_such_a_sweep_is_the_run_alone(place, capsys):
+  line = [*EACH, "--steps=2"]
+  both = ["--losses=margin", "--seeds=1", "--grid=drift_weight=0.1,1"]
+  assert sweep.main(["sweep", "--plugin=one_of_each", "--workdir=s", *line, *both]) == 0
+  alone = ["--workdir=a", *line, "--loss=margin", "--drift_weight=1"]
+  assert mnist.main(["mnist", *alone]) == 0, capsys.readouterr().err
+  swept, own = (
+    read_metrics(folder) for folder in ("s/members/margin,drift_weight=1.0,seed=0", "a")
+  )
+  for name in ("discriminator_loss", "drift", "generator_loss"):
+    np.testing.assert_allclose(
+      [record[name] for record in swept], [record[name] for record in own], rtol=1e-5
+    )
+  assert identity(restore.load("a").config)["drift_weight"] == 1.0
+
+
+@pytest.fixture
+def parts(place):
+  sys.path.append(str(place[0]))
+  plugins.load(["one_of_each"])
+
+
+def test_options_reach_what_they_are_of(parts):
+  base = Config(loss="margin", model="tiny", regularizers="drift", augment="flip")
+  config = with_values(base, {"margin": 3.0, "drift_weight": 0.5, "flip_share": 1.0, "units": 4})
+  validate(config)
+  assert config.options == "drift_weight=0.5;flip_share=1.0;margin=3.0;units=4"
+  assert float(hyperparameters(config).get("drift_weight")) == 0.5
+  game = build_game(config, DataInfo((8, 8, 1), 0, 100, None))
+  zeros = np.zeros(2, np.float32)
+  np.testing.assert_array_equal(game.loss.discriminator(zeros, zeros), [6.0, 6.0])
+  state = game.init(jax.random.key(0), hyperparameters(config))
+  assert state.generator.params["Dense_1"]["kernel"].shape == (64, 4)
+  images, keys = _images()
+  np.testing.assert_array_equal(game.augment.apply(images, keys, state), images[:, :, ::-1])
+  default = build_game(base, DataInfo((8, 8, 1), 0, 100, None))
+  np.testing.assert_array_equal(default.loss.discriminator(zeros, zeros), [2.0, 2.0])
+
+
+def _images():
+  images = np.random.default_rng(0).normal(size=(3, 8, 8, 1)).astype(np.float32)
+  return images, jax.random.split(jax.random.key(1), 3)
+
+
+def test_instance_noise_comes_after_the_augmentations_that_are_named(parts):
+  config = with_values(
+    Config(model="tiny", augment="flip", instance_noise=0.5), {"flip_share": 1.0}
+  )
+  validate(config)
+  game = build_game(config, DataInfo((8, 8, 1), 0, 100, None))
+  state, (images, keys) = game.init(jax.random.key(0), hyperparameters(config)), _images()
+  second = jax.vmap(jax.random.fold_in, (0, None))(keys, 1)
+  expected = instance_noise(images[:, :, ::-1], np.float32(0.5), second)
+  np.testing.assert_array_equal(game.augment.apply(images, keys, state), expected)
+
+
+def test_a_weight_alone_names_its_regulariser_and_a_default_is_not_kept(parts):
+  named = with_values(Config(), {"drift_weight": 0.5, "drift_power": 2.0})
+  assert named.options == "drift_weight=0.5"
+  assert hyperparameters(named).regularizer_weights == {"drift": 0.5}
+  assert hyperparameters(Config()).regularizer_weights == {}
+  off = with_values(Config(), {"drift_weight": 0.0})
+  validate(off)
+  assert hyperparameters(off).regularizer_weights == {}
+
+
+@pytest.mark.parametrize(
+  ("flags", "message"),
+  [
+    (["--drift_power=3"], "--drift_power has no meaning for --regularizers=; it is for drift"),
+    (["--regularizers=lecam", "--drift_weight=1"], "--drift_weight has no meaning for --regular"),
+    (["--regularizers=drift", "--drift_weight=0"], "--drift_weight=0 turns off what --regular"),
+    (["--regularizers=nosuch"], "--regularizers=nosuch is unknown: choose from drift, lecam"),
+    (["--drift_weight=-1"], "--drift_weight=-1.0 must be at least 0"),
+    (["--drift_power=x"], "drift_power"),
+    (["--drift_weight=inf"], "must be a finite number"),
+    (["--units=3"], "--units has no meaning for --model=points; it is for tiny"),
+    (["--augment=nosuch"], "--augment=nosuch is unknown: choose from flip, instance_noise"),
+    (["--augment=flip,instance_noise"], "--augment=instance_noise is chosen by --instance_noise"),
+    (["--augment=kept,kept_too"], "kept and kept_too each keep arrays of their own"),
+    (["--flip_share=0.1"], "--flip_share has no meaning for --augment="),
+    (["--options=nosuch=1"], "--options: no part has an option 'nosuch': choose from drift_power"),
+    (["--options=margin"], "--options: 'margin' must be name=value"),
+    (["--options=margin=1;margin=2"], "each name once"),
+    (["--options=margin=wide"], "--options: margin=wide must be of type float"),
+    (["--schedules=drift_weight=linear:0"], "'drift_weight' is no number that a step of this run"),
+  ],
+)
+def test_an_option_that_cannot_be_is_one_line(place, capsys, flags, message):
+  (place[0] / "kept.py").write_text(
+    "from gan.augment import AUGMENTATIONS, Augmentation, Entry\n"
+    "for name in ('kept', 'kept_too'):\n"
+    "  AUGMENTATIONS[name] = Entry(lambda: Augmentation(None, dict), '', '')\n"
+  )
+  plugin = "--plugin=one_of_each" + (",kept" if "kept" in message else "")
+  assert ring.main(["ring", plugin, *flags, "--workdir=run"]) == 2
+  (line,) = capsys.readouterr().err.splitlines()
+  assert message in line and not (place[0] / "run").exists()
+
+
+def test_options_of_plugins_are_in_the_help_beside_their_kind(place, capsys):
+  assert ring.main(["ring", "--help"]) == 0
+  assert "drift" not in capsys.readouterr().out
+  assert ring.main(["ring", "--plugin=one_of_each", "--help"]) == 0
+  loss = capsys.readouterr().out.split("\nloss:\n")[1].split("\ntraining:\n")[0]
+  assert "--drift_power: option of drift (--regularizers) (default: 2.0)" in loss
+  assert "--drift_weight: weight of the regulariser drift (named: 0.001; else off)" in loss

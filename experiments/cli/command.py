@@ -59,6 +59,9 @@ class Command:
       define(name, default, text, flag_values=self.values)
     self._groups[group].append(name)
 
+  def add_plugin_flags(self) -> None:
+    """Defines the flags that plugins bring, once these are imported."""
+
   def run(self, main: Callable[[], int], argv: Sequence[str] | None = None) -> int:
     """Parses the flags and runs `main`; returns the exit code, and prints errors in one line.
 
@@ -93,6 +96,7 @@ class Command:
 
   def _parse_and_run(self, main, argv):
     plugin_flag.load(argv, self._opens_run)
+    self.add_plugin_flags()
     if HELPS & set(argv[1:]):
       print(self._help())
       return OK

@@ -12,13 +12,16 @@ import jax
 
 from experiments.cli import processes
 from experiments.cli.command import DIVERGED, INTERRUPTED, OK, PATH, Command, refuse_unread, typed
+from gan.augment import AUGMENTATIONS
 from gan.errors import UserError
 from gan.system.cache import cache_folder
 from gan.system.compilation import keep_freed_memory
 from gan.system.progress import say
 from gan.training.aliases import earlier_names
-from gan.training.config import Config, default, field_types, fingerprint, identity
+from gan.training.config import Config, field_types
 from gan.training.interrupts import interrupts, stop_here
+from gan.training.options import FIELDS, fields, own_options, with_values
+from gan.training.parts import fingerprint, identity
 from gan.training.presets import PRESETS
 from gan.training.validation import unread, validate
 
@@ -48,12 +51,20 @@ class ConfigCommand(Command):
       without: fields that have no flag.
     """
     kinds = field_types()
-    self._fields = [field for field in dataclasses.fields(Config) if field.name not in without]
-    for field in self._fields:
-      default = None if defaults is None else getattr(defaults, field.name)
-      group, text = field.metadata["group"], field.metadata["help"]
-      self.add(kinds[field.name], field.name, default, text, group, field.metadata["choices"])
+    self._names = [name for name in FIELDS if name not in without]
+    for name in self._names:
+      default = None if defaults is None else getattr(defaults, name)
+      group, text = FIELDS[name].metadata["group"], FIELDS[name].metadata["help"]
+      self.add(kinds[name], name, default, text, group, FIELDS[name].metadata["choices"])
     self.add(str, "preset", None, "start from a published system's values", "model", PRESETS)
+
+  def add_plugin_flags(self) -> None:
+    """Defines a flag for each option of a plugin's part that is no field of Config."""
+    for name, field in own_options().items():
+      if name in self.values:
+        raise UserError(f"a plugin's part has an option {name}, and --{name} is another flag here")
+      self.add(field.type, name, field.default, field.metadata["help"], field.metadata["group"])
+      self._names.append(name)
 
   def config(self, defaults: Config, chosen: Mapping[str, Any] = MappingProxyType({})) -> Config:
     """Returns the defaults of the chosen system or model, changed by the flags that were given.
@@ -62,21 +73,17 @@ class ConfigCommand(Command):
       defaults: of the experiment.
       chosen: fields that are not the user's to give.
     """
-    given = {
-      field.name: self.values[field.name].value
-      for field in self._fields
-      if self.values[field.name].present
-    }
+    given = {name: self.values[name].value for name in self._names if self.values[name].present}
     given |= chosen
     start = starting_point(defaults, self.values.preset, given.get("model", defaults.model))
-    config = dataclasses.replace(start, **given)
+    config = with_values(start, given)
     # What was chosen for one optimiser is no choice of the user's for another.
     idle = {
-      name: default(name)
+      name: fields()[name].default
       for name, (choice, *_) in unread(config).items()
       if choice == "optimizer" and name not in given
     }
-    return dataclasses.replace(config, **idle)
+    return with_values(config, idle)
 
 
 def refuse_unread_fields(values: Any, config: Config, chosen: Collection[str] = ()) -> None:
@@ -91,8 +98,9 @@ def refuse_unread_fields(values: Any, config: Config, chosen: Collection[str] = 
     raise UserError(f"--data_dir is not read for --dataset={config.dataset}: leave it out")
   if not config.eval_every:
     refuse_unread(values, ["eval_samples"], "--eval_every above 0")
-  if not config.instance_noise and "instance_noise" not in chosen:
-    refuse_unread(values, ["instance_noise_steps"], "--instance_noise above 0")
+  for entry in AUGMENTATIONS.values():
+    if entry.strength and not getattr(config, entry.strength) and entry.strength not in chosen:
+      refuse_unread(values, entry.options, f"--{entry.strength} above 0")
   players = ("generator_optimizer", "discriminator_optimizer")
   if all(getattr(config, name) and name not in chosen for name in players):
     refuse_unread(values, ["optimizer"], "a player without an optimizer of its own")
@@ -106,7 +114,7 @@ def starting_point(defaults: Config, preset: str | None, model: str) -> Config:
   """
   if preset:
     kept = {name: getattr(defaults, name) for name in ("dataset", "eval_every", "eval_samples")}
-    return Config(**kept | PRESETS[preset])
+    return with_values(Config(), kept | PRESETS[preset])
   if model == defaults.model:
     return defaults
   return dataclasses.replace(defaults, **{name: getattr(Config(), name) for name in TUNED})

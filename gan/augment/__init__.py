@@ -20,5 +20,6 @@ AUGMENTATIONS: dict[str, Entry] = {
     "Gaussian noise that falls linearly to 0",
     "Sonderby et al. 2017, arXiv:1610.04490",
     options=("instance_noise_steps",),
+    strength="instance_noise",
   ),
 }

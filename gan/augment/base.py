@@ -33,13 +33,15 @@ class Entry(NamedTuple):
     make: `(**options) -> Augmentation`.
     summary: what it does.
     source: paper.
-    options: fields of a config that `make` takes.
+    options: fields of a config that `make` takes, or names of its own.
+    strength: hyper-parameter that chooses it where it is above 0; "" where its name does.
   """
 
   make: Callable[..., Augmentation]
   summary: str
   source: str
   options: tuple[str, ...] = ()
+  strength: str = ""
 
 
 def as_augmentation(given: Any) -> Augmentation:

@@ -62,6 +62,7 @@ class Loss(NamedTuple):
   options: tuple[str, ...] = ()  # keyword-only options that all three functions take
   zero_sum: bool = False
   needs: tuple[str, ...] = ()  # fields of Outputs that D has to return beside logits
+  default_clip: float = 0.0  # bound on D's weights where there is no penalty; 0 for none
 
 
 def paired_threshold(real_logits: Logits, fake_logits: Logits) -> tuple[Logits, Logits]:

@@ -49,4 +49,5 @@ WASSERSTEIN = Loss(
     source="Arjovsky et al. 2017, Algorithm 1, arXiv:1701.07875",
   ),
   zero_sum=True,
+  default_clip=0.01,
 )

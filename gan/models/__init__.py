@@ -1,7 +1,7 @@
 """Architectures by name: `build(name, spec)` gives a generator and a discriminator."""
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from gan.errors import UserError
 from gan.models import dcgan, goodfellow, infogan, mlp, pacgan, points
@@ -41,13 +41,14 @@ MODELS: dict[str, Model] = {
 }
 
 
-def build(name: str, spec: ModelSpec, latent: str = "normal") -> Gan:
+def build(name: str, spec: ModelSpec, latent: str = "normal", **options: Any) -> Gan:
   """Returns the two players of an architecture.
 
   Args:
     name: one of MODELS.
     spec: sizes and choices.
     latent: one of LATENTS.
+    **options: of the architecture's own.
 
   Raises:
     UserError: the architecture cannot do what the spec asks for.
@@ -56,6 +57,6 @@ def build(name: str, spec: ModelSpec, latent: str = "normal") -> Gan:
   for option in ("width", "discriminator_norm", "discriminator_hidden"):
     if option not in model.options and (value := getattr(spec, option)) is not None:
       raise UserError(f"--model={name} has no --{option} (given: {value}): leave it out")
-  generator, discriminator = model.build(spec)
+  generator, discriminator = model.build(spec, **options)
   sample_latent = latent_sampler(latent, spec.latent_dim)
   return Gan(generator, discriminator, sample_latent, model.image_range, spec.packing)

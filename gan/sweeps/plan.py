@@ -23,11 +23,13 @@ except ImportError:  # Windows counts no files
   resource = None
 
 from gan import datasets
-from gan.sweeps.search import ARRAYS, Member, sweep_identity
+from gan.sweeps.search import Member, array_names, sweep_identity
 from gan.system.compilation import compiled
 from gan.system.progress import say
-from gan.training.config import Config, regularizer_names, weight_clip
+from gan.training.config import Config
 from gan.training.interrupts import stop_here
+from gan.training.options import fields, value
+from gan.training.parts import augmentation_names, regularizer_names, weight_clip
 from gan.training.setting import Setting, load_data, make_setting
 
 # On the CPU, members that need more arithmetic than this in a step gain nothing from `vmap`: one
@@ -161,19 +163,16 @@ def _groups(members) -> list[list[Member]]:
 
 
 def _static(config: Config) -> tuple:
-  """What a compiled program depends on: all fields but arrays, and whether those are there."""
-  fields = {
-    name: value
-    for name, value in dataclasses.asdict(config).items()
-    if name not in {*ARRAYS, "seed"}
-  }
+  """What a compiled program depends on: all options but arrays, and whether those are there."""
+  arrays = {*array_names(), "seed", "options"}
+  static = [(name, value(config, name)) for name in fields() if name not in arrays]
   there = (
     weight_clip(config) > 0,
-    config.instance_noise > 0,
     config.ema_half_life is None,
+    *augmentation_names(config),
     *regularizer_names(config),
   )
-  return (*fields.items(), *there)
+  return (*static, *there)
 
 
 def _measure(config: Config, setting: Setting) -> Cost:

@@ -1,6 +1,5 @@
 """Which members a sweep has: points of a grid and random draws over the fields of Config."""
 
-import dataclasses
 import itertools
 import math
 from collections.abc import Callable, Collection
@@ -8,30 +7,35 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gan import models
 from gan.errors import UserError
 from gan.regularizers import REGULARIZERS
 from gan.state import Hyperparameters
 from gan.training import plugins
-from gan.training.config import Config, field_types, fingerprint, identity, weight_clip
-from gan.training.validation import validate, validate_field
+from gan.training.config import Config, field_types
+from gan.training.options import fields, typed, weight_of
+from gan.training.parts import fingerprint, identity, weight_clip
+from gan.training.validation import unread, validate, validate_field
 
 MOST_MEMBERS = 100_000  # each has a folder, and a place in one file
-Point = dict[str, Any]  # fields of Config that a member has of its own
+Point = dict[str, Any]  # options that a member has of its own
+# Chosen in another way; targets of lsgan hold commas themselves, and so do lists of options.
+NOT_VARIED = ("loss", "seed", "steps", "lsgan_targets", "options")
 
-# Members that differ in these are stepped by one program.
-ARRAYS = tuple(
-  name
-  for name in (*Hyperparameters().names(), *(f"{name}_weight" for name in REGULARIZERS))
-  if name in Config.__dataclass_fields__
-)
-# Every value of these needs a program of its own. Targets of lsgan hold commas themselves.
-STATIC = tuple(
-  field.name
-  for field in dataclasses.fields(Config)
-  if field.metadata["group"] in ("model", "loss", "training")
-  and field.name not in {*ARRAYS, "loss", "seed", "steps", "lsgan_targets"}
-)
+
+def array_names() -> list[str]:
+  """Returns the options that are arrays: one program steps members that differ in these."""
+  names = (*Hyperparameters().names(), *map(weight_of, REGULARIZERS))
+  return [name for name in names if name in fields()]
+
+
+def static_names() -> list[str]:
+  """Returns the options of which every value needs a program of its own."""
+  left_out = {*array_names(), *NOT_VARIED}
+  return [
+    name
+    for name, field in fields().items()
+    if field.metadata["group"] in ("model", "loss", "training") and name not in left_out
+  ]
 
 
 class Member(NamedTuple):
@@ -68,17 +72,18 @@ def parse_grid(text: str) -> dict[str, list[Any]]:
 
 
 def _value(name, text):
-  if name not in ARRAYS + STATIC:
+  arrays, static = array_names(), static_names()
+  if name not in arrays + static:
     raise UserError(
-      f"--grid: members cannot differ in {name!r}. Arrays, in one program: {', '.join(ARRAYS)}. "
-      f"A program for each value: {', '.join(STATIC)}. Losses and seeds: --losses, --seeds"
+      f"--grid: members cannot differ in {name!r}. Arrays, in one program: {', '.join(arrays)}. "
+      f"A program for each value: {', '.join(static)}. Losses and seeds: --losses, --seeds"
     )
-  kind = field_types()[name]
+  field = fields()[name]
+  kind = field_types().get(name, field.type)
   try:
-    value = {"True": True, "False": False}[text.capitalize()] if kind is bool else kind(text)
-  except (ValueError, KeyError) as error:
+    value = typed(kind, text)
+  except ValueError as error:
     raise UserError(f"--grid: {name}={text} must be of type {kind.__name__}") from error
-  (field,) = (field for field in dataclasses.fields(Config) if field.name == name)
   validate_field(field, value)
   return value
 
@@ -148,14 +153,8 @@ def search_points(name: str, samples: int, seed: int) -> list[Point]:
 
 def applicable(point: Point, config: Config) -> Point:
   """Returns the part of a drawn point that a config reads: no weight of a penalty without one."""
-  unread = set()
-  if not weight_clip(config):
-    unread.add("weight_clip")
-  if config.penalty == "none":
-    unread.add("penalty_weight")
-  if "discriminator_norm" not in models.MODELS[config.model].options:
-    unread.add("discriminator_norm")
-  return {name: value for name, value in point.items() if name not in unread}
+  idle = {*unread(config), *(() if weight_clip(config) else ("weight_clip",))}
+  return {name: value for name, value in point.items() if name not in idle}
 
 
 def make_members(
@@ -227,7 +226,11 @@ def sweep_identity(
     experiment: whose defaults the members started from.
   """
   configs = [identity(member.config) for member in members]
-  known_by = {name: _values(config[name] for config in configs) for name in configs[0]}
+  # An option that a config leaves out is at its default.
+  names = dict.fromkeys(itertools.chain.from_iterable(configs))
+  known_by = {
+    name: _values(config.get(name, fields()[name].default) for config in configs) for name in names
+  }
   known_by |= {"data_sha256": data_sha256, "members": len(members)}
   return {
     **plugins.record(),

@@ -19,8 +19,8 @@ from gan.sweeps.search import Member
 from gan.system import environment
 from gan.system.progress import MembersProgress
 from gan.training import parallel
-from gan.training.config import identity
 from gan.training.loop import RunGroup, alone, train
+from gan.training.parts import identity
 from gan.training.run import Run
 from gan.training.run_folder import CONFIG, MEMBERS, RunFolder, check_claim, read_summary
 from gan.training.setting import Setting, make_setting

@@ -10,19 +10,18 @@ import numpy as np
 from jaxtyping import Array, Key
 
 from gan import losses, models, schedules
-from gan.augment import AUGMENTATIONS
+from gan.augment import compose
 from gan.errors import UserError
 from gan.method.game import Game
 from gan.method.train_step import TrainStep
-from gan.method.update_rules import UPDATE_RULES
 from gan.networks import Gan
 from gan.optimizers import make_optimizer
 from gan.penalties import make_penalty
-from gan.regularizers import REGULARIZERS, Regularizer
 from gan.state import GanState, Hyperparameters, as_arrays
-from gan.training.config import (
-  Config,
-  images_per_step,
+from gan.training.config import Config, images_per_step
+from gan.training.parts import (
+  arguments,
+  made,
   optimizer_names,
   penalty_weight,
   regularizer_names,
@@ -79,22 +78,28 @@ def build(config: Config, info: DataInfo, axis_name: Any = ()) -> Algorithm:
 def build_game(config: Config, info: DataInfo, axis_name: Any = ()) -> Game:
   """Returns the Game of a config; arguments as for `build`."""
   optimizers = {
-    f"{player}_optimizer": make_optimizer(name, player)
+    f"{player}_optimizer": make_optimizer(name, player, **arguments(config, "optimizer", name))
     for player, name in optimizer_names(config).items()
   }
+  (rule,) = made(config, "update_rule").values()
   return Game(
     **_build_gan(config, info, axis_name)._asdict(),
     **optimizers,
     num_classes=info.num_classes if config.conditional else 0,
     loss=losses.make_loss(
-      config.loss, lsgan_targets=lsgan_targets(config), fgan_generator=config.fgan_generator
+      config.loss,
+      lsgan_targets=lsgan_targets(config),
+      fgan_generator=config.fgan_generator,
+      **arguments(config, "loss", config.loss),
     ),
     schedule=_schedule(config, info),
-    penalty=make_penalty(config.penalty, axis_name=axis_name),
+    penalty=make_penalty(
+      config.penalty, axis_name=axis_name, **arguments(config, "penalty", config.penalty)
+    ),
     penalty_every=config.penalty_every,
-    regularizers=_regularizers(config),
-    augment=made(AUGMENTATIONS["instance_noise"], config) if config.instance_noise else None,
-    update_rule=made(UPDATE_RULES[config.update_rule], config),
+    regularizers=made(config, "regularizers"),
+    augment=compose(list(made(config, "augment").values())),
+    update_rule=rule,
     clip_weights=weight_clip(config) > 0,
     generator_batch_size=config.generator_batch_size,
     accumulate=config.accumulate,
@@ -104,18 +109,9 @@ def build_game(config: Config, info: DataInfo, axis_name: Any = ()) -> Game:
   )
 
 
-def made(entry: Any, config: Config) -> Any:
-  """What an entry of a registry makes of the fields of a config that it reads."""
-  return entry.make(**{name: getattr(config, name) for name in entry.options})
-
-
-def _regularizers(config: Config) -> dict[str, Regularizer]:
-  return {name: made(REGULARIZERS[name], config) for name in regularizer_names(config)}
-
-
 def _schedule(config: Config, info: DataInfo) -> schedules.HyperSchedule:
-  if config.schedule == "goodfellow2014":
-    return schedules.goodfellow2014(info.num_examples / images_per_step(config))
+  if not config.schedules:
+    return schedules.PUBLISHED[config.schedule](info.num_examples / images_per_step(config))
   images = config.schedule_images or config.steps * images_per_step(config)
   return schedules.make(schedules.parse(config.schedules), images_per_step(config), images)
 
@@ -133,7 +129,8 @@ def _build_gan(config: Config, info: DataInfo, axis_name: Any) -> Gan:
     axis_name=axis_name,
     packing=config.packing,
   )
-  return models.build(config.model, spec, config.latent)
+  options = arguments(config, "model", config.model)
+  return models.build(config.model, spec, config.latent, **options)
 
 
 def hyperparameters(config: Config) -> Hyperparameters:

@@ -1,12 +1,11 @@
 """The schema of a run: every choice that determines it, as a field with its flag, unit and range.
 
 A hyper-parameter is one field of `Config` (its flag and its schedule come by themselves) and one
-use. `validation.py` checks a config, `build.py` makes an algorithm of it.
+use. `parts.py` says which parts a config chooses, `validation.py` checks it, `build.py` makes an
+algorithm of it.
 """
 
 import dataclasses
-import hashlib
-import json
 import typing
 from typing import Any
 
@@ -15,10 +14,9 @@ from gan.method.update_rules import UPDATE_RULES
 from gan.networks import LATENTS
 from gan.optimizers import OPTIMIZERS
 from gan.penalties import PENALTIES
-from gan.regularizers import REGULARIZERS
+from gan.schedules import PUBLISHED
 from gan.training.parallel import PLACES, STRATEGIES
 
-SCHEDULES = ("constant", "goodfellow2014")
 PRECISIONS = ("float32", "bfloat16")
 
 
@@ -30,6 +28,8 @@ def option(
   choices=None,
   positive=False,
   minimum=None,
+  maximum=None,
+  below=None,
   resumable=False,
   added=False,
 ) -> Any:
@@ -42,6 +42,8 @@ def option(
     choices: the names it may take, read when a value is checked; or None.
     positive: whether it must be above 0.
     minimum: the least value it may take, or None.
+    maximum: the greatest, or None.
+    below: what it must be below, or None.
     resumable: whether a run may be continued with another value.
     added: whether earlier versions had no such field; its default then means "as before", and is
       left out of what a run is known by.
@@ -52,6 +54,8 @@ def option(
     "choices": choices,
     "positive": positive,
     "minimum": minimum,
+    "maximum": maximum,
+    "below": below,
     "resumable": resumable,
     "added": added,
   }
@@ -90,7 +94,7 @@ class Config:
   )
   loss: str = option("nonsat", "loss", "adversarial loss", choices=losses.LOSSES)
   real_label: float = option(
-    1.0, "loss", "target of D on real data, in (0, 1]; 0.9 smooths it", positive=True
+    1.0, "loss", "target of D on real data, in (0, 1]; 0.9 smooths it", positive=True, maximum=1
   )
   discriminator_loss_scale: float = option(1.0, "loss", "factor on D's loss", positive=True)
   weight_clip: float | None = option(
@@ -117,6 +121,12 @@ class Config:
   instance_noise_steps: int = option(
     1000, "loss", "steps in which the instance noise falls to 0", positive=True
   )
+  augment: str = option(
+    "",
+    "loss",
+    "what is done to all that D sees: augmentations by name, separated by commas, in order",
+    added=True,
+  )
   regularizers: str = option(
     "", "loss", "further terms by name, separated by commas: lecam", added=True
   )
@@ -124,7 +134,7 @@ class Config:
     None, "loss", "weight of the LeCam regulariser (named: 0.3; else off)", minimum=0
   )
   lecam_decay: float = option(
-    0.99, "loss", "decay in an update of LeCam's averages", minimum=0, added=True
+    0.99, "loss", "decay in an update of LeCam's averages", minimum=0, below=1, added=True
   )
   lecam_start: int = option(
     0,
@@ -141,6 +151,12 @@ class Config:
     "loss",
     "what G of fgan_* descends: the bound, or the alternative that does not saturate",
     choices=losses.FGAN_GENERATORS,
+  )
+  options: str = option(
+    "",
+    "loss",
+    "options of plugins' parts, name=value;name=value; each has a flag of its own too",
+    added=True,
   )
   update_rule: str = option(
     "alternating", "training", "which player is updated when", choices=UPDATE_RULES
@@ -174,11 +190,17 @@ class Config:
   )
   generator_learning_rate: float = option(2e-4, "training", "step size of G", minimum=0)
   discriminator_learning_rate: float = option(2e-4, "training", "step size of D", minimum=0)
-  b1: float = option(0.5, "training", "decay of the first moment (Adam and its kin)", minimum=0)
-  b2: float = option(0.999, "training", "decay of the second moment (Adam and its kin)", minimum=0)
-  momentum: float = option(0.0, "training", "decay of the momentum (sgd, rmsprop)", minimum=0)
+  b1: float = option(
+    0.5, "training", "decay of the first moment (Adam and its kin)", minimum=0, below=1
+  )
+  b2: float = option(
+    0.999, "training", "decay of the second moment (Adam and its kin)", minimum=0, below=1
+  )
+  momentum: float = option(
+    0.0, "training", "decay of the momentum (sgd, rmsprop)", minimum=0, below=1
+  )
   schedule: str = option(
-    "constant", "training", "a published schedule of rates and momentum", choices=SCHEDULES
+    "constant", "training", "a published schedule of rates and momentum", choices=PUBLISHED
   )
   schedules: str = option(
     "",
@@ -196,7 +218,11 @@ class Config:
     added=True,
   )
   ema_decay: float = option(
-    0.99, "training", "decay a step of the averaged G, which samples are drawn from", minimum=0
+    0.99,
+    "training",
+    "decay a step of the averaged G, which samples are drawn from",
+    minimum=0,
+    below=1,
   )
   ema_half_life: float | None = option(
     None,
@@ -280,60 +306,6 @@ def default(name: str) -> Any:
   return Config.__dataclass_fields__[name].default
 
 
-def regularizer_names(config: Config) -> list[str]:
-  """Returns the regularisers of a config; a weight of LeCam alone names it, as it always did."""
-  names = [name.strip() for name in config.regularizers.split(",") if name.strip()]
-  return names if names or not config.lecam_weight else ["lecam"]
-
-
-def regularizer_weight(config: Config, name: str) -> float:
-  """Returns the weight of a regulariser, by default that of its paper."""
-  given = getattr(config, f"{name}_weight", None)
-  return REGULARIZERS[name].default_weight if given is None else given
-
-
-def weight_clip(config: Config) -> float:
-  """Returns the bound on D's weights, 0 for none; 0.01 by default for `wgan` (Arjovsky 2017)."""
-  if config.weight_clip is not None:
-    return config.weight_clip
-  return 0.01 if config.loss == "wgan" and config.penalty == "none" else 0.0
-
-
-def penalty_weight(config: Config) -> float:
-  """Returns the weight of the penalty, by default that of the paper it is from."""
-  given = config.penalty_weight
-  return PENALTIES[config.penalty].default_weight if given is None else given
-
-
 def images_per_step(config: Config) -> int:
   """Returns how many real examples a step sees."""
   return config.discriminator_steps * config.batch_size
-
-
-def optimizer_names(config: Config) -> dict[str, str]:
-  """Returns the optimiser of each player."""
-  return {
-    player: getattr(config, f"{player}_optimizer") or config.optimizer
-    for player in ("generator", "discriminator")
-  }
-
-
-def identity(config: Config) -> dict[str, Any]:
-  """Returns the fields that the result of a run depends on, as JSON values.
-
-  Fields that earlier versions did not have are left out where they mean "as before".
-  """
-  values = {
-    field.name: getattr(config, field.name)
-    for field in dataclasses.fields(config)
-    if not field.metadata["resumable"]
-    and not (field.metadata["added"] and getattr(config, field.name) == field.default)
-  }
-  # As earlier versions wrote it: 0 where the term is off.
-  on = "lecam" in regularizer_names(config)
-  return values | {"lecam_weight": regularizer_weight(config, "lecam") if on else 0.0}
-
-
-def fingerprint(values: dict[str, Any]) -> str:
-  """Returns 12 hexadecimal digits that name a set of JSON values."""
-  return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:12]

@@ -23,7 +23,6 @@ from gan.training.interrupts import interrupts, stop_here
 from gan.training.run import Run
 from gan.training.run_folder import RunFolder
 from gan.training.setting import Setting, fix_schedule, load_data, make_setting
-from gan.training.validation import validate
 from gan.training.writers import FollowedFolder
 
 
@@ -54,7 +53,7 @@ def fit(
   """Trains up to `config.steps`, from where the folder's last whole checkpoint stands.
 
   Args:
-    config: what to run.
+    config: what to run; a valid config.
     workdir: the run folder; one that belongs to another config is refused.
     data_dir: where local data lie; see `datasets.load`.
     command: what the user typed, for config.json.
@@ -66,7 +65,6 @@ def fit(
   Raises:
     UserError: anything that the user can put right; nothing on disk is lost.
   """
-  validate(config)
 
   def make(folder, axis_name):
     dataset, named = load_data(config, data_dir, say)

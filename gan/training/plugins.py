@@ -156,6 +156,7 @@ def _registries() -> dict[str, dict[str, Any]]:
   from gan.optimizers import OPTIMIZERS
   from gan.penalties import PENALTIES
   from gan.regularizers import REGULARIZERS
+  from gan.schedules import SCHEDULES
   from gan.training.presets import PRESETS
 
   return {
@@ -168,12 +169,15 @@ def _registries() -> dict[str, dict[str, Any]]:
     "PENALTIES": PENALTIES,
     "PRESETS": PRESETS,
     "REGULARIZERS": REGULARIZERS,
+    "SCHEDULES": SCHEDULES,
     "UPDATE_RULES": UPDATE_RULES,
   }
 
 
 def _check_entries(plugin, what, before, after):
   """Raises UserError where a plugin changed an entry, or added one that cannot be used."""
+  from gan.training.options import entry_fault
+
   for name in before:
     if after.get(name) is not before[name]:
       raise UserError(
@@ -192,6 +196,8 @@ def _check_entries(plugin, what, before, after):
         f"the plugin {plugin} adds a {type(after[name]).__name__} as {what}[{name!r}], where "
         f"{wanted} belongs"
       )
+    if fault := entry_fault(after, name):
+      raise UserError(f"the plugin {plugin} adds {what}[{name!r}], {fault}")
 
 
 def _wanted(what, kind, entry) -> str:
@@ -200,7 +206,7 @@ def _wanted(what, kind, entry) -> str:
     return "" if callable(entry) else "a function (split, data_dir, image_size) -> Dataset"
   if what != "PRESETS" or not isinstance(entry, dict):
     return "" if isinstance(entry, kind) else f"a {kind.__module__}.{kind.__name__}"
-  from gan.training.config import Config
+  from gan.training.options import fields
 
-  unknown = sorted(map(str, entry.keys() - Config.__dataclass_fields__.keys()))
+  unknown = sorted(map(str, entry.keys() - fields().keys()))
   return f"a dict of fields of Config (and not {', '.join(unknown)})" if unknown else ""

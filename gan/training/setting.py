@@ -16,8 +16,9 @@ from gan.state import Hyperparameters
 from gan.system import memory
 from gan.training import plugins
 from gan.training.build import Algorithm, DataInfo, build, hyperparameters
-from gan.training.config import Config, fingerprint, identity, images_per_step
+from gan.training.config import Config, images_per_step
 from gan.training.interrupts import at_once, stop_here
+from gan.training.parts import fingerprint, identity
 from gan.training.run_folder import CONFIG, read_config
 
 

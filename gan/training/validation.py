@@ -2,49 +2,42 @@
 
 import dataclasses
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from gan import schedules
 from gan.augment import AUGMENTATIONS
 from gan.errors import UserError
-from gan.losses import LOSSES
-from gan.method.update_rules import UPDATE_RULES, check
-from gan.models import MODELS
-from gan.optimizers import OPTIMIZERS
-from gan.penalties import PENALTIES
+from gan.method.update_rules import check
 from gan.regularizers import REGULARIZERS
-from gan.training.build import hyperparameters, lsgan_targets, made
-from gan.training.config import (
-  Config,
-  default,
-  optimizer_names,
-  regularizer_names,
-  weight_clip,
-)
+from gan.training.build import hyperparameters, lsgan_targets
+from gan.training.config import Config, default
+from gan.training.options import REGISTRIES, fields, parse, value, weight_of
+from gan.training.parts import chosen, made, names_in, regularizer_names, weight_clip
 
 
 def validate(config: Config) -> None:
   """Raises UserError with one line about the first thing in a config that cannot be."""
   for field in dataclasses.fields(config):
     validate_field(field, getattr(config, field.name))
-  if config.real_label > 1:
-    raise UserError(f"--real_label={config.real_label} must be in (0, 1]")
-  for name in ("b1", "b2", "momentum", "ema_decay", "lecam_decay"):
-    if getattr(config, name) >= 1:
-      raise UserError(f"--{name}={getattr(config, name)} must be below 1")
+  for name, given in parse(config.options).items():
+    validate_field(fields()[name], given)
   lsgan_targets(config)
   _validate_batches(config)
-  _validate_regularizers(config)
+  _validate_names(config, "regularizers", REGULARIZERS)
+  _validate_names(config, "augment", AUGMENTATIONS)
+  _validate_weights(config)
   _validate_options(config)
+  _validate_augment(config)
   _validate_schedules(config)
-  rule = made(UPDATE_RULES[config.update_rule], config)
-  check(config.update_rule, rule, config.discriminator_steps, config.accumulate)
+  for name, rule in made(config, "update_rule").items():
+    check(name, rule, config.discriminator_steps, config.accumulate)
 
 
 def validate_field(field: dataclasses.Field, value: Any) -> None:
   """Raises UserError where a field of Config cannot have a value, whatever the others are."""
   choices, minimum = field.metadata["choices"], field.metadata["minimum"]
+  maximum, below = field.metadata["maximum"], field.metadata["below"]
   if value is None:
     return
   if isinstance(value, float) and not math.isfinite(value):
@@ -55,6 +48,10 @@ def validate_field(field: dataclasses.Field, value: Any) -> None:
     raise UserError(f"--{field.name}={value} must be above 0")
   if minimum is not None and value < minimum:
     raise UserError(f"--{field.name}={value} must be at least {minimum}")
+  if maximum is not None and value > maximum:
+    raise UserError(f"--{field.name}={value} must be at most {maximum}")
+  if below is not None and value >= below:
+    raise UserError(f"--{field.name}={value} must be below {below}")
   bits = 32 if field.name == "seed" else 31  # keys repeat from 2^32 on; counts are int32
   if isinstance(value, int) and value >= 2**bits:
     raise UserError(f"--{field.name}={value} must be below 2^{bits}")
@@ -81,52 +78,66 @@ def _validate_batches(config: Config) -> None:
     )
 
 
-def _validate_regularizers(config: Config) -> None:
-  for name in regularizer_names(config):
-    if name not in REGULARIZERS:
+def _validate_names(config: Config, field: str, registry: Mapping[str, Any]) -> None:
+  for name in names_in(getattr(config, field)):
+    if name not in registry:
+      raise UserError(f"--{field}={name} is unknown: choose from {', '.join(sorted(registry))}")
+
+
+def _validate_weights(config: Config) -> None:
+  on = regularizer_names(config)
+  for name in REGULARIZERS:
+    weight, given = weight_of(name), value(config, weight_of(name))
+    if name in on and given == 0:
       raise UserError(
-        f"--regularizers={name} is unknown: choose from {', '.join(sorted(REGULARIZERS))}"
-      )
-    if getattr(config, f"{name}_weight", None) == 0:
-      raise UserError(
-        f"--{name}_weight=0 turns off what --regularizers={config.regularizers} asks for: leave "
+        f"--{weight}=0 turns off what --regularizers={config.regularizers} asks for: leave "
         "out one of the two"
       )
+    if name not in on and given:
+      raise UserError(
+        f"--{weight} has no meaning for --regularizers={config.regularizers}: name {name} there "
+        "too, or leave the weight out"
+      )
 
 
-def _chosen(config: Config) -> dict[str, tuple[Collection[str], Mapping[str, Any]]]:
-  """By the field that chooses: the names chosen, and the registry whose entries say `options`."""
-  augmentations = ["instance_noise"] if config.instance_noise else []
-  return {
-    "update_rule": ([config.update_rule], UPDATE_RULES),
-    "loss": ([config.loss], LOSSES),
-    "penalty": ([config.penalty], PENALTIES),
-    "regularizers": (regularizer_names(config), REGULARIZERS),
-    "instance_noise": (augmentations, AUGMENTATIONS),
-    "optimizer": (sorted(set(optimizer_names(config).values())), OPTIMIZERS),
-    "model": ([config.model], MODELS),
-  }
+def _validate_augment(config: Config) -> None:
+  """What is chosen by a number is not named too, and arrays of two would have one place."""
+  for name in names_in(config.augment):
+    if strength := AUGMENTATIONS[name].strength:
+      raise UserError(
+        f"--augment={name} is chosen by --{strength} above 0, and comes last: give that, and leave "
+        f"{name} out"
+      )
+  keeping = [name for name, augmentation in made(config, "augment").items() if augmentation.init]
+  if len(keeping) > 1:
+    raise UserError(
+      f"--augment={config.augment}: {' and '.join(keeping)} each keep arrays of their own, and one "
+      "may: leave out one of them"
+    )
 
 
 def unread(config: Config) -> dict[str, tuple[str, list[str], list[str]]]:
-  """Returns the fields that no chosen part reads: {field: (choice, chosen, those that read it)}."""
-  found = {}
-  known = {field.name for field in dataclasses.fields(config)}
-  for choice, (chosen, registry) in _chosen(config).items():
-    for name in sorted({option for entry in registry.values() for option in entry.options} & known):
-      takers = [key for key, entry in registry.items() if name in entry.options]
-      if not set(chosen) & set(takers):
-        found[name] = (choice, list(chosen), takers)
+  """Returns the options that no chosen part reads: {option: (choice, chosen, those with it)}."""
+  found, names, known, read = {}, chosen(config), fields().keys(), set()
+  for choice, (entries, *_) in REGISTRIES.items():
+    read |= {
+      option for name in names[choice] if name in entries for option in entries[name].options
+    }
+  for choice, (entries, *_) in REGISTRIES.items():
+    options = {option for entry in entries.values() for option in entry.options}
+    for option in sorted(options & known - read):
+      takers = [name for name, entry in entries.items() if option in entry.options]
+      found[option] = (choice, names[choice], takers)
   return found
 
 
 def _validate_options(config: Config) -> None:
   """An option that nothing reads would change nothing, without a word."""
-  for name, (choice, chosen, takers) in unread(config).items():
-    if getattr(config, name) != default(name):
+  for name, (choice, names, takers) in unread(config).items():
+    if value(config, name) != (usual := fields()[name].default):
       raise UserError(
-        f"--{name} has no meaning for --{choice}={', '.join(chosen)}; it is for "
-        f"{', '.join(takers)}; leave it out, or at its default, {default(name)}"
+        f"--{name} has no meaning for --{choice}={', '.join(names)}; it is for "
+        f"{', '.join(takers)}; leave it out, or at its default, {usual}"
       )
   if config.ema_half_life is None and config.ema_ramp != default("ema_ramp"):
     raise UserError("--ema_ramp bounds --ema_half_life: give that too, or leave it out")
@@ -137,7 +148,7 @@ def _validate_schedules(config: Config) -> None:
     raise UserError("--schedule_images is the length of --schedules: give these too")
   if not config.schedules:
     return
-  if config.schedule != "constant":
+  if config.schedule != default("schedule"):
     raise UserError(f"--schedules and --schedule={config.schedule} exclude each other: give one")
   specs, names = schedules.parse(config.schedules), _scheduled_names(config)
   for field in specs:
@@ -152,8 +163,9 @@ def _validate_schedules(config: Config) -> None:
 
 def _scheduled_names(config: Config) -> list[str]:
   """The hyper-parameters that something in the step reads."""
-  idle = set(unread(config)) | {"augment_strength"}
+  idle = set(unread(config)) | (set() if config.augment else {"augment_strength"})
   idle |= set() if weight_clip(config) else {"weight_clip"}
-  idle |= set() if config.instance_noise else {"instance_noise"}
+  strengths = filter(None, (entry.strength for entry in AUGMENTATIONS.values()))
+  idle |= {name for name in strengths if not value(config, name)}
   idle |= {"ema_half_life"} if config.ema_half_life is None else {"ema_decay"}
   return [name for name in hyperparameters(config).names() if name not in idle]

@@ -260,3 +260,41 @@ def test_what_no_machine_has_room_for_is_one_line():
 def test_a_cluster_that_is_not_there_is_one_line():
   with pytest.raises(UserError, match="no cluster answers"), ray_cluster.connected("auto"):
     pass
+
+
+PLUGIN = """
+from gan.regularizers import REGULARIZERS, Entry, Regularizer
+
+
+def make_drift(*, drift_power=2.0):
+  def discriminator(view, state):
+    term = abs(view.real_outputs.logits) ** drift_power
+    return term, {"drift": term.mean()}
+
+  return Regularizer(discriminator=discriminator)
+
+
+REGULARIZERS["drift"] = Entry(make_drift, 1.0, "|D(x)|^power", "", options=("drift_power",))
+"""
+
+
+def test_workers_find_a_plugin_in_the_folder_where_the_command_was_started(tmp_path):
+  (tmp_path / "own_parts.py").write_text(PLUGIN)
+  environment = os.environ | {"JAX_PLATFORMS": "cpu", "JAX_NUM_CPU_DEVICES": "1"}
+  flags = [*FLAGS, "--plugin=own_parts", "--steps=4", "--losses=nonsat", "--seeds=1"]
+  flags += ["--grid=drift_weight=0.1,1;drift_power=1,2", "--log_every=1", "--launcher=ray"]
+  result = subprocess.run(
+    [sys.executable, "-m", "experiments.sweep", "--workdir=sweep", *flags],
+    cwd=tmp_path,
+    env=environment | {"PYTHONPATH": str(ROOT)},
+    capture_output=True,
+    text=True,
+    timeout=TIMEOUT,
+    check=False,
+  )
+  assert result.returncode == 0, result.stdout + result.stderr
+  members = sorted((tmp_path / "sweep" / "members").iterdir())
+  assert len(members) == 4
+  for folder in members:
+    assert read_summary(folder)["status"] == "finished"
+    assert [record["drift"] > 0 for record in read_metrics(folder)] == [True] * 4

@@ -25,7 +25,8 @@ from gan.report import study
 from gan.system import schema
 from gan.system.archive import BLOCK, Archive
 from gan.training import restore, run_folder
-from gan.training.config import Config, identity
+from gan.training.config import Config
+from gan.training.parts import identity
 
 
 def refusal(read):

@@ -1,0 +1,239 @@
+"""Options of parts, and those that Config has no field for: a plugin's, each a flag by itself.
+
+An entry of a registry names its options; they are keyword-only parameters of the function that
+makes the part. One that is no field of Config has its type and its default from there, and its
+value in `Config.options`. The weight of a regulariser is an option of its own, `<name>_weight`.
+"""
+
+import dataclasses
+import inspect
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+from gan.augment import AUGMENTATIONS
+from gan.errors import UserError
+from gan.losses import LOSSES
+from gan.method.update_rules import UPDATE_RULES
+from gan.models import MODELS, ModelSpec
+from gan.optimizers import OPTIMIZERS
+from gan.penalties import PENALTIES
+from gan.regularizers import REGULARIZERS
+from gan.training.config import Config, field_types, option
+
+FIELDS: Mapping[str, dataclasses.Field] = Config.__dataclass_fields__
+KINDS = (bool, int, float, str)  # that a flag may have
+
+
+class Registry(NamedTuple):
+  """Parts of one kind.
+
+  Attributes:
+    entries: by name; each has `options`.
+    takers: attributes of an entry: the functions that take its options.
+    elsewhere: options that reach the part in another way.
+  """
+
+  entries: Mapping[str, Any]
+  takers: tuple[str, ...] = ("make",)
+  elsewhere: tuple[str, ...] = ()
+
+
+# By the field of Config that chooses the part.
+REGISTRIES: dict[str, Registry] = {
+  "update_rule": Registry(UPDATE_RULES),
+  "loss": Registry(
+    LOSSES,
+    ("discriminator", "generator", "threshold"),
+    ("real_label", "lsgan_targets", "fgan_generator", "axis_name"),
+  ),
+  "penalty": Registry(PENALTIES, ("function",), ("penalty_weight", "penalty_every")),
+  "regularizers": Registry(REGULARIZERS),
+  "augment": Registry(AUGMENTATIONS),
+  "optimizer": Registry(OPTIMIZERS, elsewhere=("b1", "b2", "momentum")),
+  "model": Registry(MODELS, ("build",), ModelSpec._fields),
+}
+
+
+def own_options() -> dict[str, dataclasses.Field]:
+  """Returns the options that registered parts have and Config has not, by name, as fields."""
+  found = {}
+  for choice, name, entry, registry in _entries():
+    for own in _own(entry.options, registry):
+      (first, *_) = _parameters(entry, registry, own)
+      text = f"option of {name} (--{choice})"
+      found[own] = _field(own, type(first.default), choice, first.default, text)
+  for name, entry in REGULARIZERS.items():
+    weight = weight_of(name)
+    if weight not in FIELDS:
+      text = f"weight of the regulariser {name} (named: {entry.default_weight}; else off)"
+      found[weight] = _field(weight, float, "regularizers", None, text, minimum=0)
+  return found
+
+
+def fields() -> dict[str, dataclasses.Field]:
+  """Returns the fields of Config and `own_options`, by name."""
+  return {**FIELDS, **own_options()}
+
+
+def weight_of(regularizer: str) -> str:
+  """Returns the name of the option that weights a regulariser."""
+  return f"{regularizer}_weight"
+
+
+def _entries() -> Iterator[tuple[str, str, Any, Registry]]:
+  for choice, registry in REGISTRIES.items():
+    for name, entry in registry.entries.items():
+      yield choice, name, entry, registry
+
+
+def _own(options: tuple[str, ...], registry: Registry) -> list[str]:
+  return [name for name in options if name not in FIELDS and name not in registry.elsewhere]
+
+
+def _field(name, kind, choice, default, text, **limits) -> dataclasses.Field:
+  field = option(default, FIELDS[choice].metadata["group"], text, **limits)
+  field.name, field.type = name, kind
+  return field
+
+
+def _parameters(entry: Any, registry: Registry, name: str) -> list[inspect.Parameter | None]:
+  """The parameter of that name of each function that takes the options; None where one has none.
+
+  A function of any keywords needs none.
+  """
+  found = []
+  for function in filter(None, (getattr(entry, taker) for taker in registry.takers)):
+    parameters = inspect.signature(function).parameters
+    kinds = {parameter.kind for parameter in parameters.values()}
+    if name in parameters or inspect.Parameter.VAR_KEYWORD not in kinds:
+      found.append(parameters.get(name))
+  return found
+
+
+def typed(kind: type, text: str) -> Any:
+  """Returns the value of a kind that a text names; ValueError where it names none."""
+  if kind is not bool:
+    return kind(text)
+  if text.capitalize() not in ("True", "False"):
+    raise ValueError(f"{text} is neither true nor false")
+  return text.capitalize() == "True"
+
+
+def parse(text: str) -> dict[str, Any]:
+  """Reads `Config.options`, "name=value;name=value", into values of the options' types.
+
+  Raises:
+    UserError: it is malformed, or no registered part has an option of the name.
+  """
+  found, known = {}, own_options() if text else {}
+  for part in filter(None, map(str.strip, text.split(";"))):
+    name, equals, value = map(str.strip, part.partition("="))
+    if not (name and equals) or name in found:
+      raise UserError(f"--options: {part!r} must be name=value, each name once, separated by ';'")
+    if name not in known:
+      raise UserError(
+        f"--options: no part has an option {name!r}: choose from "
+        f"{', '.join(sorted(known)) or 'none'}, or name the module that has the part by --plugin"
+      )
+    try:
+      found[name] = typed(known[name].type, value)
+    except ValueError as error:
+      raise UserError(
+        f"--options: {name}={value} must be of type {known[name].type.__name__}"
+      ) from error
+  return found
+
+
+def value(config: Config, name: str) -> Any:
+  """Returns the value of a field of a config, or of another option, by default the part's own."""
+  if name in FIELDS:
+    return getattr(config, name)
+  given = parse(config.options)
+  return given[name] if name in given else own_options()[name].default
+
+
+def with_values(config: Config, values: Mapping[str, Any]) -> Config:
+  """Returns a config with other values of fields, and of options that are none.
+
+  Args:
+    config: any.
+    values: by name; an option at its default is left out of `Config.options`.
+
+  Raises:
+    UserError: a value cannot be kept as text.
+  """
+  own = {name: value for name, value in values.items() if name not in FIELDS}
+  of_config = {name: value for name, value in values.items() if name in FIELDS}
+  config = dataclasses.replace(config, **of_config)
+  if not own:
+    return config
+  given, known = parse(config.options) | own, own_options()
+  for name, each in given.items():
+    if isinstance(each, str) and (";" in each or each != each.strip()):
+      raise UserError(f"--{name}={each} must have no ';', and no blank at its ends")
+  kept = [f"{name}={given[name]}" for name in sorted(given) if given[name] != known[name].default]
+  return dataclasses.replace(config, options=";".join(kept))
+
+
+def entry_fault(entries: Mapping[str, Any], name: str) -> str:
+  """Returns what is wrong with the options of an entry, in words, or "".
+
+  Args:
+    entries: the registry that holds it.
+    name: of the entry.
+  """
+  for choice, registry in REGISTRIES.items():
+    if registry.entries is entries:
+      faults = [_name_fault(choice, name), *_option_faults(entries[name], registry)]
+      return next(filter(None, faults), "")
+  return ""
+
+
+def _name_fault(choice: str, name: str) -> str:
+  """What is wrong with a name of a part: that of a regulariser is a part of its weight's."""
+  stated = {own for _, _, entry, registry in _entries() for own in _own(entry.options, registry)}
+  if choice == "regularizers" and weight_of(name) in {*FIELDS, *stated}:
+    return f"whose weight, {weight_of(name)}, is another option: give it another name"
+  return ""
+
+
+def _option_faults(entry: Any, registry: Registry) -> Iterator[str]:
+  options, takers = entry.options, ", ".join(registry.takers)
+  if not (isinstance(options, tuple) and all(map(str.isidentifier, map(str, options)))):
+    yield f"whose options are {options!r} where a tuple of names belongs"
+    return
+  if not all(callable(getattr(entry, taker) or len) for taker in registry.takers):
+    yield f"whose {takers} is no function"
+    return
+  for name in options:
+    if name not in registry.elsewhere:
+      parameters = _parameters(entry, registry, name)
+      if not parameters or None in parameters:
+        yield f"whose {takers} must take its option {name} by name"
+      elif name in FIELDS:
+        yield _field_fault(name, parameters)
+      else:
+        yield _default_fault(name, parameters)
+
+
+def _field_fault(name: str, parameters: list[inspect.Parameter]) -> str:
+  kind = field_types()[name]
+  fitting = {kind, int} if kind is float else {kind}
+  given = [each.default for each in parameters if each.default not in (each.empty, None)]
+  if {type(default) for default in given} <= fitting:
+    return ""
+  return f"whose option {name} is of another type than the one of that name, {kind.__name__}"
+
+
+def _default_fault(name: str, parameters: list[inspect.Parameter]) -> str:
+  if not all(type(each.default) in KINDS for each in parameters):
+    return f"whose option {name} needs a default for the type of its flag: a number, text or a bool"
+  others = [
+    _parameters(entry, registry, name)
+    for _, _, entry, registry in _entries()
+    if name in entry.options
+  ]
+  every = {(type(each.default), each.default) for found in others for each in filter(None, found)}
+  return (
+    "" if len(every) == 1 else f"whose option {name} has another default than the one elsewhere"
+  )

@@ -1,0 +1,120 @@
+"""Which parts a config chooses and what they are given, its defaults resolved; what it is known by.
+
+A part's entry in its registry says what belongs to it: its default weight, its options.
+"""
+
+import dataclasses
+import hashlib
+import json
+from typing import Any
+
+from gan.augment import AUGMENTATIONS
+from gan.losses import LOSSES
+from gan.penalties import PENALTIES
+from gan.regularizers import REGULARIZERS
+from gan.training.config import Config
+from gan.training.options import REGISTRIES, parse, value, weight_of
+
+
+def names_in(text: str) -> list[str]:
+  """Returns the names in a text that separates them by commas."""
+  return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def regularizer_names(config: Config) -> list[str]:
+  """Returns the regularisers of a config; where none is named, those that have a weight."""
+  named = names_in(config.regularizers)
+  return named or [name for name in REGULARIZERS if value(config, weight_of(name))]
+
+
+def regularizer_weight(config: Config, name: str) -> float:
+  """Returns the weight of a regulariser, by default that of its paper."""
+  given = value(config, weight_of(name))
+  return REGULARIZERS[name].default_weight if given is None else given
+
+
+def augmentation_names(config: Config) -> list[str]:
+  """Returns the augmentations of a config in order: first the named, then those with a strength."""
+  strong = [
+    name
+    for name, entry in AUGMENTATIONS.items()
+    if entry.strength and value(config, entry.strength) > 0
+  ]
+  return names_in(config.augment) + strong
+
+
+def weight_clip(config: Config) -> float:
+  """Returns the bound on D's weights, 0 for none; by default the loss's, without penalty."""
+  if config.weight_clip is not None:
+    return config.weight_clip
+  return LOSSES[config.loss].default_clip if PENALTIES[config.penalty].function is None else 0.0
+
+
+def penalty_weight(config: Config) -> float:
+  """Returns the weight of the penalty, by default that of the paper it is from."""
+  given = config.penalty_weight
+  return PENALTIES[config.penalty].default_weight if given is None else given
+
+
+def optimizer_names(config: Config) -> dict[str, str]:
+  """Returns the optimiser of each player."""
+  return {
+    player: getattr(config, f"{player}_optimizer") or config.optimizer
+    for player in ("generator", "discriminator")
+  }
+
+
+def chosen(config: Config) -> dict[str, list[str]]:
+  """Returns the names of the parts that a config chooses, by the keys of REGISTRIES."""
+  return {
+    "update_rule": [config.update_rule],
+    "loss": [config.loss],
+    "penalty": [config.penalty],
+    "regularizers": regularizer_names(config),
+    "augment": augmentation_names(config),
+    "optimizer": sorted(set(optimizer_names(config).values())),
+    "model": [config.model],
+  }
+
+
+def arguments(config: Config, choice: str, name: str) -> dict[str, Any]:
+  """Returns the options with which a part is made.
+
+  Args:
+    config: whose values they have.
+    choice: key of REGISTRIES.
+    name: of the part.
+  """
+  registry = REGISTRIES[choice]
+  options = registry.entries[name].options
+  return {each: value(config, each) for each in options if each not in registry.elsewhere}
+
+
+def made(config: Config, choice: str) -> dict[str, Any]:
+  """Returns what the chosen entries of a registry make, by name."""
+  entries = REGISTRIES[choice].entries
+  return {
+    name: entries[name].make(**arguments(config, choice, name)) for name in chosen(config)[choice]
+  }
+
+
+def identity(config: Config) -> dict[str, Any]:
+  """Returns what the result of a run depends on, as JSON values: fields, and options that are none.
+
+  What earlier versions did not have is left out where it means "as before".
+  """
+  values = {
+    field.name: getattr(config, field.name)
+    for field in dataclasses.fields(config)
+    if not field.metadata["resumable"]
+    and not (field.metadata["added"] and getattr(config, field.name) == field.default)
+  }
+  values |= parse(values.pop("options", ""))
+  # As earlier versions wrote it: 0 where the term is off.
+  on = "lecam" in regularizer_names(config)
+  return values | {"lecam_weight": regularizer_weight(config, "lecam") if on else 0.0}
+
+
+def fingerprint(values: dict[str, Any]) -> str:
+  """Returns 12 hexadecimal digits that name a set of JSON values."""
+  return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:12]
