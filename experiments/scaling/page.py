@@ -40,7 +40,7 @@ BREAKS = """## What breaks first, and the remedy
 
 1. **Latency.** A step waits for {operations} all-reduces (exact), one after the other, however
    few bytes they have; the last column above says how long each may take. Remedy: no more devices
-   than that allows; `--launcher=ray` gives each group of a sweep's members devices of its own,
+   than that allows; `--launcher=ray` gives each group of a sweep's runs devices of its own,
    and nothing crosses the wire within a step.
 2. **The batch.** It is global: "same batch" trains the same model on any number of devices, and
    ends where each has one example. "Batch x n" is another experiment: rates and the balance of

@@ -58,7 +58,7 @@ def run(settings: Settings) -> Result:
   updates of each player an epoch, all as in the authors' script. An epoch counts as collapsed
   where D's loss lies in a band about its value at the collapse of that very loss: the original one
   has 0.4774 there and is counted from 0.44 to 0.51, the paired one has (log 2) / 2 = 0.3466, also
-  where it covers one cluster, and is counted from 0.3116 to 0.3816. All seeds are members of one
+  where it covers one cluster, and is counted from 0.3116 to 0.3816. All seeds are runs of one
   compiled program.
   """
   seeds = settings.seeds_or(30, 10)

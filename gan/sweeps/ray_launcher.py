@@ -1,7 +1,7 @@
 """A sweep's groups as tasks of a Ray cluster, which schedules them, carries them and sees losses.
 
 A task steps one group, as the local sweep would. Where it sees the sweep's folder it works there;
-elsewhere its members' folders come and go through a desk beside the command.
+elsewhere its runs' folders come and go through a desk beside the command.
 """
 
 import contextlib
@@ -25,7 +25,7 @@ from gan.system.compilation import keep_freed_memory
 from gan.system.progress import GroupsProgress, say
 from gan.training import plugins
 from gan.training.interrupts import interrupts
-from gan.training.run_folder import MEMBERS
+from gan.training.run_folder import RUNS_FOLDER
 
 RETRIES = 3  # of a group whose worker is lost
 REPORT_SECONDS, SHIP_SECONDS = 1.0, 30.0
@@ -59,7 +59,7 @@ def fit(
   *,
   say: Callable[[str], None] = say,
 ) -> dict[str, str]:
-  """Trains every member up to its last step, from where each stands, as `local.fit` does.
+  """Trains every run up to its last step, from where each stands, as `local.fit` does.
 
   Args:
     plan: what to train, made for `resources.devices`.
@@ -69,7 +69,7 @@ def fit(
     say: prints one line to the user.
 
   Returns:
-    The status of each member, as `local.fit`.
+    The status of each run, as `local.fit`.
 
   Raises:
     UserError: anything that the user can put right; nothing on disk is lost.
@@ -197,7 +197,7 @@ class Desk:
   """
 
   def __init__(self, folder: str):
-    self._members, self._stopping = pathlib.Path(folder) / MEMBERS, False
+    self._runs, self._stopping = pathlib.Path(folder) / RUNS_FOLDER, False
     self._states: dict[int, tuple[str, int]] = {}
 
   def look(self, stop: bool) -> dict[int, tuple[str, int]]:
@@ -211,12 +211,12 @@ class Desk:
     return self._stopping
 
   def keep(self, archive: bytes) -> None:
-    """Unpacks members' folders."""
-    unpack(archive, self._members)
+    """Unpacks runs' folders."""
+    unpack(archive, self._runs)
 
   def fetch(self, names: list[str]) -> bytes:
-    """Returns members' folders, packed."""
-    return pack(self._members, names)
+    """Returns runs' folders, packed."""
+    return pack(self._runs, names)
 
 
 def pack(folder: pathlib.Path, names: list[str]) -> bytes:
@@ -271,13 +271,13 @@ def train_group(plan: Plan, folder: str, token: str, desk: Any, cache: str | Non
     return [], None
   if os.path.exists(token):
     return _train(plan, program, run_group, pathlib.Path(folder), ask, lambda: None)
-  names = [member.name for member in run_group]
+  names = [trial.name for trial in run_group]
   with tempfile.TemporaryDirectory() as scratch:
-    members = pathlib.Path(scratch) / MEMBERS
-    unpack(ray.get(desk.fetch.remote(names)), members)
+    runs = pathlib.Path(scratch) / RUNS_FOLDER
+    unpack(ray.get(desk.fetch.remote(names)), runs)
 
     def ship() -> None:
-      ray.get(desk.keep.remote(pack(members, names)))
+      ray.get(desk.keep.remote(pack(runs, names)))
 
     result = _train(plan, program, run_group, pathlib.Path(scratch), ask, ship)
     ship()
@@ -315,7 +315,7 @@ def _report(counter, seen, ended, ask, ship):
 
 
 class _Counter:
-  """A MembersProgress that counts: the command shows steps alone."""
+  """A TrialsProgress that counts: the command shows steps alone."""
 
   def __init__(self):
     self.steps, self._count = 0, 0

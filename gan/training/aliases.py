@@ -22,12 +22,12 @@ def earlier_names(loss: str) -> list[str]:
   return [alias for alias, name in ALIASES["loss"].items() if name == loss]
 
 
-def rename_members(folder: pathlib.Path, names: list[str]) -> None:
-  """Gives the folders of a sweep's members that begin with an alias the names of now.
+def rename_run_folders(folder: pathlib.Path, names: list[str]) -> None:
+  """Gives the folders of a sweep's runs that begin with an alias the names of now.
 
   Args:
-    folder: of all members.
-    names: of the members, each "LOSS,...".
+    folder: of all runs.
+    names: of the runs, each "LOSS,...".
   """
   for name in names:
     loss, comma, rest = name.partition(",")

@@ -32,13 +32,13 @@ class RunGroup(NamedTuple):
   Attributes:
     place: `M states -> state`, on the devices, as `execute` takes it.
     execute: `(state, indices [M, S, K, B]) -> (state, metrics)`; the state is donated.
-    members: `state -> M states`.
+    states: `state -> M states`.
     records: `metrics -> M dictionaries of [S]`, of metrics on the host.
   """
 
   place: Callable[[list[GanState]], Any]
   execute: Callable[[Any, np.ndarray], tuple[Any, Any]]
-  members: Callable[[Any], list[GanState]]
+  states: Callable[[Any], list[GanState]]
   records: Callable[[Any], list[dict[str, np.ndarray]]]
 
 
@@ -158,7 +158,7 @@ def alone(run: Run, execute: Callable, data: Batch, strategy: str, devices: list
     # Placed as the step leaves it, the first state runs in the same program as all others.
     place=lambda states: parallel.replicate(states[0], strategy, devices),
     execute=lambda state, indices: execute(state, data, indices[0], key),
-    members=lambda state: [parallel.local(state)],
+    states=lambda state: [parallel.local(state)],
     records=lambda metrics: [metrics],
   )
 
@@ -258,9 +258,9 @@ def _write(run_group: RunGroup, state: Any, step: int, log: "_Log", progress: Pr
     log.flush()
     if picture and log.alive():
       progress.report(log.alive()[0][1].record)
-    for member, run in zip(run_group.members(state), log.runs, strict=True):
-      run.check(member, step)
-      _write_run(run, member, step, picture, evaluation, save, progress)
+    for run_state, run in zip(run_group.states(state), log.runs, strict=True):
+      run.check(run_state, step)
+      _write_run(run, run_state, step, picture, evaluation, save, progress)
 
 
 def _write_run(
@@ -283,7 +283,7 @@ def _write_run(
 def _end(run_group: RunGroup, state: Any, step: int, log: "_Log") -> None:
   """Saves every run that has not diverged, and writes its summary."""
   log.flush()
-  states = run_group.members(state) if log.alive() else []
+  states = run_group.states(state) if log.alive() else []
   for i, run in log.alive():
     run.check(states[i], step)
   for i, run in log.alive():

@@ -1,8 +1,8 @@
-"""The ways to run a step: on one device, data parallel, many steps in one call, many members.
+"""The ways to run a step: on one device, data parallel, many steps in one call, many runs.
 
 Every strategy has the same signature, `run(state, dataset, indices, key) -> (state, metrics)`,
 takes the data set whole, on each device or on the host, and picks its batch by index, donates the
-state and trains the same model; many members have a leading axis in all but the data set. Nothing
+state and trains the same model; many runs have a leading axis in all but the data set. Nothing
 has a leading device axis outside of this file.
 """
 
@@ -214,11 +214,11 @@ def local(tree: Any) -> Any:
   )
 
 
-def make_members_run(step: Callable, devices: list) -> Callable:
-  """Returns `run(states, dataset, indices, keys) -> (states, metrics)` of M members, compiled.
+def make_group_run(step: Callable, devices: list) -> Callable:
+  """Returns `run(states, dataset, indices, keys) -> (states, metrics)` of M runs, compiled.
 
-  Members are split over the devices, whose number must divide M; the data set is whole on each.
-  Members of one device are stepped under `vmap`, where a convolution becomes a grouped convolution:
+  Runs are split over the devices, whose number must divide M; the data set is whole on each.
+  Runs of one device are stepped under `vmap`, where a convolution becomes a grouped convolution:
   that has no fast path on the CPU.
 
   Args:
@@ -238,8 +238,8 @@ def make_members_run(step: Callable, devices: list) -> Callable:
   return compiled(mapped, donate_argnums=0)
 
 
-def split_members(tree: Any, devices: list) -> Any:
-  """Places arrays [M, ...] with an equal share of the members on each device."""
+def split_runs(tree: Any, devices: list) -> Any:
+  """Places arrays [M, ...] with an equal share of the runs on each device."""
   return jax.device_put(tree, NamedSharding(_mesh(devices), P(AXIS)))
 
 

@@ -134,7 +134,7 @@ class Run:
     return self._with_numbers(jax.jit(algorithm.init)(self.keys.init)), self._rewound(0)
 
   def _with_numbers(self, state: GanState) -> GanState:
-    """Members of a sweep share an algorithm and differ in these; earlier versions had fewer."""
+    """Runs of a sweep share an algorithm and differ in these; earlier versions had fewer."""
     return state.replace(hyperparameters=self.setting.numbers(self.config))
 
   def begin_session(self, session: dict[str, Any], step: int) -> str:

@@ -29,7 +29,7 @@ except ImportError:  # Windows has no such locks
   fcntl = None
 
 CONFIG, METRICS, EVALUATIONS = "config.json", "metrics.jsonl", "evaluations.jsonl"
-SWEEP, MEMBERS = "sweep.json", "members"  # of a sweep's folder, where each member has a run folder
+SWEEP, RUNS_FOLDER = "sweep.json", "members"  # of a sweep's folder, where each run has a run folder
 COUNTS = ("step", "discriminator_steps", "images", "epoch", "seconds")
 ENVIRONMENT, SUMMARY = "environment.json", "summary.json"
 _RESTORE = "restore it, or use another --workdir"

@@ -159,7 +159,7 @@ def test_lookahead_moves_both_players_on_every_kth_step_only():
   assert_same(second.aux_state["update_rule"]["discriminator"], second.discriminator.params)
 
 
-# Every rule with every loss: alone, as a member of a sweep, split over devices.
+# Every rule with every loss: alone, as a run of a sweep, split over devices.
 
 
 def assert_agrees(update_rule, names):
