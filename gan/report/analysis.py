@@ -11,7 +11,14 @@ from gan.report import statistics
 from gan.report.statistics import Centre, Comparison
 from gan.report.study import Study, StudyRun
 
+# Names of metrics under which papers have them, where these are others.
+NAMES = {"kernel_distance": "kernel distance (KID)"}
 RANKED = {"lower": 1, "higher": -1}  # sign under which the smallest is the best
+
+
+def metric_name(metric: str) -> str:
+  """Returns the name of a metric in words."""
+  return NAMES.get(metric, metric.replace("_", " "))
 
 
 class Outcome(NamedTuple):

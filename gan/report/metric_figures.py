@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 
 from gan.metrics.best import better
 from gan.report import plots, series
-from gan.report.analysis import Analysis, outcome
+from gan.report.analysis import Analysis, metric_name, outcome
 from gan.report.plots import Size
 from gan.report.series import Curve
 from gan.report.study import number, sortable
@@ -20,14 +20,15 @@ UNITS = {
 
 
 def title(metric: str) -> str:
-  """Returns the name of a metric for people."""
-  return metric.replace("_", " ").capitalize()
+  """Returns the name of a metric as a title begins."""
+  name = metric_name(metric)
+  return name[0].upper() + name[1:]
 
 
 def axis_label(metric: str) -> str:
   """Returns the name of a metric with the direction that is good."""
-  name, way = metric.replace("_", " "), better(metric)
-  return f"{name} ({way} is better)" if way in ("lower", "higher") else name
+  name, direction = metric_name(metric), better(metric)
+  return f"{name} ({direction} is better)" if direction in ("lower", "higher") else name
 
 
 def curves(analysis: Analysis, metric: str, unit: str, size: Size) -> Figure:

@@ -123,10 +123,10 @@ def _tables(analysis) -> list[dict[str, Any]]:
 
 def _table(analysis, metric):
   rows = table.shown_rows(analysis, metric)
-  way = better(metric)
-  direction = f", {way} is better" if way in ("lower", "higher") else ""
+  direction = better(metric)
+  said = f", {direction} is better" if direction in ("lower", "higher") else ""
   return {
-    "title": f"{metric_figures.title(metric)} up to step {rows[0].step}{direction}",
+    "title": f"{metric_figures.title(metric)} up to step {rows[0].step}{said}",
     "head": table.head(analysis),
     "rows": [
       {

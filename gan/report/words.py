@@ -6,7 +6,7 @@ from typing import Any
 
 from gan.metrics.best import better
 from gan.report import sample_figures
-from gan.report.analysis import RANKED, Analysis, rank
+from gan.report.analysis import RANKED, Analysis, metric_name, rank
 from gan.report.statistics import LEAST_SEEDS, Centre
 from gan.report.table import text
 
@@ -21,7 +21,7 @@ def findings(analysis: Analysis) -> list[str]:
 
 
 def _best(analysis) -> str:
-  name, step = _name(analysis.metric), analysis.headline[0].step
+  name, step = metric_name(analysis.metric), analysis.headline[0].step
   if better(analysis.metric) not in RANKED:
     return f"The {name} has no direction that is better; the table has its values at step {step}."
   rows = [analysis.row(loss) for loss in analysis.ranking]
@@ -108,7 +108,7 @@ def method(analysis: Analysis) -> str:
     else ""
   )
   return (
-    f"Difference of last values of the {_name(analysis.metric)} at step "
+    f"Difference of last values of the {metric_name(analysis.metric)} at step "
     f"{analysis.headline[0].step}, runs of the same seed and the same hyper-parameters paired."
     f"{settings} Two-sided paired t-test over at most {_seeds(count)}, Holm's correction for "
     f"{_tests(tests)}; intervals are at level 1 - 0.05 / {max(tests, 1)} (Bonferroni), so that all "
@@ -229,10 +229,6 @@ def _hardware(session) -> str:
   return (
     f"{session.get('processor')}; {session.get('backend')}: {devices}; {session.get('platform')}"
   )
-
-
-def _name(metric):
-  return metric.replace("_", " ")
 
 
 def _list(names) -> str:
