@@ -1,4 +1,4 @@
-"""Update rules on tiny networks; on games whose course is known, see test_theory_games.py."""
+"""Update rules on tiny networks; on games whose trajectory is known, see test_theory_games.py."""
 
 import jax
 import jax.numpy as jnp
