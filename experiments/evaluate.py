@@ -187,7 +187,7 @@ def _of_sets(values) -> Subject:
   from gan import datasets
 
   def load(path, split="train"):
-    return common.told(datasets.load("images", split, path, values.image_size))
+    return common.with_notice_printed(datasets.load("images", split, path, values.image_size))
 
   real, fake = load(values.real), load(values.fake).images
   if real.images.shape[1:] != fake.shape[1:]:

@@ -76,13 +76,13 @@ def main(argv=None):
 def _sweep(command, argv) -> int:
   values = command.values
   trials = _trials(command, chosen_losses(values.losses))
-  together, resources = _together(values.members_per_call), _resources(values)
+  runs_per_call, resources = _runs_per_call(values.members_per_call), _resources(values)
   workdir = values.workdir or f"runs/sweep-{values.experiment}"
   if not values.dry_run:
     writable_folder(workdir)
   common.prepare()
   with _launcher(resources, values.ray_address) as fit:
-    return _run(trials, values, argv, together, resources, workdir, fit)
+    return _run(trials, values, argv, runs_per_call, resources, workdir, fit)
 
 
 def _trials(command, chosen):
@@ -100,7 +100,7 @@ def _trials(command, chosen):
     raise UserError(str(error).replace("--loss=", "--losses=")) from error
 
 
-def _run(trials, values, argv, together, resources, workdir, fit) -> int:
+def _run(trials, values, argv, runs_per_call, resources, workdir, fit) -> int:
   # Importing training only now keeps --help and flag errors quick.
   from gan.sweeps.plan import describe, make_plan
   from gan.training.setting import fix_schedule
@@ -109,7 +109,7 @@ def _run(trials, values, argv, together, resources, workdir, fit) -> int:
   plan = make_plan(
     [m._replace(config=fix_schedule(m.config, folder / m.name)) for m in trials],
     values.data_dir,
-    runs_per_call=together,
+    runs_per_call=runs_per_call,
     devices=resources and resources.devices,
     command=typed("sweep", argv),
     experiment=values.experiment,
@@ -178,7 +178,7 @@ def chosen_losses(text: str) -> list[str]:
   return names
 
 
-def _together(text):
+def _runs_per_call(text):
   if text != "auto" and not (text.isdecimal() and len(text) < 10 and int(text)):
     raise UserError(f"--members_per_call={text} must be a number above 0, or auto")
   return 0 if text == "auto" else int(text)

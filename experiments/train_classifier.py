@@ -49,7 +49,8 @@ def _run(values) -> int:
   common.prepare()
   place = values.data_dir, values.image_size
   train, test = (
-    common.told(datasets.load(values.dataset, split, *place)) for split in ("train", "test")
+    common.with_notice_printed(datasets.load(values.dataset, split, *place))
+    for split in ("train", "test")
   )
   _check_images(train)
   _check_images(test)

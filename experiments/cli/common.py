@@ -183,8 +183,8 @@ def _train(config, workdir, values, line, animate):
   return _report(summary, pathlib.Path(workdir), tell)
 
 
-def told(dataset):
-  """Returns a data set when its notice, where it has one, was printed."""
+def with_notice_printed(dataset):
+  """Prints the notice of a data set, if it has one, and returns the data set."""
   if dataset.notice:
     say(dataset.notice)
   return dataset

@@ -15,7 +15,9 @@ from gan.training.places import works_below
 
 FACTORS = ("loss", "seed")
 _OWN = schema.entries({"loss": schema.TEXT, "seed": schema.COUNT}, others=schema.SCALAR)
-_CONFIG = schema.entries({"config": run_folder.FIELDS, "determining": _OWN}, run_folder.TOLD)
+_CONFIG = schema.entries(
+  {"config": run_folder.FIELDS, "determining": _OWN}, run_folder.OTHER_CONFIG_KINDS
+)
 _NAME = schema.matching(r"[^/\0]{1,255}", "the name of a folder")
 _PLAN = schema.entries(
   {"members": schema.list_of(schema.entries({"name": _NAME}))}, {"command": schema.TEXT}
@@ -50,22 +52,24 @@ class StudyRun(NamedTuple):
 
   @property
   def identity(self) -> dict[str, Any]:
+    """The fields of its config that its result depends on."""
     return self.record["determining"]
 
   @property
   def loss(self) -> str:
+    """The name of its loss."""
     return self.identity["loss"]
 
   @property
   def seed(self) -> int:
+    """Its seed."""
     return self.identity["seed"]
 
   @property
   def step(self) -> int:
-    """The last step of which there is a record, 0 before the first."""
-    return max(
-      (found[-1]["step"] for found in (self.metrics, self.evaluations) if found), default=0
-    )
+    """The step of its last record, 0 without records."""
+    ends = [found[-1]["step"] for found in (self.metrics, self.evaluations) if found]
+    return max(ends, default=0)
 
   def points(self, metric: str | None) -> list[tuple[int, float]]:
     """Returns (step, value) of every evaluation that has the metric."""
@@ -92,11 +96,11 @@ class Study(NamedTuple):
 
   @property
   def losses(self) -> list[str]:
-    """In the order of their first runs."""
+    """Names of the losses, in the order of their first runs."""
     return list(dict.fromkeys(run.loss for run in self.runs))
 
   def setting(self, run: StudyRun) -> tuple:
-    """Returns the values of the varied fields."""
+    """Returns the values of the varied fields in a run."""
     return tuple(run.identity.get(name) for name in self.varied)
 
   def metrics(self) -> list[str]:

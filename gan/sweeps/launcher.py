@@ -1,4 +1,4 @@
-"""What trains a sweep's plan, here or elsewhere, and what all that do so share."""
+"""The protocol of launchers, which train a sweep's plan, and helpers that they share."""
 
 import contextlib
 import os
@@ -58,5 +58,5 @@ def claimed(plan: Plan, workdir: str | os.PathLike) -> Iterator[pathlib.Path]:
 
 
 def statuses(plan: Plan, folder: pathlib.Path) -> dict[str, str]:
-  """Returns the status of each run: finished, interrupted, "diverged at ..."; "not started"."""
+  """Returns {run: "finished", "interrupted", "diverged at step n", ... or "not started"}."""
   return {trial.name: status(folder, trial) for trial in plan.trials}

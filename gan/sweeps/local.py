@@ -33,11 +33,11 @@ def fit(
 
 def _train(plan, folder, say):
   steps = plan.trials[0].config.steps
-  with interrupts() as seen, SweepProgress(steps * len(plan.trials)) as progress:
+  with interrupts() as signals, SweepProgress(steps * len(plan.trials)) as progress:
     data = place(plan)
     trainers = {id(program): Trainer(plan, program, data, say) for program in plan.programs}
     for program, run_group in turns(plan):
-      if not seen:
-        trainers[id(program)].train(run_group, folder, progress, seen)
-  if seen:
+      if not signals:
+        trainers[id(program)].train(run_group, folder, progress, signals)
+  if signals:
     say(INTERRUPTED)

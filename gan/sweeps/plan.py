@@ -141,12 +141,12 @@ def make_plan(
 
 
 def _kind(group: list[Trial]) -> tuple:
-  """What the cost of a group's runs depends on: not on their loss."""
+  """The static options that the cost of a step depends on: all but the loss."""
   return _static(dataclasses.replace(group[0].config, loss="nonsat"))
 
 
 def _program(trials, cost, per_device, devices) -> Program:
-  """As few groups as can be, as even as can be: places that no run takes cost the same."""
+  """Splits runs into the fewest groups, of even size: an empty place costs as much as a run."""
   run_groups = math.ceil(len(trials) / (per_device * devices))
   size = devices * math.ceil(len(trials) / run_groups / devices)
   starts = range(0, len(trials), size)
@@ -242,6 +242,6 @@ def _minutes(plan):
 
 
 def turns(plan: Plan) -> Iterator[tuple[Program, list[Trial]]]:
-  """(program, group), each program in its turn, so that early results are of every loss."""
+  """Yields (program, group), programs in turn, so that every loss has results early."""
   queues = [[(program, run_group) for run_group in program.run_groups] for program in plan.programs]
   return filter(None, itertools.chain.from_iterable(itertools.zip_longest(*queues)))

@@ -196,7 +196,7 @@ def _require_few(count):
 
 
 def _shown(points, searched) -> list[str]:
-  """What each point is called: its fields that others have otherwise, or its number."""
+  """Returns the name of each point: the fields in which points differ, or its number."""
   if searched:
     return [f"sample={i}" for i in range(len(points))]
   fields = dict.fromkeys(itertools.chain.from_iterable(points))
@@ -228,16 +228,16 @@ def sweep_identity(
   configs = [identity(trial.config) for trial in trials]
   # An option that a config leaves out is at its default.
   names = dict.fromkeys(itertools.chain.from_iterable(configs))
-  known_by = {
+  identity_fields = {
     name: _values(config.get(name, fields()[name].default) for config in configs) for name in names
   }
-  known_by |= {"data_sha256": data_sha256, "members": len(trials)}
+  identity_fields |= {"data_sha256": data_sha256, "members": len(trials)}
   return {
     **plugins.record(),
     "command": command,
     "experiment": experiment,
-    "fingerprint": fingerprint(known_by),
-    "determining": known_by,
+    "fingerprint": fingerprint(identity_fields),
+    "determining": identity_fields,
     "varied": sorted({name for trial in trials for name in trial.varied}),
     "members": [{"name": trial.name, "varied": trial.varied} for trial in trials],
   }

@@ -19,7 +19,7 @@ from gan.sweeps.search import Trial
 from gan.system import environment
 from gan.system.progress import TrialsProgress
 from gan.training import parallel
-from gan.training.loop import RunGroup, alone, train
+from gan.training.loop import RunGroup, single_run_group, train
 from gan.training.parts import identity
 from gan.training.run import Run
 from gan.training.run_folder import CONFIG, RUNS_FOLDER, RunFolder, check_claim, read_summary
@@ -27,13 +27,13 @@ from gan.training.setting import Setting, make_setting
 
 
 def place(plan: Plan) -> Batch:
-  """Returns one copy of the data on each device, for all programs."""
+  """Places the data set on every device, one copy for all programs."""
   data = Batch(plan.dataset.images, plan.dataset.labels)
   return parallel.replicate(data, "jit", jax.local_devices())
 
 
 def once(say: Callable[[str], None]) -> Callable[[str], None]:
-  """Programs that share a data set have the same to say of it."""
+  """Returns a `say` that prints each distinct line once: programs repeat notices of the data."""
   said = set()
 
   def say_new(line):
@@ -59,11 +59,11 @@ def status(folder: pathlib.Path, trial: Trial) -> str:
 
 
 def _ended(folder, trial, data_sha256):
-  """Whether there is nothing left to train; UserError where the folder is of another run."""
+  """Whether a run is finished or has diverged; raises UserError if its folder is of another run."""
   if not status(folder, trial).startswith(("finished", "diverged")):
     return False
-  known_by = identity(trial.config) | {"data_sha256": data_sha256}
-  check_claim(folder / RUNS_FOLDER / trial.name / CONFIG, known_by, "a run")
+  identity_fields = identity(trial.config) | {"data_sha256": data_sha256}
+  check_claim(folder / RUNS_FOLDER / trial.name / CONFIG, identity_fields, "a run")
   return True
 
 
@@ -96,7 +96,7 @@ class Trainer:
     return parallel.make_group_run(step, self._devices)
 
   def train(
-    self, run_group: list[Trial], folder: pathlib.Path, progress: TrialsProgress, seen: list[int]
+    self, run_group: list[Trial], folder: pathlib.Path, progress: TrialsProgress, signals: list[int]
   ) -> None:
     """Trains those of a group that have not ended from where each stands.
 
@@ -104,7 +104,7 @@ class Trainer:
       run_group: of the program.
       folder: the sweep's.
       progress: what the user sees.
-      seen: no longer empty once the user wants to stop.
+      signals: no longer empty once the user wants to stop.
 
     Raises:
       UserError: a run's folder belongs to another run.
@@ -112,10 +112,10 @@ class Trainer:
     waiting = [trial for trial in run_group if not _ended(folder, trial, self._plan.data_sha256)]
     progress.skip(run_group[0].config.steps * (len(run_group) - len(waiting)))
     if waiting:
-      self._train(waiting, folder, progress, seen)
+      self._train(waiting, folder, progress, signals)
 
-  def _train(self, trials, folder, progress, seen):
-    """Those that stand at the same step go together."""
+  def _train(self, trials, folder, progress, signals):
+    """Trains runs from their checkpoints, those at the same step as one group."""
     with contextlib.ExitStack() as stack:
       runs = [stack.enter_context(self._open(trial, folder)) for trial in trials]
       found = [(*run.restore(), run) for run in runs]
@@ -125,7 +125,7 @@ class Trainer:
       for step in sorted({step for _, step, _ in found}):
         states, same = zip(*((state, run) for state, at, run in found if at == step), strict=True)
         progress.begin([run.folder.path.name for run in same], step)
-        reached = train(list(same), self._run_group(same), list(states), step, progress, seen)
+        reached = train(list(same), self._run_group(same), list(states), step, progress, signals)
         if all(run.diverged for run in same):
           progress.skip((same[0].config.steps - reached) * len(same))
     for trial in trials:
@@ -153,7 +153,7 @@ class Trainer:
     run_groups = []
     for i, (run, device) in enumerate(zip(runs, self._devices, strict=False)):
       data = jax.tree.map(lambda array: array.addressable_shards[i].data, self._data)  # noqa: B023
-      run_groups.append(alone(run, self._execute, data, "none", [device]))
+      run_groups.append(single_run_group(run, self._execute, data, "none", [device]))
 
     def step(states, indices):
       results = [
@@ -172,7 +172,7 @@ class Trainer:
     )
 
   def _together(self, runs) -> RunGroup:
-    """Steps runs by one call; places that none takes repeat the last, so that the program stays."""
+    """Steps runs by one vmapped call; empty places repeat the last run, to keep shapes."""
     count = len(runs)
 
     def fill(items: list) -> list:

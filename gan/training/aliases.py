@@ -23,11 +23,11 @@ def earlier_names(loss: str) -> list[str]:
 
 
 def rename_run_folders(folder: pathlib.Path, names: list[str]) -> None:
-  """Gives the folders of a sweep's runs that begin with an alias the names of now.
+  """Renames run folders of a sweep that have an alias of their loss to the name of today.
 
   Args:
-    folder: of all runs.
-    names: of the runs, each "LOSS,...".
+    folder: the folder with the run folders.
+    names: of the run folders, each "LOSS,...".
   """
   for name in names:
     loss, comma, rest = name.partition(",")

@@ -23,11 +23,11 @@ from gan.training.interrupts import interrupts, stop_here
 from gan.training.run import Run
 from gan.training.run_folder import RunFolder
 from gan.training.setting import Setting, fix_schedule, load_data, make_setting
-from gan.training.writers import FollowedFolder
+from gan.training.writers import ReadOnlyRunFolder
 
 
 class RunGroup(NamedTuple):
-  """How M runs are stepped by one compiled program.
+  """Functions that step M runs by one compiled program.
 
   Attributes:
     place: `M states -> state`, on the devices, as `execute` takes it.
@@ -111,18 +111,18 @@ def run_in(
       run.setting.data if data_on_host else parallel.replicate(run.setting.data, strategy, devices)
     )
     execute = parallel.make_run(run.setting.algorithm.step, strategy, devices, data_on_host)
-    return _fit(run, alone(run, execute, data, strategy, devices), state, step)
+    return _fit(run, single_run_group(run, execute, data, strategy, devices), state, step)
 
 
 def _open_in_turn(open_run: Callable[[], Run]) -> Run:
-  """Process 0 prepares data and folder, then the others find both: the folder is one that all see.
+  """Opens the run in process 0 first, then in the others, which read its data and its folder.
 
   Raises:
     UserError: whatever one of the processes raised.
   """
   run = None
   for turn in (True, False):
-    with distributed.together():
+    with distributed.all_processes():
       if turn == distributed.is_main_process():
         run = open_run()
   return run
@@ -136,15 +136,17 @@ def _open(
   command: str,
   say: Callable[[str], None],
 ) -> Iterator[Run]:
-  folder = RunFolder(workdir) if distributed.is_main_process() else FollowedFolder(workdir)
+  folder = RunFolder(workdir) if distributed.is_main_process() else ReadOnlyRunFolder(workdir)
   with contextlib.closing(folder):
     setting, config = make(folder.path, parallel.STRATEGIES[strategy][1])
     with Run(config, setting, folder, command, say) as run:
       yield run
 
 
-def alone(run: Run, execute: Callable, data: Batch, strategy: str, devices: list) -> RunGroup:
-  """Returns the group of runs of one run.
+def single_run_group(
+  run: Run, execute: Callable, data: Batch, strategy: str, devices: list
+) -> RunGroup:
+  """Returns a RunGroup of one run, M = 1.
 
   Args:
     run: the run.
@@ -177,8 +179,8 @@ def _fit(run: Run, run_group: RunGroup, state: GanState, start: int) -> dict[str
   per_step = config.discriminator_steps * config.batch_size
   # One of many processes is heard.
   stream = sys.stderr if distributed.is_main_process() else io.StringIO()
-  with interrupts() as seen, RunProgress(config.steps, start, per_step, stream) as progress:
-    step = train([run], run_group, [state], start, progress, seen)
+  with interrupts() as signals, RunProgress(config.steps, start, per_step, stream) as progress:
+    step = train([run], run_group, [state], start, progress, signals)
   if step < config.steps and not run.diverged:
     run.say(f"Interrupted; step {step} is saved. The same command continues from there.")
   return run.summary
@@ -190,7 +192,7 @@ def train(
   states: list[GanState],
   step: int,
   progress: Progress,
-  seen: list[int],
+  signals: list[int],
 ) -> int:
   """Steps runs together to the end, an interrupt, or until all have diverged.
 
@@ -203,18 +205,18 @@ def train(
     states: of each, at `step`.
     step: where they stand.
     progress: what the user sees.
-    seen: no longer empty once the user wants to stop.
+    signals: no longer empty once the user wants to stop.
 
   Returns:
     The step that was reached.
   """
   for run in runs:
     run.summarize("running", step)
-  if seen:
-    distributed.tell_stop()  # the signal came before the processes were joined
+  if signals:
+    distributed.request_stop()  # the signal came before the processes were joined
   config, log, state = runs[0].config, _Log(runs, run_group), run_group.place(states)
   calls = itertools.count()
-  while step < config.steps and not distributed.stops(seen, next(calls)) and log.alive():
+  while step < config.steps and not distributed.stops(signals, next(calls)) and log.alive():
     count = _steps_in_call(config, step)
     indices = np.stack([run.indices(step, count) for run in runs])
     state, metrics = run_group.execute(state, indices)

@@ -35,8 +35,13 @@ ENVIRONMENT, SUMMARY = "environment.json", "summary.json"
 _RESTORE = "restore it, or use another --workdir"
 FIELDS = entries(optional={"dataset": TEXT, "steps": COUNT}, others=SCALAR)  # of Config
 # Beside them in config.json.
-TOLD = {"command": TEXT, "source": TEXT, "num_examples": COUNT, "plugins": list_of(TEXT)}
-CONFIG_KIND = entries({"config": FIELDS, "determining": FIELDS}, TOLD)
+OTHER_CONFIG_KINDS = {
+  "command": TEXT,
+  "source": TEXT,
+  "num_examples": COUNT,
+  "plugins": list_of(TEXT),
+}
+CONFIG_KIND = entries({"config": FIELDS, "determining": FIELDS}, OTHER_CONFIG_KINDS)
 _CLAIM_KIND = entries({"determining": entries()})  # of config.json and sweep.json
 _COUNTS = {"step": COUNT, "images": COUNT, "epoch": NUMBER, "seconds": NUMBER}
 _FACTS = {"discriminator_steps": COUNT, "dataset": TEXT, "loss": TEXT, "split": TEXT}

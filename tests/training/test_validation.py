@@ -151,10 +151,12 @@ def test_flags_go_through_a_command_and_its_resumption(tmp_path, plain, name):
       np.testing.assert_allclose(straight[leaf], plain[leaf], rtol=1e-4, atol=1e-6)
   else:
     assert any(np.abs(straight[leaf] - plain[leaf]).max() > 1e-6 for leaf in moved)
-  known_by = read_config(tmp_path / "a")["determining"]
+  identity_fields = read_config(tmp_path / "a")["determining"]
   for flag in (*flags, *at_once):
     field, _, value = flag[2:].partition("=")
-    assert str(known_by[field]) in (value, f"{value}.0") or float(known_by[field]) == float(value)
+    assert str(identity_fields[field]) in (value, f"{value}.0") or float(
+      identity_fields[field]
+    ) == float(value)
 
 
 @pytest.mark.parametrize("values", [(1, 2), (2, 1)])
