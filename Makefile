@@ -8,7 +8,7 @@ VENV ?= .venv-$(TAG)
 RUN := $(VENV)/bin/python
 ARGS ?=
 
-.PHONY: mnist test test-slow test-install lint figures theory scaling benchmark clean
+.PHONY: mnist test test-cluster test-slow test-install lint figures theory scaling benchmark clean
 .DEFAULT_GOAL := mnist
 
 ifeq ($(TAG)$(wildcard $(VENV)/bin/python)$(filter clean,$(MAKECMDGOALS)),)
@@ -30,10 +30,15 @@ mnist: $(VENV)/installed
 test: $(VENV)/installed-dev
 	$(RUN) -m pytest -n 2 --dist loadfile $(ARGS)
 
+# Runs and sweeps of several processes: jax.distributed and Ray on this machine.
+test-cluster: $(VENV)/installed-dev
+	$(RUN) -m pytest -m cluster $(ARGS)
+
 test-slow: $(VENV)/installed-dev
 	$(RUN) -m pytest -m slow -n 2 $(ARGS)
 
-# Installs the package into a new environment, and uses it from a folder outside of this one.
+# Installs the package into a new environment, uses it from a folder outside of this one, and runs
+# the commands of the README.
 test-install: $(VENV)/installed-dev
 	$(RUN) -m pytest -m install $(ARGS)
 

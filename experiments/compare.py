@@ -57,7 +57,7 @@ def _know_metrics(folder):
 
 
 def split_folders(text: str) -> list[str]:
-  """Returns the folders of a flag: names by commas, where members of sweeps have commas too.
+  """Returns the folders of a flag: names by commas, where runs of sweeps have commas too.
 
   Pieces are joined again as far as they name a folder that is there.
   """

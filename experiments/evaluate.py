@@ -26,6 +26,8 @@ from gan.errors import UserError
 from gan.system.progress import say
 from gan.training.run_folder import WEIGHTS, plain, read_config, writable_folder, write_json
 
+KEYS = {"held_out_reference": "floor"}  # of evaluation.json, where a field has another name
+
 
 class Subject(NamedTuple):
   """What is measured.
@@ -282,14 +284,14 @@ def _print_table(rows, facts):
   print(f"{'metric':24}{'value':>12}  {'95 % interval':24}{'floor':>12}  better")
   for name, row in rows.items():
     interval = "" if row.low is None else f"{row.low:.5g} to {row.high:.5g}"
-    floor = "" if row.floor is None else f"{row.floor:.5g}"
-    print(f"{name:24}{row.value:12.5g}  {interval:24}{floor:>12}  {row.better or ''}".rstrip())
+    reference = "" if row.held_out_reference is None else f"{row.held_out_reference:.5g}"
+    print(f"{name:24}{row.value:12.5g}  {interval:24}{reference:>12}  {row.better or ''}".rstrip())
 
 
 def _write(path, rows, facts, left_out):
   """evaluation.json: each number with all that it depends on."""
   numbers = {
-    name: {field: plain(value) for field, value in row._asdict().items()} | facts
+    name: {KEYS.get(field, field): plain(value) for field, value in row._asdict().items()} | facts
     for name, row in rows.items()
   }
   write_json(path, {**facts, "metrics": numbers, "left_out": left_out})

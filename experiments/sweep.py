@@ -5,8 +5,8 @@
   python -m experiments.sweep --experiment=mnist --model=infogan --losses=nonsat,wgan
       --search=lucic_wide --samples=20
 
-Members that differ in arrays only (seeds, rates, betas, weights) are stepped by one compiled
-program; every loss and every other choice is a program of its own. Each member has an ordinary run
+Runs that differ in arrays only (seeds, rates, betas, weights) are stepped by one compiled
+program; every loss and every other choice is a program of its own. Each has an ordinary run
 folder in <workdir>/members, equal to that of the run trained alone, to rounding. The same command
 again continues a sweep. Flags that are not given have the experiment's values, but for
 --eval_every, which is an eighth of the experiment's own steps.
@@ -28,10 +28,10 @@ from experiments.cli.command import INTERRUPTED, OK, PATH, notify, program, refu
 from experiments.cli.flag_types import known_as
 from gan import losses
 from gan.errors import UserError
-from gan.sweeps.search import SEARCHES, grid_points, make_members, parse_grid, search_points
+from gan.sweeps.search import SEARCHES, grid_points, make_trials, parse_grid, search_points
 from gan.system.progress import say
 from gan.training.interrupts import interrupts
-from gan.training.run_folder import MEMBERS, writable_folder
+from gan.training.run_folder import RUNS_FOLDER, writable_folder
 
 EXPERIMENTS = {
   "mnist": mnist.DEFAULTS,
@@ -56,8 +56,8 @@ def main(argv=None):
   add(str, "grid", "", "field=value,value;field=value: every combination of fields of a config")
   add(str, "search", None, "random draws in the place of a grid", SEARCHES)
   add(int, "samples", 10, "draws of --search for each loss, the first being the values as they are")
-  add(str, "members_per_call", "auto", "members stepped at once on each device: a number, or auto")
-  add(str, "launcher", "local", "where members are trained", ("local", "ray"))
+  add(str, "members_per_call", "auto", "runs stepped at once on each device: a number, or auto")
+  add(str, "launcher", "local", "where runs are trained", ("local", "ray"))
   add(str, "ray_address", None, "auto or HOST:PORT of a Ray cluster (default: this machine)")
   add(float, "cpus_per_task", 1.0, "cores of each task (--launcher=ray)")
   add(int, "gpus_per_task", 0, "accelerators of each task (--launcher=ray)")
@@ -75,20 +75,20 @@ def main(argv=None):
 
 def _sweep(command, argv) -> int:
   values = command.values
-  members = _members(command, chosen_losses(values.losses))
-  together, resources = _together(values.members_per_call), _resources(values)
+  trials = _trials(command, chosen_losses(values.losses))
+  runs_per_call, resources = _runs_per_call(values.members_per_call), _resources(values)
   workdir = values.workdir or f"runs/sweep-{values.experiment}"
   if not values.dry_run:
     writable_folder(workdir)
   common.prepare()
   with _launcher(resources, values.ray_address) as fit:
-    return _run(members, values, argv, together, resources, workdir, fit)
+    return _run(trials, values, argv, runs_per_call, resources, workdir, fit)
 
 
-def _members(command, chosen):
+def _trials(command, chosen):
   values = command.values
   try:
-    return make_members(
+    return make_trials(
       chosen,
       range(values.seed or 0, (values.seed or 0) + _positive(values, "seeds")),
       _points(values),
@@ -100,16 +100,16 @@ def _members(command, chosen):
     raise UserError(str(error).replace("--loss=", "--losses=")) from error
 
 
-def _run(members, values, argv, together, resources, workdir, fit) -> int:
+def _run(trials, values, argv, runs_per_call, resources, workdir, fit) -> int:
   # Importing training only now keeps --help and flag errors quick.
   from gan.sweeps.plan import describe, make_plan
   from gan.training.setting import fix_schedule
 
-  folder = pathlib.Path(workdir) / MEMBERS
+  folder = pathlib.Path(workdir) / RUNS_FOLDER
   plan = make_plan(
-    [m._replace(config=fix_schedule(m.config, folder / m.name)) for m in members],
+    [m._replace(config=fix_schedule(m.config, folder / m.name)) for m in trials],
     values.data_dir,
-    members_per_call=together,
+    runs_per_call=runs_per_call,
     devices=resources and resources.devices,
     command=typed("sweep", argv),
     experiment=values.experiment,
@@ -154,7 +154,7 @@ def _launcher(resources, address):
 def _report(statuses, comparison) -> int:
   finished = [status == "finished" for status in statuses.values()]
   diverged = [name for name, status in statuses.items() if status.startswith("diverged")]
-  say(f"{sum(finished)} of {len(statuses)} members finished, {len(diverged)} diverged")
+  say(f"{sum(finished)} of {len(statuses)} runs finished, {len(diverged)} diverged")
   say(f"Compare them: {comparison}")
   return OK if sum(finished) + len(diverged) == len(statuses) else INTERRUPTED
 
@@ -179,7 +179,7 @@ def chosen_losses(text: str) -> list[str]:
   return names
 
 
-def _together(text):
+def _runs_per_call(text):
   if text != "auto" and not (text.isdecimal() and len(text) < 10 and int(text)):
     raise UserError(f"--members_per_call={text} must be a number above 0, or auto")
   return 0 if text == "auto" else int(text)

@@ -28,7 +28,7 @@ def _printable(character):
 
 
 class Failure(NamedTuple):
-  """What the world outside the program did to it.
+  """A failure of the machine or of the input, not of the program.
 
   Attributes:
     what: a few words, which become the status of a run: "disk full".
@@ -56,10 +56,10 @@ SHORTAGES = {
 
 
 def failure(error: BaseException) -> Failure | None:
-  """Returns what an exception says of the world outside; None where it is the program's own fault.
+  """Returns the Failure that caused an exception, or None if the program itself is at fault.
 
-  Libraries wrap the system's errors in exceptions of their own, or name them in a text: causes and
-  texts are looked through.
+  Libraries wrap errors of the system in their own exceptions, or name them in the message: the
+  chain of causes and the messages are searched.
   """
   return next(filter(None, map(_failure, _causes(error))), None)
 

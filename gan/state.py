@@ -16,7 +16,7 @@ Scalar = Float[Array, ""]
 
 @flax.struct.dataclass
 class Hyperparameters:
-  """The numbers of a method that may differ between the members of a sweep, each float32 [].
+  """The numbers of a method that may differ between the runs of a sweep, each float32 [].
 
   A schedule may change each of them from step to step. They are a part of the state, and so apart
   from the static choices of a Game: `vmap` over them is one line.

@@ -119,19 +119,19 @@ def write_sweep(folder, losses=("nonsat", "sat"), seeds=3, waiting=(), **options
     folder: of the sweep.
     losses: their names; the later, the better it ends.
     seeds: how many.
-    waiting: names of members that have not begun.
+    waiting: names of runs that have not begun.
     **options: of every run.
   """
-  members = []
+  runs = []
   for place, loss in enumerate(losses):
     for seed in range(seeds):
       name = f"{loss}-seed={seed}"
       level = 3.0 * (len(losses) - place)
       write_run(folder / "members" / name, loss, seed, level=level, **options)
-      members.append({"name": name, "varied": {"loss": loss, "seed": seed}})
-  members += [{"name": name, "varied": {}} for name in waiting]
+      runs.append({"name": name, "varied": {"loss": loss, "seed": seed}})
+  runs += [{"name": name, "varied": {}} for name in waiting]
   command = f"python -m experiments.sweep --losses={','.join(losses)} --seeds={seeds}"
-  write_json(folder / "sweep.json", {"command": command, "experiment": "mnist", "members": members})
+  write_json(folder / "sweep.json", {"command": command, "experiment": "mnist", "members": runs})
 
 
 def lines_of(path):

@@ -108,7 +108,7 @@ def test_an_earlier_run_in_the_folder_of_its_default_goes_on_there(tmp_path, mon
   assert common.default_workdir("ring", config) == now
 
 
-def test_an_earlier_sweep_continues_in_its_members_folders(tmp_path, capsys):
+def test_an_earlier_sweep_continues_in_its_runs_folders(tmp_path, capsys):
   def run(losses, steps):
     flags = ["--experiment=ring", *QUICK, f"--losses={losses}", "--seeds=1", f"--steps={steps}"]
     return sweep.main(["sweep", *flags, f"--workdir={tmp_path}"])
@@ -118,8 +118,8 @@ def test_an_earlier_sweep_continues_in_its_members_folders(tmp_path, capsys):
   record = json.loads((tmp_path / "sweep.json").read_text())
   record["members"][0]["name"] = "minimax,seed=0"
   (tmp_path / "sweep.json").write_text(json.dumps(record))
-  members = tmp_path / "members"
-  (members / "sat,seed=0").rename(members / "minimax,seed=0")
+  runs = tmp_path / "members"
+  (runs / "sat,seed=0").rename(runs / "minimax,seed=0")
   assert run("minimax", 4) == 0, capsys.readouterr().err
-  assert sorted(path.name for path in members.iterdir()) == ["sat,seed=0"]
-  assert [record["step"] for record in read_metrics(members / "sat,seed=0")] == [1, 2, 3, 4]
+  assert sorted(path.name for path in runs.iterdir()) == ["sat,seed=0"]
+  assert [record["step"] for record in read_metrics(runs / "sat,seed=0")] == [1, 2, 3, 4]

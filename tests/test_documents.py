@@ -260,7 +260,7 @@ def run(words, folder):
   assert result.returncode == 0, f"{words}: {result.stdout}\n{result.stderr}"
 
 
-@pytest.mark.slow
+@pytest.mark.install
 def test_commands_of_the_readme_run(here):
   beside = pathlib.Path(sys.executable).parent
   for module, script, flags in commands((ROOT / "README.md").read_text()):
@@ -272,7 +272,7 @@ def test_commands_of_the_readme_run(here):
   assert json.loads((here / "runs" / "theory" / "generator_costs" / "result.json").read_text())
 
 
-@pytest.mark.slow
+@pytest.mark.install
 def test_lines_of_python_in_the_readme_run(here):
   (block,) = fenced((ROOT / "README.md").read_text(), "python")
   (here / "script.py").write_text(block.replace("steps=1000", "steps=2"))

@@ -146,6 +146,14 @@ def test_every_module_has_a_room():
   assert not missing, f"add {missing} to ROOMS, before everything that imports them"
 
 
+def test_the_house_stays_small():
+  files = sources("gan") + sources("experiments")
+  rooms = {path.parent if path.parent != ROOT / "gan" else path for path in sources("gan")}
+  assert len(rooms - {ROOT / "gan" / "__init__.py"}) <= 20
+  long = {module_of(path): len(path.read_text().splitlines()) for path in files}
+  assert not {name: lines for name, lines in long.items() if lines > 350}
+
+
 @pytest.mark.parametrize("path", sources("gan"), ids=module_of)
 def test_rooms_import_only_from_those_before_them(path):
   own = unit_of(module_of(path))

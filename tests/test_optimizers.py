@@ -74,10 +74,10 @@ def test_rates_may_be_traced(name):
 
 @pytest.mark.parametrize("name", EVERY)
 def test_rates_may_be_mapped_over(name):
-  members = Rates(*(jnp.array([value, value / 2], jnp.float32) for value in RATES))
-  both = jax.jit(jax.vmap(lambda rates: trajectory(made(name, rates))))(members)
+  stacked = Rates(*(jnp.array([value, value / 2], jnp.float32) for value in RATES))
+  both = jax.jit(jax.vmap(lambda rates: trajectory(made(name, rates))))(stacked)
   for i in range(2):
-    alone = trajectory(made(name, Rates(*(float(value[i]) for value in members))))
+    alone = trajectory(made(name, Rates(*(float(value[i]) for value in stacked))))
     np.testing.assert_allclose(both[i], alone, rtol=1e-5, atol=1e-6)
   assert np.any(both[0] != both[1])
 

@@ -99,9 +99,9 @@ def test_quadratic_critic_on_interpolates():
     np.testing.assert_allclose(make_penalty(name)(score, real, fake, KEYS), values, rtol=1e-5)
 
 
-def test_dragan_looks_within_half_a_deviation_above_the_data():
-  # Values -1 and 1 have deviation 1. The quadratic's gradient is the point itself, of norm between
-  # |x| and |x| + 1/2 per pixel on the positive side.
+def test_dragan_looks_within_half_a_standard_deviation_above_the_data():
+  # Values -1 and 1 have standard deviation 1. The quadratic's gradient is the point itself, of norm
+  # between |x| and |x| + 1/2 per pixel on the positive side.
   real = jnp.array([[1.0], [-1.0]] * 50)
   keys = jax.random.split(toys.key(3), 100)
   values = make_penalty("dragan")(lambda x: jnp.square(x[:, 0]) / 2, real, None, keys)
@@ -130,7 +130,7 @@ def test_penalty_is_that_of_a_loop_over_examples(name):
   values = make_penalty(name)(tanh_score(params), real, fake, keys)
 
   def one(i):
-    # DRAGAN's deviation is of the batch: the loop shows the batch and reads one example.
+    # DRAGAN's standard deviation is of the batch: the loop shows the batch and reads one example.
     if name == "dragan":
       return make_penalty(name)(tanh_score(params), real, fake, keys)[i]
     return make_penalty(name)(tanh_score(params), real[i][None], fake[i][None], keys[i][None])[0]
@@ -142,7 +142,8 @@ def test_penalty_is_that_of_a_loop_over_examples(name):
 def test_no_example_leaks_into_the_penalty_of_another(name):
   real, fake = images()
   keys, score = jax.random.split(toys.key(2), 4), tanh_score(tanh_params(9.0))
-  # Another sign of one example, and the data's mirror image, leave DRAGAN's deviation as it is.
+  # Another sign of one example, and the data's mirror image, leave DRAGAN's standard deviation as
+  # it is.
   real = jnp.concatenate([real, -real])
   fake, keys = jnp.concatenate([fake, fake]), jnp.concatenate([keys, keys])
   flip = jnp.ones(8).at[jnp.array([1, 5])].set(-1).reshape(8, 1, 1, 1)

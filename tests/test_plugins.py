@@ -354,7 +354,7 @@ def test_a_sweep_goes_over_options_of_a_plugin_and_weights_share_a_program(place
   grid = "--grid=drift_weight=0.1,1;margin=1,2"
   line = ["--workdir=s", *EACH, "--losses=margin", "--seeds=1", grid]
   assert sweep.main(["sweep", "--plugin=one_of_each", *line, "--steps=2"]) == 0
-  assert "4 members, 2 programs" in capsys.readouterr().out
+  assert "4 runs, 2 programs" in capsys.readouterr().out
   forget()
   assert sweep.main(["sweep", *line, "--steps=3"]) == 0, capsys.readouterr().err
   for weight in (0.1, 1.0):

@@ -21,7 +21,7 @@ see a GPU, both work there, and torch.compile records CUDA graphs.
 
   python -m experiments.benchmark --sweeps=ring_small,ring_large,mlp,dcgan
 
-times whole sweeps beside their members as single commands, one after the other, and needs no
+times whole sweeps beside their runs as single commands, one after the other, and needs no
 PyTorch. Here a ratio is the time of the single commands over that of the sweep: above 1 the sweep
 is faster. Give --peer or --cases as well for both comparisons.
 

@@ -7,7 +7,7 @@ A name is a model and, joined by dashes in any order, what differs from the plai
   k5                      discriminator updates in a step
   b256                    real examples in an update
   bf16                    type of the activations
-  m8                      members of a sweep that are stepped in one call (ours alone)
+  m8                      runs of a sweep that are stepped in one call (ours alone)
   sampling                500 generated images as uint8, instead of a step
   evaluation              the Frechet distance of 2,000 generated images, by the features of MNIST
   metrics                 all that a run measures of itself with 2,000 images (ours alone)
@@ -44,7 +44,7 @@ class Case(NamedTuple):
     discriminator_steps: k.
     batch_size: real examples in an update.
     precision: "float32" or "bfloat16".
-    members: how many are stepped in one call; 0 for a run alone.
+    runs_per_call: how many are stepped in one call; 0 for a run alone.
     plain: whether neither k nor the batch size was chosen.
   """
 
@@ -56,7 +56,7 @@ class Case(NamedTuple):
   discriminator_steps: int
   batch_size: int
   precision: str
-  members: int
+  runs_per_call: int
   plain: bool
 
   @property
@@ -76,7 +76,7 @@ class Case(NamedTuple):
   @property
   def alone(self) -> bool:
     """Whether nothing in PyTorch does the same."""
-    return self.task in ALONE or self.members > 0
+    return self.task in ALONE or self.runs_per_call > 0
 
 
 def parse(name: str) -> Case:
@@ -107,19 +107,19 @@ def parse(name: str) -> Case:
     discriminator_steps=numbers["k"] or 1,
     batch_size=numbers["b"] or (64 if size == 64 else 128),
     precision="bfloat16" if precision else "float32",
-    members=numbers["m"] or 0,
+    runs_per_call=numbers["m"] or 0,
     plain=not (numbers["k"] or numbers["b"]),
   )
 
 
-def _refuse(name, size, task, members):
+def _refuse(name, size, task, runs_per_call):
   """Raises UserError for a combination that nobody has built."""
   if size not in SIZES:
     raise UserError(f"--cases={name}: images have a side of {', '.join(map(str, SIZES))} pixels")
   if task in ("evaluation", "metrics") and size != 28:
     raise UserError(f"--cases={name}: {task} needs the extractor of MNIST, so 28 pixels")
-  if members and task != "step":
-    raise UserError(f"--cases={name}: members are for steps, not for {task}")
+  if runs_per_call and task != "step":
+    raise UserError(f"--cases={name}: runs are for steps, not for {task}")
 
 
 def _number(key, parts):
@@ -154,7 +154,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
   "k": ("mlp-k5", "dcgan-28-k5"),
   "batch": tuple(f"{network}-b{batch}" for network in ("mlp", "dcgan-28") for batch in BATCHES),
   "pixels": ("dcgan-28-b64", "dcgan-32-b64", "dcgan-64"),
-  "members": tuple(f"mlp-b64-m{members}" for members in (1, 2, 4, 8)),
+  "members": tuple(f"mlp-b64-m{count}" for count in (1, 2, 4, 8)),
   "start": tuple(f"{network}-start" for network in ("mlp", "dcgan-28", "infogan", "dcgan-64")),
 }
 ACCELERATED = ("dcgan-28", "dcgan-28-b1024", "dcgan-64-b256")
@@ -196,7 +196,7 @@ def target(case: Case, device: str = CPU) -> float | None:
 
 def share_target(case: Case) -> float | None:
   """Returns the least share of the matrix-product rate that is aimed at: in a step of `dcgan`."""
-  aimed = case.model == "dcgan" and case.penalty == "none" and case.plain and not case.members
+  aimed = case.model == "dcgan" and case.penalty == "none" and case.plain and not case.runs_per_call
   return 0.65 if aimed and case.task == "step" else None
 
 

@@ -71,7 +71,7 @@ def curves(records: Records) -> dict[str, dict[str, Records]]:
   found = {}
   for label, value in _AXES.items():
     grouped = {}
-    for record in filter(value, steps):  # a run alone has no number of members
+    for record in filter(value, steps):  # a run alone has 0 runs in a call
       grouped.setdefault(_rest(record, label), {})[value(record)] = record
     lines = {
       name: [line[x] for x in sorted(line)] for name, line in grouped.items() if len(line) > 1
@@ -88,9 +88,9 @@ def _rest(record, label):
   parts += [] if record["penalty"] == "none" else [record["penalty"]]
   parts += [] if record["precision"] == "float32" else [record["precision"]]
   parts += [] if label == "batch" else [f"batch {record['batch_size']}"]
-  k, members = record["discriminator_steps"], record["members"]
+  k, count = record["discriminator_steps"], record["members"]
   parts += [] if label == "discriminator steps k" or k == 1 else [f"k = {k}"]
-  parts += [] if label == "members" else [f"{members} members"] if members else []
+  parts += [] if label == "members" else [f"{count} runs"] if count else []
   return ", ".join(parts)
 
 

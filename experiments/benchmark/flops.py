@@ -34,11 +34,11 @@ def sampling_flops(case: Case) -> int:
 
 
 def _penalty_products(case, discriminator):
-  """The score, its gradient in the image, and the two products of each that the next gradient has.
+  """The logit, its gradient in the image, and the two products of each that the next gradient has.
 
   Activations are linear in pieces: the second gradient does not pass through them. The gradient of
-  the score at the last layer's inputs is that layer's weights, no product. Where D treats training
-  and scoring alike, R1 finds the logits of the data computed.
+  the logit at the last layer's inputs is that layer's weights, no product. Where D treats training
+  and inference alike, R1 finds the logits of the data computed.
   """
   if case.penalty == "none":
     return 0

@@ -37,7 +37,7 @@ def make_work(case: Case) -> worker.Work:
   state = jax.jit(algorithm.init)(key)
   players = state.generator.params, state.discriminator.params
   counts = [sum(leaf.size for leaf in jax.tree.leaves(params)) for params in players]
-  run = _TASKS["members" if case.members else case.task](case, algorithm, state, key)
+  run = _TASKS["members" if case.runs_per_call else case.task](case, algorithm, state, key)
   about = {"version": jax.__version__, "devices": [str(device) for device in jax.devices()]}
   return worker.Work(counts, run, lambda: _rate(case), _peak_memory, about)
 
@@ -63,13 +63,13 @@ def make_config(case: Case) -> Config:
 
 
 def _training(case, algorithm, state, key):
-  way = parallel.make_run(algorithm.step, "none", jax.local_devices())
+  run_steps = parallel.make_run(algorithm.step, "none", jax.local_devices())
   data, done = _data(case, key), 0
 
   def run(count):
     nonlocal state, done
     for step in range(done, done + count):
-      state, _ = way(state, data, _indices(case, step), key)
+      state, _ = run_steps(state, data, _indices(case, step), key)
     done += count
     jax.block_until_ready(state)
 
@@ -85,18 +85,18 @@ def _indices(case, step):
   return batch_indices(0, 10 * size, step, 1, updates, size)
 
 
-def _members(case, algorithm, state, key):
+def _group(case, algorithm, state, key):
   del state
   devices = jax.local_devices()[:1]
-  keys = parallel.split_members(jax.random.split(key, case.members), devices)
-  states = parallel.split_members(jax.jit(jax.vmap(algorithm.init))(keys), devices)
-  way, data, done = parallel.make_members_run(algorithm.step, devices), _data(case, key), 0
+  keys = parallel.split_runs(jax.random.split(key, case.runs_per_call), devices)
+  states = parallel.split_runs(jax.jit(jax.vmap(algorithm.init))(keys), devices)
+  run_steps, data, done = parallel.make_group_run(algorithm.step, devices), _data(case, key), 0
 
   def run(count):
     nonlocal states, done
     for step in range(done, done + count):
-      indices = np.stack([_indices(case, step)] * case.members)
-      states, _ = way(states, data, indices, keys)
+      indices = np.stack([_indices(case, step)] * case.runs_per_call)
+      states, _ = run_steps(states, data, indices, keys)
     done += count
     jax.block_until_ready(states)
 
@@ -144,7 +144,7 @@ def _noise(case):
 _TASKS = {
   "step": _training,
   "start": _training,
-  "members": _members,
+  "members": _group,
   "sampling": _sampling,
   "evaluation": _evaluation,
   "metrics": _metrics,

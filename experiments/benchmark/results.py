@@ -48,10 +48,10 @@ def summary(
   """
   sides = {"ours": ours} | ({"peer": peer} if peer else {})
   rate = max(statistics.median(side["gflops"]) for side in sides.values())
-  work = operations(case)
+  work, fields = operations(case), case._asdict().items()
   record = {
     "case": case.name,
-    **case._asdict(),
+    **{"members" if name == "runs_per_call" else name: value for name, value in fields},
     "operations": work,
     "product_gflops": rate,
     **sides,
@@ -71,7 +71,7 @@ def operations(case: Case) -> int | None:
   """Returns the operations of the products in a piece of work, or None where nobody counts them."""
   if case.task == "sampling":
     return flops.sampling_flops(case)
-  return flops.step_flops(case) * max(case.members, 1) if case.task == "step" else None
+  return flops.step_flops(case) * max(case.runs_per_call, 1) if case.task == "step" else None
 
 
 def _share(work, side, rate):

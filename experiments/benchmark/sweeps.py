@@ -1,4 +1,4 @@
-"""Times a whole sweep beside its members as single commands, one after the other.
+"""Times a whole sweep beside its runs as single commands, one after the other.
 
 Every command is a process of its own with a fresh work folder, timed from its start to its end.
 Half of the single commands run before the sweep and half after it, so that a change of the
@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 from experiments.cli import children
 from experiments.cli.command import OK
 from gan.errors import UserError
-from gan.training.run_folder import MEMBERS, read_config, read_summary
+from gan.training.run_folder import RUNS_FOLDER, read_config, read_summary
 
 LOSS = "nonsat"
 LOG_EVERY = 50  # steps
@@ -37,13 +37,13 @@ class SweepCase(NamedTuple):
   Attributes:
     experiment: whose command trains one of them.
     flags: of both commands, beside those that all cases share.
-    members: how many runs there are.
+    runs: how many runs there are.
     target: the least ratio that is aimed at.
   """
 
   experiment: str
   flags: tuple[str, ...]
-  members: int
+  runs: int
   target: float
 
 
@@ -59,19 +59,19 @@ class Timing(NamedTuple):
   """What was measured of a case.
 
   Attributes:
-    members: runs in the sweep.
-    singles: seconds of each single command that was timed, at most one for each member.
+    runs: runs in the sweep.
+    singles: seconds of each single command that was timed, at most one for each run.
     sweep: seconds of the sweep.
   """
 
-  members: int
+  runs: int
   singles: list[float]
   sweep: float
 
   @property
   def one_by_one(self) -> float:
-    """Seconds of a single command for each member; those not timed have the others' mean."""
-    return self.members * statistics.fmean(self.singles)
+    """Seconds of a single command for each run; those not timed have the others' mean."""
+    return self.runs * statistics.fmean(self.singles)
 
   @property
   def ratio(self) -> float:
@@ -82,7 +82,7 @@ class Timing(NamedTuple):
     """Returns what benchmark.json holds of a case."""
     return {
       "case": name,
-      **self._asdict(),
+      **{"members" if key == "runs" else key: value for key, value in self._asdict().items()},
       "one_by_one": self.one_by_one,
       "ratio": self.ratio,
       "target": target,
@@ -90,8 +90,8 @@ class Timing(NamedTuple):
 
   def describe(self, target: float) -> str:
     """Returns one line: seconds of both sides, what was scaled, ratio and target."""
-    timed = f"{len(self.singles)} of {self.members} single commands timed"
-    scaled = ", scaled" if len(self.singles) < self.members else ""
+    timed = f"{len(self.singles)} of {self.runs} single commands timed"
+    scaled = ", scaled" if len(self.singles) < self.runs else ""
     return (
       f"  one by one {self.one_by_one:.1f} s ({timed}{scaled}), sweep {self.sweep:.1f} s, "
       f"ratio {self.ratio:.2f} (target: at least {target:.2f})"
@@ -112,7 +112,7 @@ def chosen_cases(text: str) -> list[str]:
 
 
 def single_command(case: SweepCase, seed: int, steps: int, workdir: str) -> list[str]:
-  """Returns the command that trains one member of a case."""
+  """Returns the command that trains one run of a case."""
   return [
     *("-m", f"experiments.{case.experiment}", f"--loss={LOSS}", f"--seed={seed}"),
     *_flags(case, steps, workdir),
@@ -120,10 +120,10 @@ def single_command(case: SweepCase, seed: int, steps: int, workdir: str) -> list
 
 
 def sweep_command(case: SweepCase, steps: int, workdir: str) -> list[str]:
-  """Returns the command that trains all members of a case."""
+  """Returns the command that trains all runs of a case."""
   return [
     *("-m", "experiments.sweep", f"--experiment={case.experiment}", f"--losses={LOSS}"),
-    *("--seed=0", f"--seeds={case.members}", *_flags(case, steps, workdir)),
+    *("--seed=0", f"--seeds={case.runs}", *_flags(case, steps, workdir)),
   ]
 
 
@@ -158,12 +158,12 @@ def compare(names: list[str], steps: int, singles: int) -> list[dict[str, Any]]:
 
 
 def _compare_case(name, case, steps, singles):
-  print(f"{name}: {case.members} members, {steps} steps", flush=True)
+  print(f"{name}: {case.runs} runs, {steps} steps", flush=True)
   for command in (single_command(case, 0, steps, WORK), sweep_command(case, steps, WORK)):
     print(f"  {shlex.join(['python', *command])}", flush=True)
   dataset = _warm_up(case, steps)
   print(f"  both warmed up with {warm_up_steps(steps)} steps; data set {dataset}", flush=True)
-  timing = _time(case, steps, min(singles, case.members))
+  timing = _time(case, steps, min(singles, case.runs))
   print(timing.describe(case.target), flush=True)
   return timing.record(name, case.target) | {"steps": steps}
 
@@ -175,17 +175,17 @@ def _warm_up(case, steps) -> str:
     # The sweep has the seeds of all single commands, whose references are chosen by seed.
     _run(sweep_command(case, steps, str(sweep)))
     _run(single_command(case, 0, steps, str(single)))
-    members = [read_config(run)["determining"] for run in _finished(sweep, steps)]
+    runs = [read_config(run)["determining"] for run in _finished(sweep, steps)]
     alone = read_config(*_finished(single, steps))["determining"]
-  _check_same_runs(alone, members, case.members)
+  _check_same_runs(alone, runs, case.runs)
   return alone["dataset"]
 
 
-def _check_same_runs(alone: dict[str, Any], members: list[dict[str, Any]], count: int) -> None:
+def _check_same_runs(alone: dict[str, Any], runs: list[dict[str, Any]], count: int) -> None:
   """Raises UserError where the sweep trains anything but the single runs with other seeds."""
   expected = [alone | {"seed": seed} for seed in range(count)]
-  if sorted(members, key=lambda member: member["seed"]) != expected:
-    raise UserError("the members of the sweep are not the runs of the single commands")
+  if sorted(runs, key=lambda run: run["seed"]) != expected:
+    raise UserError("the runs of the sweep are not the runs of the single commands")
 
 
 def _time(case, steps, singles) -> Timing:
@@ -195,9 +195,9 @@ def _time(case, steps, singles) -> Timing:
 
   before = [single(seed) for seed in range((singles + 1) // 2)]
   command = functools.partial(sweep_command, case, steps)
-  sweep = _seconds(f"sweep of {case.members}", command, steps)
+  sweep = _seconds(f"sweep of {case.runs}", command, steps)
   after = [single(seed) for seed in range(len(before), singles)]
-  return Timing(case.members, [*before, *after], sweep)
+  return Timing(case.runs, [*before, *after], sweep)
 
 
 def _seconds(what: str, command: Callable[[str], list[str]], steps: int) -> float:
@@ -234,7 +234,7 @@ def _run(command: list[str]) -> None:
 
 def _finished(folder: pathlib.Path, steps: int) -> list[pathlib.Path]:
   """Returns run folders; UserError where one stopped early, which would take less time."""
-  runs = sorted((folder / MEMBERS).iterdir()) if (folder / MEMBERS).exists() else [folder]
+  runs = sorted((folder / RUNS_FOLDER).iterdir()) if (folder / RUNS_FOLDER).exists() else [folder]
   for run in runs:
     summary = read_summary(run)
     status = "not ended" if summary is None else f"{summary['status']}, step {summary['step']}"

@@ -92,7 +92,7 @@ class Classifier(nn.Module):
     return torch.relu(self.dense(hidden.flatten(1)))
 
 
-def scorer(discriminator: nn.Module) -> nn.Module:
+def in_inference_mode(discriminator: nn.Module) -> nn.Module:
   """Returns the same discriminator, weights and statistics shared, that stays in inference mode."""
   shared = {id(t): t for t in (*discriminator.parameters(), *discriminator.buffers())}
   return copy.deepcopy(discriminator, shared).eval()

@@ -2,8 +2,8 @@
 
 The same algorithm with the same counts: k updates of D on data and on fresh samples in calls of
 their own, one update of G; D's training mode for logits, running statistics for the penalty's
-score. Where D treats both alike, as `dcgan` does, R1 takes the gradient of the logits that the loss
-has. Running variances are unbiased here, and move in the update of the other player too.
+logits. Where D treats both alike, as `dcgan` does, R1 takes the gradient of the logits that the
+loss has. Running variances are unbiased here, and move in the update of the other player too.
 """
 
 import contextlib
@@ -20,7 +20,7 @@ from torch.nn.functional import softplus
 
 from experiments.benchmark import cases, worker
 from experiments.benchmark.cases import GPU, Case
-from experiments.benchmark.torch_networks import Classifier, build, in_order, scorer
+from experiments.benchmark.torch_networks import Classifier, build, in_inference_mode, in_order
 from gan.system.cores import cores
 
 SIDES = {"cpu": 2048, "cuda": 8192}  # of the matrices whose product is timed
@@ -49,11 +49,11 @@ FORMS = {
 
 
 class Players(NamedTuple):
-  """Networks, their parameters, and D in inference mode with the same weights."""
+  """Networks, their parameters, and the critic: D in inference mode with the same weights."""
 
   generator: nn.Module
   discriminator: nn.Module
-  scorer: nn.Module
+  critic: nn.Module
 
   @property
   def parameters(self) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
@@ -92,7 +92,7 @@ def make_players(case: Case, form: Form, device: str) -> Players:
   generator, discriminator = (
     network.to(device, memory_format=form.layout) for network in build(case)
   )
-  return Players(generator, discriminator, scorer(discriminator))
+  return Players(generator, discriminator, in_inference_mode(discriminator))
 
 
 # What the players minimise.
@@ -115,17 +115,17 @@ def discriminator_loss(
     return loss
   if case.penalty == "r1":
     alike = case.model == "dcgan"  # neither dropout nor batch statistics in D
-    scores = real_logits if alike else players.scorer(real)
-    penalty = _squared_norm(scores, real) / 2
+    logits = real_logits if alike else players.critic(real)
+    penalty = _squared_norm(logits, real) / 2
   else:
     points = torch.lerp(fake, real, share).requires_grad_()
-    penalty = ((_squared_norm(players.scorer(points), points) + 1e-12).sqrt() - 1).square()
+    penalty = ((_squared_norm(players.critic(points), points) + 1e-12).sqrt() - 1).square()
   return loss + cases.PENALTY_WEIGHT * penalty.mean()
 
 
-def _squared_norm(scores, images):
-  """[B], of the gradient of each example's score, itself differentiable."""
-  (gradients,) = torch.autograd.grad(scores.sum(), images, create_graph=True)
+def _squared_norm(logits, images):
+  """[B], of the gradient of each example's logit, itself differentiable."""
+  (gradients,) = torch.autograd.grad(logits.sum(), images, create_graph=True)
   return gradients.square().sum((1, 2, 3))
 
 

@@ -25,7 +25,7 @@ OK, BAD_INPUT, DIVERGED, MACHINE_FAILED, INTERRUPTED, CLOSED_PIPE = 0, 2, 3, 5, 
 
 
 class Command:
-  """A command line: flags under headings, and what runs when they are parsed.
+  """A command line: flags under headings, their parsing, `--help`, errors and exit codes.
 
   Args:
     doc: the docstring of the experiment, the head of `--help`.
@@ -172,7 +172,7 @@ def _flush() -> None:
 
 
 def _let_go_of_output() -> None:
-  """Keeps what nobody takes, a closed pipe or a full disk, from being tried again at the end."""
+  """Drops buffered output that cannot be written (closed pipe, full disk) before Python exits."""
   try:
     _flush()
   except OSError:

@@ -102,7 +102,7 @@ def refuse_unread_fields(values: Any, config: Config, chosen: Collection[str] = 
   Args:
     values: the parsed flags.
     config: that they make.
-    chosen: fields that are a sweep's: they may be otherwise in another member, which reads them.
+    chosen: fields that are a sweep's: they may be otherwise in another run, which reads them.
   """
   if config.dataset in WITHOUT_FILES and "data_dir" in values and values["data_dir"].present:
     raise UserError(f"--data_dir is not read for --dataset={config.dataset}: leave it out")

@@ -65,14 +65,14 @@ def measured(steps: int) -> dict[str, Any]:
   times = {}
   for devices in DEVICES:
     say(f"Step times, {devices} devices")
-    ways = ["none"] if devices == 1 else ["shard_map", "jit"]
-    times[f"{devices}"] = _run([timed | {"ways": ways}], devices)
+    strategies = ["none"] if devices == 1 else ["shard_map", "jit"]
+    times[f"{devices}"] = _run([timed | {"strategies": strategies}], devices)
   say("Step times, 2 processes")
-  times["2 processes"] = _run(_two(timed | {"ways": ["shard_map"]}), 1)
+  times["2 processes"] = _run(_two(timed | {"strategies": ["shard_map"]}), 1)
   say("Step times, data on the host")
-  times["fed"] = _run([timed | {"ways": ["shard_map"], "fed": True}], 2)
+  times["data_on_host"] = _run([timed | {"strategies": ["shard_map"], "data_on_host": True}], 2)
   say("Bytes, compiled for 4 devices")
-  counts = _run([{"count": list(CASES), "ways": ["shard_map", "jit"]}], 4)
+  counts = _run([{"count": list(CASES), "strategies": ["shard_map", "jit"]}], 4)
   return {"times": times, "counts": counts, "steps": steps}
 
 

@@ -40,7 +40,7 @@ BREAKS = """## What breaks first, and the remedy
 
 1. **Latency.** A step waits for {operations} all-reduces (exact), one after the other, however
    few bytes they have; the last column above says how long each may take. Remedy: no more devices
-   than that allows; `--launcher=ray` gives each group of a sweep's members devices of its own,
+   than that allows; `--launcher=ray` gives each group of a sweep's runs devices of its own,
    and nothing crosses the wire within a step.
 2. **The batch.** It is global: "same batch" trains the same model on any number of devices, and
    ends where each has one example. "Batch x n" is another experiment: rates and the balance of
@@ -50,7 +50,7 @@ BREAKS = """## What breaks first, and the remedy
 3. **Batch statistics.** They are of the global batch, which keeps runs equal on any number of
    devices, and each is an all-reduce of its own, forward and backward, that nothing can overlap:
    {batch_norms}. Remedy: `--discriminator_norm=layer` or `none` where the model lets one choose.
-4. **The way.** `--parallel=auto` is `shard_map` on several devices. With `--parallel=jit` the
+4. **The strategy.** `--parallel=auto` is `shard_map` on several devices. With `--parallel=jit` the
    compiler chooses what is split: in the programs above it computes G whole on every device (FLOPs
    of all devices, "jit"), sends no gradient of G, those of D on real and on fake examples apart,
    and the random bits of dropout. Remedy: leave it at `auto`, the same model to rounding; with
@@ -105,14 +105,14 @@ memory, or, for two processes with a device each, through gloo on loopback. "Hos
     ("1", "none"),
     *((n, strategy) for n in ("2", "4") for strategy in ("shard_map", "jit")),
   ]
-  columns += [("2 processes", "shard_map"), ("fed", "shard_map")]
-  names = {"1": "1 device", "2": "2", "4": "4", "fed": "host"}
-  head = ["model", "batch", *(f"{names.get(n, n)}, {way}" for n, way in columns)]
+  columns += [("2 processes", "shard_map"), ("data_on_host", "shard_map")]
+  names = {"1": "1 device", "2": "2", "4": "4", "data_on_host": "host"}
+  head = ["model", "batch", *(f"{names.get(n, n)}, {strategy}" for n, strategy in columns)]
   rows = [
     [
       name,
       str(CASES[name].config.batch_size),
-      *(f"{times[n][name][way]:.1f}" for n, way in columns),
+      *(f"{times[n][name][strategy]:.1f}" for n, strategy in columns),
     ]
     for name in times["1"]
   ]
@@ -204,7 +204,7 @@ def _breaks(facts):
       for name, count in counts.items()
       if any(count["shard_map"]["sizes"][f"{player}_statistics"] for player in PLAYERS)
     ),
-    rows="; ".join(_rows(name, facts["times"]) for name in facts["times"]["fed"]),
+    rows="; ".join(_rows(name, facts["times"]) for name in facts["times"]["data_on_host"]),
     checkpoint="; ".join(_checkpoint(name, counts[name]["shard_map"]) for name in counts),
   )
 
@@ -216,8 +216,8 @@ def _rows(name, times):
   shape, config = CASES[name].shape, CASES[name].config
   size = 8 if len(shape) == 1 else shape[0] * shape[1] * shape[2]
   step = size * config.batch_size * config.discriminator_steps
-  fed, kept = (times[n][name]["shard_map"] for n in ("fed", "2"))
-  return f"{name} {step / 1e3:.0f} kB a step, {fed:.1f} ms beside {kept:.1f} (measured, 2 devices)"
+  host, kept = (times[n][name]["shard_map"] for n in ("data_on_host", "2"))
+  return f"{name} {step / 1e3:.0f} kB a step, {host:.1f} ms beside {kept:.1f} (measured, 2 devices)"
 
 
 def _checkpoint(name, count):

@@ -1,8 +1,8 @@
 """A process of `experiments.scaling`: measures models on the devices that it finds.
 
-  python -m experiments.scaling.worker '{"count": ["mlp"], "ways": ["shard_map"]}'
+  python -m experiments.scaling.worker '{"count": ["mlp"], "strategies": ["shard_map"]}'
 
-It prints one line of JSON, {case: {way: numbers}}. Of several processes the first prints.
+It prints one line of JSON, {case: {strategy: numbers}}. Of several processes the first prints.
 """
 
 import contextlib
@@ -29,21 +29,21 @@ def main(order: dict[str, Any]) -> None:
   """Measures what an order asks for.
 
   Args:
-    order: ways; count or time, a list of cases; with the latter steps, how many are timed,
-      and fed, whether the data stay on the host; coordinator, processes and process, where this is
-      one of several.
+    order: strategies; count or time, a list of cases; with the latter steps, how many are timed,
+      and data_on_host, whether the data stay on the host; coordinator, processes and process, where
+      this is one of several.
   """
   with _joined(order):
     found = {
-      name: _ways(cases.CASES[name], order) for name in order.get("count", order.get("time"))
+      name: _strategies(cases.CASES[name], order) for name in order.get("count", order.get("time"))
     }
     if distributed.is_main_process():
       print(json.dumps(found), flush=True)
 
 
-def _ways(case, order):
+def _strategies(case, order):
   measure = _counted if "count" in order else _timed
-  return {strategy: measure(case, strategy, order) for strategy in order["ways"]}
+  return {strategy: measure(case, strategy, order) for strategy in order["strategies"]}
 
 
 def _joined(order):
@@ -62,7 +62,7 @@ def _timed(case, strategy, order):
   """The median time of a step, in milliseconds."""
   devices, data_on_host, (algorithm, start) = (
     jax.devices(),
-    order.get("fed", False),
+    order.get("data_on_host", False),
     _start(case, strategy),
   )
   run = parallel.make_run(algorithm.step, strategy, devices, data_on_host)

@@ -35,7 +35,7 @@ def run(settings: Settings) -> Result:
 
   Played as the Wasserstein loss on the Dirac-GAN, from (1, -1), at the rate 0.1. Plain simultaneous
   play spirals out, alternating play circles; the rules made for games go to the equilibrium. The
-  course of every rule is held against the powers of its matrix.
+  trajectory of every rule is held against the powers of its matrix.
   """
   del settings
   with jax.enable_x64(True):
@@ -51,7 +51,7 @@ def run(settings: Settings) -> Result:
       source=EXACT,
     )
   )
-  checks += [_course(name, path) for name, path in paths.items()]
+  checks += [_trajectory_check(name, path) for name, path in paths.items()]
   records = [{"update_rule": name, "radius": radii[name].tolist()} for name in paths]
   return Result(checks, {"courses": _figure(paths, radii)}, records, _notes(radii))
 
@@ -69,9 +69,9 @@ def _growth(name) -> Check:
   return close(title, ours, exact, relative=1e-6, source=SOURCES[name])
 
 
-def _course(name, path) -> Check:
+def _trajectory_check(name, path) -> Check:
   exact = bilinear.trajectory(name, RATE, STEPS, **CHOICES)
-  title = f"{name}, distance of the course from the exact one over {STEPS} steps"
+  title = f"{name}, distance of the trajectory from the exact one over {STEPS} steps"
   return at_most(title, np.abs(path - exact).max(), 1e-9, source=EXACT)
 
 
@@ -88,7 +88,7 @@ def _figure(paths, radii) -> Figure:
   for i, (name, path) in enumerate(paths.items()):
     style = {"color": f"C{i}", "lw": 1.2, "label": name}
     if name == "alternating_generator_first":
-      style |= {"ls": ":", "lw": 2.5}  # the same course as simultaneous play
+      style |= {"ls": ":", "lw": 2.5}  # the same trajectory as simultaneous play
     if name == "optimistic":
       style |= {"ls": "--"}  # close to extragradient
     plane.plot(*np.vstack([[1, -1], path]).T, **style)

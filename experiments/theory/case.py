@@ -55,7 +55,7 @@ class Result(NamedTuple):
   Attributes:
     checks: the table.
     figures: pictures by the names of their files.
-    records: JSON objects, one a seed (or member), written to records.jsonl.
+    records: JSON objects, one a seed (or run), written to records.jsonl.
     notes: sentences on what is seen and what is not.
     films: frames of animations by the names of their files; none for a run that ended at once.
   """

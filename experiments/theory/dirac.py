@@ -77,7 +77,7 @@ def run(settings: Settings) -> Result:
     paths = {schedule: trajectories(schedule) for schedule in SCHEDULES}
     checks = [check for schedule in SCHEDULES for check in _radii(schedule, paths[schedule])]
     checks += _consensus(paths) + _spectra() + _convergence(paths)
-    figures = {"courses": _courses_figure(paths), "fields": _fields_figure(paths)}
+    figures = {"courses": _trajectories_figure(paths), "fields": _fields_figure(paths)}
   records = [
     {"method": name, "schedule": schedule, "radius": np.linalg.norm(path, axis=1).tolist()}
     for schedule, found in paths.items()
@@ -175,13 +175,13 @@ def converged(path: np.ndarray) -> bool:
   return bool(np.linalg.norm(path[-100:], axis=1).mean() < CONVERGED)
 
 
-def _courses_figure(paths) -> Figure:
+def _trajectories_figure(paths) -> Figure:
   figure = Figure(figsize=(11, 4.4), dpi=90, layout="constrained")
   panels = figure.subplots(1, 2, sharey=True)
   for axes, (schedule, found) in zip(panels, paths.items(), strict=True):
     for i, (name, path) in enumerate(found.items()):
       radius = np.append(2**0.5, np.linalg.norm(path, axis=1))
-      style = "-" if i < 9 else "--"  # R2 has the course of R1
+      style = "-" if i < 9 else "--"  # R2 has the trajectory of R1
       axes.semilogy(radius, style, color=f"C{i % 10}", lw=1.3, label=name)
     axes.axhline(CONVERGED, color="0.6", lw=0.8, ls=":")
     axes.set(title=schedule, xlabel="step", ylim=(1e-8, 10))
@@ -192,7 +192,7 @@ def _courses_figure(paths) -> Figure:
 
 
 def _fields_figure(paths) -> Figure:
-  """Velocities of simultaneous play, and the course of it from the start."""
+  """Velocities of simultaneous play, and its trajectory from the start."""
   axis = np.linspace(-2, 2, 15)
   points = jnp.stack([side.ravel() for side in jnp.meshgrid(axis, axis)], axis=1)
   figure = Figure(figsize=(12, 6.4), dpi=90, layout="constrained")

@@ -109,7 +109,7 @@ def _fit(name, steps, key):
     return {"mu": jnp.zeros(()), "sigma": jnp.ones(())}
 
   generator = games.network(init, lambda params, z: params["mu"] + params["sigma"] * z)
-  critic = games.mlp((1, UNITS, UNITS, 1), jnp.tanh, games.scores)
+  critic = games.mlp((1, UNITS, UNITS, 1), jnp.tanh, games.as_logits)
   gan = Gan(generator, critic, lambda key: jax.random.normal(key, (1,)), (-1.0, 1.0))
   loss = f"fgan_{name}"
   game = games.make_game(

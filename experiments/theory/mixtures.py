@@ -73,11 +73,11 @@ def run(settings: Settings) -> Result:
 
   PacGAN's set-up (--preset=pacgan2018): batch statistics in G, maxout in D, Adam at 1e-4 with b1
   0.8, both players updated at once, batches of 100 rows of m packed points, from a fixed set of
-  100,000. A mode is hit where one of 2500 samples lies within three deviations of it; KL is of the
-  histogram of such samples against the uniform one. The paper's numbers are means of 10 runs of
-  400,000 steps. Here the pair that the criterion is laid on has 5 seeds of 100,000 steps, every
-  packing and every loss (as defined; wgan clips at 0.01; no penalties) 2 seeds of 20,000. A quick
-  run has the pair alone, 2 seeds of 300 steps, and no criterion.
+  100,000. A mode is hit where one of 2500 samples lies within three standard deviations of it; KL
+  is of the histogram of such samples against the uniform one. The paper's numbers are means of 10
+  runs of 400,000 steps. Here the pair that the criterion is laid on has 5 seeds of 100,000 steps,
+  every packing and every loss (as defined; wgan clips at 0.01; no penalties) 2 seeds of 20,000. A
+  quick run has the pair alone, 2 seeds of 300 steps, and no criterion.
   """
   checks, figures, records, films = [], {}, [], {}
   for plan in QUICK if settings.quick else FULL:
@@ -90,7 +90,7 @@ def run(settings: Settings) -> Result:
       checks.append(_row(condition, rows, plan))
       records += _records(condition, rows)
     figures[f"{plan.name}_samples"] = _clouds(found)
-    figures[f"{plan.name}_modes"] = _courses(found, plan.steps)
+    figures[f"{plan.name}_modes"] = _trajectories(found, plan.steps)
   return Result(checks, figures, records, [], films)
 
 
@@ -203,7 +203,7 @@ def _clouds(found) -> Figure:
   return figure
 
 
-def _courses(found, steps) -> Figure:
+def _trajectories(found, steps) -> Figure:
   figure = Figure(figsize=(9, 4.6), dpi=90, layout="constrained")
   axes = figure.subplots()
   times = steps // SNAPSHOTS * np.arange(1, SNAPSHOTS + 1)

@@ -91,7 +91,7 @@ def train(pair: Pair, key, steps: int, shift=0.0):
   dimensions = pair.points.shape[1]
   along = jnp.eye(1, dimensions)
   generator = games.network(lambda key: jnp.asarray(shift, float), lambda s, z: z + s * along)
-  critic = games.mlp((dimensions, pair.units, pair.units, 1), jax.nn.swish, games.scores)
+  critic = games.mlp((dimensions, pair.units, pair.units, 1), jax.nn.swish, games.as_logits)
   gan = Gan(generator, critic, lambda key: densities.sample(pair.q, key), (-1.0, 1.0))
   game = games.make_game(gan, loss="sat", optimizer="adam", schedule=games.falling_rates(steps))
   init_key, train_key = jax.random.split(key)

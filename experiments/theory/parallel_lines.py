@@ -56,7 +56,7 @@ def _one(loss, steps, theta, key):
   generator = games.network(
     lambda key: jnp.asarray(theta, float), lambda t, z: jnp.stack([0 * z[:, 0] + t, z[:, 0]], 1)
   )
-  critic = games.mlp((2, UNITS, UNITS, 1), jnp.tanh, games.scores)
+  critic = games.mlp((2, UNITS, UNITS, 1), jnp.tanh, games.as_logits)
   gan = Gan(generator, critic, lambda key: jax.random.uniform(key, (1,)), (-1.0, 1.0))
   game = games.make_game(
     gan,

@@ -69,7 +69,7 @@ def run(settings: Settings) -> Result:
     for seed in range(seeds)
   ]
   checks = [check for kind, rows in found.items() for check in _checks(kind, rows)]
-  figures = {"courses": _courses(found, steps), "samples": _clouds(found)}
+  figures = {"courses": _trajectories(found, steps), "samples": _clouds(found)}
   films = {name: _film(kind, shown[kind], steps) for name, kind in FILMED.items()}
   return Result(checks, figures, records, _notes(found), films)
 
@@ -115,7 +115,7 @@ def mixture() -> densities.Mixture:
 def _players() -> Gan:
   hidden = (UNITS,) * LAYERS
   generator = games.mlp((LATENT, *hidden, 2), jax.nn.relu)
-  discriminator = games.mlp((2, *hidden, 1), jax.nn.relu, games.scores)
+  discriminator = games.mlp((2, *hidden, 1), jax.nn.relu, games.as_logits)
   return Gan(generator, discriminator, lambda key: jax.random.normal(key, (LATENT,)), (-1.0, 1.0))
 
 
@@ -178,7 +178,7 @@ def _pair(title, values, field, ends, quantity) -> str:
   return f"{title}, mean {quantity}: {'; '.join(parts)}."
 
 
-def _courses(found, steps) -> Figure:
+def _trajectories(found, steps) -> Figure:
   figure = Figure(figsize=(12, 4.6), dpi=90, layout="constrained")
   left, right = figure.subplots(1, 2)
   times = steps // SNAPSHOTS * np.arange(1, SNAPSHOTS + 1)

@@ -1,4 +1,4 @@
-"""The course of a game on points in the plane: snapshots of it, and their film."""
+"""The trajectory of a game on points in the plane: snapshots of its samples, and an animation."""
 
 from collections.abc import Callable
 from typing import Any

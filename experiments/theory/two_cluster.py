@@ -58,7 +58,7 @@ def run(settings: Settings) -> Result:
   updates of each player an epoch, all as in the authors' script. An epoch counts as collapsed
   where D's loss lies in a band about its value at the collapse of that very loss: the original one
   has 0.4774 there and is counted from 0.44 to 0.51, the paired one has (log 2) / 2 = 0.3466, also
-  where it covers one cluster, and is counted from 0.3116 to 0.3816. All seeds are members of one
+  where it covers one cluster, and is counted from 0.3116 to 0.3816. All seeds are runs of one
   compiled program.
   """
   seeds = settings.seeds_or(30, 10)
@@ -80,10 +80,10 @@ def run(settings: Settings) -> Result:
 def train(loss: str, seeds: int, epochs: int) -> np.ndarray:
   """Returns D's loss at its last update in every epoch [seeds, epochs]."""
   keys = jax.random.split(jax.random.key(0), seeds)
-  return np.asarray(jax.jit(jax.vmap(lambda key: _course(loss, epochs, key)))(keys))
+  return np.asarray(jax.jit(jax.vmap(lambda key: _trajectory(loss, epochs, key)))(keys))
 
 
-def _course(loss, epochs, key):
+def _trajectory(loss, epochs, key):
   init_key, data_key, latent_key = jax.random.split(key, 3)
   game = games.make_game(_gan(latent_key), loss=loss)
   numbers = {"generator_learning_rate": RATE, "discriminator_learning_rate": RATE}
@@ -122,7 +122,7 @@ def _gan(key):
     del inputs
     return generator.apply(params, model_state, latents, labels, train=train, key=key)
 
-  discriminator = games.mlp((1, 10, 10, 1), jax.nn.sigmoid, games.scores)
+  discriminator = games.mlp((1, 10, 10, 1), jax.nn.sigmoid, games.as_logits)
   return Gan(Network(generator.init, apply), discriminator, lambda key: jnp.zeros(1), (-1.0, 1.0))
 
 

@@ -25,13 +25,13 @@ LIMIT = 1.6  # of what is drawn
 def run(settings: Settings) -> Result:
   """Whether a G that foresees five updates of D holds the eight modes among which another hops.
 
-  The set-up of the authors' notebook: radius 1, deviation 0.01, two hidden layers of 128 tanh units
-  in both players, orthogonal weights of gain 1.4, 256 latents, Adam with rates 1e-3 (G) and 1e-4
-  (D), the zero-sum loss, 25,000 steps. The batch is 128 where the notebook has 512. The notebook
-  spaces its modes so that the first and the last fall together, seven places in all; here they are
-  eight. A mode is hit where one of 2500 samples lies within three deviations; there are 25
-  snapshots. A quick run makes 2 seeds of 1,000 steps, on which no criterion is laid: too few for
-  either.
+  The set-up of the authors' notebook: radius 1, standard deviation 0.01, two hidden layers of 128
+  tanh units in both players, orthogonal weights of gain 1.4, 256 latents, Adam with rates 1e-3 (G)
+  and 1e-4 (D), the zero-sum loss, 25,000 steps. The batch is 128 where the notebook has 512. The
+  notebook spaces its modes so that the first and the last fall together, seven places in all; here
+  they are eight. A mode is hit where one of 2500 samples lies within three standard deviations;
+  there are 25 snapshots. A quick run makes 2 seeds of 1,000 steps, on which no criterion is laid:
+  too few for either.
   """
   seeds = settings.seeds_or(5, 2)
   steps = QUICK_STEPS if settings.quick else STEPS
@@ -81,7 +81,7 @@ def players() -> Gan:
   """The notebook's two networks."""
   hidden = (UNITS, UNITS)
   generator = _orthogonal((LATENT, *hidden, 2), lambda outputs: outputs)
-  discriminator = _orthogonal((2, *hidden, 1), games.scores)
+  discriminator = _orthogonal((2, *hidden, 1), games.as_logits)
   return Gan(generator, discriminator, lambda key: jax.random.normal(key, (LATENT,)), (-1.0, 1.0))
 
 

@@ -198,13 +198,13 @@ def summarise(rows: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 
 def _noise(norms):
-  """Deviation over mean of every 5 records in a row, [seeds, T - 4]."""
+  """Standard deviation over mean of every 5 records in a row, [seeds, T - 4]."""
   windows = np.lib.stride_tricks.sliding_window_view(norms, WINDOW, axis=1)
   return windows.std(axis=-1) / windows.mean(axis=-1)
 
 
 def _scatter(norms):
-  """Deviation of every 5 records in a row from the line through them, [seeds, T - 4]."""
+  """Standard deviation of every 5 records in a row from the line through them, [seeds, T - 4]."""
   windows = np.lib.stride_tricks.sliding_window_view(norms, WINDOW, axis=1)
   line = np.vander(np.arange(WINDOW), 2)  # [5, 2]
   rest = windows - windows @ (line @ np.linalg.pinv(line)).T
@@ -252,7 +252,7 @@ def _at_least(title, values, bound) -> Check:
 def _noisier(name, found) -> Check:
   early, late = found["nonsat_noise_early"], found["nonsat_noise_late"]
   shown = ", ".join(f"{a:.3f} to {b:.3f}" for a, b in zip(early, late, strict=True))
-  title = f"{name}, nonsat, deviation/mean of 5 records, early to late, by seed"
+  title = f"{name}, nonsat, standard deviation/mean of 5 records, early to late, by seed"
   return Check(title, shown, "grows", f"{PAPER}, figure 3", bool(np.all(late > early)))
 
 

@@ -87,7 +87,7 @@ def fixed_generator(name: str, sizes) -> Gan:
     return DATA[name](data_key) + jax.random.normal(noise_key, (2,))
 
   generator = games.network(lambda key: jnp.zeros(()), lambda params, z: z)
-  return Gan(generator, _he(sizes, games.scores), sample, (-1.0, 1.0))
+  return Gan(generator, _he(sizes, games.as_logits), sample, (-1.0, 1.0))
 
 
 def _he(sizes, last):
@@ -127,13 +127,13 @@ def critic(name: str, kind: str, seeds: int, steps: int) -> dict[str, Any]:
     state, _ = games.train_discriminator(game, state, real, train_key, steps)
     params = state.discriminator.params
 
-    def score(points):
+    def critic_of(points):
       return gan.discriminator.apply(params, {}, points, None, train=False)[0]
 
     fake = jax.vmap(gan.sample_latent)(jax.random.split(fake_key, DRAWN))
     keys = jax.random.split(between_key, DRAWN)
     between = interpolate(draw(name, real_key, DRAWN), fake, keys)
-    return {"params": params, "norm": jnp.mean(gradient_norm(score, between))}
+    return {"params": params, "norm": jnp.mean(gradient_norm(critic_of, between))}
 
   found = jax.jit(jax.vmap(one))(jax.random.split(jax.random.key(0), seeds))
   return found | {"gan": gan, "weights": weights(found["params"], seeds)}
@@ -208,7 +208,7 @@ def generate(seeds: int, steps: int) -> dict[str, np.ndarray]:
   hidden = (UNITS,) * LAYERS
   generator = _he((2, *hidden, 2), lambda outputs: outputs)
   latent = functools.partial(jax.random.normal, shape=(2,))
-  gan = Gan(generator, _he((2, *hidden, 1), games.scores), latent, (-1.0, 1.0))
+  gan = Gan(generator, _he((2, *hidden, 1), games.as_logits), latent, (-1.0, 1.0))
   game, numbers = _game(gan, None)
   numbers = numbers | {"penalty_weight": GENERATOR_PENALTY}
 

@@ -242,7 +242,7 @@ def add_notice(dataset: Dataset, line: str) -> Dataset:
 
 
 def some(names: Sequence, count: int) -> str:
-  """The first `count` names for a line, and how many more there are."""
+  """Returns the first `count` names by commas, and the number of the others."""
   shown = (str(name) if str(name).isprintable() else ascii(name) for name in names[:count])
   more = f" and {len(names) - count:,} more" if len(names) > count else ""
   return ", ".join(shown) + more

@@ -26,18 +26,18 @@ def describe(dataset: base.Dataset, sha256: str) -> dict[str, Any]:
 def reopen(
   record: dict[str, Any], run: str | os.PathLike, data_dir: str | None = None
 ) -> tuple[base.Dataset, Load]:
-  """Returns the examples that a run was trained on, and what loads other splits of their set.
+  """Returns the data set that a run was trained on, and a function that loads its other splits.
 
-  They are known by their digest. Without `data_dir` they are looked for where they lay, and then
-  where their name leads.
+  The data set is recognised by its SHA-256. Without `data_dir` it is searched where it was for
+  training, then by its name.
 
   Args:
     record: config.json of the run; those of older versions do not say what was asked for.
     run: what to call the run in an error.
-    data_dir: where to look, and nowhere else.
+    data_dir: the only place to search; None for all.
 
   Raises:
-    UserError: they are not there.
+    UserError: it is not found.
   """
   config, reasons = record["config"], []
   places = [data_dir] if data_dir else [*filter(os.path.exists, _places(record)), None]

@@ -78,12 +78,15 @@ Bounds = tuple[float, float]
 ANY, POSITIVE, SHARE = (-math.inf, math.inf), (0.0, math.inf), (0.0, 1.0)
 
 
+NEAR_REFERENCE = "floor"  # the direction of a number that is best near its held-out reference
+
+
 class Metric(NamedTuple):
   """One metric.
 
   Attributes:
     function: `(data, fake, rng) -> {name: Value}`.
-    better: name -> "lower", "higher", or "floor" where the nearer to real data the better.
+    better: name -> "lower", "higher", or NEAR_REFERENCE where the nearer to real data the better.
     range: `data -> {name: (least, largest)}`, between which each number of `better` lies.
     applies: `data -> bool`, whether the data have what the function reads.
     resample: whether half-samples tell the standard error.
@@ -337,7 +340,7 @@ METRICS: dict[str, Metric] = {
   ),
   "memorisation": Metric(
     _memorisation,
-    {"memorisation_ratio": "floor"},
+    {"memorisation_ratio": NEAR_REFERENCE},
     _always(memorisation_ratio=POSITIVE),
     lambda data: _has_features(data) and data.held_out is not None,
     resample=False,

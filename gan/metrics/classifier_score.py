@@ -1,4 +1,4 @@
-"""Score of a classifier's certainty and of the variety of its classes."""
+"""Inception-style score (classifier score): certainty and variety of a classifier's classes."""
 
 import numpy as np
 from jaxtyping import Float

@@ -1,10 +1,11 @@
 """The metrics of a generator: its samples beside data, with errors and with what data score.
 
 Like is compared with like: as many training examples as fakes are the reference, drawn by a seed;
-held-out data in the place of the fakes give the floor. Standard errors come from random halves of
-both sets, the delete-half jackknife: the spread of a statistic over halves estimates its standard
-error on the whole. See "A General Theory for Jackknife Variance Estimation" by Shao and Wu (Annals
-of Statistics 17, 1989). Intervals stay in the range of their metric, see `metrics.intervals`.
+held-out data in the place of the fakes give the held-out reference. Standard errors come from
+random halves of both sets, the delete-half jackknife: the spread of a statistic over halves
+estimates its standard error on the whole. See "A General Theory for Jackknife Variance Estimation"
+by Shao and Wu (Annals of Statistics 17, 1989). Intervals stay in the range of their metric, see
+`metrics.intervals`.
 """
 
 import hashlib
@@ -171,7 +172,9 @@ def _half(sample, rng):
   return sample.rows(rng.choice(count, (count + 1) // 2, replace=False))
 
 
-def floors(data: Data, names: Iterable[str], count: int, seed: int) -> dict[str, Value]:
+def held_out_references(
+  data: Data, names: Iterable[str], count: int, seed: int
+) -> dict[str, Value]:
   """Returns what a perfect sampler of these data scores: a closed form, or held-out data.
 
   Args:
@@ -207,28 +210,28 @@ class Row(NamedTuple):
     value: what the fakes score.
     low: lower end of the 95 % interval, None where the metric gives no error.
     high: its upper end.
-    floor: what a perfect sampler scores, None where that is not known.
+    held_out_reference: what a perfect sampler scores, None where that is not known.
     better: "lower", "higher", "floor" (the nearer to it the better), or None.
   """
 
   value: float
   low: float | None
   high: float | None
-  floor: float | None
+  held_out_reference: float | None
   better: str | None
 
 
 def rows(
   data: Data, fake: Sample, names: Iterable[str], seed: int, say: Callable[[str], None] = say
 ) -> dict[str, Row]:
-  """Returns the numbers of the metrics `names` with their intervals beside their floors.
+  """Returns the numbers of the metrics `names` with their intervals beside their references.
 
   Args:
     data: what the fakes are measured against.
     fake: the fakes.
     names: keys of METRICS that apply to the data.
     seed: of all that is random.
-    say: prints one line to the user, where a metric has no interval or floor of so few samples.
+    say: prints one line to the user, where so few samples give no interval or reference.
 
   Raises:
     UserError: see `measure`.
@@ -236,13 +239,13 @@ def rows(
   result = {}
   for name in names:
     values = _with_errors(data, fake, name, seed, say)
-    floor = _floor(data, len(fake.examples), name, seed, say)
+    references = _held_out_reference(data, len(fake.examples), name, seed, say)
     ranges = METRICS[name].range(data)
     count = min(len(data.reference.examples), len(fake.examples))
     for number, value in values.items():
       interval = _interval(value, ranges.get(number), count)
-      perfect = floor[number].value if number in floor else None
-      result[number] = Row(value.value, *interval, perfect, better(number))
+      reference = references[number].value if number in references else None
+      result[number] = Row(value.value, *interval, reference, better(number))
   return result
 
 
@@ -256,9 +259,9 @@ def _with_errors(data, fake, name, seed, say):
     return values
 
 
-def _floor(data, count, name, seed, say):
+def _held_out_reference(data, count, name, seed, say):
   try:
-    return floors(data, [name], count, seed)
+    return held_out_references(data, [name], count, seed)
   except UserError as error:
     say(f"No floor, where held-out data stand in the place of the fakes, of {error}.")
     return {}

@@ -1,4 +1,4 @@
-"""Kernel distance between features: unbiased, with a standard error."""
+"""Kernel distance of features (KID with Inception features): unbiased, with a standard error."""
 
 import numpy as np
 from jaxtyping import Float

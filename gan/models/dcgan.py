@@ -19,11 +19,12 @@ from jaxtyping import Array, Float, Int
 
 from gan.errors import UserError
 from gan.models.layers import (
-  ClassScore,
+  PROJECTION,
   Conv,
   Dense,
   LabelledLatents,
   Norm,
+  ProjectionLogit,
   leaky_relu,
   torch_uniform,
 )
@@ -130,7 +131,9 @@ class Discriminator(nn.Module):
       hidden = leaky_relu(dense(hidden))
     output = Dense(1, use_bias=self.output_bias, kernel_init=self.output_init, dtype=self.dtype)
     logits = output(hidden)[:, 0].astype(jnp.float32)
-    return logits + ClassScore(self.num_classes)(hidden, labels) if self.num_classes else logits
+    if not self.num_classes:
+      return logits
+    return logits + ProjectionLogit(self.num_classes, name=PROJECTION)(hidden, labels)
 
 
 def build(spec: ModelSpec) -> tuple[Network, Network]:

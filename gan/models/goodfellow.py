@@ -13,7 +13,7 @@ import numpy as np
 from flax import linen as nn
 from jaxtyping import Array, Float, Int
 
-from gan.models.layers import ClassScore, Dense, Dropout, LabelledLatents
+from gan.models.layers import PROJECTION, Dense, Dropout, LabelledLatents, ProjectionLogit
 from gan.models.spec import ModelSpec, require_images, to_networks
 from gan.networks import Network
 
@@ -91,7 +91,9 @@ class Discriminator(nn.Module):
       hidden = maxout(pieces.reshape(-1, 240, 5))
     hidden = Dropout(0.5)(hidden, train=train)
     logits = Dense(1, kernel_init=init, dtype=self.dtype)(hidden)[:, 0].astype(jnp.float32)
-    return logits + ClassScore(self.num_classes)(hidden, labels) if self.num_classes else logits
+    if not self.num_classes:
+      return logits
+    return logits + ProjectionLogit(self.num_classes, name=PROJECTION)(hidden, labels)
 
 
 def build(spec: ModelSpec) -> tuple[Network, Network]:

@@ -12,7 +12,15 @@ from flax import linen as nn
 from jaxtyping import Array, Float, Int
 
 from gan.errors import UserError
-from gan.models.layers import ClassScore, Conv, Dense, LabelledLatents, Norm, leaky_relu
+from gan.models.layers import (
+  PROJECTION,
+  Conv,
+  Dense,
+  LabelledLatents,
+  Norm,
+  ProjectionLogit,
+  leaky_relu,
+)
 from gan.models.spec import ModelSpec, require_images, to_networks
 from gan.networks import Network
 
@@ -66,7 +74,9 @@ class Discriminator(nn.Module):
     hidden = norm_lrelu(Conv(128, **options)(hidden))
     hidden = norm_lrelu(Dense(1024, **options)(hidden.reshape(hidden.shape[0], -1)))
     logits = Dense(1, **options)(hidden)[:, 0].astype(jnp.float32)
-    return logits + ClassScore(self.num_classes)(hidden, labels) if self.num_classes else logits
+    if not self.num_classes:
+      return logits
+    return logits + ProjectionLogit(self.num_classes, name=PROJECTION)(hidden, labels)
 
 
 def build(spec: ModelSpec) -> tuple[Network, Network]:

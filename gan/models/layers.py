@@ -204,8 +204,11 @@ class Norm(nn.Module):
     return norm(inputs, use_running_average=not train)
 
 
-class ClassScore(nn.Module):
-  """<embedding(label), features>, added to a logit: how a discriminator is told the label.
+PROJECTION = "ClassScore_0"  # of ProjectionLogit in the parameters: checkpoints have this name
+
+
+class ProjectionLogit(nn.Module):
+  """<embedding(label), features>, the part of a conditional discriminator's logit with the label.
 
   See "cGANs with Projection Discriminator" by Miyato and Koyama (https://arxiv.org/abs/1802.05637).
   """

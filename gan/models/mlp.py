@@ -12,7 +12,14 @@ import numpy as np
 from flax import linen as nn
 from jaxtyping import Array, Float, Int
 
-from gan.models.layers import ClassScore, Dense, Dropout, LabelledLatents, leaky_relu
+from gan.models.layers import (
+  PROJECTION,
+  Dense,
+  Dropout,
+  LabelledLatents,
+  ProjectionLogit,
+  leaky_relu,
+)
 from gan.models.spec import ModelSpec, require_images, to_networks
 from gan.networks import Network
 
@@ -57,7 +64,9 @@ class Discriminator(nn.Module):
       hidden = self.activation(Dense(features, dtype=self.dtype)(hidden))
       hidden = Dropout(self.dropout)(hidden, train=train)
     logits = Dense(1, dtype=self.dtype)(hidden)[:, 0].astype(jnp.float32)
-    return logits + ClassScore(self.num_classes)(hidden, labels) if self.num_classes else logits
+    if not self.num_classes:
+      return logits
+    return logits + ProjectionLogit(self.num_classes, name=PROJECTION)(hidden, labels)
 
 
 def build(spec: ModelSpec) -> tuple[Network, Network]:

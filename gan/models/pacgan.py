@@ -13,7 +13,7 @@ from flax import linen as nn
 from jaxtyping import Array, Float, Int
 
 from gan.models.goodfellow import maxout
-from gan.models.layers import ClassScore, Dense, LabelledLatents, Norm
+from gan.models.layers import PROJECTION, Dense, LabelledLatents, Norm, ProjectionLogit
 from gan.models.spec import ModelSpec, require_points, to_networks
 from gan.networks import Network
 
@@ -57,7 +57,9 @@ class Discriminator(nn.Module):
       pieces = Dense(200 * PIECES, kernel_init=INIT, dtype=self.dtype)(hidden)
       hidden = maxout(pieces.reshape(-1, 200, PIECES))
     logits = Dense(1, kernel_init=INIT, dtype=self.dtype)(hidden)[:, 0].astype(jnp.float32)
-    return logits + ClassScore(self.num_classes)(hidden, labels) if self.num_classes else logits
+    if not self.num_classes:
+      return logits
+    return logits + ProjectionLogit(self.num_classes, name=PROJECTION)(hidden, labels)
 
 
 def build(spec: ModelSpec) -> tuple[Network, Network]:

@@ -9,15 +9,22 @@ from gan.errors import UserError
 from gan.metrics.best import better
 from gan.report import statistics
 from gan.report.statistics import Centre, Comparison
-from gan.report.study import Member, Study
+from gan.report.study import Study, StudyRun
 
+# Names of metrics under which papers have them, where these are others.
+NAMES = {"kernel_distance": "kernel distance (KID)"}
 RANKED = {"lower": 1, "higher": -1}  # sign under which the smallest is the best
 
 
-class Outcome(NamedTuple):
-  """What one member reached on one metric; points are (step, value), None without a value."""
+def metric_name(metric: str) -> str:
+  """Returns the name of a metric in words."""
+  return NAMES.get(metric, metric.replace("_", " "))
 
-  member: Member
+
+class Outcome(NamedTuple):
+  """What one run reached on one metric; points are (step, value), None without a value."""
+
+  run: StudyRun
   last: tuple[int, float] | None
   best: tuple[int, float] | None
 
@@ -30,7 +37,7 @@ class Row(NamedTuple):
     setting: values of the varied fields.
     metric: its name.
     step: the last and the best are of evaluations up to here, for all rows of the metric.
-    outcomes: of every member that has begun.
+    outcomes: of every run that has begun.
     last: over the seeds with a value.
     best: the same of each run's best evaluation; None for a metric of no direction.
   """
@@ -45,8 +52,8 @@ class Row(NamedTuple):
 
   @property
   def diverged(self) -> int:
-    """How many members diverged."""
-    return sum(outcome.member.status == "diverged" for outcome in self.outcomes)
+    """How many runs diverged."""
+    return sum(outcome.run.status == "diverged" for outcome in self.outcomes)
 
 
 class Analysis(NamedTuple):
@@ -54,7 +61,7 @@ class Analysis(NamedTuple):
 
   Attributes:
     study: the runs.
-    metric: the headline metric, None where no member has an evaluation.
+    metric: the headline metric, None where no run has an evaluation.
     rows: of every metric, loss and setting.
     chosen: loss -> the setting with the best median of last values of the headline metric.
     ranking: losses, best first; in the order of the study for a metric of no direction.
@@ -79,11 +86,11 @@ class Analysis(NamedTuple):
     found = (row for row in self.rows if (row.loss, row.setting, row.metric) == wanted)
     return next(found, None)
 
-  def members(self, loss: str) -> list[Member]:
-    """Returns the members of a loss in its chosen setting."""
+  def runs(self, loss: str) -> list[StudyRun]:
+    """Returns the runs of a loss in its chosen setting."""
     study = self.study
-    mine = (member for member in study.members if member.loss == loss)
-    return [member for member in mine if study.setting(member) == self.chosen[loss]]
+    mine = (run for run in study.runs if run.loss == loss)
+    return [run for run in mine if study.setting(run) == self.chosen[loss]]
 
 
 def analyse(study: Study, metric: str | None = None) -> Analysis:
@@ -94,11 +101,11 @@ def analyse(study: Study, metric: str | None = None) -> Analysis:
     metric: the headline metric; by default the first of METRICS that was evaluated.
 
   Raises:
-    UserError: no member has the metric.
+    UserError: no run has the metric.
   """
   known = study.metrics()
   if metric is not None and metric not in known:
-    choices = f"choose from {', '.join(known)}" if known else "no member has an evaluation yet"
+    choices = f"choose from {', '.join(known)}" if known else "no run has an evaluation yet"
     raise UserError(f"`metric={metric}` was not evaluated: {choices}")
   metric = metric or next(iter(known), None)
   rows = [row for name in known for row in _rows(study, name)]
@@ -110,13 +117,13 @@ def analyse(study: Study, metric: str | None = None) -> Analysis:
 def _rows(study, metric) -> list[Row]:
   step = common_step(study, metric)
   groups = {}
-  for member in study.members:
-    groups.setdefault((member.loss, study.setting(member)), []).append(member)
-  return [_row(*group, metric, step, members) for group, members in groups.items()]
+  for run in study.runs:
+    groups.setdefault((run.loss, study.setting(run)), []).append(run)
+  return [_row(*group, metric, step, runs) for group, runs in groups.items()]
 
 
-def _row(loss, setting, metric, step, members) -> Row:
-  outcomes = [outcome(member, metric, step) for member in members]
+def _row(loss, setting, metric, step, runs) -> Row:
+  outcomes = [outcome(run, metric, step) for run in runs]
   last, best = (
     statistics.centre([point[1] for point in points if point])
     for points in zip(*((found.last, found.best) for found in outcomes), strict=True)
@@ -125,23 +132,23 @@ def _row(loss, setting, metric, step, members) -> Row:
 
 
 def common_step(study: Study, metric: str) -> int | None:
-  """Returns the last step at which every member that did not diverge has been evaluated.
+  """Returns the last step at which every run that did not diverge has been evaluated.
 
-  Members without an evaluation do not count; where all diverged, it is the last of any.
+  Runs without an evaluation do not count; where all diverged, it is the last of any.
   """
   last = {True: [], False: []}
-  for member in study.members:
-    if points := member.points(metric):
-      last[member.status == "diverged"].append(points[-1][0])
+  for run in study.runs:
+    if points := run.points(metric):
+      last[run.status == "diverged"].append(points[-1][0])
   return min(last[False]) if last[False] else max(last[True], default=None)
 
 
-def outcome(member: Member, metric: str, step: int | None) -> Outcome:
-  """Returns the last and the best of a member's evaluations up to a step."""
-  points = [point for point in member.points(metric) if step is None or point[0] <= step]
+def outcome(run: StudyRun, metric: str, step: int | None) -> Outcome:
+  """Returns the last and the best of a run's evaluations up to a step."""
+  points = [point for point in run.points(metric) if step is None or point[0] <= step]
   sign = RANKED.get(better(metric))
   best = min(points, key=lambda point: sign * point[1]) if points and sign else None
-  return Outcome(member, points[-1] if points else None, best)
+  return Outcome(run, points[-1] if points else None, best)
 
 
 def _choose(study, rows) -> tuple[dict[str, tuple], list[str]]:
@@ -150,7 +157,7 @@ def _choose(study, rows) -> tuple[dict[str, tuple], list[str]]:
   best = {}
   for row in sorted(rows, key=rank):
     best.setdefault(row.loss, row.setting)
-  chosen = {member.loss: study.setting(member) for member in reversed(study.members)} | best
+  chosen = {run.loss: study.setting(run) for run in reversed(study.runs)} | best
   ranking = list(best) if rows and math.isfinite(min(map(rank, rows))) else []
   return chosen, ranking + [loss for loss in order if loss not in ranking]
 
@@ -158,13 +165,13 @@ def _choose(study, rows) -> tuple[dict[str, tuple], list[str]]:
 def rank(row: Row) -> float:
   """Returns the median of last values, the smaller the better; 0 for a metric of no direction.
 
-  A member that diverged or has no value counts as the worst: its value before says little.
+  A run that diverged or has no value counts as the worst: its value before says little.
   """
   sign = RANKED.get(better(row.metric))
   if sign is None:
     return 0.0
   values = [
-    sign * found.last[1] if found.last and found.member.status != "diverged" else math.inf
+    sign * found.last[1] if found.last and found.run.status != "diverged" else math.inf
     for found in row.outcomes
   ]
   return float(np.median(values))
@@ -175,5 +182,5 @@ def _compare(study, rows) -> list[Comparison]:
   for row in rows:
     for found in row.outcomes:
       if found.last:
-        values[row.loss][(found.member.seed, *map(str, row.setting))] = found.last[1]
+        values[row.loss][(found.run.seed, *map(str, row.setting))] = found.last[1]
   return statistics.compare(values)

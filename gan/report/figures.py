@@ -91,7 +91,7 @@ def _of_training(analysis) -> list[Drawing]:
       functools.partial(training_figures.gradient_norms, analysis),
     ),
   ]
-  recorded = {name for m in analysis.study.members for record in m.metrics for name in record}
+  recorded = {name for m in analysis.study.runs for record in m.metrics for name in record}
   needed = ("real_probability", "discriminator_loss", "generator_gradient_norm")
   return [
     drawing for drawing, name in zip(found, needed, strict=True) if name in recorded
@@ -136,8 +136,8 @@ def _of_settings(analysis) -> list[Drawing]:
 def _sample_counts(analysis) -> str:
   counts = {
     (record.get("eval_samples"), record.get("reference_samples"))
-    for member in analysis.study.members
-    for record in member.evaluations
+    for run in analysis.study.runs
+    for record in run.evaluations
   }
   return " ".join(
     f"An evaluation has {samples} generated and {reference} reference samples."

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 
 from gan.metrics.best import better
 from gan.report import plots, series
-from gan.report.analysis import Analysis, outcome
+from gan.report.analysis import Analysis, metric_name, outcome
 from gan.report.plots import Size
 from gan.report.series import Curve
 from gan.report.study import number, sortable
@@ -15,19 +15,20 @@ from gan.report.study import number, sortable
 UNITS = {
   "step": "generator steps",
   "images": "real images seen",
-  "seconds": "seconds, shared by members that trained together",
+  "seconds": "seconds, shared by runs that trained together",
 }
 
 
 def title(metric: str) -> str:
-  """Returns the name of a metric for people."""
-  return metric.replace("_", " ").capitalize()
+  """Returns the name of a metric as a title begins."""
+  name = metric_name(metric)
+  return name[0].upper() + name[1:]
 
 
 def axis_label(metric: str) -> str:
   """Returns the name of a metric with the direction that is good."""
-  name, way = metric.replace("_", " "), better(metric)
-  return f"{name} ({way} is better)" if way in ("lower", "higher") else name
+  name, direction = metric_name(metric), better(metric)
+  return f"{name} ({direction} is better)" if direction in ("lower", "higher") else name
 
 
 def curves(analysis: Analysis, metric: str, unit: str, size: Size) -> Figure:
@@ -62,13 +63,13 @@ def other_metrics(analysis: Analysis, metrics: list[str], size: Size) -> Figure:
 
 def _all_curves(analysis, metric, unit) -> dict[str, list[Curve]]:
   losses = analysis.study.losses
-  return {loss: series.evaluated(analysis.members(loss), metric, unit) for loss in losses}
+  return {loss: series.evaluated(analysis.runs(loss), metric, unit) for loss in losses}
 
 
 def _mark_divergence(axes, analysis, loss, metric, unit):
   color = plots.colours(analysis.study.losses)[loss].color
-  diverged = [member for member in analysis.members(loss) if member.status == "diverged"]
-  for found in filter(None, (series.finite(member, metric) for member in diverged)):
+  diverged = [run for run in analysis.runs(loss) if run.status == "diverged"]
+  for found in filter(None, (series.finite(run, metric) for run in diverged)):
     record, value = found[-1]
     axes.plot(record[unit], value, "x", color=color, markersize=7, markeredgewidth=2)
 
@@ -97,7 +98,7 @@ def _draw_strip(axes, analysis, row, kind, place):
     points = [
       getattr(found, kind)[1]
       for found in row.outcomes
-      if getattr(found, kind) and (found.member.status == "diverged") is status
+      if getattr(found, kind) and (found.run.status == "diverged") is status
     ]
     points = [point for point in points if math.isfinite(point)]
     # Apart from each other, in the order of the seeds.
@@ -111,7 +112,7 @@ def _draw_strip(axes, analysis, row, kind, place):
 
 def sensitivity(analysis: Analysis, field: str, size: Size) -> Figure:
   """Returns the last values of the headline metric against one hyper-parameter."""
-  values = {member.identity.get(field) for member in analysis.study.members}
+  values = {run.identity.get(field) for run in analysis.study.runs}
   values = sorted(values, key=sortable)
   numeric = all(number(value) is not None for value in values)
   places = {value: value if numeric else place for place, value in enumerate(values)}
@@ -135,10 +136,10 @@ def sensitivity(analysis: Analysis, field: str, size: Size) -> Figure:
 def _draw_sensitivity(axes, analysis, loss, field, places, beside):
   """`beside` puts losses side by side at a value and draws medians as bars: for words."""
   colour, found = plots.colours(analysis.study.losses)[loss], []
-  for member in (member for member in analysis.study.members if member.loss == loss):
-    last = outcome(member, analysis.metric, analysis.headline[0].step).last
+  for run in (run for run in analysis.study.runs if run.loss == loss):
+    last = outcome(run, analysis.metric, analysis.headline[0].step).last
     if last and math.isfinite(last[1]):
-      found.append((places[member.identity.get(field)], last[1], member.status == "diverged"))
+      found.append((places[run.identity.get(field)], last[1], run.status == "diverged"))
   losses = analysis.study.losses
   shift = (losses.index(loss) - (len(losses) - 1) / 2) * 0.6 / len(losses) if beside else 0
   for place, value, diverged in found:

@@ -98,14 +98,14 @@ def render(analysis: Analysis, shown: list[dict[str, Any]]) -> str:
 
 def _title(analysis) -> str:
   names, study = analysis.study.losses, analysis.study
-  dataset = study.members[0].record["config"].get("dataset", "data")
+  dataset = study.runs[0].record["config"].get("dataset", "data")
   return f"{len(names)} losses on {dataset}" if len(names) > 1 else f"{names[0]} on {dataset}"
 
 
 def _subtitle(analysis) -> str:
-  members = analysis.study.members
-  statuses = [member.status for member in members]
-  counts = [f"{len(members)} {'run' if len(members) == 1 else 'runs'}"]
+  runs = analysis.study.runs
+  statuses = [run.status for run in runs]
+  counts = [f"{len(runs)} {'run' if len(runs) == 1 else 'runs'}"]
   counts += [
     f"{statuses.count(status)} {status}"
     for status in ("finished", "running", "interrupted", "failed", "diverged")
@@ -123,10 +123,10 @@ def _tables(analysis) -> list[dict[str, Any]]:
 
 def _table(analysis, metric):
   rows = table.shown_rows(analysis, metric)
-  way = better(metric)
-  direction = f", {way} is better" if way in ("lower", "higher") else ""
+  direction = better(metric)
+  said = f", {direction} is better" if direction in ("lower", "higher") else ""
   return {
-    "title": f"{metric_figures.title(metric)} up to step {rows[0].step}{direction}",
+    "title": f"{metric_figures.title(metric)} up to step {rows[0].step}{said}",
     "head": table.head(analysis),
     "rows": [
       {

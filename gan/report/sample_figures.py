@@ -11,7 +11,7 @@ from gan.errors import UserError
 from gan.report import plots
 from gan.report.analysis import Analysis
 from gan.report.plots import Size
-from gan.report.study import Member
+from gan.report.study import StudyRun
 from gan.system import files
 
 
@@ -41,9 +41,9 @@ def notes(analysis: Analysis) -> list[str]:
 def _chosen(analysis) -> list[Picture]:
   of_seed = {}
   for loss in analysis.study.losses:
-    for member in analysis.members(loss):
-      if pictures := _pictures(member):
-        of_seed.setdefault(member.seed, {})[loss] = pictures
+    for run in analysis.runs(loss):
+      if pictures := _pictures(run):
+        of_seed.setdefault(run.seed, {})[loss] = pictures
   if not of_seed:
     return []
   seed = min(of_seed, key=lambda seed: (-len(of_seed[seed]), seed))
@@ -55,12 +55,12 @@ def _chosen(analysis) -> list[Picture]:
   ]
 
 
-def _pictures(member: Member) -> dict[int, pathlib.Path]:
+def _pictures(run: StudyRun) -> dict[int, pathlib.Path]:
   """{step: path} of the pictures up to a divergence."""
   paths = {
-    path.stem.removeprefix("step_"): path for path in (member.folder / "samples").glob("step_*.png")
+    path.stem.removeprefix("step_"): path for path in (run.folder / "samples").glob("step_*.png")
   }
-  end = math.inf if member.diverged_at is None else member.diverged_at
+  end = math.inf if run.diverged_at is None else run.diverged_at
   return {int(step): path for step, path in paths.items() if step.isdecimal() and int(step) < end}
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float
 
 from gan.report import statistics
-from gan.report.study import Member, number
+from gan.report.study import StudyRun, number
 
 BINS = 80  # points of a curve of training records, each the mean of a bin
 
@@ -29,39 +29,38 @@ class Curve(NamedTuple):
   high: Float[np.ndarray, " points"]
 
 
-def evaluated(members: Sequence[Member], metric: str, unit: str) -> list[Curve]:
+def evaluated(runs: Sequence[StudyRun], metric: str, unit: str) -> list[Curve]:
   """Returns interquartile mean and 95 % bootstrap band over seeds; of fewer than 3 each its curve.
 
   At each evaluation stand the seeds that reached it, at their median place on the x axis.
 
   Args:
-    members: of one loss in one setting.
+    runs: of one loss in one setting.
     metric: of evaluations; what is not finite is left out.
     unit: "step", "images" or "seconds".
   """
-  members = [member for member in members if finite(member, metric)]
-  if len(members) < statistics.LEAST_SEEDS:
-    return [_one(member, metric, unit) for member in members]
-  return [_across(members, metric, unit)]
+  runs = [run for run in runs if finite(run, metric)]
+  if len(runs) < statistics.LEAST_SEEDS:
+    return [_one(run, metric, unit) for run in runs]
+  return [_across(runs, metric, unit)]
 
 
-def finite(member: Member, metric: str) -> list[tuple[dict[str, Any], float]]:
+def finite(run: StudyRun, metric: str) -> list[tuple[dict[str, Any], float]]:
   """Returns (record, value) of each evaluation in which a metric is finite."""
-  pairs = ((record, number(record.get(metric))) for record in member.evaluations)
+  pairs = ((record, number(record.get(metric))) for record in run.evaluations)
   return [(record, value) for record, value in pairs if value is not None and math.isfinite(value)]
 
 
-def _one(member, metric, unit) -> Curve:
-  found = finite(member, metric)
+def _one(run, metric, unit) -> Curve:
+  found = finite(run, metric)
   x = np.array([record[unit] for record, _ in found], float)
   y = np.array([value for _, value in found], float)
   return Curve(x, y, np.full_like(y, np.nan), np.full_like(y, np.nan))
 
 
-def _across(members, metric, unit) -> Curve:
+def _across(runs, metric, unit) -> Curve:
   found = [
-    {record["step"]: (record[unit], value) for record, value in finite(member, metric)}
-    for member in members
+    {record["step"]: (record[unit], value) for record, value in finite(run, metric)} for run in runs
   ]
   steps = sorted({step for points in found for step in points})
   nothing = (np.nan, np.nan)
@@ -79,40 +78,40 @@ def _across(members, metric, unit) -> Curve:
   return Curve(np.nanmedian(places, axis=0), centre, low, high)
 
 
-def trained(members: Sequence[Member], metric: str, logarithmic: bool = False) -> Curve | None:
+def trained(runs: Sequence[StudyRun], metric: str, logarithmic: bool = False) -> Curve | None:
   """Returns the mean over seeds of a training metric, and the band from lowest to highest seed.
 
   Each run is averaged over BINS bins of steps first.
 
   Args:
-    members: of one loss in one setting.
+    runs: of one loss in one setting.
     metric: of training records.
     logarithmic: whether means are of logarithms, for what spans decades; needs values above 0.
   """
-  runs = [_training_points(member, metric, logarithmic) for member in members]
-  runs = [run for run in runs if len(run)]
-  if not runs:
+  curves = [_training_points(run, metric, logarithmic) for run in runs]
+  curves = [curve for curve in curves if len(curve)]
+  if not curves:
     return None
-  edges = np.linspace(0, max(run[-1, 0] for run in runs), BINS + 1)
-  binned = np.array([_binned(run, edges) for run in runs])  # [runs, BINS, 2]
+  edges = np.linspace(0, max(curve[-1, 0] for curve in curves), BINS + 1)
+  binned = np.array([_binned(curve, edges) for curve in curves])  # [runs, BINS, 2]
   present = np.isfinite(binned[..., 1]).any(axis=0)
   x, y = np.nanmean(binned[:, present], axis=0).T
   low, high = (f(binned[:, present, 1], axis=0) for f in (np.nanmin, np.nanmax))
   return Curve(x, *((np.exp(v) for v in (y, low, high)) if logarithmic else (y, low, high)))
 
 
-def _training_points(member, metric, logarithmic):
-  pairs = ((record["step"], number(record.get(metric))) for record in member.metrics)
+def _training_points(run, metric, logarithmic):
+  pairs = ((record["step"], number(record.get(metric))) for record in run.metrics)
   kept = [pair for pair in pairs if pair[1] is not None and math.isfinite(pair[1])]
   if logarithmic:
     kept = [(step, math.log(value)) for step, value in kept if value > 0]
   return np.array(kept, float).reshape(-1, 2)
 
 
-def _binned(run, edges):
+def _binned(curve, edges):
   """[BINS, 2]: mean step and mean value in each bin, NaN in one without records."""
-  place = np.clip(np.searchsorted(edges, run[:, 0], side="left") - 1, 0, BINS - 1)
+  place = np.clip(np.searchsorted(edges, curve[:, 0], side="left") - 1, 0, BINS - 1)
   counts = np.bincount(place, minlength=BINS)
   with np.errstate(invalid="ignore"):
-    sums = [np.bincount(place, column, minlength=BINS) / counts for column in run.T]
+    sums = [np.bincount(place, column, minlength=BINS) / counts for column in curve.T]
   return np.stack(sums, axis=1)

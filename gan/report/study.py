@@ -15,7 +15,9 @@ from gan.training.places import works_below
 
 FACTORS = ("loss", "seed")
 _OWN = schema.entries({"loss": schema.TEXT, "seed": schema.COUNT}, others=schema.SCALAR)
-_CONFIG = schema.entries({"config": run_folder.FIELDS, "determining": _OWN}, run_folder.TOLD)
+_CONFIG = schema.entries(
+  {"config": run_folder.FIELDS, "determining": _OWN}, run_folder.OTHER_CONFIG_KINDS
+)
 _NAME = schema.matching(r"[^/\0]{1,255}", "the name of a folder")
 _PLAN = schema.entries(
   {"members": schema.list_of(schema.entries({"name": _NAME}))}, {"command": schema.TEXT}
@@ -27,7 +29,7 @@ NOT_MEASURED = {*run_folder.COUNTS, *FACTS, "dataset", "loss", "eval_seed"}
 UNFINISHED = ("running", "interrupted", "failed")
 
 
-class Member(NamedTuple):
+class StudyRun(NamedTuple):
   """One run.
 
   Attributes:
@@ -50,22 +52,24 @@ class Member(NamedTuple):
 
   @property
   def identity(self) -> dict[str, Any]:
+    """The fields of its config that its result depends on."""
     return self.record["determining"]
 
   @property
   def loss(self) -> str:
+    """The name of its loss."""
     return self.identity["loss"]
 
   @property
   def seed(self) -> int:
+    """Its seed."""
     return self.identity["seed"]
 
   @property
   def step(self) -> int:
-    """The last step of which there is a record, 0 before the first."""
-    return max(
-      (found[-1]["step"] for found in (self.metrics, self.evaluations) if found), default=0
-    )
+    """The step of its last record, 0 without records."""
+    ends = [found[-1]["step"] for found in (self.metrics, self.evaluations) if found]
+    return max(ends, default=0)
 
   def points(self, metric: str | None) -> list[tuple[int, float]]:
     """Returns (step, value) of every evaluation that has the metric."""
@@ -77,14 +81,14 @@ class Study(NamedTuple):
   """The runs of a comparison.
 
   Attributes:
-    members: those that have begun, in order of loss, setting and seed.
+    runs: those that have begun, in order of loss, setting and seed.
     varied: fields beside loss and seed in which they differ.
     waiting: names of those that were planned and have not begun.
     commands: what the user typed.
     notes: what a reader has to know of them, a sentence each.
   """
 
-  members: list[Member]
+  runs: list[StudyRun]
   varied: tuple[str, ...]
   waiting: list[str]
   commands: list[str]
@@ -92,19 +96,19 @@ class Study(NamedTuple):
 
   @property
   def losses(self) -> list[str]:
-    """In the order of their first members."""
-    return list(dict.fromkeys(member.loss for member in self.members))
+    """Names of the losses, in the order of their first runs."""
+    return list(dict.fromkeys(run.loss for run in self.runs))
 
-  def setting(self, member: Member) -> tuple:
-    """Returns the values of the varied fields."""
-    return tuple(member.identity.get(name) for name in self.varied)
+  def setting(self, run: StudyRun) -> tuple:
+    """Returns the values of the varied fields in a run."""
+    return tuple(run.identity.get(name) for name in self.varied)
 
   def metrics(self) -> list[str]:
-    """Names of what the members evaluated: those with a direction first, then others."""
+    """Names of what the runs evaluated: those with a direction first, then others."""
     found = {
       name
-      for member in self.members
-      for record in member.evaluations
+      for run in self.runs
+      for record in run.evaluations
       for name in record.keys() - NOT_MEASURED
       if number(record[name]) is not None
     }
@@ -127,34 +131,34 @@ def load(folders: Sequence[str | os.PathLike]) -> Study:
     UserError: a folder has no run in it; records are damaged; the runs do not belong together; or
       none of them has a record yet.
   """
-  parts = {os.path.normpath(folder): _members(pathlib.Path(folder)) for folder in folders}
+  parts = {os.path.normpath(folder): _read_runs(pathlib.Path(folder)) for folder in folders}
   _check_parts(parts)
-  members, notes = _without_repetitions([member for part in parts.values() for member in part])
-  _check_measured_alike(members)
-  if not any(member.metrics or member.evaluations for member in members):
+  runs, notes = _without_repetitions([run for part in parts.values() for run in part])
+  _check_measured_alike(runs)
+  if not any(run.metrics or run.evaluations for run in runs):
     raise UserError(
-      f"{', '.join(map(str, folders))}: none of {_runs(len(members))} has a record to compare yet; "
-      "wait for the first, or name other folders"
+      f"{', '.join(map(str, folders))}: none of {_counted(len(runs))} has a record to compare "
+      "yet; wait for the first, or name other folders"
     )
   plans = [plan for folder in parts for plan in _plans(pathlib.Path(folder))]
   waiting = _waiting(plans)
-  varied = _varied(members)
-  members = sorted(members, key=lambda member: _order(member, varied))
-  notes += _notes(members, waiting) + _hidden(members)
-  return Study(members, varied, waiting, _commands(plans, members), notes)
+  varied = _varied(runs)
+  runs = sorted(runs, key=lambda run: _order(run, varied))
+  notes += _notes(runs, waiting) + _hidden(runs)
+  return Study(runs, varied, waiting, _commands(plans, runs), notes)
 
 
-def _runs(count):
+def _counted(count):
   return "one run" if count == 1 else f"{count} runs"
 
 
 # Reading.
 
 
-def _members(folder: pathlib.Path) -> list[Member]:
+def _read_runs(folder: pathlib.Path) -> list[StudyRun]:
   if not folder.is_dir():
     raise UserError(f"{folder} is no folder: name a sweep or run folder as `workdir`")
-  found = [_member(path) for path in _run_folders(folder)]
+  found = [_read_run(path) for path in _run_folders(folder)]
   if not found and not _plans(folder):
     raise UserError(f"{folder} has no run in it (no config.json below it): check `workdir`")
   return found
@@ -169,20 +173,20 @@ def _run_folders(folder):
       yield pathlib.Path(path)
 
 
-def _hidden(members) -> list[str]:
+def _hidden(runs) -> list[str]:
   """A note on each run that has more below it, beside its own folders."""
   return [
-    f"{member.folder} is a run and has others below it, which are not shown: {below} and all else "
+    f"{run.folder} is a run and has others below it, which are not shown: {below} and all else "
     "there; name it as `workdir`."
-    for member in members
-    if (below := next(works_below(member.folder), None))
+    for run in runs
+    if (below := next(works_below(run.folder), None))
   ]
 
 
-def _member(folder) -> Member:
+def _read_run(folder) -> StudyRun:
   record = run_folder.read_config(folder, _CONFIG)
   status, diverged_at = _status(folder, record["config"])
-  return Member(
+  return StudyRun(
     folder,
     record,
     status,
@@ -222,31 +226,31 @@ def _plans(folder: pathlib.Path) -> list[tuple[pathlib.Path, dict[str, Any]]]:
 
 
 def _plan(path) -> dict[str, Any]:
-  return schema.read(path, _PLAN, "restore it, or name the folders of its members as `workdir`")
+  return schema.read(path, _PLAN, "restore it, or name the folders of its runs as `workdir`")
 
 
 def _waiting(plans) -> list[str]:
   return [
-    str(folder / run_folder.MEMBERS / member["name"])
+    str(folder / run_folder.RUNS_FOLDER / run["name"])
     for folder, plan in plans
-    for member in plan["members"]
-    if not (folder / run_folder.MEMBERS / member["name"] / run_folder.CONFIG).exists()
+    for run in plan["members"]
+    if not (folder / run_folder.RUNS_FOLDER / run["name"] / run_folder.CONFIG).exists()
   ]
 
 
-def _commands(plans, members) -> list[str]:
+def _commands(plans, runs) -> list[str]:
   """Of the sweeps, and of runs that belong to none."""
-  swept = [folder / run_folder.MEMBERS for folder, _ in plans]
-  alone = [member for member in members if member.folder.parent not in swept]
+  swept = [folder / run_folder.RUNS_FOLDER for folder, _ in plans]
+  alone = [run for run in runs if run.folder.parent not in swept]
   typed = [plan.get("command") for _, plan in plans]
-  typed += [member.record.get("command") for member in alone]
+  typed += [run.record.get("command") for run in alone]
   return [command for command in dict.fromkeys(typed) if command]
 
 
 # Whether they belong together.
 
 
-def _check_parts(parts: dict[str, list[Member]]) -> None:
+def _check_parts(parts: dict[str, list[StudyRun]]) -> None:
   """Refuses folders that differ in what varies inside none of them."""
   free = {*FACTORS, *(name for part in parts.values() for name in _varied(part))}
   first, *others = [(name, part[0].identity) for name, part in parts.items() if part] or [None]
@@ -258,55 +262,55 @@ def _check_parts(parts: dict[str, list[Member]]) -> None:
       )
 
 
-def _check_measured_alike(members):
+def _check_measured_alike(runs):
   """Refuses values that are not of one quantity."""
   known = {}
-  for member in members:
-    described = {name: member.identity.get(name) for name in MEASURED_ON}
-    _check_against(known.setdefault("data", (member, described)), member, described)
-    for record in member.evaluations:
+  for run in runs:
+    described = {name: run.identity.get(name) for name in MEASURED_ON}
+    _check_against(known.setdefault("data", (run, described)), run, described)
+    for record in run.evaluations:
       described = {name: record.get(name) for name in FACTS}
-      _check_against(known.setdefault("evaluation", (member, described)), member, described)
+      _check_against(known.setdefault("evaluation", (run, described)), run, described)
 
 
-def _check_against(first, member, described):
+def _check_against(first, run, described):
   other, expected = first
   if lines := run_folder.differences(expected, described):
     raise UserError(
-      f"{other.folder} and {member.folder} are not measured alike ({'; '.join(lines)}): their "
+      f"{other.folder} and {run.folder} are not measured alike ({'; '.join(lines)}): their "
       "values cannot be compared; name folders that agree"
     )
 
 
-def _without_repetitions(members) -> tuple[list[Member], list[str]]:
+def _without_repetitions(runs) -> tuple[list[StudyRun], list[str]]:
   """Of runs with the same config the one that came furthest, and a note on each of the others."""
   kept, notes = {}, []
-  for member in members:
-    key = json.dumps(member.identity, sort_keys=True)
+  for run in runs:
+    key = json.dumps(run.identity, sort_keys=True)
     other = kept.get(key)
     if other is None:
-      kept[key] = member
+      kept[key] = run
       continue
-    more, less = (member, other) if member.step > other.step else (other, member)
+    more, less = (run, other) if run.step > other.step else (other, run)
     kept[key] = more
     if more.folder.resolve() != less.folder.resolve():
       notes.append(f"{less.folder} repeats {more.folder} (same config and seed) and is left out.")
   return list(kept.values()), notes
 
 
-def _varied(members: Sequence[Member]) -> tuple[str, ...]:
+def _varied(runs: Sequence[StudyRun]) -> tuple[str, ...]:
   """Fields beside loss and seed that have more than one value."""
-  configs = [member.identity for member in members]
+  configs = [run.identity for run in runs]
   names = sorted({name for config in configs for name in config} - set(FACTORS))
   return tuple(
     name for name in names if len({json.dumps(config.get(name)) for config in configs}) > 1
   )
 
 
-def _order(member, varied):
+def _order(run, varied):
   """Numbers by size, before words; losses by name."""
-  setting = [member.identity.get(name) for name in varied]
-  return member.loss, [sortable(value) for value in setting], member.seed
+  setting = [run.identity.get(name) for name in varied]
+  return run.loss, [sortable(value) for value in setting], run.seed
 
 
 def sortable(value: Any) -> tuple:
@@ -315,32 +319,32 @@ def sortable(value: Any) -> tuple:
   return (0, float(value), "") if numeric else (1, 0.0, str(value))
 
 
-def _notes(members, waiting) -> list[str]:
+def _notes(runs, waiting) -> list[str]:
   return [
     *_note(
-      [_name(member) for member in members if member.status in UNFINISHED],
+      [_name(run) for run in runs if run.status in UNFINISHED],
       "not finished, shown as far as recorded",
     ),
     *_note(waiting, "planned and not begun"),
     *_note(
-      [f"{_name(m)} at step {m.diverged_at}" for m in members if m.status == "diverged"],
+      [f"{_name(m)} at step {m.diverged_at}" for m in runs if m.status == "diverged"],
       "diverged, counted, and shown up to the last evaluation before",
     ),
     *_note(
-      [_name(member) for member in members if not member.evaluations],
+      [_name(run) for run in runs if not run.evaluations],
       "without an evaluation, missing wherever metrics of samples are shown",
     ),
   ]
 
 
-def _name(member):
-  return member.folder.name
+def _name(run):
+  return run.folder.name
 
 
 def _note(names, what, most=8) -> list[str]:
-  """A sentence on some members, with the first names."""
+  """A sentence on some runs, with the first names."""
   if not names:
     return []
   names = [pathlib.Path(name).name for name in names]
   more = f" and {len(names) - most} more" if len(names) > most else ""
-  return [f"{_runs(len(names)).capitalize()} {what}: {', '.join(names[:most])}{more}."]
+  return [f"{_counted(len(names)).capitalize()} {what}: {', '.join(names[:most])}{more}."]

@@ -32,7 +32,7 @@ def text(value: Any, digits: int = 4) -> str:
 
 def cells(analysis: Analysis, row: Row) -> dict[str, Any]:
   """Returns the values of a row by the columns of summary.csv."""
-  statuses = [outcome.member.status for outcome in row.outcomes]
+  statuses = [outcome.run.status for outcome in row.outcomes]
   setting = ["none" if value is None else value for value in row.setting]
   found = {"loss": row.loss} | dict(zip(analysis.study.varied, setting, strict=True))
   found |= {"metric": row.metric, "better": better(row.metric)}

@@ -28,7 +28,7 @@ def probabilities(analysis: Analysis, size: Size) -> Figure:
 
 
 def _draw_training(axes, analysis, loss, name, logarithmic=False, **style):
-  curve = series.trained(analysis.members(loss), name, logarithmic)
+  curve = series.trained(analysis.runs(loss), name, logarithmic)
   if curve:
     color = plots.colours(analysis.study.losses)[loss].color
     axes.plot(curve.x, curve.y, color=color, **style)
@@ -52,7 +52,7 @@ def discriminator_loss(analysis: Analysis, size: Size) -> Figure:
 
 def _equilibrium(analysis, loss):
   """None too where labels are smoothed, which moves the value."""
-  smoothed = any(m.record["config"].get("real_label", 1) != 1 for m in analysis.members(loss))
+  smoothed = any(m.record["config"].get("real_label", 1) != 1 for m in analysis.runs(loss))
   return None if smoothed else EQUILIBRIUM.get(loss)
 
 
@@ -60,7 +60,7 @@ def gradient_norms(analysis: Analysis, size: Size) -> Figure:
   """Returns the norm of the generator's gradient, logarithmic."""
 
   name, losses = "generator_gradient_norm", analysis.study.losses
-  found = {loss: series.trained(analysis.members(loss), name, logarithmic=True) for loss in losses}
+  found = {loss: series.trained(analysis.runs(loss), name, logarithmic=True) for loss in losses}
 
   def draw(axes, loss, faint):
     if found[loss]:

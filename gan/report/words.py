@@ -6,7 +6,7 @@ from typing import Any
 
 from gan.metrics.best import better
 from gan.report import sample_figures
-from gan.report.analysis import RANKED, Analysis, rank
+from gan.report.analysis import RANKED, Analysis, metric_name, rank
 from gan.report.statistics import LEAST_SEEDS, Centre
 from gan.report.table import text
 
@@ -21,7 +21,7 @@ def findings(analysis: Analysis) -> list[str]:
 
 
 def _best(analysis) -> str:
-  name, step = _name(analysis.metric), analysis.headline[0].step
+  name, step = metric_name(analysis.metric), analysis.headline[0].step
   if better(analysis.metric) not in RANKED:
     return f"The {name} has no direction that is better; the table has its values at step {step}."
   rows = [analysis.row(loss) for loss in analysis.ranking]
@@ -108,7 +108,7 @@ def method(analysis: Analysis) -> str:
     else ""
   )
   return (
-    f"Difference of last values of the {_name(analysis.metric)} at step "
+    f"Difference of last values of the {metric_name(analysis.metric)} at step "
     f"{analysis.headline[0].step}, runs of the same seed and the same hyper-parameters paired."
     f"{settings} Two-sided paired t-test over at most {_seeds(count)}, Holm's correction for "
     f"{_tests(tests)}; intervals are at level 1 - 0.05 / {max(tests, 1)} (Bonferroni), so that all "
@@ -143,9 +143,9 @@ def notes(analysis: Analysis) -> list[str]:
 
 
 def _further(analysis) -> int:
-  """How many members were evaluated after the step of the table."""
+  """How many runs were evaluated after the step of the table."""
   step = analysis.headline[0].step if analysis.headline else None
-  ends = [member.points(analysis.metric)[-1:] for member in analysis.study.members]
+  ends = [run.points(analysis.metric)[-1:] for run in analysis.study.runs]
   return sum(point[0] > step for end in ends for point in end)
 
 
@@ -164,9 +164,9 @@ def _infinite(analysis) -> str:
 
 
 def _earlier(analysis) -> str:
-  """Members whose last value is of an earlier step than that of the table."""
+  """Runs whose last value is of an earlier step than that of the table."""
   return ", ".join(
-    f"{outcome.member.folder.name} (step {outcome.last[0]})"
+    f"{outcome.run.folder.name} (step {outcome.last[0]})"
     for row in analysis.headline
     for outcome in row.outcomes
     if outcome.last and outcome.last[0] < row.step
@@ -175,15 +175,15 @@ def _earlier(analysis) -> str:
 
 def facts(analysis: Analysis) -> list[tuple[str, list[str]]]:
   """Returns (heading, lines) of the foot: commands, data, counts, versions, hardware, seeds."""
-  members = analysis.study.members
-  configs = [member.record["config"] for member in members]
-  evaluations = [record for member in members for record in member.evaluations]
-  sessions = [session for member in members for session in member.sessions]
+  runs = analysis.study.runs
+  configs = [run.record["config"] for run in runs]
+  evaluations = [record for run in runs for record in run.evaluations]
+  sessions = [session for run in runs for session in run.sessions]
   found = [
     ("Commands", _distinct(analysis.study.commands)),
-    ("Data", _distinct(_data(member.record) for member in members)),
+    ("Data", _distinct(_data(run.record) for run in runs)),
     ("Evaluations", _distinct(map(_evaluation, evaluations))),
-    ("Seeds", [", ".join(map(str, sorted({member.seed for member in members})))]),
+    ("Seeds", [", ".join(map(str, sorted({run.seed for run in runs})))]),
     ("A generator step", _distinct(map(_step, configs))),
     ("Versions", _distinct(map(_versions, sessions))),
     ("Hardware", _distinct(map(_hardware, sessions))),
@@ -229,10 +229,6 @@ def _hardware(session) -> str:
   return (
     f"{session.get('processor')}; {session.get('backend')}: {devices}; {session.get('platform')}"
   )
-
-
-def _name(metric):
-  return metric.replace("_", " ")
 
 
 def _list(names) -> str:

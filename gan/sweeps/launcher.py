@@ -1,4 +1,4 @@
-"""What trains a sweep's plan, here or elsewhere, and what all that do so share."""
+"""The protocol of launchers, which train a sweep's plan, and helpers that they share."""
 
 import contextlib
 import os
@@ -9,16 +9,16 @@ from typing import Protocol, runtime_checkable
 from gan.errors import UserError
 from gan.sweeps.plan import Plan
 from gan.sweeps.trainer import status
-from gan.training.aliases import rename_members
+from gan.training.aliases import rename_run_folders
 from gan.training.places import check_place
-from gan.training.run_folder import CONFIG, MEMBERS, SWEEP, claim, lock, writable_folder
+from gan.training.run_folder import CONFIG, RUNS_FOLDER, SWEEP, claim, lock, writable_folder
 
 INTERRUPTED = "Interrupted; what was reached is saved. The same command continues from there."
 
 
 @runtime_checkable
 class Launcher(Protocol):
-  """Trains every member up to its last step, from where each stands.
+  """Trains every run up to its last step, from where each stands.
 
   `local.fit` is one, and `ray_launcher.fit` once it is given a cluster and the resources of a task.
   """
@@ -26,7 +26,7 @@ class Launcher(Protocol):
   def __call__(
     self, plan: Plan, workdir: str | os.PathLike, *, say: Callable[[str], None] = ...
   ) -> dict[str, str]:
-    """Returns the status of each member: finished, interrupted, "diverged at ..."; "not started".
+    """Returns the status of each run: finished, interrupted, "diverged at ..."; "not started".
 
     Args:
       plan: what to train.
@@ -50,13 +50,13 @@ def claimed(plan: Plan, workdir: str | os.PathLike) -> Iterator[pathlib.Path]:
     raise UserError(f"{folder} holds a run: use another --workdir for a sweep")
   with contextlib.closing(lock(folder)):
     if not (folder / SWEEP).exists():
-      own = [folder / MEMBERS / member.name for member in plan.members]
+      own = [folder / RUNS_FOLDER / trial.name for trial in plan.trials]
       check_place(folder, "a sweep", own)
     claim(folder / SWEEP, plan.identity, "a sweep")
-    rename_members(folder / MEMBERS, [member.name for member in plan.members])
+    rename_run_folders(folder / RUNS_FOLDER, [trial.name for trial in plan.trials])
     yield folder
 
 
 def statuses(plan: Plan, folder: pathlib.Path) -> dict[str, str]:
-  """Returns the status of each member: finished, interrupted, "diverged at ..."; "not started"."""
-  return {member.name: status(folder, member) for member in plan.members}
+  """Returns {run: "finished", "interrupted", "diverged at step n", ... or "not started"}."""
+  return {trial.name: status(folder, trial) for trial in plan.trials}

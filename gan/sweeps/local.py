@@ -13,7 +13,7 @@ from gan.training.interrupts import interrupts
 def fit(
   plan: Plan, workdir: str | os.PathLike, *, say: Callable[[str], None] = say
 ) -> dict[str, str]:
-  """Trains every member up to its last step, from where each stands.
+  """Trains every run up to its last step, from where each stands.
 
   Args:
     plan: what to train.
@@ -21,7 +21,7 @@ def fit(
     say: prints one line to the user.
 
   Returns:
-    The status of each member: finished, interrupted, "diverged at step n"; "not started".
+    The status of each run: finished, interrupted, "diverged at step n"; "not started".
 
   Raises:
     UserError: anything that the user can put right; nothing on disk is lost.
@@ -32,12 +32,12 @@ def fit(
 
 
 def _train(plan, folder, say):
-  steps = plan.members[0].config.steps
-  with interrupts() as seen, SweepProgress(steps * len(plan.members)) as progress:
+  steps = plan.trials[0].config.steps
+  with interrupts() as signals, SweepProgress(steps * len(plan.trials)) as progress:
     data = place(plan)
     trainers = {id(program): Trainer(plan, program, data, say) for program in plan.programs}
     for program, run_group in turns(plan):
-      if not seen:
-        trainers[id(program)].train(run_group, folder, progress, seen)
-  if seen:
+      if not signals:
+        trainers[id(program)].train(run_group, folder, progress, signals)
+  if signals:
     say(INTERRUPTED)

@@ -1,7 +1,7 @@
-"""What a sweep compiles: members that differ in arrays only are stepped by one program.
+"""What a sweep compiles: runs that differ in arrays only are stepped by one program.
 
-Members of one program differ in their seed and in hyper-parameters that are arrays; every loss and
-every other static choice is a program of its own. Members are split over all devices, and go
+Runs of one program differ in their seed and in hyper-parameters that are arrays; every loss and
+every other static choice is a program of its own. Runs are split over all devices, and go
 through a program in groups of as many as fit.
 """
 
@@ -23,7 +23,7 @@ except ImportError:  # Windows counts no files
   resource = None
 
 from gan import datasets
-from gan.sweeps.search import Member, array_names, sweep_identity
+from gan.sweeps.search import Trial, array_names, sweep_identity
 from gan.system.compilation import compiled
 from gan.system.progress import say
 from gan.training.config import Config
@@ -32,15 +32,15 @@ from gan.training.options import fields, value
 from gan.training.parts import augmentation_names, regularizer_names, weight_clip
 from gan.training.setting import Setting, load_data, make_setting
 
-# On the CPU, members that need more arithmetic than this in a step gain nothing from `vmap`: one
+# On the CPU, runs that need more arithmetic than this in a step gain nothing from `vmap`: one
 # fills the machine, and batched products and grouped convolutions are slower than plain ones.
 TOGETHER_ON_CPU = 2e7  # floating-point operations in a step
-# Each member of a group holds its folder's lock and its checkpointer open.
-MOST_TOGETHER, FILES_OF_A_MEMBER = 64, 12
+# Each run of a group holds its folder's lock and its checkpointer open.
+MOST_TOGETHER, FILES_PER_RUN = 64, 12
 
 
 class Cost(NamedTuple):
-  """What a member costs when it is trained alone.
+  """What a run costs when it is trained alone.
 
   Attributes:
     flops: floating-point operations of a step.
@@ -54,20 +54,20 @@ class Cost(NamedTuple):
 
 
 class Program(NamedTuple):
-  """Members that one compiled program can step, in groups of equal size.
+  """Runs that one compiled program can step, in groups of equal size.
 
   Attributes:
-    run_groups: lists of members that differ in arrays only; the last may be shorter.
-    size: members that are stepped at once, a multiple of the number of devices.
-    cost: of each member.
+    run_groups: lists of runs that differ in arrays only; the last may be shorter.
+    size: runs that are stepped at once, a multiple of the number of devices.
+    cost: of each run.
   """
 
-  run_groups: list[list[Member]]
+  run_groups: list[list[Trial]]
   size: int
   cost: Cost
 
   @property
-  def members(self) -> list[Member]:
+  def trials(self) -> list[Trial]:
     return list(itertools.chain.from_iterable(self.run_groups))
 
 
@@ -76,7 +76,7 @@ class Plan(NamedTuple):
 
   Attributes:
     programs: what is compiled.
-    dataset: what all members are trained on.
+    dataset: what all runs are trained on.
     identity: what sweep.json holds.
   """
 
@@ -89,15 +89,15 @@ class Plan(NamedTuple):
     return self.identity["determining"]["data_sha256"]
 
   @property
-  def members(self) -> list[Member]:
-    return [member for program in self.programs for member in program.members]
+  def trials(self) -> list[Trial]:
+    return [trial for program in self.programs for trial in program.trials]
 
 
 def make_plan(
-  members: list[Member],
+  trials: list[Trial],
   data_dir: str | None = None,
   *,
-  members_per_call: int = 0,
+  runs_per_call: int = 0,
   devices: int | None = None,
   command: str = "",
   experiment: str = "",
@@ -106,25 +106,23 @@ def make_plan(
   """Returns what a sweep will do; compiles and measures one step of each kind of program.
 
   Args:
-    members: of one data set, with the same number of steps and the same cadences.
+    trials: of one data set, with the same number of steps and the same cadences.
     data_dir: where local data lie; see `datasets.load`.
-    members_per_call: members stepped at once on each device; 0 chooses.
+    runs_per_call: runs stepped at once on each device; 0 chooses.
     devices: that step a program together; None for those of this process.
     command: what the user typed, for sweep.json.
-    experiment: whose defaults the members started from, for sweep.json.
+    experiment: whose defaults the runs started from, for sweep.json.
     say: prints one line to the user.
 
   Raises:
     UserError: the model cannot make such images, or there are no labels.
   """
-  dataset, _ = load_data(members[0].config, data_dir, say)
-  members = [
-    member._replace(
-      config=dataclasses.replace(member.config, dataset=dataset.name, parallel="none")
-    )
-    for member in members
+  dataset, _ = load_data(trials[0].config, data_dir, say)
+  trials = [
+    trial._replace(config=dataclasses.replace(trial.config, dataset=dataset.name, parallel="none"))
+    for trial in trials
   ]
-  groups, quiet = _groups(members), lambda line: None
+  groups, quiet = _groups(trials), lambda line: None
   # What cannot be is refused before anything is compiled.
   firsts = {_kind(group): group[0].config for group in groups}
   settings = {
@@ -136,29 +134,29 @@ def make_plan(
     measured[kind] = _measure(*setting)
   for group in groups:
     cost = measured[_kind(group)]
-    per_device = members_per_call or _fitting(cost)
+    per_device = runs_per_call or _fitting(cost)
     programs.append(_program(group, cost, per_device, devices or len(jax.local_devices())))
-  identity = sweep_identity(members, datasets.digest(dataset), command, experiment)
+  identity = sweep_identity(trials, datasets.digest(dataset), command, experiment)
   return Plan(programs, dataset, identity)
 
 
-def _kind(group: list[Member]) -> tuple:
-  """What the cost of a group's members depends on: not on their loss."""
+def _kind(group: list[Trial]) -> tuple:
+  """The static options that the cost of a step depends on: all but the loss."""
   return _static(dataclasses.replace(group[0].config, loss="nonsat"))
 
 
-def _program(members, cost, per_device, devices) -> Program:
-  """As few groups as can be, as even as can be: places that no member takes cost the same."""
-  run_groups = math.ceil(len(members) / (per_device * devices))
-  size = devices * math.ceil(len(members) / run_groups / devices)
-  starts = range(0, len(members), size)
-  return Program([members[start : start + size] for start in starts], size, cost)
+def _program(trials, cost, per_device, devices) -> Program:
+  """Splits runs into the fewest groups, of even size: an empty place costs as much as a run."""
+  run_groups = math.ceil(len(trials) / (per_device * devices))
+  size = devices * math.ceil(len(trials) / run_groups / devices)
+  starts = range(0, len(trials), size)
+  return Program([trials[start : start + size] for start in starts], size, cost)
 
 
-def _groups(members) -> list[list[Member]]:
+def _groups(trials) -> list[list[Trial]]:
   groups = {}
-  for member in members:
-    groups.setdefault(_static(member.config), []).append(member)
+  for trial in trials:
+    groups.setdefault(_static(trial.config), []).append(trial)
   return list(groups.values())
 
 
@@ -197,12 +195,12 @@ def _seconds(step, state, batch, key):
 
 
 def _fitting(cost: Cost) -> int:
-  """Members that a device steps at once: 1 on the CPU where they gain nothing, else what fits."""
+  """Runs that a device steps at once: 1 on the CPU where they gain nothing, else what fits."""
   device = jax.local_devices()[0]
   if device.platform == "cpu" and cost.flops > TOGETHER_ON_CPU:
     return 1
   fitting = int(_free_bytes(device) / cost.bytes)
-  files = _files() // FILES_OF_A_MEMBER // len(jax.local_devices())
+  files = _files() // FILES_PER_RUN // len(jax.local_devices())
   return max(1, min(fitting, MOST_TOGETHER, files))
 
 
@@ -222,28 +220,28 @@ def _free_bytes(device):
 
 
 def describe(plan: Plan) -> str:
-  """Returns a plan in lines: members, programs, memory, and the time that steps take at most."""
+  """Returns a plan in lines: runs, programs, memory, and the time that steps take at most."""
   devices = jax.local_devices()
   lines = [
-    f"{len(plan.members)} members, {len(plan.programs)} programs, {len(devices)} x "
+    f"{len(plan.trials)} runs, {len(plan.programs)} programs, {len(devices)} x "
     f"{devices[0].device_kind}, {plan.dataset.name} ({len(plan.dataset.images)} examples)"
   ]
   for program in plan.programs:
-    config, cost = program.members[0].config, program.cost
+    config, cost = program.trials[0].config, program.cost
     lines.append(
-      f"  {config.loss} {config.model}: {len(program.members)} members, {program.size} at once, "
+      f"  {config.loss} {config.model}: {len(program.trials)} runs, {program.size} at once, "
       f"{program.size * cost.bytes / 2**20:.0f} MiB, {1e3 * cost.seconds:.1f} ms a step alone"
     )
   return "\n".join([*lines, f"At most {_minutes(plan):.0f} min of steps, without evaluations"])
 
 
 def _minutes(plan):
-  steps = plan.members[0].config.steps
-  alone = sum(steps * len(program.members) * program.cost.seconds for program in plan.programs)
+  steps = plan.trials[0].config.steps
+  alone = sum(steps * len(program.trials) * program.cost.seconds for program in plan.programs)
   return math.ceil(alone / 60)
 
 
-def turns(plan: Plan) -> Iterator[tuple[Program, list[Member]]]:
-  """(program, group), each program in its turn, so that early results are of every loss."""
+def turns(plan: Plan) -> Iterator[tuple[Program, list[Trial]]]:
+  """Yields (program, group), programs in turn, so that every loss has results early."""
   queues = [[(program, run_group) for run_group in program.run_groups] for program in plan.programs]
   return filter(None, itertools.chain.from_iterable(itertools.zip_longest(*queues)))

@@ -21,7 +21,7 @@ ANSWER_SECONDS = 10.0
 
 
 def require(address: str | None):
-  """Returns the module ray, told what it reads as it is imported.
+  """Imports ray, with the environment variables set that it reads at its import, and returns it.
 
   Args:
     address: as for `connected`.
@@ -109,8 +109,10 @@ def _connect(ray, address):
 
 
 def _hook():
-  """What a worker does first: Ray lets it look for modules in the current folder before all others,
-  which may have a `gan` of its own; one that is imported already stays.
+  """Returns a function that imports this package, which Ray calls when a worker starts.
+
+  Ray puts the current folder first on a worker's sys.path, where another `gan` may lie; a package
+  that is imported before stays.
   """
 
   def import_package():  # nested, it is sent as it is, and not by the name of this module

@@ -1,7 +1,8 @@
-"""A sweep's groups as tasks of a Ray cluster, which schedules them, carries them and sees losses.
+"""Trains the groups of a sweep as tasks of a Ray cluster.
 
-A task steps one group, as the local sweep would. Where it sees the sweep's folder it works there;
-elsewhere its members' folders come and go through a desk beside the command.
+A task steps one group, as `local` does. A worker that sees the sweep's folder writes there; others
+receive and send run folders through a Coordinator, an actor on the machine of the command. A task
+whose worker is lost is submitted again, and goes on from its checkpoints.
 """
 
 import contextlib
@@ -25,7 +26,7 @@ from gan.system.compilation import keep_freed_memory
 from gan.system.progress import GroupsProgress, say
 from gan.training import plugins
 from gan.training.interrupts import interrupts
-from gan.training.run_folder import MEMBERS
+from gan.training.run_folder import RUNS_FOLDER
 
 RETRIES = 3  # of a group whose worker is lost
 REPORT_SECONDS, SHIP_SECONDS = 1.0, 30.0
@@ -33,7 +34,7 @@ IDLE = ("waiting", 0)  # (state, steps) of a group that no worker has begun
 
 
 class Resources(NamedTuple):
-  """What a task is given.
+  """Resources of each task.
 
   Attributes:
     cpus: cores that Ray counts for it.
@@ -59,7 +60,7 @@ def fit(
   *,
   say: Callable[[str], None] = say,
 ) -> dict[str, str]:
-  """Trains every member up to its last step, from where each stands, as `local.fit` does.
+  """Trains every run up to its last step, from where each stands, as `local.fit` does.
 
   Args:
     plan: what to train, made for `resources.devices`.
@@ -69,7 +70,7 @@ def fit(
     say: prints one line to the user.
 
   Returns:
-    The status of each member, as `local.fit`.
+    The status of each run, as `local.fit`.
 
   Raises:
     UserError: anything that the user can put right; nothing on disk is lost.
@@ -95,7 +96,7 @@ def _require_room(ray, resources):
 
 
 class _Launch:
-  """The command's side: hands out groups, shows them, and hands out again what was lost."""
+  """Submits a task for each group, shows their progress, resubmits those whose worker is lost."""
 
   def __init__(self, ray, plan, folder, resources, say):
     self._ray, self._say = ray, say
@@ -105,10 +106,10 @@ class _Launch:
     here = ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(
       ray.get_runtime_context().get_node_id(), soft=False
     )
-    desk = ray.remote(num_cpus=0, max_concurrency=8, scheduling_strategy=here)(Desk)
-    self._desk = desk.remote(str(folder))
+    coordinator = ray.remote(num_cpus=0, max_concurrency=8, scheduling_strategy=here)(Coordinator)
+    self._coordinator = coordinator.remote(str(folder))
     cache = jax.config.jax_compilation_cache_dir
-    self._shared = (ray.put(plan), str(folder), str(token), self._desk, cache)
+    self._shared = (ray.put(plan), str(folder), str(token), self._coordinator, cache)
     environment = {} if resources.gpus else {"JAX_PLATFORMS": "cpu", "JAX_NUM_CPU_DEVICES": "1"}
     self._task = ray.remote(
       num_cpus=resources.cpus,
@@ -142,19 +143,19 @@ class _Launch:
       (_title(run_group), len(run_group) * run_group[0].config.steps)
       for _, run_group in self._tasks
     ]
-    with interrupts() as seen, GroupsProgress(rows) as progress:
+    with interrupts() as signals, GroupsProgress(rows) as progress:
       while pending:
         done, _ = self._ray.wait(list(pending), timeout=REPORT_SECONDS)
-        states = self._ray.get(self._desk.look.remote(bool(seen)))
+        states = self._ray.get(self._coordinator.poll.remote(bool(signals)))
         for index, (state, steps) in states.items():
           progress.show(index, state, steps)
         waiting = [index for index in pending.values() if states.get(index, IDLE) == IDLE]
-        if seen and len(waiting) == len(pending):
+        if signals and len(waiting) == len(pending):
           break  # those that no worker has begun would not end before one is free
         for reference in done:
           index = pending.pop(reference)
-          errors += self._finish(index, reference, pending, progress, bool(seen))
-    if seen:
+          errors += self._finish(index, reference, pending, progress, bool(signals))
+    if signals:
       self._say(INTERRUPTED)
     return errors
 
@@ -162,7 +163,7 @@ class _Launch:
     return self._task.remote(*self._shared, index)
 
   def _finish(self, index, reference, pending, progress, stopping) -> list[str]:
-    """Takes a task's end: what it has to say, or that it was lost and goes again."""
+    """Prints the lines of a task that ended, or resubmits one that was lost; returns its errors."""
     ray, title = self._ray, _title(self._tasks[index][1])
     try:
       lines, error = ray.get(reference)
@@ -175,7 +176,7 @@ class _Launch:
         return [f"{title}: its worker was lost {self._lost[index]} times ({type(lost).__name__})"]
       with progress.aside():
         self._say(f"{title}: its worker was lost; another goes on from its checkpoint")
-      ray.get(self._desk.report.remote(index, *IDLE))
+      ray.get(self._coordinator.report.remote(index, *IDLE))
       pending[self._submit(index)] = index
       return []
     with progress.aside():
@@ -189,34 +190,34 @@ def _title(run_group) -> str:
   return f"{run_group[0].name}{more}"
 
 
-class Desk:
-  """An actor beside the command: how far each group is, whether to stop, and folders that travel.
+class Coordinator:
+  """An actor on the command's machine: progress of the groups, the stop flag, run folders.
 
   Args:
     folder: of the sweep.
   """
 
   def __init__(self, folder: str):
-    self._members, self._stopping = pathlib.Path(folder) / MEMBERS, False
+    self._runs, self._stopping = pathlib.Path(folder) / RUNS_FOLDER, False
     self._states: dict[int, tuple[str, int]] = {}
 
-  def look(self, stop: bool) -> dict[int, tuple[str, int]]:
-    """Returns (state, steps made) of each group that has begun; takes whether all are to stop."""
+  def poll(self, stop: bool) -> dict[int, tuple[str, int]]:
+    """Sets the stop flag if `stop`; returns (state, steps made) of each group that has begun."""
     self._stopping = self._stopping or stop
     return self._states
 
   def report(self, index: int, state: str, steps: int) -> bool:
-    """Notes how far a group is; returns whether it is to stop."""
+    """Stores the progress of a group; returns the stop flag."""
     self._states[index] = (state, steps)
     return self._stopping
 
-  def keep(self, archive: bytes) -> None:
-    """Unpacks members' folders."""
-    unpack(archive, self._members)
+  def receive(self, archive: bytes) -> None:
+    """Unpacks run folders that a worker has packed."""
+    unpack(archive, self._runs)
 
   def fetch(self, names: list[str]) -> bytes:
-    """Returns members' folders, packed."""
-    return pack(self._members, names)
+    """Returns the named run folders, packed."""
+    return pack(self._runs, names)
 
 
 def pack(folder: pathlib.Path, names: list[str]) -> bytes:
@@ -244,14 +245,16 @@ def unpack(archive: bytes, folder: pathlib.Path) -> None:
 # A worker's side.
 
 
-def train_group(plan: Plan, folder: str, token: str, desk: Any, cache: str | None, index: int):
+def train_group(
+  plan: Plan, folder: str, token: str, coordinator: Any, cache: str | None, index: int
+):
   """A task: trains one group; returns (lines for the user, an error of the user's or None).
 
   Args:
     plan: the sweep.
     folder: of the sweep, as the command sees it.
     token: a file that is there where this worker sees the same folder.
-    desk: the actor.
+    coordinator: the actor.
     cache: where compiled programs are kept.
     index: of the group.
   """
@@ -263,59 +266,61 @@ def train_group(plan: Plan, folder: str, token: str, desk: Any, cache: str | Non
   plugins.load_recorded(plan.identity.get(plugins.FIELD, []), folder)
   program, run_group = list(turns(plan))[index]
 
-  def ask(state: str, steps: int) -> bool:
-    return ray.get(desk.report.remote(index, state, steps))
+  def report_progress(state: str, steps: int) -> bool:
+    return ray.get(coordinator.report.remote(index, state, steps))
 
-  if ask("running", 0):
-    ask(*IDLE)
+  if report_progress("running", 0):
+    report_progress(*IDLE)
     return [], None
   if os.path.exists(token):
-    return _train(plan, program, run_group, pathlib.Path(folder), ask, lambda: None)
-  names = [member.name for member in run_group]
+    return _train(plan, program, run_group, pathlib.Path(folder), report_progress, lambda: None)
+  names = [trial.name for trial in run_group]
   with tempfile.TemporaryDirectory() as scratch:
-    members = pathlib.Path(scratch) / MEMBERS
-    unpack(ray.get(desk.fetch.remote(names)), members)
+    runs = pathlib.Path(scratch) / RUNS_FOLDER
+    unpack(ray.get(coordinator.fetch.remote(names)), runs)
 
-    def ship() -> None:
-      ray.get(desk.keep.remote(pack(members, names)))
+    def upload() -> None:
+      ray.get(coordinator.receive.remote(pack(runs, names)))
 
-    result = _train(plan, program, run_group, pathlib.Path(scratch), ask, ship)
-    ship()
+    result = _train(plan, program, run_group, pathlib.Path(scratch), report_progress, upload)
+    upload()
     return result
 
 
-def _train(plan, program, run_group, folder, ask, ship):
+def _train(plan, program, run_group, folder, report_progress, upload):
   """Trains a group in a folder while a thread reports."""
-  lines, seen, counter, ended = [], [], _Counter(), threading.Event()
-  reporter = threading.Thread(target=_report, args=(counter, seen, ended, ask, ship))
+  lines, signals, counter, ended = [], [], _Counter(), threading.Event()
+  reporter = threading.Thread(
+    target=_report, args=(counter, signals, ended, report_progress, upload)
+  )
   reporter.start()
   error, state = None, "finished"
   try:
     trainer = Trainer(plan, program, place(plan), once(lines.append))
-    trainer.train(run_group, folder, counter, seen)
+    trainer.train(run_group, folder, counter, signals)
   except UserError as failure:
     error, state = str(failure), "failed"
   finally:
     ended.set()
     reporter.join()
-  ask("interrupted" if seen else state, counter.steps)
+  report_progress("interrupted" if signals else state, counter.steps)
   return lines, error
 
 
-def _report(counter, seen, ended, ask, ship):
-  """Tells how far the group is, hears whether to stop, and ships folders, until training ends."""
+def _report(counter, signals, ended, report_progress, upload):
+  """Reports progress, takes the stop flag, and uploads run folders, until training ends."""
   waited = 0.0
   while not ended.wait(REPORT_SECONDS):
-    if ask("running", counter.steps) and not seen:
-      seen.append(1)
+    if report_progress("running", counter.steps) and not signals:
+      signals.append(1)
     waited += REPORT_SECONDS
     if waited >= SHIP_SECONDS:
       waited = 0.0
-      ship()
+      upload()
 
 
 class _Counter:
-  """A MembersProgress that counts: the command shows steps alone."""
+  """A TrialsProgress that counts: the command shows steps alone."""
 
   def __init__(self):
     self.steps, self._count = 0, 0

@@ -1,4 +1,4 @@
-"""Which members a sweep has: points of a grid and random draws over the fields of Config."""
+"""Which runs a sweep has: points of a grid and random draws over the fields of Config."""
 
 import itertools
 import math
@@ -16,14 +16,14 @@ from gan.training.options import fields, typed, weight_of
 from gan.training.parts import fingerprint, identity, weight_clip
 from gan.training.validation import unread, validate, validate_field
 
-MOST_MEMBERS = 100_000  # each has a folder, and a place in one file
-Point = dict[str, Any]  # options that a member has of its own
+MOST_TRIALS = 100_000  # each has a folder, and a place in one file
+Point = dict[str, Any]  # options that a run has of its own
 # Chosen in another way; targets of lsgan hold commas themselves, and so do lists of options.
 NOT_VARIED = ("loss", "seed", "steps", "lsgan_targets", "options")
 
 
 def array_names() -> list[str]:
-  """Returns the options that are arrays: one program steps members that differ in these."""
+  """Returns the options that are arrays: one program steps runs that differ in these."""
   names = (*Hyperparameters().names(), *map(weight_of, REGULARIZERS))
   return [name for name in names if name in fields()]
 
@@ -38,7 +38,7 @@ def static_names() -> list[str]:
   ]
 
 
-class Member(NamedTuple):
+class Trial(NamedTuple):
   """One run of a sweep.
 
   Attributes:
@@ -56,7 +56,7 @@ def parse_grid(text: str) -> dict[str, list[Any]]:
   """Reads "field=value,value;field=value" into lists of values of the fields' types.
 
   Raises:
-    UserError: it is malformed, or a field is not one that members may differ in.
+    UserError: it is malformed, or a field is not one that runs may differ in.
   """
   grid = {}
   for part in filter(None, (part.strip() for part in text.split(";"))):
@@ -75,7 +75,7 @@ def _value(name, text):
   arrays, static = array_names(), static_names()
   if name not in arrays + static:
     raise UserError(
-      f"--grid: members cannot differ in {name!r}. Arrays, in one program: {', '.join(arrays)}. "
+      f"--grid: runs cannot differ in {name!r}. Arrays, in one program: {', '.join(arrays)}. "
       f"A program for each value: {', '.join(static)}. Losses and seeds: --losses, --seeds"
     )
   field = fields()[name]
@@ -157,14 +157,14 @@ def applicable(point: Point, config: Config) -> Point:
   return {name: value for name, value in point.items() if name not in idle}
 
 
-def make_members(
+def make_trials(
   losses: Collection[str],
   seeds: Collection[int],
   points: list[Point],
   make_config: Callable[[Point], Config],
   searched: bool,
-) -> list[Member]:
-  """Returns a member for each loss, point and seed, those of a seed and a loss side by side.
+) -> list[Trial]:
+  """Returns a run for each loss, point and seed, those of a seed and a loss side by side.
 
   Args:
     losses: keys of LOSSES.
@@ -175,28 +175,28 @@ def make_members(
       are named by their number.
 
   Raises:
-    UserError: a member cannot be; the line names it. Or there are more than a sweep holds.
+    UserError: a run cannot be; the line names it. Or there are more than a sweep holds.
   """
   _require_few(len(losses) * len(seeds) * len(points))
-  members, shown = [], _shown(points, searched)
+  trials, shown = [], _shown(points, searched)
   for seed, loss, (i, point) in itertools.product(seeds, losses, list(enumerate(points))):
     point = applicable(point, make_config({"loss": loss})) if searched else point
     name = ",".join(filter(None, [loss, shown[i], f"seed={seed}"]))
     varied = {"loss": loss, "seed": seed, **point}
-    members.append(Member(name, _valid(name, make_config(varied)), varied))
-  return members
+    trials.append(Trial(name, _valid(name, make_config(varied)), varied))
+  return trials
 
 
 def _require_few(count):
-  if count > MOST_MEMBERS:
+  if count > MOST_TRIALS:
     raise UserError(
-      f"{count:,} members are more than the {MOST_MEMBERS:,} that a sweep holds: give fewer seeds, "
+      f"{count:,} runs are more than the {MOST_TRIALS:,} that a sweep holds: give fewer seeds, "
       "samples or values of a grid, or make several sweeps"
     )
 
 
 def _shown(points, searched) -> list[str]:
-  """What each point is called: its fields that others have otherwise, or its number."""
+  """Returns the name of each point: the fields in which points differ, or its number."""
   if searched:
     return [f"sample={i}" for i in range(len(points))]
   fields = dict.fromkeys(itertools.chain.from_iterable(points))
@@ -210,36 +210,36 @@ def _valid(name, config):
   try:
     validate(config)
   except UserError as error:
-    raise UserError(f"member {name}: {error}") from error
+    raise UserError(f"run {name}: {error}") from error
   return config
 
 
 def sweep_identity(
-  members: list[Member], data_sha256: str, command: str, experiment: str
+  trials: list[Trial], data_sha256: str, command: str, experiment: str
 ) -> dict[str, Any]:
-  """Returns what sweep.json holds; a field in which members differ has the list of its values.
+  """Returns what sweep.json holds; a field in which runs differ has the list of its values.
 
   Args:
-    members: of the sweep.
+    trials: of the sweep.
     data_sha256: names the data set that all are trained on.
     command: what the user typed.
-    experiment: whose defaults the members started from.
+    experiment: whose defaults the runs started from.
   """
-  configs = [identity(member.config) for member in members]
+  configs = [identity(trial.config) for trial in trials]
   # An option that a config leaves out is at its default.
   names = dict.fromkeys(itertools.chain.from_iterable(configs))
-  known_by = {
+  identity_fields = {
     name: _values(config.get(name, fields()[name].default) for config in configs) for name in names
   }
-  known_by |= {"data_sha256": data_sha256, "members": len(members)}
+  identity_fields |= {"data_sha256": data_sha256, "members": len(trials)}
   return {
     **plugins.record(),
     "command": command,
     "experiment": experiment,
-    "fingerprint": fingerprint(known_by),
-    "determining": known_by,
-    "varied": sorted({name for member in members for name in member.varied}),
-    "members": [{"name": member.name, "varied": member.varied} for member in members],
+    "fingerprint": fingerprint(identity_fields),
+    "determining": identity_fields,
+    "varied": sorted({name for trial in trials for name in trial.varied}),
+    "members": [{"name": trial.name, "varied": trial.varied} for trial in trials],
   }
 
 

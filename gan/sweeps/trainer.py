@@ -1,6 +1,6 @@
 """Trains the groups of a sweep: runs that one compiled program steps together.
 
-Each member has an ordinary run folder, with the records, pictures and checkpoints of a run that was
+Each run has an ordinary run folder, with the records, pictures and checkpoints of a run that was
 trained alone.
 """
 
@@ -15,25 +15,25 @@ import numpy as np
 
 from gan.method.game import Batch
 from gan.sweeps.plan import Plan, Program
-from gan.sweeps.search import Member
+from gan.sweeps.search import Trial
 from gan.system import environment
-from gan.system.progress import MembersProgress
+from gan.system.progress import TrialsProgress
 from gan.training import parallel
-from gan.training.loop import RunGroup, alone, train
+from gan.training.loop import RunGroup, single_run_group, train
 from gan.training.parts import identity
 from gan.training.run import Run
-from gan.training.run_folder import CONFIG, MEMBERS, RunFolder, check_claim, read_summary
+from gan.training.run_folder import CONFIG, RUNS_FOLDER, RunFolder, check_claim, read_summary
 from gan.training.setting import Setting, make_setting
 
 
 def place(plan: Plan) -> Batch:
-  """Returns one copy of the data on each device, for all programs."""
+  """Places the data set on every device, one copy for all programs."""
   data = Batch(plan.dataset.images, plan.dataset.labels)
   return parallel.replicate(data, "jit", jax.local_devices())
 
 
 def once(say: Callable[[str], None]) -> Callable[[str], None]:
-  """Programs that share a data set have the same to say of it."""
+  """Returns a `say` that prints each distinct line once: programs repeat notices of the data."""
   said = set()
 
   def say_new(line):
@@ -49,26 +49,26 @@ def _environment():
   return environment.describe()
 
 
-def status(folder: pathlib.Path, member: Member) -> str:
-  """Returns the status of a member in a sweep's folder; "not started" where it has none."""
-  summary = read_summary(folder / MEMBERS / member.name)
+def status(folder: pathlib.Path, trial: Trial) -> str:
+  """Returns the status of a run in a sweep's folder; "not started" where it has none."""
+  summary = read_summary(folder / RUNS_FOLDER / trial.name)
   if summary is None:
     return "not started"
-  more = summary["status"] == "finished" and summary["step"] < member.config.steps
+  more = summary["status"] == "finished" and summary["step"] < trial.config.steps
   return "interrupted" if more else summary["status"]
 
 
-def _ended(folder, member, data_sha256):
-  """Whether there is nothing left to train; UserError where the folder is of another run."""
-  if not status(folder, member).startswith(("finished", "diverged")):
+def _ended(folder, trial, data_sha256):
+  """Whether a run is finished or has diverged; raises UserError if its folder is of another run."""
+  if not status(folder, trial).startswith(("finished", "diverged")):
     return False
-  known_by = identity(member.config) | {"data_sha256": data_sha256}
-  check_claim(folder / MEMBERS / member.name / CONFIG, known_by, "a run")
+  identity_fields = identity(trial.config) | {"data_sha256": data_sha256}
+  check_claim(folder / RUNS_FOLDER / trial.name / CONFIG, identity_fields, "a run")
   return True
 
 
 class Trainer:
-  """A program, with what its members share, that trains groups of them on all devices there are.
+  """A program, with what its runs share, that trains groups of them on all devices there are.
 
   Args:
     plan: the sweep.
@@ -81,22 +81,22 @@ class Trainer:
     self.program, self._plan, self._say = program, plan, say
     self._devices = jax.local_devices()
     self._one_a_device = program.size == len(self._devices)
-    conditional = program.members[0].config.conditional
+    conditional = program.trials[0].config.conditional
     self._data = data if conditional else data._replace(label=None)
 
   @functools.cached_property
   def _setting(self) -> Setting:
-    return make_setting(self.program.members[0].config, self._plan.dataset, (), self._say)
+    return make_setting(self.program.trials[0].config, self._plan.dataset, (), self._say)
 
   @functools.cached_property
   def _execute(self):
     step = self._setting.algorithm.step
     if self._one_a_device:
       return parallel.make_run(step, "none", self._devices)
-    return parallel.make_members_run(step, self._devices)
+    return parallel.make_group_run(step, self._devices)
 
   def train(
-    self, run_group: list[Member], folder: pathlib.Path, progress: MembersProgress, seen: list[int]
+    self, run_group: list[Trial], folder: pathlib.Path, progress: TrialsProgress, signals: list[int]
   ) -> None:
     """Trains those of a group that have not ended from where each stands.
 
@@ -104,20 +104,20 @@ class Trainer:
       run_group: of the program.
       folder: the sweep's.
       progress: what the user sees.
-      seen: no longer empty once the user wants to stop.
+      signals: no longer empty once the user wants to stop.
 
     Raises:
-      UserError: a member's folder belongs to another run.
+      UserError: a run's folder belongs to another run.
     """
-    waiting = [member for member in run_group if not _ended(folder, member, self._plan.data_sha256)]
+    waiting = [trial for trial in run_group if not _ended(folder, trial, self._plan.data_sha256)]
     progress.skip(run_group[0].config.steps * (len(run_group) - len(waiting)))
     if waiting:
-      self._train(waiting, folder, progress, seen)
+      self._train(waiting, folder, progress, signals)
 
-  def _train(self, members, folder, progress, seen):
-    """Those that stand at the same step go together."""
+  def _train(self, trials, folder, progress, signals):
+    """Trains runs from their checkpoints, those at the same step as one group."""
     with contextlib.ExitStack() as stack:
-      runs = [stack.enter_context(self._open(member, folder)) for member in members]
+      runs = [stack.enter_context(self._open(trial, folder)) for trial in trials]
       found = [(*run.restore(), run) for run in runs]
       session = _environment() | {"parallel": f"{self.program.size} members at once"}
       for line in {run.begin_session(session, step) for _, step, run in found} - {""}:
@@ -125,20 +125,20 @@ class Trainer:
       for step in sorted({step for _, step, _ in found}):
         states, same = zip(*((state, run) for state, at, run in found if at == step), strict=True)
         progress.begin([run.folder.path.name for run in same], step)
-        reached = train(list(same), self._run_group(same), list(states), step, progress, seen)
+        reached = train(list(same), self._run_group(same), list(states), step, progress, signals)
         if all(run.diverged for run in same):
           progress.skip((same[0].config.steps - reached) * len(same))
-    for member in members:
-      self._say(f"{member.name}: {status(folder, member)}")
+    for trial in trials:
+      self._say(f"{trial.name}: {status(folder, trial)}")
 
   @contextlib.contextmanager
-  def _open(self, member, folder):
+  def _open(self, trial, folder):
     def say(line: str) -> None:
-      self._say(f"{member.name}: {line}")
+      self._say(f"{trial.name}: {line}")
 
-    with contextlib.closing(RunFolder(folder / MEMBERS / member.name)) as own:
+    with contextlib.closing(RunFolder(folder / RUNS_FOLDER / trial.name)) as own:
       command = self._plan.identity["command"]
-      with Run(member.config, self._setting, own, command, say) as run:
+      with Run(trial.config, self._setting, own, command, say) as run:
         yield run
 
   def _run_group(self, runs) -> RunGroup:
@@ -153,7 +153,7 @@ class Trainer:
     run_groups = []
     for i, (run, device) in enumerate(zip(runs, self._devices, strict=False)):
       data = jax.tree.map(lambda array: array.addressable_shards[i].data, self._data)  # noqa: B023
-      run_groups.append(alone(run, self._execute, data, "none", [device]))
+      run_groups.append(single_run_group(run, self._execute, data, "none", [device]))
 
     def step(states, indices):
       results = [
@@ -167,12 +167,12 @@ class Trainer:
         run_group.place([state]) for run_group, state in zip(run_groups, states, strict=True)
       ],
       execute=step,
-      members=list,
+      states=list,
       records=list,
     )
 
   def _together(self, runs) -> RunGroup:
-    """Steps runs by one call; places that none takes repeat the last, so that the program stays."""
+    """Steps runs by one vmapped call; empty places repeat the last run, to keep shapes."""
     count = len(runs)
 
     def fill(items: list) -> list:
@@ -182,7 +182,7 @@ class Trainer:
 
     def place(states):
       stacked = jax.tree.map(lambda *leaves: np.stack(leaves), *fill(jax.device_get(states)))
-      return parallel.split_members(stacked, self._devices)
+      return parallel.split_runs(stacked, self._devices)
 
     def step(state, indices):
       return self._execute(state, self._data, np.stack(fill(list(indices))), keys)
@@ -191,4 +191,4 @@ class Trainer:
       tree = jax.device_get(tree)
       return [jax.tree.map(lambda leaf: leaf[i], tree) for i in range(count)]  # noqa: B023
 
-    return RunGroup(place, step, members=split, records=split)
+    return RunGroup(place, step, states=split, records=split)

@@ -1,4 +1,4 @@
-"""What the machine at hand is told, so that compiled programs run fast on it.
+"""XLA compiler options and malloc settings that make compiled programs fast on this backend.
 
 Each choice here was measured; docs/performance.md has the numbers.
 """
@@ -24,7 +24,7 @@ _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
 
 
 def compiled(function: Callable, **options) -> Callable:
-  """Returns `jax.jit(function, **options)`, compiled by the libraries that are fastest here."""
+  """Returns `jax.jit(function, **options)`, compiled with `compiler_options` of this backend."""
   return jax.jit(function, compiler_options=compiler_options(jax.default_backend()), **options)
 
 

@@ -39,14 +39,14 @@ class Progress(Protocol):
 
 
 @runtime_checkable
-class MembersProgress(Progress, Protocol):
-  """What a sweep tells beside that: its members stand at different steps, some at their end."""
+class TrialsProgress(Progress, Protocol):
+  """What a sweep tells beside that: its runs stand at different steps, some at their end."""
 
   def skip(self, steps: int) -> None:
     """Counts steps that were made before, or that will not be made."""
 
   def begin(self, names: list[str], step: int) -> None:
-    """Takes which members are stepped from now on, and where they stand."""
+    """Takes which runs are stepped from now on, and where they stand."""
 
 
 class RunProgress:
@@ -109,10 +109,10 @@ class RunProgress:
 
 
 class SweepProgress:
-  """Shows steps of all members together, rate and time left; a context manager.
+  """Shows steps of all runs together, rate and time left; a context manager.
 
   Args:
-    steps: of all members.
+    steps: of all runs.
     stream: a terminal gets a bar, anything else a line for each `report`.
   """
 
@@ -141,12 +141,12 @@ class SweepProgress:
     self._bar.update(steps)
 
   def begin(self, names: list[str], step: int) -> None:
-    """Says which members are stepped from now on, and where they stand."""
+    """Says which runs are stepped from now on, and where they stand."""
     self._names = names
     self.skip(step * len(names))
 
   def advance(self, steps: int) -> None:
-    """Moves the bar by steps of every member at work."""
+    """Moves the bar by steps of every run at work."""
     self._made += steps * len(self._names)
     self.skip(steps * len(self._names))
 
@@ -164,7 +164,7 @@ class SweepProgress:
       print(line, file=self._stream, flush=True)
 
   def evaluated(self, record: dict) -> None:
-    """Evaluations of members are read from their folders."""
+    """Evaluations of runs are read from their folders."""
 
   def _who(self):
     more = f" and {len(self._names) - 1} more" if len(self._names) > 1 else ""

@@ -1,1 +1,1 @@
-"""What is known exactly of GANs: divergences by quadrature, small games and their course."""
+"""Exact results on GANs: divergences by quadrature, and small games with known trajectories."""

@@ -8,30 +8,30 @@ from jaxtyping import Array, Bool, Float, Key
 
 
 class Mixture(NamedTuple):
-  """A mixture of K Gaussians in d dimensions, each with one deviation along all axes.
+  """A mixture of K Gaussians in d dimensions, each with one standard deviation along all axes.
 
   Attributes:
     weights: [K], sum 1.
     means: [K, d].
-    deviations: [K], above 0.
+    standard_deviations: [K], above 0.
   """
 
   weights: Float[Array, " k"]
   means: Float[Array, "k d"]
-  deviations: Float[Array, " k"]
+  standard_deviations: Float[Array, " k"]
 
 
-def mixture(weights, means, deviations) -> Mixture:
+def mixture(weights, means, standard_deviations) -> Mixture:
   """Returns the Mixture of lists of numbers; means of one dimension may be plain numbers."""
   means = jnp.asarray(means, float)
   means = means[:, None] if means.ndim == 1 else means
-  return Mixture(jnp.asarray(weights, float), means, jnp.asarray(deviations, float))
+  return Mixture(jnp.asarray(weights, float), means, jnp.asarray(standard_deviations, float))
 
 
 def density(of: Mixture, points: Float[Array, "n d"]) -> Float[Array, " n"]:
   """Density sum_k w_k N(x; m_k, s_k^2 I) at points [n, d], per unit of volume."""
-  offsets = (points[:, None] - of.means[None]) / of.deviations[None, :, None]  # [n, K, d]
-  scale = (2 * jnp.pi * of.deviations**2) ** (points.shape[1] / 2)  # [K]
+  offsets = (points[:, None] - of.means[None]) / of.standard_deviations[None, :, None]  # [n, K, d]
+  scale = (2 * jnp.pi * of.standard_deviations**2) ** (points.shape[1] / 2)  # [K]
   return jnp.exp(-jnp.sum(offsets**2, -1) / 2) @ (of.weights / scale)
 
 
@@ -40,7 +40,7 @@ def sample(of: Mixture, key: Key[Array, ""]) -> Float[Array, " d"]:
   which_key, noise_key = jax.random.split(key)
   which = jax.random.choice(which_key, len(of.weights), p=of.weights)
   noise = jax.random.normal(noise_key, of.means.shape[1:])
-  return of.means[which] + of.deviations[which] * noise
+  return of.means[which] + of.standard_deviations[which] * noise
 
 
 def samples(of: Mixture, key: Key[Array, ""], count: int) -> Float[Array, "n d"]:

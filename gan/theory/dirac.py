@@ -1,4 +1,4 @@
-"""The Dirac-GAN of Mescheder et al. (arXiv 1801.04406): its methods, its courses, its spectra.
+"""The Dirac-GAN of Mescheder et al. (arXiv 1801.04406): its methods, trajectories and spectra.
 
 G(z) = theta, D(x) = psi x, and the data are 0. Mescheder et al. write the gain of D as f(psi theta)
 with f(t) = -log(1 + e^-t), which is ours for -psi: their (theta, psi) = (1, 1) is our (1, -1).
@@ -69,7 +69,7 @@ METHODS: dict[str, Method] = {
 }
 
 
-class _Member(NamedTuple):
+class _MethodArrays(NamedTuple):
   """A method as arrays [], so that one program plays many; stacked, [m]."""
 
   loss: Array  # its place in a list of names
@@ -100,8 +100,8 @@ def play(
     **choices: further fields of Game.
   """
 
-  def trajectory(member):
-    state, step = _game(methods, member, schedule, START, rate, discriminator_steps, **choices)
+  def trajectory(arrays):
+    state, step = _game(methods, arrays, schedule, START, rate, discriminator_steps, **choices)
 
     def one(state, _):
       state = step(state)
@@ -109,7 +109,7 @@ def play(
 
     return jax.lax.scan(one, state, None, length=steps)[1]
 
-  return np.asarray(jax.jit(jax.vmap(trajectory))(_members(methods)))
+  return np.asarray(jax.jit(jax.vmap(trajectory))(_method_arrays(methods)))
 
 
 def moduli(
@@ -121,34 +121,34 @@ def moduli(
   below 1, and where it is above 1 the equilibrium repels.
   """
 
-  def jacobian(member):
-    state, step = _game(methods, member, schedule, (0.0, 0.0), RATE, discriminator_steps)
+  def jacobian(arrays):
+    state, step = _game(methods, arrays, schedule, (0.0, 0.0), RATE, discriminator_steps)
 
     def operator(point):
       return _point(step(_moved(state, point)))
 
     return jax.jacobian(operator)(jnp.zeros(2))
 
-  jacobians = np.asarray(jax.jit(jax.vmap(jacobian))(_members(methods)))
+  jacobians = np.asarray(jax.jit(jax.vmap(jacobian))(_method_arrays(methods)))
   return np.sort(np.abs(np.linalg.eigvals(jacobians)), axis=1)[:, ::-1]
 
 
 def field(method: Method, points: Float[Array, "n 2"]) -> Float[np.ndarray, "n 2"]:
   """The velocity (theta', psi') of simultaneous play at each point, a step over its rate."""
-  member = jax.tree.map(lambda leaf: leaf[0], _members([method]))
+  arrays = jax.tree.map(lambda leaf: leaf[0], _method_arrays([method]))
   schedule = "consensus" if method.consensus_weight else "simultaneous"
-  state, step = _game([method], member, schedule)
+  state, step = _game([method], arrays, schedule)
   ahead = jax.jit(jax.vmap(lambda point: _point(step(_moved(state, point)))))(points)
   return np.asarray(ahead - points) / RATE
 
 
-def _members(methods) -> _Member:
+def _method_arrays(methods) -> _MethodArrays:
   losses, penalties = _names(methods)
   rows = [
-    _Member(losses.index(method.loss), penalties.index(method.penalty), *method[2:])
+    _MethodArrays(losses.index(method.loss), penalties.index(method.penalty), *method[2:])
     for method in methods
   ]
-  return _Member(*(jnp.asarray(values) for values in zip(*rows, strict=True)))
+  return _MethodArrays(*(jnp.asarray(values) for values in zip(*rows, strict=True)))
 
 
 def _names(methods):
@@ -157,23 +157,23 @@ def _names(methods):
   return [list(dict.fromkeys(getattr(method, kind) for method in methods)) for kind in kinds]
 
 
-def _game(methods, member, schedule, point=START, rate=RATE, discriminator_steps=1, **choices):
-  """Returns (state at the point, `state -> state`) of one member of the methods."""
+def _game(methods, arrays, schedule, point=START, rate=RATE, discriminator_steps=1, **choices):
+  """Returns (state at the point, `state -> state`) of one of the methods."""
   losses, penalties = _names(methods)
   rule, make_step = SCHEDULES.get(schedule, (schedule, lambda game: game.step))
   noisy = any(method.instance_noise for method in methods)
   fields = {
     "clip_weights": True,
     "augment": make_instance_noise() if noisy else None,
-    "loss": games.any_loss(member.loss, losses),
-    "penalty": games.any_penalty(member.penalty, penalties),
+    "loss": games.any_loss(arrays.loss, losses),
+    "penalty": games.any_penalty(arrays.penalty, penalties),
   }
   if rule == "consensus":
-    choices["consensus_weight"] = member.consensus_weight
+    choices["consensus_weight"] = arrays.consensus_weight
   game = games.make_game(games.dirac_gan(*point), update_rule=rule, **choices).replace(**fields)
   names = ("penalty_weight", "weight_clip", "instance_noise")
   rates = {"generator_learning_rate": rate, "discriminator_learning_rate": rate}
-  numbers = rates | {name: getattr(member, name) for name in names}
+  numbers = rates | {name: getattr(arrays, name) for name in names}
   state = games.start(jax.random.key(0), game, **numbers)
   step = make_step(game)
   batch = Batch(jnp.zeros((discriminator_steps, NOISE_SAMPLES if noisy else 1, 1)), None)

@@ -55,7 +55,7 @@ def mlp(sizes: Sequence[int], activation: Callable, last: Callable = lambda outp
   Args:
     sizes: units of the input, of each hidden layer and of the output.
     activation: after each hidden layer.
-    last: of the outputs [B, sizes[-1]]; `scores` for a discriminator.
+    last: of the outputs [B, sizes[-1]]; `as_logits` for a discriminator.
   """
 
   def init(key):
@@ -78,7 +78,7 @@ def _dense(key, inputs, outputs):
   return {"kernel": draw(kernel_key, (inputs, outputs)), "bias": draw(bias_key, (1, outputs))}
 
 
-def scores(outputs: Float[Array, "b 1"]) -> Float[Array, " b"]:
+def as_logits(outputs: Float[Array, "b 1"]) -> Float[Array, " b"]:
   """The outputs of a discriminator as logits [B]."""
   return outputs[:, 0]
 

@@ -22,12 +22,12 @@ def earlier_names(loss: str) -> list[str]:
   return [alias for alias, name in ALIASES["loss"].items() if name == loss]
 
 
-def rename_members(folder: pathlib.Path, names: list[str]) -> None:
-  """Gives the folders of a sweep's members that begin with an alias the names of now.
+def rename_run_folders(folder: pathlib.Path, names: list[str]) -> None:
+  """Renames run folders of a sweep that have an alias of their loss to the name of today.
 
   Args:
-    folder: of all members.
-    names: of the members, each "LOSS,...".
+    folder: the folder with the run folders.
+    names: of the run folders, each "LOSS,...".
   """
   for name in names:
     loss, comma, rest = name.partition(",")

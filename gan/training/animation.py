@@ -29,7 +29,7 @@ MILLISECONDS = 120  # that a frame is shown; the last stays ten times as long
 
 
 class Film(NamedTuple):
-  """Snapshots of a run, the first before any step.
+  """Snapshots of samples and of D's level sets over a run, the first before any step.
 
   Attributes:
     fake: [T, n, 2], samples of the generator from latents that stay the same.

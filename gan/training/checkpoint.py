@@ -42,12 +42,12 @@ class DamagedError(Exception):
 
 
 class Checkpoints:
-  """The checkpoints of one run, in `<directory>/<step>`.
+  """Saves and restores the checkpoints of one run, in `<directory>/<step>`.
 
-  Saving copies the state to the host and writes it in the background, under a name that is not
-  valid until all is written: a run that is killed leaves the checkpoints before it whole. Each
-  carries its step, what it is of, and the SHA-256 of its arrays, for Orbax loads arrays with
-  flipped bits without a word.
+  Saving copies the state to the host and writes it in the background, under a temporary name until
+  all is written: a run that is killed leaves the checkpoints before it whole. Beside the arrays are
+  written the step, the identity of the run and the SHA-256 of the arrays, because Orbax does not
+  detect flipped bits when it loads.
 
   Args:
     directory: of all checkpoints of the run.
@@ -120,7 +120,7 @@ class Checkpoints:
     """
     if self._unchecked is None:
       return
-    with distributed.together(), self._translated():
+    with distributed.all_processes(), self._translated():
       self._checkpointer.wait()
       # The others may be done before the first has given the checkpoint its name.
       if distributed.is_main_process():
@@ -129,7 +129,7 @@ class Checkpoints:
 
   @contextlib.contextmanager
   def _translated(self) -> Iterator[None]:
-    """Orbax raises whatever the system and its own threads do."""
+    """Raises errors of the block as a UserError of the save, but for failures of the machine."""
     try:
       yield
     except Exception as error:
@@ -175,7 +175,7 @@ class Checkpoints:
     check_identity(self._directory, self._identity)
     found = []
     for step in reversed(self._chosen(only)):
-      with distributed.together():
+      with distributed.all_processes():
         state, reason = self._try(step, like)
       if distributed.all_true(state is not None):
         if not self._read_only:
@@ -197,7 +197,10 @@ class Checkpoints:
     return [only]
 
   def _undescribed(self, whole: int) -> list[tuple[int, None, str]]:
-    """Of checkpoints older than a whole one, those beside which Orbax saves nothing."""
+    """Returns (step, None, reason) of checkpoints older than `whole` without readable metadata.
+
+    Orbax, which reads the metadata of all, saves nothing beside such a one.
+    """
     older = [step for step in reversed(self.steps()) if step < whole]
     return [
       (step, None, "its metadata cannot be read")
@@ -245,7 +248,7 @@ class Checkpoints:
     if self._checkpointer is not None:
       self._checkpointer.close()
       self._checkpointer = None
-    with distributed.together():
+    with distributed.all_processes():
       if distributed.is_main_process():
         for step in steps:
           _move_aside(self._directory / str(step))
@@ -312,13 +315,13 @@ def _move_aside(checkpoint: pathlib.Path) -> None:
 
 
 def _is_other(record: logging.LogRecord) -> bool:
-  """Whether a log line is not of an error that Orbax raises, too, once its threads logged it."""
+  """Whether to keep a log record: errors of Orbax are dropped, for they are raised as well."""
   of_orbax = "orbax" in record.pathname or "exception was never retrieved" in record.getMessage()
   return record.levelno < logging.ERROR or not of_orbax
 
 
 def _passing(error: BaseException | None) -> str:
-  """Why the machine could not read, where the cause is no file's: memory, rights, open files."""
+  """Returns why the machine could not read: memory, rights or open files; "" for other causes."""
   while error is not None:
     if isinstance(error, MemoryError):
       return "there is not enough memory"

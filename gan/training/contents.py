@@ -20,12 +20,15 @@ from gan.training.writers import Writer
 
 
 def check_contents(folder: Writer, identity: dict[str, Any], say: Callable[[str], None]) -> None:
-  """Raises UserError where a folder is that of other work, or its checkpoints are gone.
+  """Checks that a run folder is new, or holds records and checkpoints of the run `identity`.
 
   Args:
     folder: of the run.
     identity: what its config.json will hold.
     say: prints one line to the user, on what cannot be compared or is gone.
+
+  Raises:
+    UserError: it holds other work or another run, or records without their checkpoints.
   """
   if not (folder.path / CONFIG).exists():
     check_place(folder.path, "a run")
@@ -76,10 +79,10 @@ def lost_records(folder: Writer, log_every: int) -> list[str]:
 
 
 def _had_checkpoints(folder: Writer, last: int, config: dict[str, Any]) -> bool:
-  """Whether a run that has records up to step `last` cannot have come there without a checkpoint.
+  """Whether a run with records up to step `last` must have written a checkpoint.
 
-  Their folder is made before the first step. A kill may have come before the first was written,
-  which goes on beside the steps, but the second waits for it.
+  The folder of checkpoints is made before the first step. The first checkpoint is written in the
+  background, so that a kill may come before its end; the second waits for it.
   """
   every = config["checkpoint_every"]
   if (folder.path / CONFIG).exists():

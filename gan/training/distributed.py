@@ -1,8 +1,8 @@
 """One run over the processes of several hosts: joining them, what they agree on, and their end.
 
 Transport, health checks and the detection of Slurm, Open MPI, Kubernetes and Cloud TPU are JAX's
-own (`jax.distributed`). Process 0 leads: it writes records and pictures. All compute, and all take
-part in checkpoints. Nothing here does anything in a run of one process.
+own (`jax.distributed`). Process 0 is the main process: it writes records and pictures. All
+processes compute, and all take part in checkpoints. In a run of one process nothing is exchanged.
 """
 
 import contextlib
@@ -208,8 +208,8 @@ def _diverted(file: int) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def together() -> Iterator[None]:
-  """Ends where all processes have come to its end; a UserError of one is raised in all.
+def all_processes() -> Iterator[None]:
+  """A block that all processes leave together; a UserError of one is raised in all.
 
   Raises:
     UserError: what one of the processes raised.
@@ -239,20 +239,20 @@ def all_true(flag: bool) -> bool:
   return not any(_exchange("" if flag else "not here"))
 
 
-def stops(seen: list[int], call: int) -> bool:
-  """Whether to stop before the `call`-th call of a program: at the same call in every process.
+def stops(signals: list[int], call: int) -> bool:
+  """Returns whether to stop before the `call`-th call of a program, the same in every process.
 
   Args:
-    seen: signals that this process got.
+    signals: numbers of the signals that this process received.
     call: 0, 1, 2, ...
   """
   if jax.process_count() == 1:
-    return bool(seen)
+    return bool(signals)
   return multihost_utils.reached_preemption_sync_point(call)
 
 
-def tell_stop() -> None:
-  """Tells the other processes that this one was asked to stop."""
+def request_stop() -> None:
+  """Requests that all processes stop, by the SIGTERM that JAX passes on; for a run of many."""
   # Asked before the processes are joined, JAX would start its devices to count them.
   if jax.distributed.is_initialized() and jax.process_count() > 1:
     # JAX takes it as the notice of a scheduler, and finds the call that all can stop at.

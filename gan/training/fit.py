@@ -21,7 +21,7 @@ from gan.training import loop, passed, program, restore
 from gan.training.build import Algorithm, DataInfo
 from gan.training.config import Config
 from gan.training.run_folder import PROGRAM, read_config
-from gan.training.setting import OF_A_PASSED_GAME, Setting, make_evaluators
+from gan.training.setting import GAME_IDENTITY_FIELDS, Setting, make_evaluators
 from gan.training.validation import validate_field
 
 
@@ -134,7 +134,7 @@ def _check_floats(game: Game, images: np.ndarray) -> None:
 
 
 def _config(game: Game, name: str, steps: int, options: Mapping[str, Any]) -> Config:
-  known = set(OF_A_PASSED_GAME) - {"dataset", "split", "conditional", "loss", "model", "steps"}
+  known = set(GAME_IDENTITY_FIELDS) - {"dataset", "split", "conditional", "loss", "model", "steps"}
   if unknown := sorted(set(options) - known):
     raise UserError(f"{', '.join(unknown)} unknown: options are {', '.join(sorted(known))}")
   options = dict(options)

@@ -1,7 +1,6 @@
-"""Ctrl-C and its kin: a flag that is looked at where a run can stop, and never lost.
+"""SIGINT, SIGTERM and SIGHUP set a flag, which a run polls where it can stop.
 
-An exception would be lost where it lands in a callback of JAX, and would end what cannot end half
-way.
+An exception would be lost where it is raised in a callback of JAX, and would break off writing.
 """
 
 import contextlib
@@ -19,31 +18,34 @@ _at_once: list[bool] = []  # no longer empty where the first signal raises, too
 
 @contextlib.contextmanager
 def interrupts() -> Iterator[list[int]]:
-  """Yields a list that is no longer empty once the user interrupts; a second time stops at once.
+  """Yields the list of signals received, empty until the first; a second one raises.
 
   SIGINT, SIGTERM and SIGHUP interrupt, but for a SIGHUP that is ignored, as under `nohup`. In a
-  run of many processes SIGTERM is JAX's, which tells it to all of them. Python lets the main
-  thread alone have signals: in another one nothing is changed.
+  run of many processes JAX handles SIGTERM and passes it on to all of them. Python delivers signals
+  to the main thread alone: in another thread no handler is installed.
+
+  Raises:
+    KeyboardInterrupt: in the block, at a second signal other than SIGHUP.
   """
-  seen = _open[-1] if _open else []
-  _open.append(seen)
-  previous = _install(seen) if threading.current_thread() is threading.main_thread() else {}
+  signals = _open[-1] if _open else []
+  _open.append(signals)
+  previous = _install(signals) if threading.current_thread() is threading.main_thread() else {}
   try:
-    yield seen
+    yield signals
   finally:
     _open.pop()
     for number, handler in previous.items():
       signal.signal(number, handler)
 
 
-def _install(seen):
+def _install(signals):
   def note(number, frame):
     # A terminal that closes sends SIGHUP twice: from the system, and from the shell.
-    again = bool(seen) and number != getattr(signal, "SIGHUP", None)
-    seen.append(number)
+    again = bool(signals) and number != getattr(signal, "SIGHUP", None)
+    signals.append(number)
     if again or _at_once:
       raise KeyboardInterrupt
-    distributed.tell_stop()
+    distributed.request_stop()
 
   return {number: signal.signal(number, note) for number in _numbers()}
 
@@ -60,9 +62,9 @@ def _numbers():
 
 @contextlib.contextmanager
 def at_once() -> Iterator[None]:
-  """A block in which the first interrupt raises KeyboardInterrupt, for what may take minutes.
+  """A block in which the first signal raises KeyboardInterrupt, for work that may take minutes.
 
-  Where that is lost, the flag is still set: `stop_here` comes after the block.
+  Where a library swallows the exception, the flag is still set: call `stop_here` after the block.
   """
   _at_once.append(True)
   try:
@@ -72,9 +74,9 @@ def at_once() -> Iterator[None]:
 
 
 def stop_here() -> None:
-  """Raises KeyboardInterrupt where the user has interrupted: a place where nothing is to be saved.
+  """Raises KeyboardInterrupt if a signal was received; for places where nothing is to be saved.
 
-  The processes of a run of many stop together, at a step, and not here.
+  In a run of many processes it does nothing: these stop together, before a call of the step.
   """
   if _open and _open[-1] and not jax.distributed.is_initialized():
     raise KeyboardInterrupt

@@ -23,22 +23,22 @@ from gan.training.interrupts import interrupts, stop_here
 from gan.training.run import Run
 from gan.training.run_folder import RunFolder
 from gan.training.setting import Setting, fix_schedule, load_data, make_setting
-from gan.training.writers import FollowedFolder
+from gan.training.writers import ReadOnlyRunFolder
 
 
 class RunGroup(NamedTuple):
-  """How M runs are stepped by one compiled program.
+  """Functions that step M runs by one compiled program.
 
   Attributes:
     place: `M states -> state`, on the devices, as `execute` takes it.
     execute: `(state, indices [M, S, K, B]) -> (state, metrics)`; the state is donated.
-    members: `state -> M states`.
+    states: `state -> M states`.
     records: `metrics -> M dictionaries of [S]`, of metrics on the host.
   """
 
   place: Callable[[list[GanState]], Any]
   execute: Callable[[Any, np.ndarray], tuple[Any, Any]]
-  members: Callable[[Any], list[GanState]]
+  states: Callable[[Any], list[GanState]]
   records: Callable[[Any], list[dict[str, np.ndarray]]]
 
 
@@ -118,18 +118,18 @@ def run_in(
       run.setting.data if data_on_host else parallel.replicate(run.setting.data, strategy, devices)
     )
     execute = parallel.make_run(run.setting.algorithm.step, strategy, devices, data_on_host)
-    return _fit(run, alone(run, execute, data, strategy, devices), state, step)
+    return _fit(run, single_run_group(run, execute, data, strategy, devices), state, step)
 
 
 def _open_in_turn(open_run: Callable[[], Run]) -> Run:
-  """Process 0 prepares data and folder, then the others find both: the folder is one that all see.
+  """Opens the run in process 0 first, then in the others, which read its data and its folder.
 
   Raises:
     UserError: whatever one of the processes raised.
   """
   run = None
   for turn in (True, False):
-    with distributed.together():
+    with distributed.all_processes():
       if turn == distributed.is_main_process():
         run = open_run()
   return run
@@ -143,15 +143,17 @@ def _open(
   command: str,
   say: Callable[[str], None],
 ) -> Iterator[Run]:
-  folder = RunFolder(workdir) if distributed.is_main_process() else FollowedFolder(workdir)
+  folder = RunFolder(workdir) if distributed.is_main_process() else ReadOnlyRunFolder(workdir)
   with contextlib.closing(folder):
     setting, config = make(folder.path, parallel.STRATEGIES[strategy][1])
     with Run(config, setting, folder, command, say) as run:
       yield run
 
 
-def alone(run: Run, execute: Callable, data: Batch, strategy: str, devices: list) -> RunGroup:
-  """Returns the group of runs of one run.
+def single_run_group(
+  run: Run, execute: Callable, data: Batch, strategy: str, devices: list
+) -> RunGroup:
+  """Returns a RunGroup of one run, M = 1.
 
   Args:
     run: the run.
@@ -165,7 +167,7 @@ def alone(run: Run, execute: Callable, data: Batch, strategy: str, devices: list
     # Placed as the step leaves it, the first state runs in the same program as all others.
     place=lambda states: parallel.replicate(states[0], strategy, devices),
     execute=lambda state, indices: execute(state, data, indices[0], key),
-    members=lambda state: [parallel.local(state)],
+    states=lambda state: [parallel.local(state)],
     records=lambda metrics: [metrics],
   )
 
@@ -184,8 +186,8 @@ def _fit(run: Run, run_group: RunGroup, state: GanState, start: int) -> dict[str
   per_step = config.discriminator_steps * config.batch_size
   # One of many processes is heard.
   stream = sys.stderr if distributed.is_main_process() else io.StringIO()
-  with interrupts() as seen, RunProgress(config.steps, start, per_step, stream) as progress:
-    step = train([run], run_group, [state], start, progress, seen)
+  with interrupts() as signals, RunProgress(config.steps, start, per_step, stream) as progress:
+    step = train([run], run_group, [state], start, progress, signals)
   if step < config.steps and not run.diverged:
     run.say(f"Interrupted; step {step} is saved. The same command continues from there.")
   return run.summary
@@ -197,7 +199,7 @@ def train(
   states: list[GanState],
   step: int,
   progress: Progress,
-  seen: list[int],
+  signals: list[int],
 ) -> int:
   """Steps runs together to the end, an interrupt, or until all have diverged.
 
@@ -210,18 +212,18 @@ def train(
     states: of each, at `step`.
     step: where they stand.
     progress: what the user sees.
-    seen: no longer empty once the user wants to stop.
+    signals: no longer empty once the user wants to stop.
 
   Returns:
     The step that was reached.
   """
   for run in runs:
     run.summarize("running", step)
-  if seen:
-    distributed.tell_stop()  # the signal came before the processes were joined
+  if signals:
+    distributed.request_stop()  # the signal came before the processes were joined
   config, log, state = runs[0].config, _Log(runs, run_group), run_group.place(states)
   calls = itertools.count()
-  while step < config.steps and not distributed.stops(seen, next(calls)) and log.alive():
+  while step < config.steps and not distributed.stops(signals, next(calls)) and log.alive():
     count = _steps_in_call(config, step)
     indices = np.stack([run.indices(step, count) for run in runs])
     state, metrics = run_group.execute(state, indices)
@@ -265,9 +267,9 @@ def _write(run_group: RunGroup, state: Any, step: int, log: "_Log", progress: Pr
     log.flush()
     if picture and log.alive():
       progress.report(log.alive()[0][1].record)
-    for member, run in zip(run_group.members(state), log.runs, strict=True):
-      run.check(member, step)
-      _write_run(run, member, step, picture, evaluation, save, progress)
+    for run_state, run in zip(run_group.states(state), log.runs, strict=True):
+      run.check(run_state, step)
+      _write_run(run, run_state, step, picture, evaluation, save, progress)
 
 
 def _write_run(
@@ -290,7 +292,7 @@ def _write_run(
 def _end(run_group: RunGroup, state: Any, step: int, log: "_Log") -> None:
   """Saves every run that has not diverged, and writes its summary."""
   log.flush()
-  states = run_group.members(state) if log.alive() else []
+  states = run_group.states(state) if log.alive() else []
   for i, run in log.alive():
     run.check(states[i], step)
   for i, run in log.alive():

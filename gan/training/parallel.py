@@ -1,9 +1,9 @@
-"""The ways to run a step: on one device, data parallel, many steps in one call, many members.
+"""Strategies that run a step: on one device, data parallel, many steps in one call, many runs.
 
-Every strategy has the same signature, `run(state, dataset, indices, key) -> (state, metrics)`,
-takes the data set whole, on each device or on the host, and picks its batch by index, donates the
-state and trains the same model; many members have a leading axis in all but the data set. Nothing
-has a leading device axis outside of this file.
+Every strategy has the signature `run(state, dataset, indices, key) -> (state, metrics)`. It takes
+the whole data set, on each device or on the host, gathers its batches by index, donates the state
+and trains the same model. A group of runs has a leading axis in all but the data set. No array has
+a leading axis of devices outside of this file.
 """
 
 import math
@@ -23,12 +23,12 @@ AXIS = "batch"
 PLACES = ("auto", "device", "host")  # of a data set
 
 
-def _one_device(run, devices, pick):
+def _one_device(run, devices, gather):
   del devices
-  return _picking(compiled(run, donate_argnums=0), pick)
+  return _gathering(compiled(run, donate_argnums=0), gather)
 
 
-def _jit(run, devices, pick):
+def _jit(run, devices, gather):
   """The compiler places the work: batches are split over devices, everything else is replicated."""
   whole, split = NamedSharding(_mesh(devices), P()), _split(devices)
   execute = compiled(
@@ -37,10 +37,10 @@ def _jit(run, devices, pick):
     out_shardings=(whole, whole),
     donate_argnums=0,
   )
-  return _picking(execute, pick, split)
+  return _gathering(execute, gather, split)
 
 
-def _shard_map(run, devices, pick):
+def _shard_map(run, devices, gather):
   # check_vma=True would sum gradients of replicated parameters over devices, once more than pmean.
   mapped = jax.shard_map(
     run,
@@ -49,10 +49,10 @@ def _shard_map(run, devices, pick):
     out_specs=(P(), P()),
     check_vma=False,
   )
-  return _picking(compiled(mapped, donate_argnums=0), pick, _split(devices))
+  return _gathering(compiled(mapped, donate_argnums=0), gather, _split(devices))
 
 
-def _pmap(run, devices, pick):
+def _pmap(run, devices, gather):
   mapped = jax.pmap(
     run,
     axis_name=AXIS,
@@ -61,18 +61,18 @@ def _pmap(run, devices, pick):
     devices=devices,
     donate_argnums=0,
   )
-  own = [i for i, device in enumerate(devices) if device in _own(devices)]
+  own = [i for i, device in enumerate(devices) if device in _local_devices(devices)]
 
   def call(state, dataset, indices, key):
     steps, updates, _ = indices.shape
     shares = indices.reshape(steps, updates, len(devices), -1)
-    return mapped(state, *pick(dataset, np.moveaxis(shares, 2, 0)[own]), key)
+    return mapped(state, *gather(dataset, np.moveaxis(shares, 2, 0)[own]), key)
 
   return call
 
 
-def _own(devices) -> list:
-  """Those of this process."""
+def _local_devices(devices) -> list:
+  """Returns those devices that belong to this process."""
   return [device for device in devices if device.process_index == jax.process_index()]
 
 
@@ -85,23 +85,23 @@ def _split(devices) -> NamedSharding:
   return NamedSharding(_mesh(devices), P(None, None, AXIS))
 
 
-def _picking(execute, pick, split=None):
-  if pick is _pick_there and (split is None or split.is_fully_addressable):
+def _gathering(execute, gather, split=None):
+  if gather is _gather_on_device and (split is None or split.is_fully_addressable):
     return execute
 
   def call(state, dataset, indices, key):
-    return execute(state, *pick(dataset, indices, split), key)
+    return execute(state, *gather(dataset, indices, split), key)
 
   return call
 
 
-def _pick_there(dataset, indices, split=None):
-  """The step picks its rows: where devices are of many processes, each hands on its own indices."""
+def _gather_on_device(dataset, indices, split=None):
+  """Returns the data set and the indices, split over devices: the step gathers its rows on them."""
   return dataset, indices if split is None else _place(indices, split)
 
 
-def _pick_here(dataset, indices, split=None):
-  """The step is given its rows, each device those of its share, from the memory of its process."""
+def _gather_on_host(dataset, indices, split=None):
+  """Returns (None, the rows), gathered in this process; each device gets the rows of its share."""
 
   def rows(array):
     if split is None:
@@ -190,7 +190,7 @@ def stays_on_host(place: str, dataset: Any, devices: list) -> bool:
   """
   if place != "auto":
     return place == "host"
-  stats = _own(devices)[0].memory_stats() or {}
+  stats = _local_devices(devices)[0].memory_stats() or {}
   size = sum(array.nbytes for array in jax.tree.leaves(dataset))
   return size > stats.get("bytes_limit", math.inf) / 4
 
@@ -199,7 +199,7 @@ def make_run(step: Callable, strategy: str, devices: list, data_on_host: bool = 
   """Returns `run(state, dataset, indices, key) -> (state, metrics)`, compiled.
 
   Args:
-    step: `(state, batch, key) -> (state, metrics)`, built with the axis name of the way.
+    step: `(state, batch, key) -> (state, metrics)`, built with the axis name of the strategy.
     strategy: one of STRATEGIES.
     devices: the devices to use; "none" uses the first.
     data_on_host: whether the data set is of NumPy arrays that stay where they are. Each call
@@ -210,7 +210,7 @@ def make_run(step: Callable, strategy: str, devices: list, data_on_host: bool = 
   Metrics come back as [S].
   """
   return STRATEGIES[strategy][0](
-    many_steps(step), devices, _pick_here if data_on_host else _pick_there
+    many_steps(step), devices, _gather_on_host if data_on_host else _gather_on_device
   )
 
 
@@ -231,11 +231,11 @@ def local(tree: Any) -> Any:
   )
 
 
-def make_members_run(step: Callable, devices: list) -> Callable:
-  """Returns `run(states, dataset, indices, keys) -> (states, metrics)` of M members, compiled.
+def make_group_run(step: Callable, devices: list) -> Callable:
+  """Returns `run(states, dataset, indices, keys) -> (states, metrics)` of M runs, compiled.
 
-  Members are split over the devices, whose number must divide M; the data set is whole on each.
-  Members of one device are stepped under `vmap`, where a convolution becomes a grouped convolution:
+  Runs are split over the devices, whose number must divide M; the data set is whole on each.
+  Runs of one device are stepped under `vmap`, where a convolution becomes a grouped convolution:
   that has no fast path on the CPU.
 
   Args:
@@ -255,8 +255,8 @@ def make_members_run(step: Callable, devices: list) -> Callable:
   return compiled(mapped, donate_argnums=0)
 
 
-def split_members(tree: Any, devices: list) -> Any:
-  """Places arrays [M, ...] with an equal share of the members on each device."""
+def split_runs(tree: Any, devices: list) -> Any:
+  """Places arrays [M, ...] with an equal share of the runs on each device."""
   return jax.device_put(tree, NamedSharding(_mesh(devices), P(AXIS)))
 
 

@@ -1,4 +1,4 @@
-"""Where runs and sweeps may lie: each in a folder of its own, so that none hides another.
+"""Checks of the folders of runs and sweeps: none may lie inside the folder of another.
 
 No JAX is needed here.
 """
@@ -17,11 +17,11 @@ DEPTH = 4
 
 
 def check_place(folder: pathlib.Path, what: str, own: Collection[pathlib.Path] = ()) -> None:
-  """Raises UserError where new work in a folder would hide other work, or be hidden by it.
+  """Raises UserError if a folder for new work lies in, or above, the folder of a run or sweep.
 
   Args:
     folder: of the new work.
-    what: it is to be: "a run", "a sweep".
+    what: the kind of work, "a run" or "a sweep".
     own: folders below that belong to it.
   """
   other = f"give {what} a --workdir of its own"
@@ -49,7 +49,7 @@ def works_below(folder: pathlib.Path) -> Iterator[pathlib.Path]:
 
 
 def _holds_run(folder):
-  """Whether config.json is one of ours: other programs have files of that name."""
+  """Whether a folder holds a config.json of a run; other programs have files of that name."""
   try:
     text = (folder / CONFIG).read_text(encoding="utf-8", errors="replace")
     return '"determining"' in text or (folder / METRICS).exists()

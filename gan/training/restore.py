@@ -25,8 +25,8 @@ from gan.training.checkpoint import Checkpoints
 from gan.training.config import Config, field_types
 from gan.training.run_folder import (
   CONFIG,
+  OTHER_CONFIG_KINDS,
   PROGRAM,
-  TOLD,
   WEIGHTS,
   RunPaths,
   read_config,
@@ -217,7 +217,7 @@ def _kind() -> schema.Kind:
       "source": schema.TEXT,
       "class_names": schema.list_of(schema.TEXT),
       plugins.FIELD: schema.list_of(schema.TEXT),
-      PROGRAM: TOLD[PROGRAM],
+      PROGRAM: OTHER_CONFIG_KINDS[PROGRAM],
     },
   )
 

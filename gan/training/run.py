@@ -139,11 +139,11 @@ class Run:
     return self._with_numbers(jax.jit(algorithm.init)(self.keys.init)), self._rewound(0)
 
   def _with_numbers(self, state: GanState) -> GanState:
-    """Members of a sweep share an algorithm and differ in these; earlier versions had fewer."""
+    """Runs of a sweep share an algorithm and differ in these; earlier versions had fewer."""
     return state.replace(hyperparameters=self.setting.numbers(self.config))
 
   def begin_session(self, session: dict[str, Any], step: int) -> str:
-    """Writes on what the run goes on; returns what the user should know of it, or "".
+    """Adds a session to environment.json; returns a line on what differs from the last, or "".
 
     Args:
       session: of `environment.describe`, with how the run is stepped.
@@ -161,6 +161,7 @@ class Run:
     )
 
   def _rewound(self, step: int) -> int:
+    """Drops records after `step`, sets the clock to that of the last one left; returns `step`."""
     ended = step >= self.config.steps
     self.folder.rewind(step, 1 if ended else self.config.log_every)
     self.folder.rewind(step, 1 if ended else self.config.eval_every or 1, EVALUATIONS)
@@ -187,6 +188,7 @@ class Run:
       self._diverge(step, f"{self.record}")
 
   def _counts(self, step: int) -> dict[str, Any]:
+    """Returns the fields of a record that say when and of what it is."""
     config, discriminator_steps = self.config, step * self.config.discriminator_steps
     images = discriminator_steps * config.batch_size
     return {

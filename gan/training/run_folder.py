@@ -29,17 +29,22 @@ except ImportError:  # Windows has no such locks
   fcntl = None
 
 CONFIG, METRICS, EVALUATIONS = "config.json", "metrics.jsonl", "evaluations.jsonl"
-SWEEP, MEMBERS = "sweep.json", "members"  # of a sweep's folder, where each member has a run folder
+SWEEP, RUNS_FOLDER = "sweep.json", "members"  # of a sweep's folder, where each run has a run folder
 COUNTS = ("step", "discriminator_steps", "images", "epoch", "seconds")
 ENVIRONMENT, SUMMARY = "environment.json", "summary.json"
 WEIGHTS = ("ema", "raw")  # the average of the generator over steps, or the generator as it is
 _RESTORE = "restore it, or use another --workdir"
 FIELDS = entries(optional={"dataset": TEXT, "steps": COUNT}, others=SCALAR)  # of Config
 # Beside them in config.json.
-TOLD = {"command": TEXT, "source": TEXT, "num_examples": COUNT, "plugins": list_of(TEXT)}
 PROGRAM = "program"  # what a game that was passed computes
-TOLD |= {PROGRAM: entries({"traced_by": entries(others=SCALAR), "digests": entries(others=TEXT)})}
-CONFIG_KIND = entries({"config": FIELDS, "determining": FIELDS}, TOLD)
+OTHER_CONFIG_KINDS = {
+  "command": TEXT,
+  "source": TEXT,
+  "num_examples": COUNT,
+  "plugins": list_of(TEXT),
+  PROGRAM: entries({"traced_by": entries(others=SCALAR), "digests": entries(others=TEXT)}),
+}
+CONFIG_KIND = entries({"config": FIELDS, "determining": FIELDS}, OTHER_CONFIG_KINDS)
 _CLAIM_KIND = entries({"determining": entries()})  # of config.json and sweep.json
 _COUNTS = {"step": COUNT, "images": COUNT, "epoch": NUMBER, "seconds": NUMBER}
 _FACTS = {"discriminator_steps": COUNT, "dataset": TEXT, "loss": TEXT, "split": TEXT}

@@ -23,7 +23,7 @@ from gan.training.run_folder import CONFIG, read_config
 
 
 class Setting(NamedTuple):
-  """What runs that are stepped by one program share.
+  """The data set and the algorithm that runs of one compiled program share.
 
   Attributes:
     dataset: what they are trained on.
@@ -74,7 +74,7 @@ def describe(config: Config, dataset: datasets.Dataset) -> DataInfo:
 
 
 def fix_schedule(config: Config, folder: pathlib.Path) -> Config:
-  """Returns the config with the length of its schedules: that of the run's start, for good.
+  """Returns the config with `schedule_images` set: the length of its schedules at the run's start.
 
   Args:
     config: what to run; `steps` may be more than at the start.
@@ -88,8 +88,8 @@ def fix_schedule(config: Config, folder: pathlib.Path) -> Config:
   return dataclasses.replace(config, schedule_images=images)
 
 
-# What a run is known by where its game was passed; the game's own parts are described beside it.
-OF_A_PASSED_GAME = (
+# Fields of the identity of a run whose game was passed; the game's parts are described beside them.
+GAME_IDENTITY_FIELDS = (
   "dataset",
   "split",
   "conditional",
@@ -119,17 +119,17 @@ def config_record(config: Config, setting: Setting, command: str) -> dict[str, A
     command: what the user typed.
   """
   info, dataset = setting.info, setting.dataset
-  fields, known_by = dataclasses.asdict(config), identity(config)
+  fields, identity_fields = dataclasses.asdict(config), identity(config)
   if setting.parts:
-    fields, known_by = (
-      {name: value for name, value in values.items() if name in OF_A_PASSED_GAME}
-      for values in (fields, known_by)
+    fields, identity_fields = (
+      {name: value for name, value in values.items() if name in GAME_IDENTITY_FIELDS}
+      for values in (fields, identity_fields)
     )
-    known_by |= {f"game {name}": what for name, what in setting.parts.items()}
-  known_by |= {"data_sha256": setting.data_sha256}
+    identity_fields |= {f"game {name}": what for name, what in setting.parts.items()}
+  identity_fields |= {"data_sha256": setting.data_sha256}
   named = {"class_names": list(dataset.class_names)} if dataset.class_names else {}
   return {
-    "fingerprint": fingerprint(known_by),
+    "fingerprint": fingerprint(identity_fields),
     "command": command,
     "source": dataset.source,
     "image_shape": list(info.image_shape),
@@ -137,7 +137,7 @@ def config_record(config: Config, setting: Setting, command: str) -> dict[str, A
     **named,
     "num_examples": info.num_examples,
     "config": fields,
-    "determining": known_by,
+    "determining": identity_fields,
     **recorded.describe(dataset, setting.data_sha256),
     **setting.passed,
     **plugins.record(),

@@ -1,4 +1,4 @@
-"""What a run writes through: its folder, or that of process 0, which the other processes read.
+"""Writers of a run's records: the run folder, or a read-only view of it in other processes.
 
 No JAX is needed here.
 """
@@ -48,8 +48,8 @@ class Writer(Protocol):
     """Takes how the run stands, and returns its summary."""
 
 
-class FollowedFolder(RunPaths):
-  """A Writer of the processes beside process 0, which writes the folder: they read it only.
+class ReadOnlyRunFolder(RunPaths):
+  """The Writer of every process but process 0: it reads the run folder and writes nothing.
 
   Args:
     path: the folder.

@@ -57,7 +57,7 @@ def test_steps_in_which_no_noise_falls_are_refused(fields, words):
     validate(dataclasses.replace(NOISY, **fields))
 
 
-def test_instance_noise_has_its_deviation_and_is_independent_between_examples():
+def test_instance_noise_has_its_standard_deviation_and_is_independent_between_examples():
   keys = example_keys(toys.key(0), jnp.arange(500))
   noise = augment.instance_noise(jnp.zeros((500, 8)), jnp.float32(0.7), keys)
   np.testing.assert_allclose(jnp.std(noise), 0.7, rtol=0.05)

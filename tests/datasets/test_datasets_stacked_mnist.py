@@ -42,9 +42,9 @@ def test_each_channel_is_a_digit_of_the_split_and_the_label_reads_them_in_order(
 
 def test_the_three_digits_are_independent_and_uniform(stand_in):
   counts = np.bincount(datasets.load("stacked_mnist", "train", stand_in).labels, minlength=1000)
-  # Each class is binomial, 128,000 draws at 1/1000: 128 with a deviation of 11.3.
+  # Each class is binomial, 128,000 draws at 1/1000: 128 with a standard deviation of 11.3.
   assert counts.shape == (1000,) and abs(counts - 128).max() < 5 * 11.3
-  # The statistic of a chi-squared test: 999 with a deviation of sqrt(2 * 999).
+  # The statistic of a chi-squared test: 999 with a standard deviation of sqrt(2 * 999).
   assert abs(((counts - 128) ** 2 / 128).sum() - 999) < 5 * np.sqrt(2 * 999)
 
 

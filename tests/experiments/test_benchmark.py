@@ -31,9 +31,14 @@ def test_a_name_says_what_differs_from_a_plain_step():
   assert (case.discriminator_steps, case.batch_size, case.precision) == (5, 256, "bfloat16")
   assert case.image_shape == (64, 64, 3)
   plain = cases.parse("mlp")
-  assert (plain.size, plain.discriminator_steps, plain.batch_size, plain.members) == (28, 1, 128, 0)
+  assert (plain.size, plain.discriminator_steps, plain.batch_size, plain.runs_per_call) == (
+    28,
+    1,
+    128,
+    0,
+  )
   assert plain.plain and not case.plain
-  assert cases.parse("mlp-m4-b64").members == 4
+  assert cases.parse("mlp-m4-b64").runs_per_call == 4
 
 
 @pytest.mark.parametrize(
@@ -383,7 +388,7 @@ assert not {{"jax", "torch"}} & set(sys.modules)
   subprocess.run([sys.executable, "-c", code], check=True)
 
 
-def test_our_worker_steps_members():
+def test_our_worker_steps_a_group_of_runs():
   from experiments.benchmark import ours
 
   work = ours.make_work(cases.parse("mlp-b4-m2"))

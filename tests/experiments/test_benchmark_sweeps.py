@@ -55,7 +55,7 @@ def test_commands_differ_in_seeds_and_folders_alone(name):
   together = flags_of(sweeps.sweep_command(CASES[name], 70, "all"))
   assert (single.pop("seed"), single.pop("workdir")) == ("3", "one")
   assert (together.pop("seed"), together.pop("workdir")) == ("0", "all")
-  assert together.pop("seeds") == str(CASES[name].members)
+  assert together.pop("seeds") == str(CASES[name].runs)
   assert together.pop("experiment") == CASES[name].experiment
   assert together.pop("losses") == single.pop("loss")
   assert together == single
@@ -77,13 +77,13 @@ def test_both_sides_train_the_same_configs(name, monkeypatch, tmp_path):
   monkeypatch.setattr(gan.sweeps.plan, "make_plan", catch)
   case, folder = CASES[name], str(tmp_path)
   single = {"ring": ring, "mnist": mnist}[case.experiment].main
-  for seed in range(case.members):
+  for seed in range(case.runs):
     with pytest.raises(Stop):
       single(sweeps.single_command(case, seed, 70, folder)[1:])
   with pytest.raises(Stop):
     sweep.main(sweeps.sweep_command(case, 70, folder)[1:])
-  *alone, members = seen
-  assert [member.config for member in members] == alone
+  *alone, runs = seen
+  assert [run.config for run in runs] == alone
 
 
 def write_run(folder, steps, status, **identity):
@@ -128,13 +128,13 @@ def test_single_commands_are_timed_before_and_after_the_sweep(stubbed, capsys):
   assert ran[6:] == [("mnist", warm), ("0", warm), *timed("mnist")]
   assert len({c["workdir"] for c in commands}) == len(commands)
   output = capsys.readouterr().out
-  assert "ring_small: 32 members, 200 steps" in output
+  assert "ring_small: 32 runs, 200 steps" in output
   assert "3 of 32 single commands timed, scaled" in output
   assert "3 of 4 single commands timed, scaled" in output
   assert f"both warmed up with {warm} steps; data set ring" in output
 
 
-def test_no_more_commands_are_timed_than_there_are_members(stubbed, capsys):
+def test_no_more_commands_are_timed_than_there_are_runs(stubbed, capsys):
   stubbed()
   assert benchmark.main(["benchmark", "--sweeps=dcgan", "--sweep_singles=9"]) == 0
   assert "(4 of 4 single commands timed)," in capsys.readouterr().out

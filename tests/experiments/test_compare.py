@@ -36,7 +36,7 @@ def command(*flags):
 
 @pytest.fixture(scope="module")
 def sweep(tmp_path_factory):
-  """A sweep with a member that diverged, one interrupted, one not begun; drawn."""
+  """A sweep with a run that diverged, one interrupted, one not begun; drawn."""
   folder = tmp_path_factory.mktemp("sweep")
   write_sweep(folder, LOSSES, 3, waiting=["hinge-seed=0"])
   write_run(folder / "members" / "wgan-seed=9", "wgan", 9, steps=20, status="diverged at step 25")
@@ -146,9 +146,9 @@ def test_the_terminal_has_the_numbers_of_the_csv(sweep, tmp_path, capsys):
   rows = {row["loss"]: row for row in rows_of(tmp_path) if row["metric"] == "frechet_distance"}
   assert [line.split()[0] for line in lines] == ["nonsat", "wgan", "sat"]
   for line in lines:
-    loss, seeds, diverged, _, members, *numbers = line.replace(" to ", " ").split()
+    loss, seeds, diverged, _, runs, *numbers = line.replace(" to ", " ").split()
     row = rows[loss]
-    assert (seeds, diverged, members) == (row["seeds"], row["diverged"], row["members"])
+    assert (seeds, diverged, runs) == (row["seeds"], row["diverged"], row["members"])
     expected = [
       row[f"{kind}_{statistic}{end}"]
       for kind in ("last", "best")
@@ -287,7 +287,7 @@ def test_an_unknown_metric_is_refused_with_the_list(refused, tmp_path):
 def test_a_metric_where_nothing_was_evaluated_is_refused(refused, tmp_path):
   write_run(tmp_path / "run", values={}, pictures=False)
   line = refused(f"--workdir={tmp_path}", "--metric=coverage")
-  assert "no member has an evaluation yet" in line
+  assert "no run has an evaluation yet" in line
 
 
 def test_studies_that_differ_are_refused(refused, tmp_path):
@@ -318,7 +318,7 @@ def test_help_lists_every_flag(capsys):
   assert all(f"--{name}" in text for name in ("workdir", "metric", "outdir"))
 
 
-def test_folders_of_members_with_commas_in_their_names_are_found(tmp_path, monkeypatch):
+def test_folders_of_runs_with_commas_in_their_names_are_found(tmp_path, monkeypatch):
   monkeypatch.chdir(tmp_path)
   for name in ("a", "b,seed=0", "c,b1=0.5,seed=1"):
     (tmp_path / name).mkdir()

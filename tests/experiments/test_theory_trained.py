@@ -75,7 +75,7 @@ def test_any_run_folder_serves(tmp_path, monkeypatch):
   assert {f"{loss}_ratio", "sat_ratio", "nonsat_ratio"} <= set(result.records[0])
 
 
-# The course of a game.
+# The trajectory of a game.
 
 
 def test_snapshots_are_the_states_that_the_step_leads_to():

@@ -339,14 +339,14 @@ def test_init_is_a_function_of_the_key_and_the_average_starts_at_g():
 # Hyper-parameters are arrays of the state.
 
 
-def test_members_with_their_own_rates_are_the_runs_alone():
+def test_runs_with_their_own_rates_are_the_runs_alone():
   state, step = start(SMALL)
   step = jax.jit(step)
   rates = jnp.array([0.05, 0.3])
   hyper = state.hyperparameters
-  members = jax.tree.map(lambda leaf: jnp.stack([leaf, leaf]), state)
-  members = members.replace(
-    hyperparameters=members.hyperparameters.replace(generator_learning_rate=rates)
+  states = jax.tree.map(lambda leaf: jnp.stack([leaf, leaf]), state)
+  states = states.replace(
+    hyperparameters=states.hyperparameters.replace(generator_learning_rate=rates)
   )
   together = jax.jit(jax.vmap(step, in_axes=(0, None, 0)))
   keys = jax.random.split(jax.random.key(0))
@@ -355,12 +355,12 @@ def test_members_with_their_own_rates_are_the_runs_alone():
   ]
   for number in range(3):
     batch = points(1, seed=number)
-    members, metrics = together(members, batch, keys)
+    states, metrics = together(states, batch, keys)
     pairs = [step(one, batch, key) for one, key in zip(alone, keys, strict=True)]
     alone = [state for state, _ in pairs]
   for i in range(2):
-    assert_close(jax.tree.map(lambda leaf, i=i: leaf[i], (members, metrics)), pairs[i])
-  kernels = members.generator.params["Dense_0"]["Dense_0"]["kernel"]
+    assert_close(jax.tree.map(lambda leaf, i=i: leaf[i], (states, metrics)), pairs[i])
+  kernels = states.generator.params["Dense_0"]["Dense_0"]["kernel"]
   assert np.abs(kernels[0] - kernels[1]).max() > 1e-3
 
 

@@ -1,4 +1,4 @@
-"""Update rules on tiny networks; on games whose course is known, see test_theory_games.py."""
+"""Update rules on tiny networks; on games whose trajectory is known, see test_theory_games.py."""
 
 import jax
 import jax.numpy as jnp
@@ -159,7 +159,7 @@ def test_lookahead_moves_both_players_on_every_kth_step_only():
   assert_same(second.aux_state["update_rule"]["discriminator"], second.discriminator.params)
 
 
-# Every rule with every loss: alone, as a member of a sweep, split over devices.
+# Every rule with every loss: alone, as a run of a sweep, split over devices.
 
 
 def assert_agrees(update_rule, names):

@@ -47,7 +47,8 @@ class Case:
     held_out = test._replace(images=self.held_out)
     self.data = evaluation.make_data(self.train, held_out, self.extractor, count, seed=0)
     self.names = evaluation.applicable(self.data)
-    self.floors = self.numbers(evaluation.floors(self.data, self.names, count, seed=0))
+    found = evaluation.held_out_references(self.data, self.names, count, seed=0)
+    self.held_out_references = self.numbers(found)
     noise = np.random.default_rng(1).integers(256, size=self.held_out.shape, dtype=np.uint8)
     one = np.broadcast_to(self.held_out[:1], self.held_out.shape)
     self.noise = [self.measure(self.blend(noise, share)) for share in SHARES]
@@ -81,79 +82,80 @@ def digits():
   return train, test, extractors.load("digits")
 
 
-# The floor.
+# The held-out reference.
 
 
 def test_every_metric_of_images_has_a_floor(case):
   assert set(case.names) == set(METRICS) - {"stacked_modes", "mixture_modes"}
-  assert set(case.floors) == set(case.noise[0])
-  assert all(math.isfinite(value) for value in case.floors.values())
+  assert set(case.held_out_references) == set(case.noise[0])
+  assert all(math.isfinite(value) for value in case.held_out_references.values())
   assert all(math.isfinite(value) for value in case.noise[0].values())
 
 
 def test_real_images_score_near_the_ideal_of_every_metric(case):
-  floor, noise = case.floors, case.noise[-1]
+  reference, noise = case.held_out_references, case.noise[-1]
   # Bias is all that there is of a distance, and it is small beside that of noise.
-  assert 0 < floor["frechet_distance"] < 0.03 * noise["frechet_distance"]
-  assert abs(floor["frechet_infinity"]) < 0.03 * noise["frechet_infinity"]
-  assert abs(floor["kernel_distance"]) < 0.1 * noise["kernel_distance"]
-  assert floor["precision"] > 0.8 and floor["recall"] > 0.8
-  assert floor["density"] == pytest.approx(1, abs=0.1)
+  assert 0 < reference["frechet_distance"] < 0.03 * noise["frechet_distance"]
+  assert abs(reference["frechet_infinity"]) < 0.03 * noise["frechet_infinity"]
+  assert abs(reference["kernel_distance"]) < 0.1 * noise["kernel_distance"]
+  assert reference["precision"] > 0.8 and reference["recall"] > 0.8
+  assert reference["density"] == pytest.approx(1, abs=0.1)
   expected = expected_coverage(case.count, case.count, k=5)
-  assert floor["coverage"] == pytest.approx(expected, abs=0.06)
+  assert reference["coverage"] == pytest.approx(expected, abs=0.06)
   # Splits of 29 digits do not hold 10 classes evenly.
-  assert {"digits": 7.8, "mnist": 8.5}[case.train.name] < floor["classifier_score"] <= 10
-  assert 0.06 < floor["smallest_class_share"] <= 0.1 <= floor["largest_class_share"] < 0.15
-  assert floor["ndb_share"] <= 0.12  # 0.05 by the level of the tests
-  assert floor["ndb_js"] < 1.5 * 99 / 4 / case.count
-  assert floor["memorisation_ratio"] == 1
+  assert {"digits": 7.8, "mnist": 8.5}[case.train.name] < reference["classifier_score"] <= 10
+  assert 0.06 < reference["smallest_class_share"] <= 0.1 <= reference["largest_class_share"] < 0.15
+  assert reference["ndb_share"] <= 0.12  # 0.05 by the level of the tests
+  assert reference["ndb_js"] < 1.5 * 99 / 4 / case.count
+  assert reference["memorisation_ratio"] == 1
 
 
 def test_the_floor_is_what_held_out_images_score(case):
   # Of equal samples in another order; held-out images are what Parzen windows score, no samples.
   for name in ("frechet_distance", "precision", "recall", "density", "coverage", "ndb_js"):
-    assert case.noise[0][name] == pytest.approx(case.floors[name]), name
+    assert case.noise[0][name] == pytest.approx(case.held_out_references[name]), name
 
 
 def test_held_out_images_that_are_sorted_by_class_give_the_same_floor(digits):
   train, test, extractor = digits
-  floors = []
+  references = []
   for order in (np.arange(len(test.images)), np.argsort(test.labels)):
     held_out = test._replace(images=test.images[order])
     data = evaluation.make_data(train, held_out, extractor, 297, seed=0)
-    floors.append(evaluation.floors(data, ["classifier_score"], 297, seed=0)["classifier_score"])
-  assert floors[0].value == pytest.approx(floors[1].value, abs=0.5) and floors[0].value > 7
+    found = evaluation.held_out_references(data, ["classifier_score"], 297, seed=0)
+    references.append(found["classifier_score"].value)
+  assert references[0] == pytest.approx(references[1], abs=0.5) and references[0] > 7
 
 
 # The other ends.
 
 
 def test_noise_is_found_out_by_every_metric_with_a_direction(case):
-  floor, noise = case.floors, case.noise[-1]
+  reference, noise = case.held_out_references, case.noise[-1]
   for name in ("frechet_distance", "frechet_infinity", "kernel_distance"):
-    assert noise[name] > 10 * abs(floor[name]), name
+    assert noise[name] > 10 * abs(reference[name]), name
   for name in ("precision", "density", "coverage", "recall", "classifier_score"):
-    assert noise[name] < 0.5 * floor[name], name
+    assert noise[name] < 0.5 * reference[name], name
   assert noise["recall"] == 0 and noise["classifier_score"] < 2
   assert noise["smallest_class_share"] == 0 and noise["largest_class_share"] > 0.4
-  assert noise["ndb_share"] > 0.25 and noise["ndb_js"] > 5 * floor["ndb_js"]
-  assert noise["parzen_log_likelihood"] < floor["parzen_log_likelihood"] - 500
+  assert noise["ndb_share"] > 0.25 and noise["ndb_js"] > 5 * reference["ndb_js"]
+  assert noise["parzen_log_likelihood"] < reference["parzen_log_likelihood"] - 500
   assert noise["memorisation_ratio"] > 1.5
 
 
 def test_one_image_is_found_out_by_every_metric_that_asks_for_variety(case):
-  floor, one = case.floors, case.one[-1]
+  reference, one = case.held_out_references, case.one[-1]
   for name in ("frechet_distance", "frechet_infinity", "kernel_distance"):
-    assert one[name] > 20 * abs(floor[name]), name
+    assert one[name] > 20 * abs(reference[name]), name
   assert one["recall"] < 0.01 and one["coverage"] < 0.05
   assert one["classifier_score"] == pytest.approx(1)
   assert (one["smallest_class_share"], one["largest_class_share"]) == (0, 1)
-  assert one["ndb_share"] > 0.25 and one["ndb_js"] > 5 * floor["ndb_js"]
-  assert one["parzen_log_likelihood"] < floor["parzen_log_likelihood"] - 300
+  assert one["ndb_share"] > 0.25 and one["ndb_js"] > 5 * reference["ndb_js"]
+  assert one["parzen_log_likelihood"] < reference["parzen_log_likelihood"] - 300
 
 
 def test_one_real_image_is_more_precise_than_many(case):
-  assert case.one[-1]["precision"] == 1 > case.floors["precision"]
+  assert case.one[-1]["precision"] == 1 > case.held_out_references["precision"]
 
 
 def test_copies_of_training_images_are_told_from_fresh_ones(case):
@@ -161,7 +163,7 @@ def test_copies_of_training_images_are_told_from_fresh_ones(case):
   copies = evaluation.extract_features(case.train.images[chosen], case.extractor)
   values = evaluation.measure(case.data, copies, ["memorisation", "frechet_distance"], seed=0)
   assert values["memorisation_ratio"].value == pytest.approx(0, abs=1e-3)
-  assert values["frechet_distance"].value < 2 * case.floors["frechet_distance"]
+  assert values["frechet_distance"].value < 2 * case.held_out_references["frechet_distance"]
 
 
 # Between the ends.
@@ -228,7 +230,7 @@ def test_an_interval_is_two_standard_errors_to_each_side_of_the_value(digits):
   for end in (row.low, row.high):
     expected = 2.262 * error * math.sqrt(end / row.value)
     assert end > 0 and abs(end - row.value) == pytest.approx(expected, rel=1e-3)
-  assert row.better == "lower" and row.floor > 0
+  assert row.better == "lower" and row.held_out_reference > 0
 
 
 def test_equal_seeds_give_equal_numbers_and_another_seed_others(digits):

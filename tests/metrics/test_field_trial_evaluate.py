@@ -410,7 +410,7 @@ def test_held_out_data_that_are_too_few_cost_the_floor_alone(digits):
   data = evaluation.make_data(train_set, few, extractor, 50, seed=0)
   fake, lines = evaluation.extract_features(test.images[:50], extractor), []
   row = evaluation.rows(data, fake, ["density_coverage"], 0, lines.append)["coverage"]
-  assert row.floor is None and row.low is not None
+  assert row.held_out_reference is None and row.low is not None
   assert len(lines) == 1 and "held-out" in lines[0] and "3 samples" in lines[0]
 
 
@@ -555,19 +555,19 @@ def test_stacks_are_given_the_floor_of_their_own_shares_and_other_sets_that_of_h
   sample, dataset = seen_stacks(shares, 4000, "stacked_mnist")
   monkeypatch.setattr(evaluation, "_extract_from_data", lambda images, extractor: sample)
   data = evaluation.make_data(dataset, dataset, None, 100, seed=0)
-  floor = evaluation.floors(data, ["stacked_modes"], 100, seed=0)
+  reference = evaluation.held_out_references(data, ["stacked_modes"], 100, seed=0)
   chances = np.multiply.outer(shares, shares).ravel()
-  assert floor["modes_kl"].value == pytest.approx(expected_kl(100, chances), rel=0.05)
-  assert floor["modes"].value == pytest.approx(expected_modes(100, chances), rel=0.05)
+  assert reference["modes_kl"].value == pytest.approx(expected_kl(100, chances), rel=0.05)
+  assert reference["modes"].value == pytest.approx(expected_modes(100, chances), rel=0.05)
   # Channels of another set need not be drawn alone.
   data = evaluation.make_data(dataset._replace(name="images"), dataset, None, 100, seed=0)
-  held_out = evaluation.floors(data, ["stacked_modes"], 100, seed=0)
+  held_out = evaluation.held_out_references(data, ["stacked_modes"], 100, seed=0)
   expected = evaluation.measure(
     data, evaluation.held_out_sample(data, 100, 0), ["stacked_modes"], 0
   )
   assert held_out == expected
   data = evaluation.make_data(dataset._replace(name="images"), None, None, 100, seed=0)
-  assert evaluation.floors(data, ["stacked_modes"], 100, seed=0) == {}
+  assert evaluation.held_out_references(data, ["stacked_modes"], 100, seed=0) == {}
 
 
 # Features of any size.

@@ -29,7 +29,8 @@ def test_two_samples_are_worked_by_hand():
 
 
 def test_every_split_has_its_own_marginal():
-  # Split 1 sees both classes, each surely: 2. Split 2 one class: 1. Mean 1.5, deviation 0.5.
+  # Split 1 sees both classes, each surely: 2. Split 2 one class: 1. Mean 1.5, standard deviation
+  # 0.5.
   probabilities = np.array([[1.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 0.0]])
   assert classifier_score(probabilities, splits=2) == pytest.approx((1.5, 0.5), rel=1e-12)
   # Together: p(y) = (3/4, 1/4), score exp(H) = 4 / 3^(3/4)

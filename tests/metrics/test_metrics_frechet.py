@@ -12,7 +12,7 @@ from gan.metrics.frechet import frechet_distance, frechet_infinity, gaussian_fre
 # Covariances that commute, so that the root of their product is the product of their roots:
 #   |m1 - m2|^2 = 1^2 + 2^2 = 5;  Tr = (1 - 3)^2 + (2 - 1)^2 = 5 over standard deviations 1, 2; 3, 1
 MEANS = np.array([0.0, 0.0]), np.array([1.0, 2.0])
-DEVIATIONS = np.array([1.0, 2.0]), np.array([3.0, 1.0])
+STANDARD_DEVIATIONS = np.array([1.0, 2.0]), np.array([3.0, 1.0])
 EXACT = 10.0
 
 
@@ -46,20 +46,21 @@ def by_samples(real, fake):
 @pytest.mark.parametrize("seed", [None, 0, 1])
 def test_gaussians_with_commuting_covariances_have_the_closed_form(seed):
   axes = np.eye(2) if seed is None else rotation(seed, 2)
-  covariances = [axes @ np.diag(deviations**2) @ axes.T for deviations in DEVIATIONS]
+  covariances = [axes @ np.diag(sigma**2) @ axes.T for sigma in STANDARD_DEVIATIONS]
   distance = gaussian_frechet_distance(MEANS[0], covariances[0], MEANS[1], covariances[1])
   assert distance == pytest.approx(EXACT, rel=1e-12)
 
 
 def test_samples_of_gaussians_reach_the_closed_form():
-  # To first order in the errors of means and deviations, variances (s1^2 + s2^2)/n and half that,
-  # the variance of the distance is, per axis, 4 d^2 (s1^2 + s2^2)/n + 2 (s1 - s2)^2 (s1^2 + s2^2)/n
+  # To first order in the errors of means and standard deviations, variances (s1^2 + s2^2)/n and
+  # half that, the variance of the distance is, per axis,
+  #   4 d^2 (s1^2 + s2^2)/n + 2 (s1 - s2)^2 (s1^2 + s2^2)/n
   #   axis 1: d = 1, s = 1, 3: (40 + 80)/n;  axis 2: d = 2, s = 2, 1: (80 + 10)/n;  both: 210/n
   samples = 100_000
   rng = np.random.default_rng(0)
   real, fake = (
     mean + standard_deviation * rng.standard_normal((samples, 2))
-    for mean, standard_deviation in zip(MEANS, DEVIATIONS, strict=True)
+    for mean, standard_deviation in zip(MEANS, STANDARD_DEVIATIONS, strict=True)
   )
   assert frechet_distance(real, fake) == pytest.approx(EXACT, abs=4 * np.sqrt(210 / samples))
 

@@ -30,7 +30,7 @@ def test_one_centre_is_a_gaussian():
 
 def test_two_points_by_hand():
   # One centre, 0, in one dimension, sigma 1/2: log p(x) = -2 x^2 - log(sqrt(2 pi) / 2).
-  # Test points 0 and 1: mean -1 - 0.225791, deviation 1, standard error 1 / sqrt(2).
+  # Test points 0 and 1: mean -1 - 0.225791, standard deviation 1, standard error 1 / sqrt(2).
   score = parzen_log_likelihood(
     np.zeros((1, 1)), np.zeros((1, 1)), np.array([[0.0], [1.0]]), bandwidths=np.array([0.5])
   )

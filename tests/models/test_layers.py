@@ -12,12 +12,12 @@ from jax.test_util import check_grads
 from gan.models import patches
 from gan.models import plain as plain_forms
 from gan.models.layers import (
-  ClassScore,
   Conv,
   Dense,
   Dropout,
   LabelledLatents,
   Norm,
+  ProjectionLogit,
   conv,
   conv_transpose,
   leaky_relu,
@@ -387,18 +387,18 @@ def test_scales_start_as_asked(kind):
 
 def test_class_score_is_the_product_with_the_embedding_of_the_label():
   features, labels = normal(0, 4, 3), np.array([1, 0, 1, 1])
-  scores, variables = ClassScore(2).init_with_output(jax.random.key(0), features, labels)
+  logits, variables = ProjectionLogit(2).init_with_output(jax.random.key(0), features, labels)
   (table,) = map(np.asarray, jax.tree.leaves(variables))
-  assert table.shape == (2, 3) and scores.shape == (4,)
-  np.testing.assert_allclose(scores, np.sum(table[labels] * features, axis=1), atol=1e-6)
+  assert table.shape == (2, 3) and logits.shape == (4,)
+  np.testing.assert_allclose(logits, np.sum(table[labels] * features, axis=1), atol=1e-6)
 
 
 def test_class_scores_of_unit_features_start_with_variance_one():
   # sum over n of (N(0, 1 / n) * 1) has variance 1.
-  scores, _ = ClassScore(4000).init_with_output(
+  logits, _ = ProjectionLogit(4000).init_with_output(
     jax.random.key(0), jnp.ones((4000, 64)), jnp.arange(4000)
   )
-  np.testing.assert_allclose(np.var(scores), 1, rtol=0.1)
+  np.testing.assert_allclose(np.var(logits), 1, rtol=0.1)
 
 
 def test_labelled_latents_are_the_latents_and_then_the_embedding():

@@ -44,7 +44,7 @@ def one(values, **options):
 def test_a_sweep_a_run_and_a_folder_of_runs_are_found(tmp_path):
   write_sweep(tmp_path / "sweep", seeds=2, pictures=False)
   write_run(tmp_path / "deep" / "er" / "run", "wgan", 0, pictures=False)
-  assert len(load(tmp_path / "sweep").members) == 4
+  assert len(load(tmp_path / "sweep").runs) == 4
   assert load(tmp_path / "deep" / "er" / "run").losses == ["wgan"]
   assert load(tmp_path / "deep").losses == ["wgan"]
   assert load(tmp_path).losses == ["nonsat", "sat", "wgan"]
@@ -53,10 +53,10 @@ def test_a_sweep_a_run_and_a_folder_of_runs_are_found(tmp_path):
 def test_what_lies_inside_a_run_is_no_run(tmp_path):
   write_run(tmp_path / "run", pictures=False)
   write_run(tmp_path / "run" / "checkpoints" / "10", seed=1, pictures=False)
-  assert len(load(tmp_path).members) == 1
+  assert len(load(tmp_path).runs) == 1
 
 
-def test_members_that_have_not_begun_are_counted(tmp_path):
+def test_runs_that_have_not_begun_are_counted(tmp_path):
   write_sweep(tmp_path, seeds=1, waiting=["wgan-seed=0"], pictures=False)
   found = load(tmp_path)
   assert [path.rsplit("/", 1)[1] for path in found.waiting] == ["wgan-seed=0"]
@@ -78,21 +78,21 @@ def test_varied_fields_follow_from_the_configs(tmp_path):
   write_run(tmp_path / "c", "wgan", 5, generator_learning_rate=1e-4, pictures=False)
   found = load(tmp_path)
   assert found.varied == ("generator_learning_rate",)
-  assert [found.setting(member) for member in found.members] == [(1e-4,), (1e-3,), (1e-4,)]
+  assert [found.setting(run) for run in found.runs] == [(1e-4,), (1e-3,), (1e-4,)]
 
 
-def test_the_same_member_twice_is_kept_once_and_said(tmp_path):
+def test_the_same_run_twice_is_kept_once_and_said(tmp_path):
   write_run(tmp_path / "short", steps=20, pictures=False)
   write_run(tmp_path / "long", steps=40, pictures=False)
   found = load(tmp_path / "short", tmp_path / "long")
-  assert [member.folder.name for member in found.members] == ["long"]
+  assert [run.folder.name for run in found.runs] == ["long"]
   assert any("short repeats" in note and "long" in note for note in found.notes)
 
 
 def test_a_folder_named_twice_is_read_once(tmp_path):
   write_run(tmp_path / "run", pictures=False)
   found = load(tmp_path, tmp_path / "run")
-  assert len(found.members) == 1 and not any("repeats" in note for note in found.notes)
+  assert len(found.runs) == 1 and not any("repeats" in note for note in found.notes)
 
 
 # What merges.
@@ -115,7 +115,7 @@ def test_folders_may_differ_in_what_varies_inside_one(tmp_path):
   for rate in (1e-4, 1e-3):
     write_run(tmp_path / "a" / str(rate), generator_learning_rate=rate, pictures=False)
   write_run(tmp_path / "b", "wgan", generator_learning_rate=1e-2, pictures=False)
-  assert len(load(tmp_path / "a", tmp_path / "b").members) == 3
+  assert len(load(tmp_path / "a", tmp_path / "b").runs) == 3
 
 
 @pytest.mark.parametrize(
@@ -180,30 +180,30 @@ def test_a_line_cut_short_by_a_kill_is_left_out(tmp_path):
   write_run(tmp_path / "run", pictures=False, status="running")
   with open(tmp_path / "run" / "evaluations.jsonl", "a") as stream:
     stream.write('{"step": 50, "frechet_')
-  assert load(tmp_path).members[0].points("frechet_distance")[-1][0] == 40
+  assert load(tmp_path).runs[0].points("frechet_distance")[-1][0] == 40
 
 
 def test_a_run_of_records_only_is_read(tmp_path):
   write_run(tmp_path / "run", status=None, pictures=False)
   (tmp_path / "run" / "environment.json").unlink()
-  (member,) = load(tmp_path).members
-  assert (member.status, member.sessions) == ("running", [])
+  (run,) = load(tmp_path).runs
+  assert (run.status, run.sessions) == ("running", [])
 
 
 def test_a_run_that_is_to_go_on_is_not_finished(tmp_path):
   write_run(tmp_path / "run", pictures=False)
-  assert load(tmp_path).members[0].status == "finished"
+  assert load(tmp_path).runs[0].status == "finished"
   path = tmp_path / "run" / "config.json"
   path.write_text(path.read_text().replace('"loss"', '"steps": 80, "loss"', 1))
-  assert load(tmp_path).members[0].status == "interrupted"
+  assert load(tmp_path).runs[0].status == "interrupted"
 
 
-def test_a_diverged_member_ends_before_its_divergence(tmp_path):
+def test_a_diverged_run_ends_before_its_divergence(tmp_path):
   values = [9.0, 8.0, 7.0, 6.0]
   write_run(tmp_path / "run", **one(values), status="diverged at step 30")
-  (member,) = load(tmp_path).members
-  assert (member.status, member.diverged_at, member.step) == ("diverged", 30, 28)
-  assert member.points("frechet_distance") == [(10, 9.0), (20, 8.0)]
+  (run,) = load(tmp_path).runs
+  assert (run.status, run.diverged_at, run.step) == ("diverged", 30, 28)
+  assert run.points("frechet_distance") == [(10, 9.0), (20, 8.0)]
 
 
 # Last, best, and the common step.
@@ -236,14 +236,14 @@ def test_last_values_are_compared_at_a_step_that_all_have_reached(tmp_path):
   assert {row.step for row in found.rows} == {20}
   assert [found.row(loss).last.median for loss in ("nonsat", "wgan")] == [4, 5]
   assert found.row("nonsat").best.median == 4
-  assert any("interrupted" in member.status for member in found.study.members)
+  assert any("interrupted" in run.status for run in found.study.runs)
   assert any("not finished" in note and "b" in note for note in words.notes(found))
   assert any(
     "up to step 20" in note and "1 run went further" in note for note in words.notes(found)
   )
 
 
-def test_a_diverged_member_does_not_hold_the_others_back(tmp_path):
+def test_a_diverged_run_does_not_hold_the_others_back(tmp_path):
   write_run(tmp_path / "a", "nonsat", 0, **one([9.0, 4.0, 3.0, 2.0]))
   write_run(tmp_path / "b", "nonsat", 1, **one([8.0, 5.0]), status="diverged at step 25")
   found = analyse(load(tmp_path))
@@ -260,7 +260,7 @@ def test_where_all_diverged_the_last_step_of_any_counts(tmp_path):
   assert analyse(load(tmp_path)).headline[0].step == 20
 
 
-def test_members_without_evaluations_are_said_and_do_not_count(tmp_path):
+def test_runs_without_evaluations_are_said_and_do_not_count(tmp_path):
   write_run(tmp_path / "a", "nonsat", **one([1.0, 2.0]))
   write_run(tmp_path / "b", "wgan", **one([]))
   found = analyse(load(tmp_path))
@@ -279,7 +279,7 @@ def test_infinite_values_are_kept_and_said(tmp_path):
 
 def test_nan_is_no_value(tmp_path):
   write_run(tmp_path / "run", values={"reverse_kl": [1.0, math.nan]}, pictures=False)
-  assert load(tmp_path).members[0].points("reverse_kl") == [(10, 1.0)]
+  assert load(tmp_path).runs[0].points("reverse_kl") == [(10, 1.0)]
 
 
 def test_the_first_metric_of_the_registry_leads_and_another_can_be_chosen(tmp_path):
@@ -306,13 +306,11 @@ def test_each_loss_stands_in_the_setting_of_the_best_median(tmp_path):
       write_run(folder, "nonsat", seed, **one([float(end)]), generator_learning_rate=rate)
   found = analyse(load(tmp_path))
   assert found.chosen == {"nonsat": (1e-3,)}
-  assert {member.identity["generator_learning_rate"] for member in found.members("nonsat")} == {
-    1e-3
-  }
+  assert {run.identity["generator_learning_rate"] for run in found.runs("nonsat")} == {1e-3}
   assert "chosen by the median over seeds of these very evaluations" in words.findings(found)[1]
 
 
-def test_a_diverged_member_counts_as_the_worst_in_the_choice(tmp_path):
+def test_a_diverged_run_counts_as_the_worst_in_the_choice(tmp_path):
   status = {True: "diverged at step 25", False: "finished"}
   for rate, ends in ((1e-4, (1.0, 1.0, 1.0)), (1e-3, (5.0, 5.0, 5.0))):
     for seed, end in enumerate(ends):
@@ -393,7 +391,7 @@ def test_without_an_evaluation_there_is_no_result(tmp_path):
 def test_a_curve_is_the_interquartile_mean_over_seeds_at_each_evaluation(tmp_path):
   for seed, values in enumerate(([4.0, 1.0], [4.0, 2.0], [7.0, 3.0])):
     write_run(tmp_path / str(seed), "nonsat", seed, **one(values))
-  (curve,) = series.evaluated(load(tmp_path).members, "frechet_distance", "images")
+  (curve,) = series.evaluated(load(tmp_path).runs, "frechet_distance", "images")
   np.testing.assert_array_equal(curve.x, [640, 1280])
   np.testing.assert_allclose(curve.y, [5, 2])
   np.testing.assert_allclose((curve.low, curve.high), [[4, 1], [7, 3]])
@@ -402,7 +400,7 @@ def test_a_curve_is_the_interquartile_mean_over_seeds_at_each_evaluation(tmp_pat
 def test_fewer_than_three_seeds_have_their_own_curves(tmp_path):
   for seed in range(2):
     write_run(tmp_path / str(seed), "nonsat", seed, **one([4.0 + seed, 1.0]))
-  curves = series.evaluated(load(tmp_path).members, "frechet_distance", "step")
+  curves = series.evaluated(load(tmp_path).runs, "frechet_distance", "step")
   assert [list(curve.y) for curve in curves] == [[4, 1], [5, 1]]
   assert all(np.isnan(curve.low).all() for curve in curves)
 
@@ -410,7 +408,7 @@ def test_fewer_than_three_seeds_have_their_own_curves(tmp_path):
 def test_a_band_ends_where_fewer_than_three_seeds_go_on(tmp_path):
   for seed, values in enumerate(([4.0, 1.0], [4.0, 2.0], [7.0])):
     write_run(tmp_path / str(seed), "nonsat", seed, **one(values))
-  (curve,) = series.evaluated(load(tmp_path).members, "frechet_distance", "step")
+  (curve,) = series.evaluated(load(tmp_path).runs, "frechet_distance", "step")
   np.testing.assert_allclose(curve.y, [5, 1.5])
   np.testing.assert_array_equal(np.isfinite(curve.low), [True, False])
 
@@ -421,16 +419,16 @@ def test_a_training_curve_is_the_mean_over_seeds_with_their_range(tmp_path):
     path = tmp_path / str(seed) / "metrics.jsonl"
     lines = [f'{{"step": {step}, "loss_of_d": {step + shift}}}\n' for step in (2, 4)]
     path.write_text("".join(lines))
-  curve = series.trained(load(tmp_path).members, "loss_of_d")
+  curve = series.trained(load(tmp_path).runs, "loss_of_d")
   np.testing.assert_array_equal(curve.x, [2, 4])
   np.testing.assert_allclose((curve.low, curve.y, curve.high), [[2, 4], [3, 5], [4, 6]])
-  logarithmic = series.trained(load(tmp_path).members, "loss_of_d", logarithmic=True)
+  logarithmic = series.trained(load(tmp_path).runs, "loss_of_d", logarithmic=True)
   np.testing.assert_allclose(logarithmic.y, [math.sqrt(2 * 4), math.sqrt(4 * 6)])
 
 
 def test_a_long_run_is_drawn_with_few_points(tmp_path):
   write_run(tmp_path / "run", **one([]), steps=1000)
-  curve = series.trained(load(tmp_path).members, "discriminator_loss")
+  curve = series.trained(load(tmp_path).runs, "discriminator_loss")
   assert len(curve.x) == series.BINS and (np.diff(curve.x) > 0).all()
 
 

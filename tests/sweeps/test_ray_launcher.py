@@ -18,7 +18,7 @@ from gan.errors import UserError
 from gan.sweeps import ray_cluster, ray_launcher
 from gan.sweeps.launcher import INTERRUPTED
 from gan.sweeps.plan import make_plan
-from gan.sweeps.search import make_members
+from gan.sweeps.search import make_trials
 from gan.training import restore
 from gan.training.config import Config
 from gan.training.run_folder import read_metrics, read_summary
@@ -93,15 +93,15 @@ def local(tmp_path_factory):
 
 
 def assert_same_sweep(folder, local):
-  """The same members, with the same records but for the clock, summaries and states."""
+  """The same runs, with the same records but for the clock, summaries and states."""
   names = sorted(path.name for path in (local / "members").iterdir())
   assert len(names) == 6
   assert sorted(path.name for path in (folder / "members").iterdir()) == names
   for name in names:
-    assert_same_member(*(path / "members" / name for path in (folder, local)))
+    assert_same_run(*(path / "members" / name for path in (folder, local)))
 
 
-def assert_same_member(ours, theirs):
+def assert_same_run(ours, theirs):
   records = [
     [{key: value for key, value in record.items() if key != "seconds"} for record in rows]
     for rows in map(read_metrics, (ours, theirs))
@@ -119,7 +119,7 @@ def test_a_sweep_by_ray_is_the_local_one(local, tmp_path):
   assert_same_sweep(tmp_path / "sweep", local)
   # Nothing is left to do, and nothing is done again.
   again = run(tmp_path / "sweep", "--launcher=ray")
-  assert "6 of 6 members finished" in again
+  assert "6 of 6 runs finished" in again
   assert_same_sweep(tmp_path / "sweep", local)
 
 
@@ -167,7 +167,7 @@ def plan_of(steps):
     log_every=20,
   )
   return make_plan(
-    make_members(["nonsat"], [0, 1], [{}], lambda point: config, searched=False),
+    make_trials(["nonsat"], [0, 1], [{}], lambda point: config, searched=False),
     devices=1,
     say=lambda line: None,
   )
@@ -182,7 +182,7 @@ def test_folders_travel_where_workers_do_not_see_them(tmp_path):
         found = ray_launcher.fit(plan_of(steps), folder, ray, resources, say=lambda line: None)
         assert set(found.values()) == {"finished"}
   for name in ("nonsat,seed=0", "nonsat,seed=1"):
-    assert_same_member(*(folder / "members" / name for folder in folders))
+    assert_same_run(*(folder / "members" / name for folder in folders))
     sessions = (folders[0] / "members" / name / "environment.json").read_text()
     assert sessions.count('"parallel"') == 2  # it went on from where it was
 
@@ -293,8 +293,8 @@ def test_workers_find_a_plugin_in_the_folder_where_the_command_was_started(tmp_p
     check=False,
   )
   assert result.returncode == 0, result.stdout + result.stderr
-  members = sorted((tmp_path / "sweep" / "members").iterdir())
-  assert len(members) == 4
-  for folder in members:
+  runs = sorted((tmp_path / "sweep" / "members").iterdir())
+  assert len(runs) == 4
+  for folder in runs:
     assert read_summary(folder)["status"] == "finished"
     assert [record["drift"] > 0 for record in read_metrics(folder)] == [True] * 4

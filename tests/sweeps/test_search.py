@@ -1,4 +1,4 @@
-"""Which members a sweep has: grids, draws, names, and what is refused."""
+"""Which runs a sweep has: grids, draws, names, and what is refused."""
 
 import dataclasses
 
@@ -13,7 +13,7 @@ from gan.sweeps.search import (
   applicable,
   array_names,
   grid_points,
-  make_members,
+  make_trials,
   parse_grid,
   static_names,
 )
@@ -52,9 +52,9 @@ def test_points_are_every_combination():
     ("b1=0,0.0", "has a value twice"),
     ("b1=half", "b1=half must be of type float"),
     ("conditional=perhaps", "conditional=perhaps must be of type bool"),
-    ("steps=1,2", "members cannot differ in 'steps'. Arrays, in one program: generator_learning_"),
+    ("steps=1,2", "runs cannot differ in 'steps'. Arrays, in one program: generator_learning_"),
     ("loss=sat,wgan", "--losses, --seeds"),
-    ("lsgan_targets=0,1,1", "members cannot differ in 'lsgan_targets'"),
+    ("lsgan_targets=0,1,1", "runs cannot differ in 'lsgan_targets'"),
     ("learning_rate=1", "A program for each value: model, width"),
   ],
 )
@@ -142,18 +142,18 @@ def test_models_that_are_normed_take_a_norm_and_others_refuse_it(name):
 
 
 def make(losses=("sat", "nonsat"), seeds=(3, 4), points=({},), searched=False):
-  return make_members(
+  return make_trials(
     losses, seeds, list(points), lambda point: dataclasses.replace(Config(), **point), searched
   )
 
 
-def test_members_are_named_by_what_they_differ_in():
-  members = make(points=[{"b1": 0.0}, {"b1": 0.5}])
-  assert len(members) == 8 and len({member.name for member in members}) == 8
-  assert members[0].name == "sat,b1=0.0,seed=3"
-  assert members[0].varied == {"loss": "sat", "seed": 3, "b1": 0.0}
-  for member in members:
-    assert all(getattr(member.config, key) == value for key, value in member.varied.items())
+def test_runs_are_named_by_what_they_differ_in():
+  trials = make(points=[{"b1": 0.0}, {"b1": 0.5}])
+  assert len(trials) == 8 and len({trial.name for trial in trials}) == 8
+  assert trials[0].name == "sat,b1=0.0,seed=3"
+  assert trials[0].varied == {"loss": "sat", "seed": 3, "b1": 0.0}
+  for trial in trials:
+    assert all(getattr(trial.config, key) == value for key, value in trial.varied.items())
 
 
 def test_names_hold_what_differs_and_fit_into_a_folder():
@@ -164,14 +164,14 @@ def test_names_hold_what_differs_and_fit_into_a_folder():
   assert names == ["sat,point=0,seed=0", "sat,point=1,seed=0"]
 
 
-def test_members_of_a_search_are_named_by_their_draw_and_share_it():
+def test_runs_of_a_search_are_named_by_their_draw_and_share_it():
   points = search.search_points("lucic_narrow", 3, seed=0)
-  members = make(points=points, seeds=(0,), searched=True)
-  assert [m.name for m in members][:3] == [f"sat,sample={i},seed=0" for i in range(3)]
-  drawn = [m.config.generator_learning_rate for m in members]
+  trials = make(points=points, seeds=(0,), searched=True)
+  assert [m.name for m in trials][:3] == [f"sat,sample={i},seed=0" for i in range(3)]
+  drawn = [m.config.generator_learning_rate for m in trials]
   assert drawn[:3] == drawn[3:], "draw i is the same for every loss"
 
 
-def test_a_member_that_cannot_be_is_named():
-  with pytest.raises(UserError, match=r"member sat,seed=3: --penalty_weight has"):
+def test_a_run_that_cannot_be_is_named():
+  with pytest.raises(UserError, match=r"run sat,seed=3: --penalty_weight has"):
     make(points=[{"penalty_weight": 1.0}])

@@ -1,4 +1,4 @@
-"""A sweep: every member is the run trained alone, whatever happens to the others."""
+"""A sweep: every run is the run trained alone, whatever happens to the others."""
 
 import dataclasses
 import json
@@ -19,7 +19,7 @@ from gan import losses
 from gan.errors import UserError
 from gan.sweeps import local, trainer
 from gan.sweeps import plan as planning
-from gan.sweeps.search import make_members
+from gan.sweeps.search import make_trials
 from gan.system.progress import SweepProgress
 from gan.training import loop, restore
 from gan.training.config import Config
@@ -41,20 +41,20 @@ BASE = dataclasses.replace(
 )
 
 
-def members(points=({},), losses=("nonsat",), seeds=(0, 1, 2), **changes):
+def trials(points=({},), losses=("nonsat",), seeds=(0, 1, 2), **changes):
   base = dataclasses.replace(BASE, **changes)
   make = lambda point: dataclasses.replace(base, **point)  # noqa: E731
-  return make_members(losses, seeds, list(points), make, searched=False)
+  return make_trials(losses, seeds, list(points), make, searched=False)
 
 
 def fit(folder, chosen, say=lambda line: None, **options):
-  """({member: status}, the plan) of a sweep in a folder."""
+  """({run: status}, the plan) of a sweep in a folder."""
   made = planning.make_plan(chosen, say=say, **options)
   return local.fit(made, folder, say=say), made
 
 
-def own(folder, member):
-  return folder / "members" / member.name
+def own(folder, trial):
+  return folder / "members" / trial.name
 
 
 def records(folder, file="metrics.jsonl"):
@@ -100,31 +100,31 @@ RATES = ({"generator_learning_rate": 0.01}, {"generator_learning_rate": 0.05, "e
 
 @pytest.fixture(scope="module")
 def swept(tmp_path_factory):
-  """(folder, members, plan) of two losses, two points and three seeds; to be read only."""
-  folder, chosen = tmp_path_factory.mktemp("sweep"), members(RATES, ("nonsat", "wgan"))
+  """(folder, runs, plan) of two losses, two points and three seeds; to be read only."""
+  folder, chosen = tmp_path_factory.mktemp("sweep"), trials(RATES, ("nonsat", "wgan"))
   statuses, plan = fit(folder, chosen, command="what was typed", experiment="ring")
   assert set(statuses.values()) == {"finished"}
   return folder, chosen, plan
 
 
-def test_members_that_differ_in_arrays_share_a_program(swept):
+def test_runs_that_differ_in_arrays_share_a_program(swept):
   _, chosen, plan = swept
   assert len(chosen) == 12 and len(plan.programs) == 2
-  # Six members on two devices, three each at once.
+  # Six runs on two devices, three each at once.
   assert [(program.size, len(program.run_groups)) for program in plan.programs] == [(6, 1)] * 2
-  assert {m.config.loss for m in plan.programs[0].members} == {"nonsat"}
+  assert {m.config.loss for m in plan.programs[0].trials} == {"nonsat"}
 
 
 def test_static_choices_and_what_is_switched_off_get_programs_of_their_own():
   points = [{}, {"discriminator_steps": 2}, {"instance_noise": 0.1}, {"instance_noise": 0.2}]
   points += [{"weight_clip": 0.1}, {"lecam_weight": 0.1}]
-  groups = planning._groups(members(points, seeds=(0,)))
+  groups = planning._groups(trials(points, seeds=(0,)))
   found = [[m.varied.get("instance_noise") for m in group] for group in groups]
   assert found == [[None], [None], [0.1, 0.2], [None], [None]]
 
 
 @pytest.mark.parametrize("i", [0, 1, 6, 11])
-def test_a_member_is_the_run_trained_alone(swept, tmp_path, i):
+def test_a_run_is_the_run_trained_alone(swept, tmp_path, i):
   folder, chosen, _ = swept
   alone = tmp_path / "alone"
   loop.fit(chosen[i].config, alone, say=lambda line: None)
@@ -135,14 +135,14 @@ def test_a_member_is_the_run_trained_alone(swept, tmp_path, i):
   assert {p.name for p in own(folder, chosen[i]).iterdir()} == {p.name for p in alone.iterdir()}
 
 
-def test_members_differ(swept):
+def test_runs_differ(swept):
   folder, chosen, _ = swept
   # Clipped at 0.01, the critic of wgan moves G by less than rounding.
   last = [records(own(folder, m))[-1]["generator_loss"] for m in chosen if m.config.loss != "wgan"]
   assert len(set(last)) == len(last) == 6
 
 
-def test_a_member_can_be_continued_alone(swept, tmp_path):
+def test_a_run_can_be_continued_alone(swept, tmp_path):
   folder, chosen, _ = swept
   copy = tmp_path / "copy"
   subprocess.run(["cp", "-r", own(folder, chosen[0]), copy], check=True)
@@ -153,67 +153,67 @@ def test_a_member_can_be_continued_alone(swept, tmp_path):
 
 
 @pytest.mark.parametrize("devices", [1, 2])
-def test_members_one_at_a_time_are_runs_alone(tmp_path, monkeypatch, devices):
-  # As large members are on the CPU, without vmap: equal to the bit, on any number of devices.
+def test_runs_one_at_a_time_are_runs_alone(tmp_path, monkeypatch, devices):
+  # As large runs are on the CPU, without vmap: equal to the bit, on any number of devices.
   present = jax.local_devices()[:devices]
   monkeypatch.setattr(jax, "local_devices", lambda: present)
-  chosen = members(seeds=(0, 1, 2))
-  statuses, plan = fit(tmp_path / "sweep", chosen, members_per_call=1)
+  chosen = trials(seeds=(0, 1, 2))
+  statuses, plan = fit(tmp_path / "sweep", chosen, runs_per_call=1)
   assert set(statuses.values()) == {"finished"}
   assert plan.programs[0].size == devices
   assert [len(run_group) for run_group in plan.programs[0].run_groups] == {1: [1, 1, 1], 2: [2, 1]}[
     devices
   ]
-  for member in chosen[1:]:
-    alone = tmp_path / member.name
-    loop.fit(member.config, alone, say=lambda line: None)
-    assert_same_states(own(tmp_path / "sweep", member), alone)
-    assert_same_records(own(tmp_path / "sweep", member), alone)
+  for trial in chosen[1:]:
+    alone = tmp_path / trial.name
+    loop.fit(trial.config, alone, say=lambda line: None)
+    assert_same_states(own(tmp_path / "sweep", trial), alone)
+    assert_same_records(own(tmp_path / "sweep", trial), alone)
 
 
 def test_crews_are_even_and_their_size_is_that_of_all():
   cost = planning.Cost(flops=1.0, bytes=1, seconds=1.0)
   assert jax.local_device_count() == 2
-  chosen = members(seeds=range(7))
+  chosen = trials(seeds=range(7))
   program = planning._program(chosen, cost, per_device=2, devices=2)
   assert program.size == 4 and [len(run_group) for run_group in program.run_groups] == [4, 3]
   program = planning._program(chosen, cost, per_device=100, devices=2)
   assert program.size == 8 and [len(run_group) for run_group in program.run_groups] == [7]
-  assert program.members == chosen
+  assert program.trials == chosen
 
 
-def test_members_go_together_where_they_gain_and_fit(monkeypatch):
+def test_runs_go_together_where_they_gain_and_fit(monkeypatch):
   monkeypatch.setattr(planning, "_free_bytes", lambda device: 1000)
   assert planning._fitting(planning.Cost(flops=1e6, bytes=300, seconds=1)) == 3
   assert planning._fitting(planning.Cost(flops=1e6, bytes=3000, seconds=1)) == 1
   assert planning._fitting(planning.Cost(flops=1e9, bytes=300, seconds=1)) == 1
-  # Each member holds files open, and half of those that there may be are on the other device.
+  # Each run holds files open, and half of those that there may be are on the other device.
   monkeypatch.setattr(planning, "_free_bytes", lambda device: 1e12)
   assert planning._fitting(planning.Cost(flops=1e6, bytes=300, seconds=1)) == planning.MOST_TOGETHER
-  monkeypatch.setattr(planning, "_files", lambda: 10 * 2 * planning.FILES_OF_A_MEMBER)
+  monkeypatch.setattr(planning, "_files", lambda: 10 * 2 * planning.FILES_PER_RUN)
   assert planning._fitting(planning.Cost(flops=1e6, bytes=300, seconds=1)) == 10
 
 
 def test_one_that_diverges_does_not_disturb_the_others(tmp_path):
   calm, wild = ({"generator_learning_rate": rate} for rate in (0.02, 1e38))
   said = []
-  fit(tmp_path / "calm", members([{}, calm]))
-  statuses, _ = fit(tmp_path / "wild", members([{}, wild]), said.append)
+  fit(tmp_path / "calm", trials([{}, calm]))
+  statuses, _ = fit(tmp_path / "wild", trials([{}, wild]), said.append)
   diverged = [name for name, status in statuses.items() if status.startswith("diverged at step")]
   assert diverged == [f"nonsat,generator_learning_rate=1e+38,seed={seed}" for seed in (0, 1, 2)]
-  for member in members([{}]):
-    assert statuses[member.name] == "finished"
-    assert_same_records(own(tmp_path / "calm", member), own(tmp_path / "wild", member))
-    assert_same_states(own(tmp_path / "calm", member), own(tmp_path / "wild", member))
+  for trial in trials([{}]):
+    assert statuses[trial.name] == "finished"
+    assert_same_records(own(tmp_path / "calm", trial), own(tmp_path / "wild", trial))
+    assert_same_states(own(tmp_path / "calm", trial), own(tmp_path / "wild", trial))
   # As the run alone: same step, no checkpoint or picture after it, and it is said.
-  alone = loop.fit(members([wild])[0].config, tmp_path / "alone", say=said.append)
+  alone = loop.fit(trials([wild])[0].config, tmp_path / "alone", say=said.append)
   summary = read_summary(tmp_path / "wild" / "members" / diverged[0])
   assert summary["status"] == alone["status"] and summary["step"] == alone["step"]
   assert any(diverged[0] in line and alone["status"] in line for line in said)
 
 
-def test_diverged_and_finished_members_are_not_trained_again(tmp_path, monkeypatch):
-  chosen = members([{}, {"generator_learning_rate": 1e38}])
+def test_diverged_and_finished_runs_are_not_trained_again(tmp_path, monkeypatch):
+  chosen = trials([{}, {"generator_learning_rate": 1e38}])
   before, _ = fit(tmp_path, chosen)
   monkeypatch.setattr(trainer, "train", lambda *args: pytest.fail("it trained"))
   again, _ = fit(tmp_path, chosen)
@@ -246,45 +246,45 @@ def test_an_interrupted_sweep_goes_on_to_the_same_bits(tmp_path, swept, monkeypa
   assert_same_sweeps(tmp_path, folder)
 
 
-def test_members_that_stand_at_different_steps_reach_the_same_bits(tmp_path, swept, monkeypatch):
+def test_runs_that_stand_at_different_steps_reach_the_same_bits(tmp_path, swept, monkeypatch):
   folder, chosen, _ = swept
   fit(tmp_path, chosen)
-  # A kill while checkpoints are written leaves some members a checkpoint behind.
-  for member in chosen[:2]:
-    late = own(tmp_path, member) / "checkpoints" / "12"
+  # A kill while checkpoints are written leaves some runs a checkpoint behind.
+  for trial in chosen[:2]:
+    late = own(tmp_path, trial) / "checkpoints" / "12"
     subprocess.run(["rm", "-r", late], check=True)
-    summary = own(tmp_path, member) / "summary.json"
+    summary = own(tmp_path, trial) / "summary.json"
     summary.write_text(json.dumps({"status": "running", "step": 0}))
   assert set(fit(tmp_path, chosen)[0].values()) == {"finished"}
   assert_same_sweeps(tmp_path, folder)
 
 
-def test_more_steps_train_every_member_on(tmp_path):
-  fit(tmp_path, members(steps=4))
-  statuses, _ = fit(tmp_path, members(steps=6))
+def test_more_steps_train_every_run_on(tmp_path):
+  fit(tmp_path, trials(steps=4))
+  statuses, _ = fit(tmp_path, trials(steps=6))
   assert set(statuses.values()) == {"finished"}
-  for member in members():
-    assert records(own(tmp_path, member))[-1]["step"] == 6
+  for trial in trials():
+    assert records(own(tmp_path, trial))[-1]["step"] == 6
 
 
 def test_another_sweep_and_a_run_are_refused_with_the_difference(tmp_path):
-  fit(tmp_path / "sweep", members(seeds=(0,), steps=2))
+  fit(tmp_path / "sweep", trials(seeds=(0,), steps=2))
   with pytest.raises(UserError, match=r"holds a sweep.*loss: nonsat there, \['sat', 'wgan'\] here"):
-    fit(tmp_path / "sweep", members(losses=("sat", "wgan"), seeds=(0,), steps=2))
+    fit(tmp_path / "sweep", trials(losses=("sat", "wgan"), seeds=(0,), steps=2))
   loop.fit(dataclasses.replace(BASE, steps=2), tmp_path / "run", say=lambda line: None)
   with pytest.raises(UserError, match="holds a run: use another --workdir"):
-    fit(tmp_path / "run", members(seeds=(0,), steps=2))
+    fit(tmp_path / "run", trials(seeds=(0,), steps=2))
 
 
-def test_ended_members_of_another_config_are_refused(tmp_path):
-  fit(tmp_path, members(seeds=(0,), steps=2))
+def test_ended_runs_of_another_config_are_refused(tmp_path):
+  fit(tmp_path, trials(seeds=(0,), steps=2))
   (tmp_path / "sweep.json").unlink()
   with pytest.raises(UserError, match="batch_size: 6 there, 8 here"):
-    fit(tmp_path, members(seeds=(0,), steps=2, batch_size=8))
+    fit(tmp_path, trials(seeds=(0,), steps=2, batch_size=8))
 
 
 def test_a_damaged_summary_is_refused_in_one_line(tmp_path):
-  chosen = members(seeds=(0,), steps=2)
+  chosen = trials(seeds=(0,), steps=2)
   fit(tmp_path, chosen)
   (own(tmp_path, chosen[0]) / "summary.json").write_text("{}")
   with pytest.raises(UserError, match="summary.json is damaged"):
@@ -315,16 +315,16 @@ FLAGS += ["--losses=nonsat", "--seeds=2", "--eval_samples=50", "--checkpoint_eve
 def test_the_command_plans_trains_and_says_how_to_compare(tmp_path, capsys):
   argv = ["sweep", f"--workdir={tmp_path}", *FLAGS, "--grid=b1=0,0.5"]
   assert command.main([*argv, "--dry_run"]) == 0
-  assert "4 members, 1 programs, 2 x cpu" in capsys.readouterr().out
+  assert "4 runs, 1 programs, 2 x cpu" in capsys.readouterr().out
   assert not list(tmp_path.iterdir())
   assert command.main(argv) == 0
   printed = capsys.readouterr()
-  assert "4 of 4 members finished, 0 diverged" in printed.err
+  assert "4 of 4 runs finished, 0 diverged" in printed.err
   assert f"python -m experiments.compare --workdir={tmp_path}" in printed.err
   # An evaluation every eighth of the experiment's own 5,000 steps, and at the last.
-  member = tmp_path / "members" / "nonsat,b1=0.5,seed=1"
-  assert read_config(member)["config"]["eval_every"] == 625
-  assert [record["step"] for record in records(member, EVALUATIONS)] == [12]
+  run = tmp_path / "members" / "nonsat,b1=0.5,seed=1"
+  assert read_config(run)["config"]["eval_every"] == 625
+  assert [record["step"] for record in records(run, EVALUATIONS)] == [12]
 
 
 @pytest.mark.parametrize(
@@ -335,8 +335,8 @@ def test_the_command_plans_trains_and_says_how_to_compare(tmp_path, capsys):
     (["--losses=sat,minimax"], "--losses has one loss twice: sat, minimax"),
     (["--seeds=0"], "--seeds=0 must be above 0"),
     (["--grid=b1"], "must be field=value,value"),
-    (["--grid=dataset=ring"], "members cannot differ in 'dataset'"),
-    (["--grid=b1=0,1"], "member nonsat,b1=1.0,seed=0: --b1=1.0 must be below 1"),
+    (["--grid=dataset=ring"], "runs cannot differ in 'dataset'"),
+    (["--grid=b1=0,1"], "run nonsat,b1=1.0,seed=0: --b1=1.0 must be below 1"),
     (["--search=lucic_wide", "--grid=b1=0"], "--grid and --search: give one of them"),
     (["--search=lucic_wide", "--samples=0"], "--samples=0 must be above 0"),
     (["--model=dcgan"], "the data are points: use --model=points"),

@@ -102,7 +102,7 @@ WRONG = [
 
 
 @pytest.fixture
-def member(tmp_path):
+def run(tmp_path):
   write_sweep(tmp_path, ("nonsat",), 1, steps=10, every=10, pictures=False)
   folder = tmp_path / "members" / "nonsat-seed=0"
   line = (folder / "metrics.jsonl").read_text().split("\n")[0]
@@ -111,8 +111,8 @@ def member(tmp_path):
 
 
 @pytest.mark.parametrize("file, fields, value, words", WRONG)
-def test_a_wrong_type_is_said_with_its_file_and_field(tmp_path, member, file, fields, value, words):
-  change(member / file, fields, value)
+def test_a_wrong_type_is_said_with_its_file_and_field(tmp_path, run, file, fields, value, words):
+  change(run / file, fields, value)
   message = refusal(lambda: study.load([tmp_path]))
   assert file.split("/")[-1] + " is damaged" in message and words in message
   assert ("in line 1" in message) == file.endswith("jsonl")
@@ -133,19 +133,19 @@ CONTENTS = {
 
 @pytest.mark.parametrize("kind", CONTENTS)
 @pytest.mark.parametrize("file", ["config.json", "summary.json", "environment.json"])
-def test_a_file_of_other_content_is_one_line(member, file, kind):
+def test_a_file_of_other_content_is_one_line(run, file, kind):
   content, words = CONTENTS[kind]
-  (member / file).write_bytes(content)
-  message = refusal(lambda: study.load([member]))
-  assert f"{member / file} is damaged" in message and words in message
+  (run / file).write_bytes(content)
+  message = refusal(lambda: study.load([run]))
+  assert f"{run / file} is damaged" in message and words in message
 
 
 @pytest.mark.parametrize("kind", CONTENTS)
-def test_a_line_of_other_content_is_said_with_its_number(member, kind):
+def test_a_line_of_other_content_is_said_with_its_number(run, kind):
   content, words = CONTENTS[kind]
-  path = member / "metrics.jsonl"
+  path = run / "metrics.jsonl"
   path.write_bytes(path.read_bytes() + content)
-  message = refusal(lambda: study.load([member]))
+  message = refusal(lambda: study.load([run]))
   assert f"{path} is damaged in line 2" in message and words in message
 
 
@@ -163,22 +163,22 @@ def make_folder(path):
 @pytest.mark.parametrize(
   "file", ["config.json", "summary.json", "environment.json", "metrics.jsonl", "evaluations.jsonl"]
 )
-def test_what_is_no_file_is_refused_and_never_waited_for(member, file, replace):
-  replace(member / file)
-  assert f"{member / file} is not an ordinary file" in refusal(lambda: study.load([member]))
+def test_what_is_no_file_is_refused_and_never_waited_for(run, file, replace):
+  replace(run / file)
+  assert f"{run / file} is not an ordinary file" in refusal(lambda: study.load([run]))
 
 
-def test_records_with_nan_and_infinity_are_read_as_before(member):
-  path = member / "metrics.jsonl"
+def test_records_with_nan_and_infinity_are_read_as_before(run):
+  path = run / "metrics.jsonl"
   lines = ['{"step": 2, "d": NaN}', '{"step": 4, "d": "nan"}', '{"step": 6, "d": "-inf", "e": 3}']
   path.write_text("\n".join(lines) + "\n")
-  assert [record["step"] for record in run_folder.read_metrics(member)] == [2, 4, 6]
+  assert [record["step"] for record in run_folder.read_metrics(run)] == [2, 4, 6]
 
 
-def test_a_line_cut_inside_a_character_is_left_out(member):
-  path = member / "metrics.jsonl"
+def test_a_line_cut_inside_a_character_is_left_out(run):
+  path = run / "metrics.jsonl"
   path.write_bytes(path.read_bytes() + b'{"step": 4, "dataset": "\xc3')
-  assert len(run_folder.read_metrics(member)) == 1
+  assert len(run_folder.read_metrics(run)) == 1
 
 
 @pytest.mark.parametrize("name", ["samples", "checkpoints"])
@@ -203,7 +203,7 @@ def test_a_study_whose_samples_are_a_file_has_no_pictures(tmp_path):
   write_run(tmp_path / "run", pictures=False)
   (tmp_path / "run" / "samples").rmdir()
   (tmp_path / "run" / "samples").write_text("mine")
-  assert len(study.load([tmp_path]).members) == 1
+  assert len(study.load([tmp_path]).runs) == 1
 
 
 # A run's config, as a generator is made of it.

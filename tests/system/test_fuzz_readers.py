@@ -182,9 +182,9 @@ def whole_sweep(tmp_path_factory):
   return folder
 
 
-MEMBER = "members/nonsat-seed=0"
-RECORDS = [f"{MEMBER}/{name}.json" for name in ("config", "summary", "environment")]
-RECORDS += [f"{MEMBER}/{name}.jsonl" for name in ("metrics", "evaluations")] + ["sweep.json"]
+RUN = "members/nonsat-seed=0"
+RECORDS = [f"{RUN}/{name}.json" for name in ("config", "summary", "environment")]
+RECORDS += [f"{RUN}/{name}.jsonl" for name in ("metrics", "evaluations")] + ["sweep.json"]
 
 
 @pytest.mark.parametrize("seed", range(24))
@@ -195,9 +195,9 @@ def test_a_study_is_compared_or_refused(whole_sweep, tmp_path, file, seed):
   content = damaged_json((folder / file).read_bytes(), seed)
   (folder / file).write_bytes(content)
   found = attempt(lambda: told(folder))
-  if found is not None and file.startswith(MEMBER):
-    (member,) = [member for member in found.members if member.folder == folder / MEMBER]
-    assert_as_written(member, pathlib.Path(file).name, content)
+  if found is not None and file.startswith(RUN):
+    (run,) = [run for run in found.runs if run.folder == folder / RUN]
+    assert_as_written(run, pathlib.Path(file).name, content)
 
 
 def told(folder):
@@ -209,16 +209,16 @@ def told(folder):
   return found
 
 
-def assert_as_written(member, file, content):
+def assert_as_written(run, file, content):
   """What was accepted is what the file says."""
   if file.endswith(".jsonl"):
     lines = [json.loads(line) for line in content.decode().split("\n")[:-1]]
-    found = {"metrics.jsonl": member.metrics, "evaluations.jsonl": member.evaluations}[file]
+    found = {"metrics.jsonl": run.metrics, "evaluations.jsonl": run.evaluations}[file]
     assert json.dumps(found) == json.dumps(lines)  # NaN is not equal to itself
   if file == "config.json":
-    assert member.record == json.loads(content)
+    assert run.record == json.loads(content)
   if file == "environment.json":
-    assert member.sessions == json.loads(content)["sessions"]
+    assert run.sessions == json.loads(content)["sessions"]
 
 
 # A trained run, by its commands.

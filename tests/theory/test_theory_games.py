@@ -1,4 +1,4 @@
-"""Small games whose course is known, played by the project's own step: Dirac-GAN, bilinear game."""
+"""Small games of known trajectories, played by the project's own step: Dirac-GAN, bilinear game."""
 
 import functools
 

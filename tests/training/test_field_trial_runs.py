@@ -26,7 +26,7 @@ from gan.method.update_rules import UPDATE_RULES
 from gan.optimizers import OPTIMIZERS
 from gan.sweeps import local, trainer
 from gan.sweeps.plan import make_plan
-from gan.sweeps.search import make_members
+from gan.sweeps.search import make_trials
 from gan.system import environment, plain_path
 from gan.system.cores import cores
 from gan.system.progress import say
@@ -63,8 +63,8 @@ def argv(folder, **changes):
 
 def sweep_in(folder, **changes):
   make = lambda point: dataclasses.replace(BASE, **changes, **point)  # noqa: E731
-  members = make_members(["nonsat"], (0, 1), [{}], make, searched=False)
-  return local.fit(make_plan(members, say=lambda line: None), folder, say=lambda line: None)
+  trials = make_trials(["nonsat"], (0, 1), [{}], make, searched=False)
+  return local.fit(make_plan(trials, say=lambda line: None), folder, say=lambda line: None)
 
 
 def files(folder):
@@ -462,11 +462,11 @@ def test_the_command_ends_with_the_code_of_a_divergence(tmp_path, capsys):
   assert "diverged at step 1" in capsys.readouterr().err
 
 
-def test_members_are_checked_each_by_itself(tmp_path):
+def test_runs_are_checked_each_by_itself(tmp_path):
   points = [{}, {"generator_learning_rate": 1e39}]
   make = lambda point: dataclasses.replace(BASE, steps=1, **point)  # noqa: E731
-  members = make_members(["nonsat"], (0,), points, make, searched=False)
-  plan = make_plan(members, say=lambda line: None)
+  trials = make_trials(["nonsat"], (0,), points, make, searched=False)
+  plan = make_plan(trials, say=lambda line: None)
   statuses = local.fit(plan, tmp_path, say=lambda line: None)
   assert list(statuses.values()) == ["finished", "diverged at step 1"]
 

@@ -191,17 +191,17 @@ def test_auto_keeps_on_the_host_what_takes_more_than_a_quarter_of_a_device(place
   assert not parallel.stays_on_host("auto", data, jax.devices())  # a CPU tells no limit
 
 
-def test_members_of_a_sweep_are_the_runs_alone():
+def test_runs_of_a_sweep_are_the_runs_alone():
   step = build(*METHODS["points"]).step
-  members = jax.tree.map(lambda leaf: jnp.stack([leaf, leaf]), start("points"))
+  runs = jax.tree.map(lambda leaf: jnp.stack([leaf, leaf]), start("points"))
   keys = jnp.stack([jax.random.key(5), jax.random.key(1)])
   together = jax.jit(jax.vmap(step, in_axes=(0, None, 0)))
   for picked in indices():
     batch = jax.tree.map(lambda array, picked=picked: array[picked], dataset("points"))
-    members, _ = together(members, batch, keys)
+    runs, _ = together(runs, batch, keys)
   state, _ = trained("points", "none")
-  assert_close(jax.tree.map(lambda leaf: leaf[1], members), state)
-  kernels = members.generator.params["Dense_0"]["Dense_0"]["kernel"]
+  assert_close(jax.tree.map(lambda leaf: leaf[1], runs), state)
+  kernels = runs.generator.params["Dense_0"]["Dense_0"]["kernel"]
   assert np.abs(kernels[0] - kernels[1]).max() > 1e-4  # another key is another run
 
 

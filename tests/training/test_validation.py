@@ -10,7 +10,7 @@ from experiments import ring, sweep
 from experiments.cli.command import Command
 from gan import schedules
 from gan.errors import UserError
-from gan.sweeps.search import make_members, sweep_identity
+from gan.sweeps.search import make_trials, sweep_identity
 from gan.training import restore
 from gan.training.config import Config
 from gan.training.run_folder import read_config, read_metrics
@@ -152,17 +152,19 @@ def test_flags_go_through_a_command_and_its_resumption(tmp_path, plain, name):
       np.testing.assert_allclose(straight[leaf], plain[leaf], rtol=1e-4, atol=1e-6)
   else:
     assert any(np.abs(straight[leaf] - plain[leaf]).max() > 1e-6 for leaf in moved)
-  known_by = read_config(tmp_path / "a")["determining"]
+  identity_fields = read_config(tmp_path / "a")["determining"]
   for flag in (*flags, *at_once):
     field, _, value = flag[2:].partition("=")
-    assert str(known_by[field]) in (value, f"{value}.0") or float(known_by[field]) == float(value)
+    assert str(identity_fields[field]) in (value, f"{value}.0") or float(
+      identity_fields[field]
+    ) == float(value)
 
 
 @pytest.mark.parametrize("values", [(1, 2), (2, 1)])
 def test_a_sweep_over_a_field_that_earlier_versions_lacked_is_known_by_its_values(values):
   points = [{"accumulate": value} for value in values]
-  members = make_members(["nonsat"], [0], points, lambda point: Config(**point), searched=False)
-  assert sweep_identity(members, "", "", "")["determining"]["accumulate"] == list(values)
+  trials = make_trials(["nonsat"], [0], points, lambda point: Config(**point), searched=False)
+  assert sweep_identity(trials, "", "", "")["determining"]["accumulate"] == list(values)
 
 
 def test_such_a_sweep_trains_and_goes_on(tmp_path):

@@ -1,4 +1,4 @@
-"""What metrics see of images: the last hidden layer and the class probabilities of a classifier.
+"""Extractors of features: the last hidden layer and the class probabilities of a classifier.
 
 The weights of the classifiers of MNIST, Fashion-MNIST and the bundled digits come with the package;
 `python -m experiments.train_classifier` made them and makes others. The first 12 digits of a file's
