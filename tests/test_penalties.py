@@ -104,7 +104,7 @@ def test_dragan_looks_within_half_a_standard_deviation_above_the_data():
   # between |x| and |x| + 1/2 per pixel on the positive side.
   real = jnp.array([[1.0], [-1.0]] * 50)
   keys = jax.random.split(toys.key(3), 100)
-  values = make_penalty("dragan")(lambda x: jnp.square(x[:, 0]) / 2, real, None, keys)
+  values = make_penalty("dragan")(lambda x: jnp.square(x[:, 0]) / 2, real, real, keys)
   above = 1 + jnp.sqrt(values[::2])  # the norm at x = 1 is 1 + a n
   below = 1 - jnp.sqrt(values[1::2])  # the norm at x = -1 is 1 - a n
   assert above.min() >= 1 and above.max() < 1.5 and below.min() > 0.5
@@ -115,7 +115,7 @@ def test_dragan_looks_within_half_a_standard_deviation_above_the_data():
 def test_tanh_critic_has_the_known_r1(x64):
   # One unit: gradient out (1 - tanh^2(w x)) w, halves of the squares.
   real = jnp.array([[0.3], [-1.2]])
-  values = make_penalty("r1")(lambda x: 1.5 * jnp.tanh(2 * x[:, 0]), real, None, KEYS)
+  values = make_penalty("r1")(lambda x: 1.5 * jnp.tanh(2 * x[:, 0]), real, real, KEYS)
   expected = (1.5 * 2 * (1 - np.tanh(2 * np.array([0.3, -1.2])) ** 2)) ** 2 / 2
   np.testing.assert_allclose(values, expected, rtol=1e-5)
 

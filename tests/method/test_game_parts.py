@@ -16,7 +16,7 @@ from gan.losses import LOSSES, Loss
 from gan.method.game import PLAYERS, STEP_METRICS, Batch, Examples, Game
 from gan.method.objectives import discriminator_objective, generator_objective
 from gan.models import MODELS
-from gan.networks import Gan, Outputs, from_linen, from_nnx, pack, unpack
+from gan.networks import Gan, Network, Outputs, from_linen, from_nnx, pack, unpack
 from gan.optimizers import make_optimizer
 from gan.penalties import r1_penalty
 from gan.regularizers import Regularizer, make_lecam
@@ -490,9 +490,7 @@ def test_batch_statistics_are_averaged_and_other_model_state_is_copied():
     return z + params, moved if train else model_state
 
   state = {"batch_stats": jnp.zeros(()), "u": jnp.zeros(())}
-  generator = toys.network(None, None)._replace(
-    init=lambda key, *example: (jnp.zeros(()), state), apply=apply
-  )
+  generator = Network(lambda key, *example: (jnp.zeros(()), state), apply)
   game = toys.make_game(linear_players()._replace(generator=generator))
   after, _ = game.step(toys.start(game).replace(step=jnp.int32(89)), points()[0], toys.key(0))
   np.testing.assert_allclose(after.ema_model_state["batch_stats"], 0.1, rtol=1e-5)  # decay 0.9

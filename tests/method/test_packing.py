@@ -76,7 +76,7 @@ def test_loss_is_that_of_packed_rows(loss):
   state, step = step_of(config)
   real = points()
   metrics = jax.jit(step)(state, Batch(real, None), jax.random.key(1))[1]
-  rows = np.concatenate([real[0, 0::2], real[0, 1::2]], axis=1)  # [4, 4]
+  rows = jnp.concatenate([real[0, 0::2], real[0, 1::2]], axis=1)  # [4, 4]
   player, gan = state.discriminator, build(config, INFO).gan
   logits, _ = gan.discriminator.apply(player.params, {}, rows, None, train=False)
   assert logits.shape == (4,)

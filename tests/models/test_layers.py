@@ -38,7 +38,7 @@ def x64():
 
 
 def normal(seed, *shape):
-  return np.asarray(np.random.default_rng(seed).standard_normal(shape), jnp.zeros(()).dtype)
+  return jnp.asarray(np.random.default_rng(seed).standard_normal(shape), jnp.zeros(()).dtype)
 
 
 def operands(shape, kernel_size, stride):
@@ -187,8 +187,8 @@ def test_first_and_second_derivatives_match_finite_differences(
 ):
   inputs, kernel, _ = order(*operands(shape, kernel_size, stride))
 
-  def function(inputs, kernel):
-    return jnp.tanh(ours(inputs, kernel, stride))
+  def function(inputs, kernel):  # the finite differences bring NumPy's arrays
+    return jnp.tanh(ours(jnp.asarray(inputs), jnp.asarray(kernel), stride))
 
   check_grads(function, (inputs / 4, kernel / 4), order=2, modes=["rev"])
 
@@ -335,12 +335,13 @@ def test_batch_norm_uses_and_remembers_the_statistics_of_the_batch():
   layer = Norm("batch")
   variables = layer.init(jax.random.key(0), inputs, train=False)
   outputs, updated = layer.apply(variables, inputs, train=True, mutable="batch_stats")
+  inputs = np.asarray(inputs)
   mean, var = np.mean(inputs, (0, 1, 2)), np.var(inputs, (0, 1, 2))
   np.testing.assert_allclose(outputs, (inputs - mean) / np.sqrt(var + 1e-5), atol=1e-5)
   stats = jax.tree.map(np.asarray, updated["batch_stats"]["BatchNorm_0"])
   np.testing.assert_allclose(stats["mean"], 0.1 * mean, rtol=1e-5)  # .9 * 0 + .1 * mean
   np.testing.assert_allclose(stats["var"], 0.9 + 0.1 * var, rtol=1e-5)  # .9 * 1 + .1 * var
-  later = layer.apply({**variables, **updated}, inputs, train=False)
+  later = layer.apply({**variables, **updated}, jnp.asarray(inputs), train=False)
   expected = (inputs - stats["mean"]) / np.sqrt(stats["var"] + 1e-5)
   np.testing.assert_allclose(later, expected, atol=1e-5)
 
@@ -386,7 +387,7 @@ def test_scales_start_as_asked(kind):
 
 
 def test_class_score_is_the_product_with_the_embedding_of_the_label():
-  features, labels = normal(0, 4, 3), np.array([1, 0, 1, 1])
+  features, labels = normal(0, 4, 3), jnp.array([1, 0, 1, 1])
   logits, variables = ProjectionLogit(2).init_with_output(jax.random.key(0), features, labels)
   (table,) = map(np.asarray, jax.tree.leaves(variables))
   assert table.shape == (2, 3) and logits.shape == (4,)
@@ -402,7 +403,7 @@ def test_class_scores_of_unit_features_start_with_variance_one():
 
 
 def test_labelled_latents_are_the_latents_and_then_the_embedding():
-  latents, labels = normal(0, 3, 5), np.array([2, 0, 2])
+  latents, labels = normal(0, 3, 5), jnp.array([2, 0, 2])
   layer = LabelledLatents(4, features=6)
   joined, variables = layer.init_with_output(jax.random.key(0), latents, labels)
   (table,) = map(np.asarray, jax.tree.leaves(variables))

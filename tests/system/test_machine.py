@@ -52,7 +52,7 @@ def test_options_reach_the_compiler():
 
 
 def test_an_option_is_left_out_where_xla_does_not_know_them(monkeypatch, fresh):
-  known = {"xla_cpu_prefer_vector_width": 256}
+  known = {"xla_cpu_prefer_vector_width": "256"}
   monkeypatch.setattr(compilation, "CPU_OPTIONS", {"xla_cpu_no_such_option": True, **known})
   assert compilation.compiler_options("cpu") == known
   assert compilation.compiled(jnp.sin)(0.0) == 0.0

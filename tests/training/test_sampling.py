@@ -11,7 +11,7 @@ from gan.method.objectives import to_range
 from gan.models import ModelSpec
 from gan.models import build as build_model
 from gan.networks import Gan, Network, Outputs
-from gan.state import GanState, PlayerState
+from gan.state import GanState, Hyperparameters, PlayerState
 from gan.training import pictures, sampling
 
 KEY = jax.random.key(3)
@@ -33,7 +33,7 @@ def state_of(generator, discriminator, ema):
 
   return GanState(
     step=jnp.int32(0),
-    hyperparameters=None,
+    hyperparameters=Hyperparameters(),
     generator=player(generator),
     discriminator=player(discriminator),
     ema_params=jnp.asarray(ema),
