@@ -220,5 +220,5 @@ def test_rules_for_one_discriminator_update_or_whole_batches_refuse_more(update_
     if fits:
       check(update_rule, rule, *numbers)
     else:
-      with pytest.raises(UserError, match=f"--{name} must be 1, not 5"):
+      with pytest.raises(UserError, match=f"`{name}` must be 1, not 5"):
         check(update_rule, rule, *numbers)
