@@ -221,6 +221,16 @@ FAULTS = {
     "R['two'] = Entry(lambda *, power=2.0: None, 1.0, '', '', options=('power',))",
     "whose option power has another default than the one elsewhere",
   ),
+  "weighing": (
+    f"{ENTRIES}R['own'] = Entry(lambda *, own_weight=1.0: None, 1.0, '', '', ('own_weight',))",
+    "REGULARIZERS['own'], whose weight, own_weight, is another option",
+  ),
+  "lending": (
+    f"{ENTRIES}R['own'] = Entry(lambda: None, 1.0, '', '')\n"
+    "from gan.augment import AUGMENTATIONS as A, Entry\n"
+    "A['own'] = Entry(lambda *, own_weight=1.0: None, '', '', ('own_weight',))",
+    "AUGMENTATIONS['own'], whose option own_weight is the weight of a regulariser",
+  ),
   "flagged": (
     f"{ENTRIES}R['own'] = Entry(lambda *, workdir='': None, 1.0, '', '', options=('workdir',))",
     "has an option workdir, and --workdir is another flag here",

@@ -210,6 +210,8 @@ def _option_faults(entry: Any, registry: Registry) -> Iterator[str]:
       parameters = _parameters(entry, registry, name)
       if not parameters or None in parameters:
         yield f"whose {takers} must take its option {name} by name"
+      elif name in map(weight_of, REGULARIZERS):
+        yield f"whose option {name} is the weight of a regulariser: give it another name"
       elif name in FIELDS:
         yield _field_fault(name, parameters)
       else:
