@@ -39,7 +39,8 @@ def fit(
   """Trains a game up to `steps`, from where the folder's last whole checkpoint stands.
 
   The run folder is that of a command: records, pictures, checkpoints, and the same call again
-  continues, to the same bits. No code is kept in it: `load` needs the game.
+  continues, to the same bits. No code is kept in it, but a digest of what the game computes: one
+  that computes something else is refused there.
 
   Args:
     game: what is played.
