@@ -8,9 +8,10 @@ from typing import Any
 from gan import schedules
 from gan.augment import AUGMENTATIONS
 from gan.errors import UserError
-from gan.method.game import Game
+from gan.method.game import PLAYERS, Game
 from gan.method.update_rules import check
 from gan.models import check_outputs
+from gan.networks import Network
 from gan.regularizers import REGULARIZERS
 from gan.training.build import game_parts, hyperparameters, lsgan_targets
 from gan.training.config import Config, default
@@ -149,7 +150,8 @@ def _validate_schedules(config: Config) -> None:
   if config.schedule != default("schedule"):
     raise UserError(f"--schedules and --schedule={config.schedule} exclude each other: give one")
   specs = schedules.parse(config.schedules)
-  names = Game(generator=None, discriminator=None, **game_parts(config)).read_numbers()
+  players = dict.fromkeys(PLAYERS, Network(None, None))  # none of what they read is a number
+  names = Game(**players, **game_parts(config)).read_numbers()
   if "instance_noise" in specs and config.instance_noise_steps != default("instance_noise_steps"):
     raise UserError(
       "--schedules=instance_noise=... and --instance_noise_steps both say how the noise falls: "
