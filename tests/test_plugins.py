@@ -5,6 +5,7 @@ import re
 import sys
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from conftest import ROOT
@@ -239,7 +240,7 @@ FAULTS = {
 
 
 @pytest.mark.parametrize("name", FAULTS)
-def test_a_plugin_that_cannot_be_used_is_one_line(place, capsys, name):
+def test_a_plugin_that_cannot_be_used_is_one_line(place, capsys, name, unchecked):
   source, message = FAULTS[name]
   (place[0] / f"{name}.py").write_text(source)
   assert ring.main(["ring", f"--plugin={name}", "--workdir=run"]) == 2
@@ -417,7 +418,7 @@ def test_options_reach_what_they_are_of(parts):
 
 def _images():
   images = np.random.default_rng(0).normal(size=(3, 8, 8, 1)).astype(np.float32)
-  return images, jax.random.split(jax.random.key(1), 3)
+  return jnp.asarray(images), jax.random.split(jax.random.key(1), 3)
 
 
 def test_instance_noise_comes_after_the_augmentations_that_are_named(parts):
@@ -428,7 +429,7 @@ def test_instance_noise_comes_after_the_augmentations_that_are_named(parts):
   game = build_game(config, DataInfo((8, 8, 1), 0, 100, None))
   state, (images, keys) = game.init(jax.random.key(0), hyperparameters(config)), _images()
   second = jax.vmap(jax.random.fold_in, (0, None))(keys, 1)
-  expected = instance_noise(images[:, :, ::-1], np.float32(0.5), second)
+  expected = instance_noise(images[:, :, ::-1], jnp.float32(0.5), second)
   np.testing.assert_array_equal(game.augment.apply(images, keys, state), expected)
 
 

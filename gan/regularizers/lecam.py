@@ -4,7 +4,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int, Key
+from jaxtyping import Array, Bool, Float, Key
 
 from gan.networks import Gan
 from gan.regularizers.base import Regularizer, View
@@ -52,7 +52,7 @@ def lecam_averages(
   axis_name: Any = (),
   *,
   decay: float = DECAY,
-  copying: Int[Array, ""] | bool = False,
+  copying: Bool[Array, ""] | bool = False,
 ) -> Averages:
   """Moves the averages of both sides' logits by one update, without gradient.
 

@@ -18,7 +18,7 @@ def test_lecam_is_known_by_hand():
 
 
 def test_lecam_averages_forget_by_the_decay():
-  averages = {"real_logit": 0.0, "fake_logit": 0.0, "updates": 0.0}
+  averages = dict.fromkeys(("real_logit", "fake_logit", "updates"), jnp.zeros(()))
   for real in (1.0, 3.0, -2.0):
     logits = jnp.array([real - 1, real + 1])
     averages = regularizers.lecam_averages(averages, logits, -logits)
@@ -43,7 +43,7 @@ def test_lecam_enters_the_objective_with_its_weight_and_is_remembered():
 
 def steps_of(regularizer, logits, start=0):
   """(term, averages) of LeCam at each step from `start` on, for pairs of mean logits."""
-  state, found = regularizer.init(None, None), []
+  state, found = regularizer.init(toys.key(0), toys.tanh_gan()), []
   for step, (real, fake) in enumerate(logits, start):
     outputs = [Outputs(jnp.array([mean - 1.0, mean + 1.0])) for mean in (real, fake)]
     view = View(*[None] * 4, *outputs, *[None] * 6, jnp.int32(step))

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from experiments import ring, sweep
-from experiments.cli.command import Command
+from experiments.cli.command import Command, as_flags
 from gan import schedules
 from gan.errors import UserError
 from gan.sweeps.search import make_trials, sweep_identity
@@ -179,8 +179,9 @@ def test_such_a_sweep_trains_and_goes_on(tmp_path):
 def test_a_command_shows_its_own_flags_where_a_message_names_arguments():
   command = Command("doc")
   command.add(int, "steps", 3, "how many", "training")
-  said = command._as_flags("give `steps=4` or `steps`, not `nosuch=1` or `steps of 3`")
-  assert said == "give --steps=4 or --steps, not `nosuch=1` or `steps of 3`"
+  message = "give `steps=4` or `steps`, not `nosuch=1` or `steps of 3`"
+  shown = as_flags(message, command.values)
+  assert shown == "give --steps=4 or --steps, not `nosuch=1` or `steps of 3`"
 
 
 def test_a_message_of_a_model_names_flags_in_a_command_alone(tmp_path, capsys):
