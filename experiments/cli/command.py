@@ -8,7 +8,7 @@ import re
 import shlex
 import sys
 import textwrap
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 
 from absl import flags
 
@@ -150,7 +150,7 @@ def _tell(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
 
-def as_flags(message: str, values: flags.FlagValues) -> str:
+def as_flags(message: str, values: Container[str]) -> str:
   """Shows arguments that the package names, `steps=3`, as flags where a command has them."""
 
   def flag(found: re.Match) -> str:
@@ -159,7 +159,7 @@ def as_flags(message: str, values: flags.FlagValues) -> str:
   return re.sub(r"`((\w+)(=[^`]*)?)`", flag, message)
 
 
-def notify(message: str, values: flags.FlagValues) -> None:
+def notify(message: str, values: Container[str]) -> None:
   """Prints a line of the package with its arguments as flags; "" is none."""
   if message:
     say(as_flags(message, values))

@@ -5,7 +5,7 @@ import functools
 import os
 import pathlib
 import sys
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Container, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
@@ -194,8 +194,8 @@ def _train(config, workdir, values, line, animate):
   return _report(summary, pathlib.Path(workdir), tell)
 
 
-def with_notice_printed(dataset: Any, values: Any) -> Any:
-  """Prints a data set's notice, if any, and returns the data set; `values` are the flags."""
+def with_notice_printed(dataset: Any, values: Container[str]) -> Any:
+  """Prints a data set's notice, if any, and returns the data set; `values` holds the flags."""
   notify(dataset.notice, values)
   return dataset
 

@@ -63,7 +63,7 @@ def load(settings: Settings) -> Images:
   parts = ("train[:50000]", f"train[50000:{50_000 + VALIDATION}]", "test")
   found = [datasets.load("mnist", part, settings.data_dir, image_size=28) for part in parts]
   for dataset in (found[0], found[-1]):
-    common.told(dataset)
+    common.with_notice_printed(dataset, ("data_dir",))
   return Images(*(dataset.images.reshape(-1, 784) / 255 for dataset in found))
 
 

@@ -99,7 +99,8 @@ def run(settings: Settings) -> Result:
 def _dataset(settings):
   at_hand = settings.data_dir or os.environ.get("GAN_DATA_DIR")
   name = "auto" if at_hand else "digits"
-  return common.told(datasets.load(name, data_dir=settings.data_dir, image_size=28))
+  dataset = datasets.load(name, data_dir=settings.data_dir, image_size=28)
+  return common.with_notice_printed(dataset, ("data_dir",))
 
 
 def thin(dataset) -> Lab:

@@ -58,9 +58,8 @@ def init_state(
 
 def _is_set(value: Any, name: str) -> bool:
   """Whether a number is another than the default, which alone a passed optimiser allows."""
-  return not isinstance(value, jax.core.Tracer) and np.float32(value) != np.float32(
-    getattr(Hyperparameters(), name)
-  )
+  usual = np.float32(getattr(Hyperparameters(), name))
+  return not isinstance(value, jax.core.Tracer) and bool(np.float32(value) != usual)
 
 
 def _rule(game: Game) -> UpdateRule:

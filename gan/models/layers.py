@@ -16,6 +16,7 @@ from jax.extend.random import threefry_2x32
 from jaxtyping import Array, Float, Int
 
 from gan.models import patches, plain
+from gan.models.patches import Images, Kernel, Maps
 
 # XLA's CPU backend is slow at convolutions of so few channels, and at wide transposed ones unless
 # they are written as convolutions to blocks. docs/performance.md has the times.
@@ -25,9 +26,7 @@ MOST_ADDED_WORK = 4 / 3
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
-def conv(
-  images: Float[Array, "b h w c"], kernel: Float[Array, "k k c f"], stride: int
-) -> Float[Array, "b p q f"]:
+def conv(images: Images, kernel: Kernel, stride: int) -> Maps:
   """Strided convolution: size h becomes h / stride."""
   if _few_channels(images.shape[1:3], kernel, stride):
     return patches.conv(images, kernel, stride)
@@ -35,9 +34,7 @@ def conv(
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
-def conv_transpose(
-  inputs: Float[Array, "b p q f"], kernel: Float[Array, "k k c f"], stride: int
-) -> Float[Array, "b h w c"]:
+def conv_transpose(inputs: Maps, kernel: Kernel, stride: int) -> Images:
   """Transposed convolution: the adjoint of `conv`, size p becomes stride * p.
 
   Args:

@@ -12,12 +12,13 @@ and, as the adjoint of a product of two maps is that of their adjoints in the ot
 """
 
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 from jaxtyping import Array, Float
 
-Images = Float[Array, "b h w c"]
-Kernel = Float[Array, "k k c f"]
-Maps = Float[Array, "b p q f"]
+Images = Float[Array | np.ndarray, "b h w c"]
+Kernel = Float[Array | np.ndarray, "k k c f"]
+Maps = Float[Array | np.ndarray, "b p q f"]
 
 
 def conv(images: Images, kernel: Kernel, stride: int) -> Maps:
@@ -49,7 +50,7 @@ def conv_transpose_to_blocks(inputs: Maps, kernel: Kernel, stride: int) -> Image
   return _from_blocks(blocks, len(kernel), stride, channels)
 
 
-def patches(images: Images, kernel_size: int, stride: int) -> Float[Array, "b p q m"]:
+def patches(images: Images, kernel_size: int, stride: int) -> Float[Array | np.ndarray, "b p q m"]:
   """What each window covers: [B, h, w, c] -> [B, h/s, w/s, k k c], block after block."""
   blocks, count = _to_blocks(images, kernel_size, stride), kernel_size // stride
   height, width = (side - count + 1 for side in blocks.shape[1:3])
@@ -57,7 +58,9 @@ def patches(images: Images, kernel_size: int, stride: int) -> Float[Array, "b p 
   return jnp.concatenate(covered, axis=-1)
 
 
-def add_patches(covered: Float[Array, "b p q m"], kernel_size: int, stride: int) -> Images:
+def add_patches(
+  covered: Float[Array | np.ndarray, "b p q m"], kernel_size: int, stride: int
+) -> Images:
   """The adjoint of `patches`: adds up what all windows hold of each pixel."""
   count = kernel_size // stride
   parts = covered.reshape(*covered.shape[:3], count, count, -1)

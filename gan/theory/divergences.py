@@ -8,12 +8,13 @@ from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.scipy.special import rel_entr
 from jaxtyping import Array, Float
 
 from gan.losses import Loss
 
-Density = Float[Array, " n"]
+Density = Float[Array | np.ndarray, " n"]
 Scalar = Float[Array, ""]
 
 

@@ -114,7 +114,7 @@ def images(gan: Gan, state: GanState, latents: Array, labels: Array | None) -> A
   return generated
 
 
-def draw(gan: Gan, state: GanState, latents: Array, labels: Array | None) -> Array:
+def draw(gan: Gan, state: GanState, latents: Array, labels: Array | np.ndarray | None) -> Array:
   """Returns `images`, by a program of its own."""
   return _compiled_images()(gan, state, latents, labels)
 

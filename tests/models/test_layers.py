@@ -187,8 +187,8 @@ def test_first_and_second_derivatives_match_finite_differences(
 ):
   inputs, kernel, _ = order(*operands(shape, kernel_size, stride))
 
-  def function(inputs, kernel):  # the finite differences bring NumPy's arrays
-    return jnp.tanh(ours(jnp.asarray(inputs), jnp.asarray(kernel), stride))
+  def function(inputs, kernel):
+    return jnp.tanh(ours(inputs, kernel, stride))
 
   check_grads(function, (inputs / 4, kernel / 4), order=2, modes=["rev"])
 

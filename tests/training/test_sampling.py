@@ -268,9 +268,12 @@ def test_points_are_drawn_over_the_level_sets(classes, with_data):
 
 def test_level_sets_are_the_probabilities_of_d_with_rows_as_y(monkeypatch):
   seen = {}
-  monkeypatch.setattr(
-    pictures, "points_over_levels", lambda real, fake, levels, limit, title: seen.update(locals())
-  )
+
+  def points_over_levels(real, fake, levels, limit, title):
+    seen["levels"] = levels
+    return Figure()
+
+  monkeypatch.setattr(pictures, "points_over_levels", points_over_levels)
   what = sampling.square(POINTS, KEY, 0, count=4)
   sampling.scatter(POINTS, STATE, what, "t", np.ones((1, 2)))
   # D(x) = s(2 x1): along a row (y fixed) it grows with x, along a column it does not change.
