@@ -6,6 +6,7 @@ import os
 import pathlib
 import secrets
 import socket
+import typing
 import warnings
 
 from gan.errors import UserError
@@ -108,6 +109,7 @@ def _connect(ray, address):
     )
 
 
+@typing.no_type_check  # it is sent by value, and what checks signatures in tests cannot be
 def _hook():
   """Returns a function that imports this package, which Ray calls when a worker starts.
 
