@@ -48,7 +48,7 @@ def as_outputs(returned: Any, examples: int, needs: Mapping[str, str] = {}) -> O
 
   Raises:
     UserError: a field that is needed is absent, or the logits are not [B]; [B, 1] less [B] would
-      be [B, B] without a word.
+      broadcast to [B, B] in a loss.
   """
   outputs = returned if isinstance(returned, Outputs) else Outputs(returned)
   if outputs.logits.shape != (examples,):

@@ -131,7 +131,7 @@ def unread(config: Config) -> dict[str, tuple[str, list[str], list[str]]]:
 
 
 def _validate_options(config: Config) -> None:
-  """An option that nothing reads would change nothing, without a word."""
+  """Raises UserError for an option that was changed and that no chosen part reads."""
   for name, (choice, names, takers) in unread(config).items():
     if value(config, name) != (usual := fields()[name].default):
       raise UserError(
