@@ -1,6 +1,6 @@
 """Times the forms that a convolution can take, one by one: `python -m experiments.benchmark.forms`.
 
-They are those among which `gan/models/layers.py` chooses by backend and shape.
+They are those among which `gan/models/layers/convolution.py` chooses by platform and shape.
 """
 
 import statistics
@@ -11,7 +11,7 @@ import jax
 
 from experiments.benchmark import results
 from experiments.cli.common import prepare
-from gan.models import patches, plain
+from gan.models.layers import patches, plain
 from gan.system.compilation import compiled
 
 # Batch, side of the large images, their channels, those of the small ones: the layers of `dcgan`

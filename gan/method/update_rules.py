@@ -4,7 +4,7 @@ A rule is a pair: `init` makes what it keeps from step to step, and `step(game, 
 key) -> (state, metrics)` is a pure function that composes with any loss, penalty and optimiser, and
 with `vmap` and `shard_map`. `minibatches` is a list with one entry for each discriminator update of
 the step. Loops are unrolled: in the body of a loop XLA's CPU backend runs the kernel's gradient of
-a convolution about 100 times slower, but for that of our own layers (`gan/models/plain.py`).
+a convolution about 100 times slower, but for that of our own layers (`layers/plain.py`).
 """
 
 from collections.abc import Callable

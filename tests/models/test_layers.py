@@ -1,6 +1,7 @@
 """The layers: transposed convolution against its definition, initialisers, norms, labels."""
 
 import functools
+import re
 
 import jax
 import jax.numpy as jnp
@@ -9,8 +10,6 @@ import pytest
 from flax import linen as nn
 from jax.test_util import check_grads
 
-from gan.models import patches
-from gan.models import plain as plain_forms
 from gan.models.layers import (
   Conv,
   Dense,
@@ -21,8 +20,10 @@ from gan.models.layers import (
   conv,
   conv_transpose,
   leaky_relu,
+  patches,
   torch_uniform,
 )
+from gan.models.layers import plain as plain_forms
 
 KERNELS_AND_STRIDES = [(4, 2), (3, 2), (5, 2), (2, 2), (3, 1), (4, 1), (4, 3), (6, 3), (6, 2)]
 # Of the small end of the transposed convolution, and channels of both ends: one shape for each form
@@ -91,18 +92,31 @@ def test_shapes_reach_every_form(monkeypatch):
     assert reached == expected
 
 
-def test_another_backend_has_the_plain_forms(monkeypatch):
-  monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
-  for form in ("conv", "conv_transpose", "conv_transpose_to_blocks"):
-    monkeypatch.setattr(patches, form, None)
-  monkeypatch.setattr(plain_forms, "kernel_gradient_in_order", None)
-  weighed = lambda w, form, y, x: jnp.vdot(form(y, w, 2), x)  # noqa: E731
-  for shape in SHAPES.values():
-    x, w, y = operands(shape, 4, 2)
-    gradients = [jax.grad(weighed)(w, form, y, x) for form in (conv, flax_conv)]
-    np.testing.assert_allclose(*gradients, rtol=1e-4, atol=1e-4)
-    np.testing.assert_array_equal(conv(y, w, 2), flax_conv(y, w, 2))
-    np.testing.assert_array_equal(conv_transpose(x, w, 2), flax_conv_transpose(x, w, 2))
+def convolutions(function, platform, *operands):
+  """The convolutions, and how many products, of a function lowered for a platform."""
+  program = jax.export.export(jax.jit(function), platforms=[platform])(*operands).mlir_module()
+  forms = re.findall(r"stablehlo.convolution.*? dim_numbers = (.*?), window = ({.*?})", program)
+  return forms, program.count("stablehlo.dot_general")
+
+
+@pytest.mark.parametrize("platform", ["cuda", "tpu"])
+@pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
+def test_other_platforms_have_the_plain_forms(platform, shape):
+  x, w, y = operands(shape, 4, 2)
+  gradient = lambda form: lambda w: jax.vjp(lambda w: form(y, w, 2), w)[1](x)  # noqa: E731
+  for ours, plain, *given in (
+    (lambda y, w: conv(y, w, 2), lambda y, w: flax_conv(y, w, 2), y, w),
+    (lambda x, w: conv_transpose(x, w, 2), lambda x, w: flax_conv_transpose(x, w, 2), x, w),
+    (gradient(conv), gradient(flax_conv), w),
+  ):
+    found = convolutions(ours, platform, *given)
+    assert found == convolutions(plain, platform, *given)
+    assert found[0] and not found[1]
+
+
+def test_the_cpu_has_products_over_patches_of_few_channels():
+  x, w, y = operands(next(iter(SHAPES.values())), 4, 2)
+  assert convolutions(lambda y, w: conv(y, w, 2), "cpu", y, w) == ([], 1)
 
 
 @pytest.mark.parametrize("size", [4, 5, 7, 12])

@@ -1,11 +1,11 @@
-"""Convolutions in XLA's own forms; `gan.models.layers` chooses between them and `patches`."""
+"""Convolutions in XLA's own forms; `convolution.py` chooses between them and `patches.py`."""
 
 import functools
 
 import jax
 from jax import lax
 
-from gan.models.patches import Images, Kernel, Maps
+from gan.models.layers.patches import Images, Kernel, Maps
 
 _DIMENSIONS = ("NHWC", "HWIO", "NHWC")
 

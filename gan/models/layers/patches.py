@@ -1,8 +1,8 @@
 """Convolutions as matrix products over patches, and transposed ones as convolutions to blocks.
 
-These are forms that XLA's CPU backend runs fast; `gan.models.layers` chooses between them and the
-plain ones. With a stride s that divides the kernel's side k, n = k/s, an image padded as for "SAME"
-falls into blocks of s x s pixels, and each window of the convolution covers n x n whole blocks.
+XLA's CPU backend runs these forms fast; the package chooses between them and the plain ones. With a
+stride s that divides the kernel's side k, n = k/s, an image padded as for "SAME" falls into blocks
+of s x s pixels, and each window of the convolution covers n x n whole blocks.
 
     patches(x) is [B, p, q, n n s s c]; conv(x, w) = patches(x) W, with W the kernel as a matrix
 

@@ -1,0 +1,21 @@
+"""Layers that models share: NHWC images [B, H, W, C], float32 parameters."""
+
+from gan.models.layers.convolution import conv, conv_transpose
+from gan.models.layers.dropout import Dropout
+from gan.models.layers.labels import PROJECTION, LabelledLatents, ProjectionLogit
+from gan.models.layers.linear import Conv, Dense, leaky_relu, torch_uniform
+from gan.models.layers.norms import Norm
+
+__all__ = [
+  "PROJECTION",
+  "Conv",
+  "Dense",
+  "Dropout",
+  "LabelledLatents",
+  "Norm",
+  "ProjectionLogit",
+  "conv",
+  "conv_transpose",
+  "leaky_relu",
+  "torch_uniform",
+]

@@ -1,0 +1,41 @@
+"""Class labels in the two players."""
+
+import jax.numpy as jnp
+from flax import linen as nn
+from jaxtyping import Array, Float, Int
+
+PROJECTION = "ClassScore_0"  # of ProjectionLogit in the parameters: checkpoints have this name
+
+
+class ProjectionLogit(nn.Module):
+  """<embedding(label), features>, the part of a conditional discriminator's logit with the label.
+
+  See "cGANs with Projection Discriminator" by Miyato and Koyama (https://arxiv.org/abs/1802.05637).
+  """
+
+  num_classes: int
+
+  @nn.compact
+  def __call__(self, features: Float[Array, "b n"], labels: Int[Array, " b"]) -> Float[Array, " b"]:
+    width = features.shape[-1]
+    embed = nn.Embed(self.num_classes, width, embedding_init=nn.initializers.normal(width**-0.5))
+    return jnp.sum(embed(labels) * features.astype(jnp.float32), axis=-1)
+
+
+class LabelledLatents(nn.Module):
+  """Joins an embedding of the label to each latent; without labels the latents as they are."""
+
+  num_classes: int
+  features: int = 32
+
+  @nn.compact
+  def __call__(
+    self, latents: Float[Array, "b z"], labels: Int[Array, " b"] | None
+  ) -> Float[Array, "b n"]:
+    if not self.num_classes:
+      return latents
+    # Small beside the latents: where labels vary as much as latents do, batch normalisation is
+    # content with the labels' variance, and the generator draws one image a class.
+    small = nn.initializers.normal(0.1)
+    embed = nn.Embed(self.num_classes, self.features, embedding_init=small)
+    return jnp.concatenate([latents, embed(labels)], axis=-1)
