@@ -2,6 +2,7 @@
 
 from gan.augment.base import Augmentation, Entry, as_augmentation, compose
 from gan.augment.instance_noise import instance_noise, make_instance_noise
+from gan.augment.real import make_prepare
 
 __all__ = [
   "AUGMENTATIONS",
@@ -11,6 +12,7 @@ __all__ = [
   "compose",
   "instance_noise",
   "make_instance_noise",
+  "make_prepare",
 ]
 
 AUGMENTATIONS: dict[str, Entry] = {

@@ -91,6 +91,8 @@ class Game:
     regularizers: further terms, by name.
     augment: an Augmentation or `(images, keys) -> images`: the discriminator sees everything
       through it, and the penalty's gradient is in the raw image.
+    prepare: `(images, keys) -> images`, what is done to the real images of each update, such as
+      mirroring them; in the range of the model, one key an image.
     update_rule: how updates make a step; None for `update_rules.alternating()`.
     clip_weights: whether the discriminator's weights are clipped after each of its updates.
     generator_batch_size: samples in an update of the generator over all devices; None for as many
@@ -127,6 +129,7 @@ class Game:
   penalty_every: int = 1
   regularizers: Mapping[str, Regularizer] = dataclasses.field(default_factory=dict)
   augment: Augmentation | Callable[..., Array] | None = None
+  prepare: Callable[..., Array] | None = None
   update_rule: Any = None
   clip_weights: bool = False
   generator_batch_size: int | None = None

@@ -13,12 +13,13 @@ import numpy as np
 from jaxtyping import Array, Float, Key
 
 from gan.method.game import PLAYERS, Batch, Examples, Game, Metrics
-from gan.method.objectives import to_range
+from gan.method.objectives import example_keys, to_range
 from gan.method.update_rules import UpdateRule, alternating, check
 from gan.networks import BATCH_STATISTICS, Network
 from gan.optimizers import Optimizer
 from gan.state import GanState, Hyperparameters, PlayerState
 
+PREPARING = 2**31  # beyond what an update rule folds into, or splits, the key of a step
 TrainStep = Callable[[GanState, Batch, Key[Array, ""]], tuple[GanState, Metrics]]
 
 
@@ -139,12 +140,25 @@ def step(
     batch = Batch(batch[None], None)
   images = to_range(batch.image, game.image_range)
   labels = [None] * len(images) if batch.label is None else batch.label
+  step_key = jax.random.fold_in(key, state.step)
+  if game.prepare is not None:
+    images = _prepared(game, images, jax.random.fold_in(step_key, PREPARING))
   minibatches = [Examples(*pair) for pair in zip(images, labels, strict=True)]
   check(_rule(game), len(minibatches), game.accumulate)
   before, state = state.hyperparameters, at_this_step(game, state)
-  state, metrics = _rule(game).step(game, state, minibatches, jax.random.fold_in(key, state.step))
+  state, metrics = _rule(game).step(game, state, minibatches, step_key)
   count = images.shape[0] * images.shape[1] * jax.lax.psum(1, game.axis_name)
   return _advance(game, state, count).replace(hyperparameters=before), metrics
+
+
+def _prepared(
+  game: Game, images: Float[Array, "k b ..."], key: Key[Array, ""]
+) -> Float[Array, "k b ..."]:
+  """Real images after the game's `prepare`; draws are by update and place in the global batch."""
+  updates, count = images.shape[:2]
+  places = jax.lax.axis_index(game.axis_name) * count + jnp.arange(count)
+  keys = [example_keys(jax.random.fold_in(key, update), places) for update in range(updates)]
+  return jnp.stack([game.prepare(*pair) for pair in zip(images, keys, strict=True)])
 
 
 def at_this_step(game: Game, state: GanState) -> GanState:

@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Array, Key
 
 from gan import losses, models, schedules
-from gan.augment import compose
+from gan.augment import compose, make_prepare
 from gan.errors import UserError
 from gan.method.game import Game
 from gan.method.train_step import TrainStep
@@ -81,8 +81,21 @@ def build_game(config: Config, info: DataInfo, axis_name: Any = ()) -> Game:
     **_build_gan(config, info, axis_name)._asdict(),
     **game_parts(config, axis_name),
     num_classes=info.num_classes if config.conditional else 0,
+    prepare=_prepare(config, info),
     schedule=_schedule(config, info),
   )
+
+
+def _prepare(config: Config, info: DataInfo) -> Callable[..., Array] | None:
+  asked = [name for name in ("mirror", "crop", "dequantize") if getattr(config, name)]
+  if asked and len(info.image_shape) != 3:
+    raise UserError(f"--{asked[0]} is for images, and the data are points: leave it out")
+  if config.crop and config.crop >= info.image_shape[0]:
+    raise UserError(
+      f"--crop={config.crop} must be below the side of the images, {info.image_shape[0]}"
+    )
+  image_range = models.MODELS[config.model].image_range
+  return make_prepare(config.mirror, config.crop, config.dequantize, image_range)
 
 
 def game_parts(config: Config, axis_name: Any = ()) -> dict[str, Any]:

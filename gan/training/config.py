@@ -73,6 +73,17 @@ class Config:
   image_size: int | None = option(
     None, "data", "side in pixels to which images are resized", positive=True
   )
+  mirror: bool = option(False, "data", "flip each real image with probability 1/2", added=True)
+  crop: int = option(
+    0,
+    "data",
+    "pixels by which a real image is shifted at most, its border reflected",
+    minimum=0,
+    added=True,
+  )
+  dequantize: bool = option(
+    False, "data", "spread the 256 levels of real pixels: (x + U(0, 1)) / 256", added=True
+  )
   model: str = option("dcgan", "model", "architecture", choices=models.MODELS)
   width: int | None = option(
     None, "model", "channels of the narrowest layer (dcgan: 64), units (points: 128)", positive=True
