@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 
 from gan.errors import UserError
-from gan.models import dcgan, goodfellow, infogan, mlp, pacgan, points
+from gan.models import dcgan, goodfellow, infogan, mlp, pacgan, points, resnet
 from gan.models.spec import NORMS, ModelSpec
 from gan.networks import Gan, Network, latent_sampler
 
@@ -41,6 +41,17 @@ MODELS: dict[str, Model] = {
   "tutorial_dcgan": Model(dcgan.build_tutorial),
   "points": Model(points.build, options=("width",), small=True),
   "pacgan": Model(pacgan.build, small=True),
+  "resnet": Model(
+    resnet.build,
+    options=(
+      "width",
+      "discriminator_norm",
+      "generator_width",
+      "resnet_channels",
+      "pooling",
+      "logit_bias",
+    ),
+  ),
 }
 
 
@@ -98,4 +109,6 @@ def _recipe(name: str, player: str, spec: ModelSpec) -> str:
   if spec.pixel_mean is not None or spec.axis_name:
     return ""
   fields = spec._replace(dtype=jnp.dtype(spec.dtype).name)._asdict()
+  if spec.conditioning is None:  # as recipes were before there was a choice
+    del fields["conditioning"]
   return json.dumps({"model": name, "player": player, "spec": fields})

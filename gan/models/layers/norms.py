@@ -14,7 +14,7 @@ ONES, ZEROS = nn.initializers.ones, nn.initializers.zeros
 
 
 class Norm(nn.Module):
-  """Normalisation by name: "none", "batch" or "layer".
+  """Normalisation by name: "none", "batch" or "layer"; nothing for "spectral", of weights.
 
   Batch statistics are those of the global batch. Layer statistics are those of one whole example,
   and scale and bias belong to channels.
@@ -40,7 +40,7 @@ class Norm(nn.Module):
   def __call__(self, inputs: Float[Array, "b ..."], *, train: bool) -> Float[Array, "b ..."]:
     shared = {"epsilon": self.epsilon, "scale_init": self.scale_init, "dtype": self.dtype}
     shared |= {"use_scale": self.affine, "use_bias": self.affine}
-    if self.kind == "none":
+    if self.kind in ("none", "spectral"):
       return inputs
     if self.kind == "layer":
       return nn.LayerNorm(reduction_axes=range(1, inputs.ndim), **shared)(inputs)
