@@ -81,6 +81,7 @@ def build_game(config: Config, info: DataInfo, axis_name: Any = ()) -> Game:
     **_build_gan(config, info, axis_name)._asdict(),
     **game_parts(config, axis_name),
     num_classes=info.num_classes if config.conditional else 0,
+    fake_labels=config.fake_labels,
     schedule=_schedule(config, info),
   )
 
@@ -143,6 +144,7 @@ def _build_gan(config: Config, info: DataInfo, axis_name: Any) -> Gan:
     dtype=getattr(jnp, config.precision),
     axis_name=axis_name,
     packing=config.packing,
+    conditioning=config.conditioning,
   )
   options = arguments(config, "model", config.model)
   return models.build(config.model, spec, config.latent, **options)
