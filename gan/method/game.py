@@ -39,6 +39,9 @@ STEP_METRICS = {
 TAKEN = ("augmentation", "update_rule", "penalty")
 
 
+FAKE_LABELS = ("batch", "uniform")
+
+
 class Batch(NamedTuple):
   """Real examples for one step: K discriminator updates of B examples each.
 
@@ -76,6 +79,8 @@ class Game:
     sample_latent: `key -> [Z]`; 64 normal numbers by default.
     image_range: of the pixels on which both players work, (-1, 1) or (0, 1).
     num_classes: the players are given labels 0 .. num_classes - 1; 0 for none.
+    fake_labels: one of FAKE_LABELS: those that the generator is given are those of the batch, or
+      uniform.
     packing: examples that the discriminator judges at once; see `networks.pack`.
     optimizer: of both players: an optax transformation, which brings its own rate, or
       `hyperparameters -> transformation`; Adam with the rates of the hyper-parameters by default.
@@ -119,6 +124,7 @@ class Game:
   sample_latent: Callable[[Key[Array, ""]], Float[Array, " z"]] = latent_sampler("normal", 64)
   image_range: tuple[float, float] = (-1.0, 1.0)
   num_classes: int = 0
+  fake_labels: str = "batch"
   packing: int = 1
   optimizer: optax.GradientTransformation | Optimizer | None = None
   generator_optimizer: optax.GradientTransformation | Optimizer | None = None
@@ -144,6 +150,10 @@ class Game:
         raise UserError(
           f"regularizers: {name} is what another part of the game is called: give it another name"
         )
+    if self.fake_labels not in FAKE_LABELS:
+      raise UserError(
+        f"fake_labels={self.fake_labels!r} is unknown: choose from {', '.join(FAKE_LABELS)}"
+      )
     if self.augment is not None:
       as_augmentation(self.augment)
     self._check_numbers()

@@ -166,14 +166,15 @@ def _play(
   Returns what is to be seen of it, the state with D's model state after both calls, and the
   generator's new model state.
   """
-  latents, fake, model_state = generate(game, state.generator, examples, keys.generate)
+  made = examples._replace(labels=_fake_labels(game, examples, keys.generate))
+  latents, fake, model_state = generate(game, state.generator, made, keys.generate)
   real_keys, fake_keys = (
     example_keys(key, examples.places) for key in jax.random.split(keys.augment)
   )
   shown_real = _show(game, state, examples.real, real_keys)
   shown_fake = _show(game, state, fake, fake_keys)
   real, state_after = _judge(game, state, shown_real, examples, keys.real)
-  fakes, state_after = _judge(game, state_after, shown_fake, examples, keys.fake)
+  fakes, state_after = _judge(game, state_after, shown_fake, made, keys.fake)
   view = View(
     real=examples.real,
     fake=fake,
@@ -182,11 +183,12 @@ def _play(
     real_outputs=real,
     fake_outputs=fakes,
     critic=AugmentedCritic(
-      *(_critic(game, state_after, examples, keys) for keys in (real_keys, fake_keys))
+      _critic(game, state_after, examples, real_keys), _critic(game, state_after, made, fake_keys)
     ),
-    generate=lambda z: _generate(game, state.generator, z, examples, keys.generate)[0],
+    generate=lambda z: _generate(game, state.generator, z, made, keys.generate)[0],
     latents=latents,
     labels=examples.labels,
+    fake_labels=made.labels,
     # Beyond the two that the augmentation draws from.
     keys=example_keys(jax.random.fold_in(keys.augment, 2**31), examples.places),
     hyper=state.hyperparameters,
@@ -194,6 +196,15 @@ def _play(
     axis_name=game.axis_name,
   )
   return view, state_after, model_state
+
+
+def _fake_labels(game: Game, examples: Examples, key: Key[Array, ""]) -> Int[Array, " b"] | None:
+  """The labels that the generator is given."""
+  if examples.labels is None or game.fake_labels == "batch":
+    return examples.labels
+  # Beyond the two that latents and dropout are drawn from.
+  keys = example_keys(jax.random.fold_in(key, 2**31), examples.places)
+  return jax.vmap(lambda key: jax.random.randint(key, (), 0, game.num_classes))(keys)
 
 
 def _show(

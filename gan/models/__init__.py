@@ -7,11 +7,20 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 
 from gan.errors import UserError
-from gan.models import dcgan, goodfellow, infogan, mlp, pacgan, points
-from gan.models.spec import NORMS, ModelSpec
+from gan.models import dcgan, goodfellow, infogan, mlp, pacgan, points, resnet, sndcgan
+from gan.models.spec import CONDITIONINGS, NORMS, ModelSpec
 from gan.networks import Gan, Network, latent_sampler
 
-__all__ = ["MODELS", "NORMS", "Model", "ModelSpec", "build", "check_outputs"]
+__all__ = [
+  "CONDITIONINGS",
+  "MODELS",
+  "NORMS",
+  "Model",
+  "ModelSpec",
+  "build",
+  "check_conditioning",
+  "check_outputs",
+]
 
 
 class Model(NamedTuple):
@@ -22,7 +31,8 @@ class Model(NamedTuple):
     image_range: of the pixels that its generator makes.
     options: fields of ModelSpec that the architecture reads, of those that default to None.
     small: whether dispatch, not arithmetic, is what a step takes on the CPU.
-    outputs: fields of Outputs that its discriminator returns.
+    outputs: fields of Outputs that its discriminator returns, beside class_logits with `acgan`.
+    conditionings: those of CONDITIONINGS that it has; the first is its own.
   """
 
   build: Callable[[ModelSpec], tuple[Network, Network]]
@@ -30,6 +40,7 @@ class Model(NamedTuple):
   options: tuple[str, ...] = ()
   small: bool = False
   outputs: tuple[str, ...] = ("logits",)
+  conditionings: tuple[str, ...] = ("concat",)
 
 
 MODELS: dict[str, Model] = {
@@ -41,22 +52,63 @@ MODELS: dict[str, Model] = {
   "tutorial_dcgan": Model(dcgan.build_tutorial),
   "points": Model(points.build, options=("width",), small=True),
   "pacgan": Model(pacgan.build, small=True),
+  "resnet": Model(
+    resnet.build,
+    options=(
+      "width",
+      "discriminator_norm",
+      "generator_width",
+      "resnet_channels",
+      "pooling",
+      "logit_bias",
+    ),
+    conditionings=("concat", "projection", "cbn+projection", "acgan"),
+  ),
+  "sndcgan": Model(sndcgan.build, options=("width", "discriminator_norm", "flat_norm")),
 }
 
 
-def check_outputs(model: str, regularizer: str, needs: Collection[str]) -> None:
+def check_conditioning(model: str, conditioning: str | None) -> None:
+  """Checks that labels can reach the players of an architecture in a way.
+
+  Args:
+    model: one of MODELS.
+    conditioning: one of CONDITIONINGS; None for the architecture's own.
+
+  Raises:
+    UserError: they cannot.
+  """
+  own = MODELS[model].conditionings
+  if conditioning not in (None, *own):
+    fitting = [name for name, each in MODELS.items() if conditioning in each.conditionings]
+    raise UserError(
+      f"`conditioning={conditioning}` is not one of `model={model}`: choose from "
+      f"{', '.join(own)}, or from the models with it: {', '.join(fitting) or 'none as yet'}"
+    )
+
+
+def check_outputs(
+  model: str, regularizer: str, needs: Collection[str], conditioning: str | None = None
+) -> None:
   """Checks that the discriminator of an architecture returns what a regulariser needs.
 
   Args:
     model: one of MODELS.
     regularizer: its name.
     needs: fields of Outputs.
+    conditioning: one of CONDITIONINGS, where labels are given.
 
   Raises:
     UserError: it does not.
   """
-  if missing := sorted(set(needs) - set(MODELS[model].outputs)):
-    fitting = [name for name, each in MODELS.items() if set(needs) <= set(each.outputs)]
+  heads = {"class_logits"} if conditioning == "acgan" else set()
+  if missing := sorted(set(needs) - heads - set(MODELS[model].outputs)):
+    headed = {"class_logits"} & set(needs)
+    fitting = [
+      f"{name} with `conditioning=acgan`" if headed else name
+      for name, each in MODELS.items()
+      if set(needs) - headed <= set(each.outputs) and (not headed or "acgan" in each.conditionings)
+    ]
     raise UserError(
       f"`regularizers={regularizer}` needs {', '.join(missing)} of the discriminator, which "
       f"`model={model}` does not return: choose from {', '.join(fitting) or 'none as yet'}"
@@ -79,6 +131,7 @@ def build(name: str, spec: ModelSpec, latent: str = "normal", **options: Any) ->
   for option in ("width", "discriminator_norm", "discriminator_hidden"):
     if option not in model.options and (value := getattr(spec, option)) is not None:
       raise UserError(f"`model={name}` has no `{option}` (given: {value}): leave it out")
+  check_conditioning(name, spec.conditioning)
   networks = dict(zip(("generator", "discriminator"), model.build(spec, **options), strict=True))
   players = {
     player: network._replace(recipe="" if options else _recipe(name, player, spec))
@@ -98,4 +151,6 @@ def _recipe(name: str, player: str, spec: ModelSpec) -> str:
   if spec.pixel_mean is not None or spec.axis_name:
     return ""
   fields = spec._replace(dtype=jnp.dtype(spec.dtype).name)._asdict()
+  if spec.conditioning is None:  # as recipes were before there was a choice
+    del fields["conditioning"]
   return json.dumps({"model": name, "player": player, "spec": fields})

@@ -91,7 +91,7 @@ class Discriminator(nn.Module):
 
   Attributes:
     channels: of every layer; each halves the side. The first has no normalisation.
-    norm: "none", "batch" or "layer".
+    norm: one of NORMS.
     hidden: units of a dense layer before the logit, 0 for none.
     conv_bias: whether convolutions without normalisation have a bias.
     output_bias: whether the last layer has a bias.
@@ -116,24 +116,26 @@ class Discriminator(nn.Module):
   def __call__(
     self, images: Float[Array, "b h w c"], labels: Int[Array, " b"] | None, *, train: bool
   ) -> Float[Array, " b"]:
+    options = {"dtype": self.dtype, "spectral": int(self.norm == "spectral")}
     hidden = images
     for layer, channels in enumerate(self.channels):
       norm = self.norm if layer else "none"
-      use_bias = self.conv_bias and norm == "none"
-      hidden = Conv(channels, use_bias=use_bias, kernel_init=self.kernel_init, dtype=self.dtype)(
-        hidden
-      )
+      use_bias = self.conv_bias and norm in ("none", "spectral")
+      conv = Conv(channels, use_bias=use_bias, kernel_init=self.kernel_init, **options)
+      hidden = conv(hidden)
       normalise = Norm(norm, self.scale_init, axis_name=self.axis_name, dtype=self.dtype)
       hidden = leaky_relu(normalise(hidden, train=train))
     hidden = hidden.reshape(hidden.shape[0], -1)
     if self.hidden:
-      dense = Dense(self.hidden, kernel_init=self.kernel_init, dtype=self.dtype)
+      dense = Dense(self.hidden, kernel_init=self.kernel_init, **options)
       hidden = leaky_relu(dense(hidden))
-    output = Dense(1, use_bias=self.output_bias, kernel_init=self.output_init, dtype=self.dtype)
+    output = Dense(1, use_bias=self.output_bias, kernel_init=self.output_init, **options)
     logits = output(hidden)[:, 0].astype(jnp.float32)
     if not self.num_classes:
       return logits
-    return logits + ProjectionLogit(self.num_classes, name=PROJECTION)(hidden, labels)
+    spectral = options["spectral"]
+    project = ProjectionLogit(self.num_classes, spectral=spectral, name=PROJECTION)
+    return logits + project(hidden, labels)
 
 
 def build(spec: ModelSpec) -> tuple[Network, Network]:

@@ -70,13 +70,16 @@ class Discriminator(nn.Module):
       return leaky_relu(norm(hidden, train=train))
 
     options = {"kernel_init": INIT, "dtype": self.dtype}
+    options |= {"spectral": int(self.norm == "spectral")}
     hidden = leaky_relu(Conv(64, **options)(images))
     hidden = norm_lrelu(Conv(128, **options)(hidden))
     hidden = norm_lrelu(Dense(1024, **options)(hidden.reshape(hidden.shape[0], -1)))
     logits = Dense(1, **options)(hidden)[:, 0].astype(jnp.float32)
     if not self.num_classes:
       return logits
-    return logits + ProjectionLogit(self.num_classes, name=PROJECTION)(hidden, labels)
+    spectral = options["spectral"]
+    project = ProjectionLogit(self.num_classes, spectral=spectral, name=PROJECTION)
+    return logits + project(hidden, labels)
 
 
 def build(spec: ModelSpec) -> tuple[Network, Network]:

@@ -1,6 +1,7 @@
 """What a model is built from."""
 
 import functools
+from collections.abc import Collection
 from typing import Any, NamedTuple
 
 import jax
@@ -25,6 +26,7 @@ class ModelSpec(NamedTuple):
     dtype: float32 or bfloat16, in which activations are computed; parameters are float32.
     axis_name: mapped axes over which batch statistics are averaged.
     packing: examples that the discriminator judges at once, joined along the last axis.
+    conditioning: one of CONDITIONINGS, how labels reach the players; None for the model's own.
   """
 
   image_shape: tuple[int, ...]
@@ -37,9 +39,13 @@ class ModelSpec(NamedTuple):
   dtype: Any = jnp.float32
   axis_name: Any = ()
   packing: int = 1
+  conditioning: str | None = None
 
 
-NORMS = ("none", "batch", "layer")
+NORMS = ("none", "batch", "layer", "spectral")
+# How labels reach the generator, and the discriminator: beside the latents, and by projection
+# (concat, projection); by conditional batch normalisation, and by projection or a class head.
+CONDITIONINGS = ("concat", "projection", "cbn+projection", "acgan", "native")
 
 
 def to_networks(generator, discriminator, spec: ModelSpec):
@@ -66,6 +72,12 @@ def require_images(model: str, spec: ModelSpec):
     raise UserError(
       f"`model={model}` makes square images, the data are {height}x{width}: set `image_size`"
     )
+
+
+def require_choice(option: str, value: str, choices: Collection[str]):
+  """Raises UserError unless an option of a model is one of its choices."""
+  if value not in choices:
+    raise UserError(f"`{option}={value}` is unknown: choose from {', '.join(choices)}")
 
 
 def require_points(model: str, spec: ModelSpec):

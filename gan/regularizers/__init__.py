@@ -1,9 +1,19 @@
 """Terms of the players' objectives that are neither losses nor gradient penalties, by name."""
 
+from gan.regularizers.acgan import make_acgan
 from gan.regularizers.base import Entry, Regularizer, View
 from gan.regularizers.lecam import lecam, lecam_averages, make_lecam
 
-__all__ = ["REGULARIZERS", "Entry", "Regularizer", "View", "lecam", "lecam_averages", "make_lecam"]
+__all__ = [
+  "REGULARIZERS",
+  "Entry",
+  "Regularizer",
+  "View",
+  "lecam",
+  "lecam_averages",
+  "make_acgan",
+  "make_lecam",
+]
 
 REGULARIZERS: dict[str, Entry] = {
   "lecam": Entry(
@@ -12,5 +22,12 @@ REGULARIZERS: dict[str, Entry] = {
     "relu(D(x) - mean D(G(z)))^2 + relu(mean D(x) - D(G(z)))^2",
     "Tseng et al. 2021, arXiv:2104.03310",
     options=("lecam_decay", "lecam_start"),
+  ),
+  "acgan": Entry(
+    make_acgan,
+    1.0,
+    "-log C(y | x) on data for D, and on G(z, y) for G, C the class head of D",
+    "Odena et al. 2017, arXiv:1610.09585",
+    options=("acgan_fakes", "acgan_generator_scale"),
   ),
 }

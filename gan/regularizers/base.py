@@ -26,7 +26,8 @@ class View(NamedTuple):
       `shown_fake`.
     generate: latents [B, Z] -> examples [B, ...], by the generator as the objective has it.
     latents: [B, Z].
-    labels: [B], or None.
+    labels: [B] of the data, or None.
+    fake_labels: [B] of the generated examples, or None.
     keys: [B], one for each example, of the regulariser's own.
     hyper: the numbers of this step, schedules included.
     step: int32 [], steps before this one.
@@ -43,6 +44,7 @@ class View(NamedTuple):
   generate: Callable[[Array], Array]
   latents: Float[Array, "b z"]
   labels: Int[Array, " b"] | None
+  fake_labels: Int[Array, " b"] | None
   keys: Key[Array, " b"]
   hyper: Hyperparameters
   step: Int[Array, ""]

@@ -82,6 +82,7 @@ def build_game(config: Config, info: DataInfo, axis_name: Any = ()) -> Game:
     **game_parts(config, axis_name),
     num_classes=info.num_classes if config.conditional else 0,
     prepare=_prepare(config, info),
+    fake_labels=config.fake_labels,
     schedule=_schedule(config, info),
   )
 
@@ -156,6 +157,7 @@ def _build_gan(config: Config, info: DataInfo, axis_name: Any) -> Gan:
     dtype=getattr(jnp, config.precision),
     axis_name=axis_name,
     packing=config.packing,
+    conditioning=config.conditioning,
   )
   options = arguments(config, "model", config.model)
   return models.build(config.model, spec, config.latent, **options)

@@ -10,6 +10,7 @@ import typing
 from typing import Any
 
 from gan import losses, models
+from gan.method.game import FAKE_LABELS
 from gan.method.update_rules import UPDATE_RULES
 from gan.networks import LATENTS
 from gan.optimizers import OPTIMIZERS
@@ -95,6 +96,20 @@ class Config:
     None, "model", "units of a dense layer before D's logit (dcgan: 0, no such layer)", minimum=0
   )
   conditional: bool = option(False, "model", "give the class labels to both players")
+  conditioning: str | None = option(
+    None,
+    "model",
+    "how labels reach the players, implies --conditional (default: the model's own, concat)",
+    choices=models.CONDITIONINGS,
+    added=True,
+  )
+  fake_labels: str = option(
+    "batch",
+    "model",
+    "labels that G makes examples of (--conditional): those of the batch, or uniform",
+    choices=FAKE_LABELS,
+    added=True,
+  )
   packing: int = option(
     1, "model", "examples that D judges at once, joined along the channels (PacGAN)", positive=True
   )
@@ -301,6 +316,10 @@ class Config:
   checkpoint_every: int = option(
     500, "records", "steps between checkpoints", positive=True, resumable=True
   )
+
+  def __post_init__(self):
+    if self.conditioning is not None:
+      object.__setattr__(self, "conditional", True)
 
 
 def field_types() -> dict[str, type]:

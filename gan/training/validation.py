@@ -10,7 +10,7 @@ from gan.augment import AUGMENTATIONS
 from gan.errors import UserError
 from gan.method.game import PLAYERS, Game
 from gan.method.update_rules import check
-from gan.models import check_outputs
+from gan.models import check_conditioning, check_outputs
 from gan.networks import Network
 from gan.regularizers import REGULARIZERS
 from gan.training.build import game_parts, hyperparameters, lsgan_targets
@@ -30,6 +30,7 @@ def validate(config: Config) -> None:
   _validate_names(config, "regularizers", REGULARIZERS)
   _validate_names(config, "augment", AUGMENTATIONS)
   _validate_weights(config)
+  _validate_conditioning(config)
   _validate_options(config)
   _validate_augment(config)
   _validate_schedules(config)
@@ -102,7 +103,18 @@ def _validate_weights(config: Config) -> None:
         "too, or leave the weight out"
       )
   for name, regularizer in made(config, "regularizers").items():
-    check_outputs(config.model, name, regularizer.needs)
+    check_outputs(config.model, name, regularizer.needs, config.conditioning)
+
+
+def _validate_conditioning(config: Config) -> None:
+  check_conditioning(config.model, config.conditioning)
+  needed = {field for each in made(config, "regularizers").values() for field in each.needs}
+  if config.conditioning == "acgan" and "class_logits" not in needed:
+    raise UserError(
+      "--conditioning=acgan gives D a class head that nothing trains: add --regularizers=acgan"
+    )
+  if config.fake_labels != default("fake_labels") and not config.conditional:
+    raise UserError("--fake_labels is of --conditional: give that or --conditioning too")
 
 
 def _validate_augment(config: Config) -> None:

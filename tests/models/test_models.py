@@ -21,6 +21,8 @@ SPECS = {
   "tutorial_dcgan": ModelSpec((64, 64, 3), latent_dim=8),
   "points": ModelSpec((2,), latent_dim=8, width=16),
   "pacgan": ModelSpec((2,), latent_dim=8),
+  "resnet": ModelSpec((8, 8, 1), latent_dim=8, width=2),
+  "sndcgan": ModelSpec((8, 8, 1), latent_dim=8, width=2),
 }
 OF_POINTS = ("points", "pacgan")
 LARGE = ("firstgan_dcgan", "tutorial_dcgan")
@@ -200,8 +202,8 @@ def dense(inputs, outputs, bias=True):
   return [(inputs, outputs), *[(outputs,)] * bias]
 
 
-def conv(inputs, outputs, bias=False):
-  return [(4, 4, inputs, outputs), *[(outputs,)] * bias]
+def conv(inputs, outputs, bias=False, size=4):
+  return [(size, size, inputs, outputs), *[(outputs,)] * bias]
 
 
 def transposed(inputs, outputs, bias=False):
@@ -210,6 +212,16 @@ def transposed(inputs, outputs, bias=False):
 
 def norm(channels):
   return [(channels,), (channels,)]
+
+
+def two_and_one(inputs, between, outputs):
+  """Two convolutions of 3x3 and the shortcut's of 1x1, with biases."""
+  ends = conv(inputs, between, True, 3), conv(between, outputs, True, 3)
+  return [*ends, conv(inputs, outputs, True, 1)]
+
+
+def up_block(channels):
+  return [*two_and_one(channels, channels, channels), norm(channels), norm(channels)]
 
 
 TABLES = {
@@ -316,6 +328,37 @@ TABLES = {
     # Three layers of 200 units of five pieces.
     [dense(2, 1000), dense(200, 1000), dense(200, 1000), dense(200, 1)],
     2 * 1000 + 1000 + 2 * (200 * 1000 + 1000) + 200 + 1,
+  ),
+  "resnet": (
+    ModelSpec((32, 32, 3), latent_dim=128),
+    [dense(128, 16 * 256), *up_block(256) * 3, norm(256), conv(256, 3, True, 3)],
+    4_276_739,
+    [
+      *two_and_one(3, 128, 128),
+      *two_and_one(128, 128, 128),
+      *[conv(128, 128, True, 3)] * 4,
+      dense(128, 1, bias=False),
+    ],
+    1_053_824,
+  ),
+  "sndcgan": (
+    ModelSpec((32, 32, 3), latent_dim=128),
+    [
+      *(dense(128, 16 * 512), norm(16 * 512)),
+      *(transposed(512, 256, bias=True), norm(256)),
+      *(transposed(256, 128, bias=True), norm(128)),
+      *(transposed(128, 64, bias=True), norm(64)),
+      conv(64, 3, True, 3),
+    ],
+    3_828_739,
+    [
+      conv(3, 64, True, 3),
+      *(conv(64, 128, True), conv(128, 128, True, 3)),
+      *(conv(128, 256, True), conv(256, 256, True, 3)),
+      *(conv(256, 512, True), conv(512, 512, True, 3)),
+      dense(16 * 512, 1),
+    ],
+    5_860_865,
   ),
 }
 

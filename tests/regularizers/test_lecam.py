@@ -46,7 +46,7 @@ def steps_of(regularizer, logits, start=0):
   state, found = regularizer.init(toys.key(0), toys.tanh_gan()), []
   for step, (real, fake) in enumerate(logits, start):
     outputs = [Outputs(jnp.array([mean - 1.0, mean + 1.0])) for mean in (real, fake)]
-    view = View(*[None] * 4, *outputs, *[None] * 6, jnp.int32(step))
+    view = View(*[None] * 4, *outputs, *[None] * 7, jnp.int32(step))
     term, _ = regularizer.discriminator(view, state)
     state = regularizer.update(view, state)
     found.append((float(term), float(state["real_logit"]), float(state["fake_logit"])))

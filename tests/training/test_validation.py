@@ -49,10 +49,24 @@ from gan.training.validation import validate
       {"generator_batch_size": 32, "shared_latents": True},
       "leave out --generator_batch_size or --shared_latents",
     ),
-    ({"regularizers": "nosuch"}, "--regularizers=nosuch is unknown: choose from lecam"),
+    ({"regularizers": "nosuch"}, "--regularizers=nosuch is unknown: choose from acgan, lecam"),
     ({"regularizers": "lecam", "lecam_weight": 0.0}, "--lecam_weight=0 turns off what --regular"),
     ({"lecam_decay": 0.9}, "--lecam_decay has no meaning for --regularizers=; it is for lecam"),
     ({"lecam_weight": 0.3, "lecam_decay": 1.0}, "--lecam_decay=1.0 must be below 1"),
+    (
+      {"conditioning": "acgan"},
+      "`conditioning=acgan` is not one of `model=dcgan`: choose from concat, or from the models "
+      "with it: resnet",
+    ),
+    (
+      {"model": "resnet", "conditioning": "acgan"},
+      "--conditioning=acgan gives D a class head that nothing trains: add --regularizers=acgan",
+    ),
+    (
+      {"model": "resnet", "conditional": True, "regularizers": "acgan"},
+      "`model=resnet` does not return: choose from resnet with `conditioning=acgan`",
+    ),
+    ({"fake_labels": "uniform"}, "--fake_labels is of --conditional: give that or"),
     ({"augment": "nosuch"}, "--augment=nosuch is unknown: choose from instance_noise"),
     ({"ema_ramp": 0.1}, "--ema_ramp bounds --ema_half_life: give that too, or leave it out"),
   ],

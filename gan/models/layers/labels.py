@@ -1,8 +1,12 @@
 """Class labels in the two players."""
 
+from collections.abc import Callable
+
 import jax.numpy as jnp
 from flax import linen as nn
 from jaxtyping import Array, Float, Int
+
+from gan.models.layers.linear import Embed
 
 PROJECTION = "ClassScore_0"  # of ProjectionLogit in the parameters: checkpoints have this name
 
@@ -11,14 +15,22 @@ class ProjectionLogit(nn.Module):
   """<embedding(label), features>, the part of a conditional discriminator's logit with the label.
 
   See "cGANs with Projection Discriminator" by Miyato and Koyama (https://arxiv.org/abs/1802.05637).
+
+  Attributes:
+    num_classes: rows of the embedding.
+    embedding_init: its initialiser; None for N(0, 1 / features).
+    spectral: as of Dense.
   """
 
   num_classes: int
+  embedding_init: Callable[..., Array] | None = None
+  spectral: int = 0
 
   @nn.compact
   def __call__(self, features: Float[Array, "b n"], labels: Int[Array, " b"]) -> Float[Array, " b"]:
     width = features.shape[-1]
-    embed = nn.Embed(self.num_classes, width, embedding_init=nn.initializers.normal(width**-0.5))
+    init = self.embedding_init or nn.initializers.normal(width**-0.5)
+    embed = Embed(self.num_classes, width, embedding_init=init, spectral=self.spectral)
     return jnp.sum(embed(labels) * features.astype(jnp.float32), axis=-1)
 
 
@@ -37,5 +49,5 @@ class LabelledLatents(nn.Module):
     # Small beside the latents: where labels vary as much as latents do, batch normalisation is
     # content with the labels' variance, and the generator draws one image a class.
     small = nn.initializers.normal(0.1)
-    embed = nn.Embed(self.num_classes, self.features, embedding_init=small)
+    embed = Embed(self.num_classes, self.features, small)
     return jnp.concatenate([latents, embed(labels)], axis=-1)

@@ -6,9 +6,10 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 from gan.models.layers.convolution import conv, conv_transpose
+from gan.models.layers.spectral import normalised
 
 
 def torch_uniform(fan_in: int) -> Callable[..., Array]:
@@ -30,6 +31,7 @@ class Dense(nn.Module):
   """Affine layer [B, n] -> [B, features].
 
   `kernel_init` initialises the weights; None stands for PyTorch's default, for the bias too.
+  `spectral` are the power iterations of spectral normalisation in a call in training, 0 for none.
   """
 
   features: int
@@ -37,24 +39,62 @@ class Dense(nn.Module):
   kernel_init: Callable[..., Array] | None = None
   bias_init: Callable[..., Array] | None = None
   dtype: Any = jnp.float32
+  spectral: int = 0
 
   @nn.compact
   def __call__(self, inputs: Float[Array, "b n"]) -> Float[Array, "b m"]:
     default = torch_uniform(inputs.shape[-1])
     zeros = nn.initializers.zeros
-    return nn.Dense(
+    return _Affine(
       self.features,
       use_bias=self.use_bias,
       kernel_init=self.kernel_init or default,
       bias_init=self.bias_init or (zeros if self.kernel_init else default),
       dtype=self.dtype,
+      spectral=self.spectral,
+      name="Dense_0",  # as checkpoints have it
     )(inputs)
+
+
+class _Affine(nn.Module):
+  features: int
+  use_bias: bool
+  kernel_init: Callable[..., Array]
+  bias_init: Callable[..., Array]
+  dtype: Any
+  spectral: int
+
+  @nn.compact
+  def __call__(self, inputs: Float[Array, "b n"]) -> Float[Array, "b m"]:
+    kernel = self.param("kernel", self.kernel_init, (inputs.shape[-1], self.features))
+    kernel = normalised(self, kernel, self.spectral)
+    outputs = inputs.astype(self.dtype) @ kernel.astype(self.dtype)
+    if not self.use_bias:
+      return outputs
+    bias = self.param("bias", self.bias_init, (self.features,)).astype(self.dtype)
+    return outputs + bias.reshape(1, -1)
+
+
+class Embed(nn.Module):
+  """Table of vectors: labels [B] -> [B, features]; `spectral` as of Dense."""
+
+  num_embeddings: int
+  features: int
+  embedding_init: Callable[..., Array]
+  spectral: int = 0
+
+  @nn.compact
+  def __call__(self, labels: Int[Array, " b"]) -> Float[Array, "b n"]:
+    shape = (self.num_embeddings, self.features)
+    table = self.param("embedding", self.embedding_init, shape)
+    return jnp.take(normalised(self, table, self.spectral, rows=0), labels, axis=0)
 
 
 class Conv(nn.Module):
   """Convolution with a square kernel; with `transpose` its adjoint, which grows images by `stride`.
 
   `kernel_init` initialises the kernel; None stands for PyTorch's default, for the bias too.
+  `spectral` as of Dense.
   """
 
   features: int
@@ -64,6 +104,7 @@ class Conv(nn.Module):
   use_bias: bool = True
   kernel_init: Callable[..., Array] | None = None
   dtype: Any = jnp.float32
+  spectral: int = 0
 
   @nn.compact
   def __call__(self, images: Float[Array, "b h w c"]) -> Float[Array, "b p q f"]:
@@ -74,6 +115,7 @@ class Conv(nn.Module):
     kernel = self.param(
       "kernel", self.kernel_init or default, (self.kernel_size, self.kernel_size, *ends)
     )
+    kernel = normalised(self, kernel, self.spectral)
     apply = conv_transpose if self.transpose else conv
     outputs = apply(images.astype(self.dtype), kernel.astype(self.dtype), self.stride)
     if not self.use_bias:

@@ -1,0 +1,22 @@
+"""Images made larger and smaller by two, as reshapes: reverse derivatives of them are reshapes too.
+
+The two are adjoint up to a factor: <nearest_up(x), y> = 4 <x, mean_pool(y)>.
+"""
+
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+
+def nearest_up(images: Float[Array, "b h w c"]) -> Float[Array, "b p q c"]:
+  """Repeats each pixel twice in height and width: [B, h, w, C] -> [B, 2h, 2w, C]."""
+  batch, height, width, channels = images.shape
+  split = images.reshape(batch, height, 1, width, 1, channels)
+  repeated = jnp.broadcast_to(split, (batch, height, 2, width, 2, channels))
+  return repeated.reshape(batch, 2 * height, 2 * width, channels)
+
+
+def mean_pool(images: Float[Array, "b h w c"]) -> Float[Array, "b p q c"]:
+  """Means of blocks of two by two pixels: [B, 2h, 2w, C] -> [B, h, w, C]; sides are even."""
+  batch, height, width, channels = images.shape
+  blocks = images.reshape(batch, height // 2, 2, width // 2, 2, channels)
+  return jnp.mean(blocks, axis=(2, 4))
