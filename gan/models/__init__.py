@@ -57,7 +57,7 @@ MODELS: dict[str, Model] = {
     options=(
       "width",
       "discriminator_norm",
-      "generator_width",
+      "generator_scale",
       "resnet_channels",
       "pooling",
       "logit_bias",

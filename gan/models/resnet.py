@@ -12,7 +12,7 @@ Theirs by the options of `build`, for images of 32 pixels and latents of 128 num
 
 * SNGAN: the defaults;
 * SNGAN at 64 pixels: `width=64`, `logit_bias=True`;
-* WGAN-GP: `generator_width=128`, `discriminator_norm=none`, `pooling=mean`, `logit_bias=True`.
+* WGAN-GP: `generator_scale=1`, `discriminator_norm=none`, `pooling=mean`, `logit_bias=True`.
 """
 
 import functools
@@ -189,7 +189,7 @@ class Discriminator(nn.Module):
 def build(
   spec: ModelSpec,
   *,
-  generator_width: int = 0,
+  generator_scale: int = 0,
   resnet_channels: str = "",
   pooling: str = "sum",
   logit_bias: bool = False,
@@ -204,7 +204,7 @@ def build(
   Args:
     spec: `width` are the channels of the discriminator's first block, 128, or 64 where they double;
       `discriminator_norm` is spectral by default, as in SNGAN.
-    generator_width: channels of the generator's last block; 0 for twice `width`, or `width` where
+    generator_scale: channels of the generator over those of the discriminator; 0 for 2, or 1 where
       they double.
     resnet_channels: "constant", with the discriminator's blocks halving the side twice and leaving
       it twice; or "doubling", each block with twice the channels at half the side; "" for constant
@@ -213,24 +213,24 @@ def build(
     logit_bias: whether the logit has a bias.
 
   Raises:
-    UserError: an option is not one of its choices, a width not above 0, or the side does not fit.
+    UserError: an option is not one of its choices, a scale below 0, or the side does not fit.
   """
   require_images("resnet", spec)
   require_choice("pooling", pooling, POOLING)
   size = spec.image_shape[0]
   form = resnet_channels or ("constant" if size < 64 else "doubling")
   require_choice("resnet_channels", form, CHANNELS)
-  if generator_width < 0:
-    raise UserError(f"`generator_width={generator_width}` must be above 0, or 0 for the default")
+  if generator_scale < 0:
+    raise UserError(f"`generator_scale={generator_scale}` must be above 0, or 0 for the default")
   doublings = _doublings(size)
   if form == "constant":
     width = spec.width or 128
-    generator = (generator_width or 2 * width,) * (doublings + 1)
+    generator = ((generator_scale or 2) * width,) * (doublings + 1)
     discriminator, downs = (width,) * 4, (True, True, False, False)
   else:
     width = spec.width or 64
     powers = [2**power for power in range(doublings + 1)]
-    generator = tuple((generator_width or width) * power for power in reversed(powers))
+    generator = tuple((generator_scale or 1) * width * power for power in reversed(powers))
     discriminator = tuple(width * power for power in powers)
     downs = tuple(size % (2 * power) == 0 for power in powers)
   shared = {"num_classes": spec.num_classes, "dtype": spec.dtype, "axis_name": spec.axis_name}

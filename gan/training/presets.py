@@ -5,6 +5,30 @@
 
 from typing import Any
 
+# What the residual networks of 2017 and 2018 have in common on CIFAR-10: G first on twice the
+# batch, then five updates of D; both rates fall to 0 from the first step on.
+_RESIDUAL: dict[str, Any] = {
+  "model": "resnet",
+  "latent_dim": 128,
+  "b1": 0.0,
+  "b2": 0.9,
+  "schedules": "generator_learning_rate=linear:0;discriminator_learning_rate=linear:0",
+  "update_rule": "alternating_generator_first",
+  "discriminator_steps": 5,
+  "batch_size": 64,
+  "generator_batch_size": 128,
+  "dequantize": True,
+  "ema_decay": 0.0,
+}
+_WGAN_GP: dict[str, Any] = {
+  "generator_scale": 1,
+  "discriminator_norm": "none",
+  "pooling": "mean",
+  "logit_bias": True,
+  "loss": "wgan",
+  "penalty": "wgan_gp",
+  "steps": 100_000,
+}
 _MNIST_STEPS_PER_EPOCH = 600  # 60,000 images in batches of 100
 
 PRESETS: dict[str, dict[str, Any]] = {
@@ -75,5 +99,28 @@ PRESETS: dict[str, dict[str, Any]] = {
     "batch_size": 100,
     "steps": 400 * 1000,
     "ema_decay": 0.0,
+  },
+  # Miyato et al. 2018, sn_cifar10_unconditional.yml of
+  # https://github.com/pfnet-research/sngan_projection.
+  "sngan_cifar10": {**_RESIDUAL, "loss": "hinge", "steps": 50_000},
+  # Miyato and Koyama 2018, sn_cifar10_conditional.yml of the same repository.
+  "cgan_pd_cifar10": {
+    **_RESIDUAL,
+    "loss": "hinge",
+    "conditional": True,
+    "conditioning": "cbn+projection",
+    "fake_labels": "uniform",
+    "steps": 50_000,
+  },
+  # Gulrajani et al. 2017, gan_cifar_resnet.py of https://github.com/igul222/improved_wgan_training,
+  # without labels.
+  "wgan_gp_cifar10": {**_RESIDUAL, **_WGAN_GP},
+  # The same with labels: conditional batch normalisation, and a class head in D.
+  "acgan_cifar10": {
+    **_RESIDUAL,
+    **_WGAN_GP,
+    "conditional": True,
+    "conditioning": "acgan",
+    "regularizers": "acgan",
   },
 }

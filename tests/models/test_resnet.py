@@ -8,7 +8,7 @@ import pytest
 import gan
 from gan.models import ModelSpec, build
 
-WGAN_GP = {"generator_width": 128, "pooling": "mean", "logit_bias": True}
+WGAN_GP = {"generator_scale": 1, "pooling": "mean", "logit_bias": True}
 KEY = jax.random.key(0)
 
 
@@ -38,8 +38,8 @@ COUNTS = {
   "SNGAN 64": (spec(64), {"logit_bias": True}, (12_220_675, 10_141_441)),
   "cGAN-PD 64": (spec(64, **CBN), {"logit_bias": True}, (12_272_515, 10_151_681)),
   "64 and 32 channels": (spec(width=32), {}, (368_771, 66_848)),
-  "32 channels": (spec(width=32), {"generator_width": 32}, (126_019, 66_848)),
-  "32 channels, grey": (spec(32, 1, width=32), {"generator_width": 32}, (125_441, 66_208)),
+  "32 channels": (spec(width=32), {"generator_scale": 1}, (126_019, 66_848)),
+  "32 channels, grey": (spec(32, 1, width=32), {"generator_scale": 1}, (125_441, 66_208)),
   "WGAN-GP": (spec(discriminator_norm="none"), WGAN_GP, (1_204_483, 1_053_825)),
   "AC-GAN": (
     spec(discriminator_norm="none", **conditional("acgan")),
@@ -87,7 +87,7 @@ REFUSED = {
   "points": (ModelSpec((2,)), {}, "the data are points"),
   "pooling": (spec(), {"pooling": "max"}, "`pooling=max` is unknown: choose from sum, mean"),
   "channels": (spec(), {"resnet_channels": "wide"}, "choose from constant, doubling"),
-  "width": (spec(), {"generator_width": -1}, "`generator_width=-1` must be above 0"),
+  "width": (spec(), {"generator_scale": -1}, "`generator_scale=-1` must be above 0"),
 }
 
 

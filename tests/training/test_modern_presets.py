@@ -1,0 +1,89 @@
+"""Each preset of a modern network: fields of its source, sizes, and two steps at a small width."""
+
+import math
+
+import jax
+import numpy as np
+import pytest
+
+from experiments import cifar10, images
+from experiments.cli import common
+from gan.training.build import DataInfo, build
+from gan.training.run_folder import read_summary
+from gan.training.validation import validate
+
+CIFAR10 = DataInfo((32, 32, 3), 10, 50_000, None)
+RESIDUAL = {
+  "model": "resnet",
+  "latent_dim": 128,
+  "generator_learning_rate": 2e-4,
+  "discriminator_learning_rate": 2e-4,
+  "b1": 0.0,
+  "b2": 0.9,
+  "schedules": "generator_learning_rate=linear:0;discriminator_learning_rate=linear:0",
+  "schedule_images": None,  # over the whole run
+  "batch_size": 64,
+  "generator_batch_size": 128,
+  "discriminator_steps": 5,
+  "update_rule": "alternating_generator_first",
+  "ema_decay": 0.0,
+  "dequantize": True,
+  "mirror": False,
+}
+WGAN_GP = {"loss": "wgan", "penalty": "wgan_gp", "discriminator_norm": "none", "steps": 100_000}
+PUBLISHED = {
+  "sngan_cifar10": RESIDUAL | {"loss": "hinge", "penalty": "none", "steps": 50_000},
+  "cgan_pd_cifar10": RESIDUAL
+  | {"loss": "hinge", "steps": 50_000, "conditioning": "cbn+projection", "fake_labels": "uniform"},
+  "wgan_gp_cifar10": RESIDUAL | WGAN_GP | {"conditional": False},
+  "acgan_cifar10": RESIDUAL | WGAN_GP | {"conditioning": "acgan", "regularizers": "acgan"},
+}
+# Parameters of (G, D).
+COUNTS = {
+  "sngan_cifar10": (4_276_739, 1_053_824),
+  "cgan_pd_cifar10": (4_304_387, 1_055_104),
+  "wgan_gp_cifar10": (1_204_483, 1_053_825),
+  "acgan_cifar10": (1_218_307, 1_055_115),
+}
+every = pytest.mark.parametrize("name", PUBLISHED)
+
+
+def config_of(name):
+  return common.starting_point(cifar10.DEFAULTS, name, cifar10.DEFAULTS.model)
+
+
+@every
+def test_fields_are_those_of_the_source(name):
+  config = config_of(name)
+  validate(config)
+  assert {field: getattr(config, field) for field in PUBLISHED[name]} == PUBLISHED[name]
+
+
+@every
+def test_sizes_are_those_of_the_source(name):
+  state = jax.eval_shape(build(config_of(name), CIFAR10).init, jax.random.key(0))
+  count = lambda tree: sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(tree))  # noqa: E731
+  assert (count(state.generator.params), count(state.discriminator.params)) == COUNTS[name]
+
+
+def train(name, folder, *flags):
+  """The status of two steps on noise, at a width of 4."""
+  rng, data = np.random.default_rng(0), folder / "noise.npz"
+  pixels = rng.integers(0, 256, (40, 32, 32, 3), np.uint8)
+  np.savez(data, images=pixels, labels=(np.arange(40) % 10).astype(np.int32))
+  given = [f"--preset={name}", "--steps=2", "--width=4", "--batch_size=4", "--parallel=none"]
+  assert images.main(["images", f"--workdir={folder}", f"--data_dir={data}", *given, *flags]) == 0
+  return read_summary(folder)["status"]
+
+
+@every
+def test_a_preset_trains_by_its_name_and_a_width(name, tmp_path):
+  # Fewer updates of D than in the source: they are unrolled, and compiled one by one.
+  flags = ["--generator_batch_size=8", "--discriminator_steps=1"]
+  assert train(name, tmp_path, *flags) == "finished"
+
+
+@pytest.mark.slow
+@every
+def test_a_preset_trains_with_all_updates_of_its_source(name, tmp_path):
+  assert train(name, tmp_path) == "finished"
