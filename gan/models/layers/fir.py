@@ -52,17 +52,35 @@ def fir_down(images: Images) -> Maps:
   return images
 
 
+def fir_smooth(images: Images, padding: tuple[int, int]) -> Maps:
+  """The filter alone, with zeros before and behind: y[m] = (x[m] + 3 x[m + 1] + ...) / 8.
+
+  Args:
+    images: [B, H, W, C].
+    padding: pixels of zeros before and behind each side.
+
+  Returns:
+    [B, P, Q, C], sides longer by the padding less 3.
+  """
+  for side in SIDES:
+    padded = _padded(images, side, (*padding, 0))
+    length = padded.shape[side] - 3
+    taps = [lax.slice_in_dim(padded, tap, tap + length, axis=side) for tap in range(4)]
+    images = (taps[0] + taps[3] + 3 * (taps[1] + taps[2])) / 8
+  return images
+
+
 def _before(images, side):
   """x[m - 1], 0 before the first."""
-  return _shifted(images, side, (1, -1, 0))
+  return _padded(images, side, (1, -1, 0))
 
 
 def _after(images, side):
   """x[m + 1], 0 behind the last."""
-  return _shifted(images, side, (-1, 1, 0))
+  return _padded(images, side, (-1, 1, 0))
 
 
-def _shifted(images, side, padding):
+def _padded(images, side, padding):
   paddings = [padding if axis == side else (0, 0, 0) for axis in range(images.ndim)]
   return lax.pad(images, jnp.zeros((), images.dtype), paddings)
 
