@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 
 from gan.errors import UserError
-from gan.models import dcgan, goodfellow, infogan, mlp, pacgan, points
+from gan.models import dcgan, goodfellow, infogan, mlp, pacgan, points, stylegan2
 from gan.models.spec import NORMS, ModelSpec
 from gan.networks import Gan, Network, latent_sampler
 
@@ -41,6 +41,22 @@ MODELS: dict[str, Model] = {
   "tutorial_dcgan": Model(dcgan.build_tutorial),
   "points": Model(points.build, options=("width",), small=True),
   "pacgan": Model(pacgan.build, small=True),
+  "stylegan2": Model(
+    stylegan2.build,
+    options=(
+      "width",
+      "channel_base",
+      "channel_max",
+      "style_dim",
+      "mapping_layers",
+      "generator_architecture",
+      "discriminator_architecture",
+      "style_mixing",
+      "truncation",
+      "inference_noise",
+      "deviation_group",
+    ),
+  ),
 }
 
 
