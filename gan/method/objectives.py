@@ -87,16 +87,22 @@ def generate(
   """Draws latents; returns them, their fakes with the examples' labels, and the model state."""
   latent_key, dropout_key = jax.random.split(key)
   latents = jax.vmap(game.sample_latent)(example_keys(latent_key, examples.places))
-  return latents, *_generate(game, generator, latents, examples, dropout_key)
+  apply = game.generator.apply
+  return latents, *_in_training(apply, generator, latents, examples, dropout_key)
 
 
-def _generate(
-  game: Game, generator: PlayerState, latents: Array, examples: Examples, key: Key[Array, ""]
+def _in_training(
+  apply: Callable[..., tuple[Array, ModelState]],
+  generator: PlayerState,
+  inputs: Array,
+  examples: Examples,
+  key: Key[Array, ""],
 ) -> tuple[Float[Array, "b ..."], ModelState]:
-  return game.generator.apply(
+  """The generator, or one of its stages, of inputs in the place of the examples."""
+  return apply(
     generator.params,
     generator.model_state,
-    latents,
+    inputs,
     examples.labels,
     train=True,
     key=_dropout_key(key, examples),
@@ -166,6 +172,10 @@ def _play(
   Returns what is to be seen of it, the state with D's model state after both calls, and the
   generator's new model state.
   """
+
+  def bound(apply):
+    return lambda inputs: _in_training(apply, state.generator, inputs, examples, keys.generate)[0]
+
   latents, fake, model_state = generate(game, state.generator, examples, keys.generate)
   real_keys, fake_keys = (
     example_keys(key, examples.places) for key in jax.random.split(keys.augment)
@@ -184,7 +194,7 @@ def _play(
     critic=AugmentedCritic(
       *(_critic(game, state_after, examples, keys) for keys in (real_keys, fake_keys))
     ),
-    generate=lambda z: _generate(game, state.generator, z, examples, keys.generate)[0],
+    generate=bound(game.generator.apply),
     latents=latents,
     labels=examples.labels,
     # Beyond the two that the augmentation draws from.
@@ -192,6 +202,7 @@ def _play(
     hyper=state.hyperparameters,
     step=state.step,
     axis_name=game.axis_name,
+    stages=game.generator.stages and tuple(map(bound, game.generator.stages)),
   )
   return view, state_after, model_state
 

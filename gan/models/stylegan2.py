@@ -11,6 +11,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import linen as nn
 from jax import lax
 from jaxtyping import Array, Float, Int, Key
@@ -49,11 +50,14 @@ class StyledConv(nn.Module):
 
   @nn.compact
   def __call__(
-    self, images: Float[Array, "b h w c"], styles: Float[Array, "b s"], keys: Key[Array, " b"]
+    self,
+    images: Float[Array, "b h w c"],
+    styles: Float[Array, "b s"],
+    planes: Float[Array, "b p q 1"],
   ) -> Float[Array, "b p q f"]:
     scales = EqualizedDense(images.shape[-1], bias=1.0)(styles)
     hidden = ModulatedConv(self.features, up=self.up, dtype=self.dtype)(images, scales)
-    return scaled_leaky_relu(Bias(self.dtype)(Noise()(hidden, keys)))
+    return scaled_leaky_relu(Bias(self.dtype)(Noise()(hidden, planes)))
 
 
 class ToImage(nn.Module):
@@ -88,12 +92,12 @@ class Synthesis(nn.Module):
     self, styles: Float[Array, "b l s"], keys: Key[Array, " b"]
   ) -> Float[Array, "b h w c"]:
     hidden = LearntConstant(SMALLEST, self.channels[0])(len(styles)).astype(self.dtype)
-    images, layer = None, 0
+    images, layer, planes = None, 0, self._planes(keys)
     for channels in self.channels:
       inputs = hidden
       if layer:
-        hidden = self._styled(channels, hidden, styles, keys, layer - 1, up=True)
-      hidden = self._styled(channels, hidden, styles, keys, layer)
+        hidden = self._styled(channels, hidden, styles, planes, layer - 1, up=True)
+      hidden = self._styled(channels, hidden, styles, planes, layer)
       if layer and self.architecture == "resnet":
         around = EqualizedConv(channels, 1, use_bias=False, dtype=self.dtype)(inputs)
         hidden = HALF * (hidden + fir_up(around))
@@ -103,9 +107,16 @@ class Synthesis(nn.Module):
         images = made if images is None else made + fir_up(images)
     return images
 
-  def _styled(self, channels, hidden, styles, keys, layer, *, up=False):
-    own_keys = jax.vmap(jax.random.fold_in, (0, None))(keys, layer)
-    return StyledConv(channels, up, self.dtype)(hidden, styles[:, layer], own_keys)
+  def _planes(self, keys):
+    """Noise N(0, 1) of each layer, [B, side, side, 1]; of one draw, which compiles much faster."""
+    sides = [SMALLEST * 2 ** ((layer + 1) // 2) for layer in range(2 * len(self.channels) - 1)]
+    *ends, pixels = np.cumsum(np.square(sides))
+    drawn = jax.vmap(lambda key: jax.random.normal(key, (int(pixels),)))(keys)
+    parts = zip(jnp.split(drawn, ends, axis=1), sides, strict=True)
+    return [part.reshape(-1, side, side, 1) for part, side in parts]
+
+  def _styled(self, channels, hidden, styles, planes, layer, *, up=False):
+    return StyledConv(channels, up, self.dtype)(hidden, styles[:, layer], planes[layer])
 
 
 class Generator(nn.Module):

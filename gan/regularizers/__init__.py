@@ -2,8 +2,19 @@
 
 from gan.regularizers.base import Entry, Regularizer, View
 from gan.regularizers.lecam import lecam, lecam_averages, make_lecam
+from gan.regularizers.path_length import make_path_length, path_lengths
 
-__all__ = ["REGULARIZERS", "Entry", "Regularizer", "View", "lecam", "lecam_averages", "make_lecam"]
+__all__ = [
+  "REGULARIZERS",
+  "Entry",
+  "Regularizer",
+  "View",
+  "lecam",
+  "lecam_averages",
+  "make_lecam",
+  "make_path_length",
+  "path_lengths",
+]
 
 REGULARIZERS: dict[str, Entry] = {
   "lecam": Entry(
@@ -12,5 +23,12 @@ REGULARIZERS: dict[str, Entry] = {
     "relu(D(x) - mean D(G(z)))^2 + relu(mean D(x) - D(G(z)))^2",
     "Tseng et al. 2021, arXiv:2104.03310",
     options=("lecam_decay", "lecam_start"),
+  ),
+  "path_length": Entry(
+    make_path_length,
+    2.0,
+    "(|J^T y| - mean |J^T y|)^2, J the Jacobian of G in its styles",
+    "Karras et al. 2020, arXiv:1912.04958",
+    options=("path_length_decay", "path_length_every"),
   ),
 }

@@ -11,7 +11,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
-from jaxtyping import Array, Float, Int, Key
+from jaxtyping import Array, Float, Int
 
 from gan.models.layers.convolution import conv
 from gan.models.layers.fir_conv import fir_conv_down, fir_conv_up
@@ -161,15 +161,13 @@ class MappingNetwork(nn.Module):
 
 
 class Noise(nn.Module):
-  """Adds one plane of N(0, 1) an example, times a learnt strength that is 0 at first."""
+  """Adds a plane of noise an example, times a learnt strength that is 0 at first."""
 
   @nn.compact
   def __call__(
-    self, images: Float[Array, "b h w c"], keys: Key[Array, " b"]
+    self, images: Float[Array, "b h w c"], planes: Float[Array, "b h w 1"]
   ) -> Float[Array, "b h w c"]:
     strength = self.param("strength", nn.initializers.zeros, ())
-    shape = (*images.shape[1:3], 1)
-    planes = jax.vmap(lambda key: jax.random.normal(key, shape))(keys)
     return images + (strength * planes).astype(images.dtype)
 
 
