@@ -78,12 +78,15 @@ class Network(NamedTuple):
       examples of a batch do not influence each other and `key` is not used.
     name: what config.json calls it, where it was passed and not named.
     recipe: how MODELS makes it again, in JSON; "" where they did not make it.
+    stages: of a generator with a mapping network its two halves, each called as `apply` is:
+      latents -> styles [B, layers, S], and styles -> images; None for any other network.
   """
 
   init: Callable[..., tuple[Params, ModelState]]
   apply: Callable[..., tuple[Any, ModelState]]
   name: str = ""
   recipe: str = ""
+  stages: tuple[Callable[..., Any], Callable[..., Any]] | None = None
 
 
 class Gan(NamedTuple):
@@ -114,7 +117,8 @@ def from_linen(
   Args:
     module: called as `module(inputs)`, with `labels` second and `train` by name where its
       `__call__` has parameters of these names. Its collections other than "params" become the model
-      state; dropout draws from the stream "dropout".
+      state; dropout draws from the stream "dropout". `apply` takes `method`, the name of another
+      method than `__call__`, of the same parameters.
     example: inputs [B, ...], or their shape, that `init(key)` takes where it is given none.
     labels: the same of labels [B].
 
@@ -133,13 +137,12 @@ def from_linen(
     model_state = {name: value for name, value in variables.items() if name != "params"}
     return variables.get("params", {}), model_state
 
-  def apply(params, model_state, inputs, labels=None, *, train, key=None):
+  def apply(params, model_state, inputs, labels=None, *, train, key=None, method=None):
     variables = {"params": params, **model_state}
+    run = functools.partial(module.apply, variables, *call(inputs, labels), method=method)
     if not train:
-      return module.apply(variables, *call(inputs, labels), **call.train(False)), model_state
-    return module.apply(
-      variables,
-      *call(inputs, labels),
+      return run(**call.train(False)), model_state
+    return run(
       **call.train(True),
       rngs={"dropout": key},
       mutable=list(model_state),

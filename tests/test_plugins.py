@@ -449,7 +449,10 @@ def test_a_weight_alone_names_its_regulariser_and_a_default_is_not_kept(parts):
     (["--drift_power=3"], "--drift_power has no meaning for --regularizers=; it is for drift"),
     (["--regularizers=lecam", "--drift_weight=1"], "--drift_weight has no meaning for --regular"),
     (["--regularizers=drift", "--drift_weight=0"], "--drift_weight=0 turns off what --regular"),
-    (["--regularizers=nosuch"], "--regularizers=nosuch is unknown: choose from acgan, drift, lecam"),
+    (
+      ["--regularizers=nosuch"],
+      "--regularizers=nosuch is unknown: choose from acgan, drift, lecam",
+    ),
     (["--drift_weight=-1"], "--drift_weight=-1.0 must be at least 0"),
     (["--drift_power=x"], "drift_power"),
     (["--drift_weight=inf"], "must be a finite number"),

@@ -5,6 +5,7 @@ import math
 import jax
 import jax.extend.random
 import jax.numpy as jnp
+import numpy as np
 from jax.sharding import PartitionSpec as P
 
 from gan.method.game import Examples, Game
@@ -21,6 +22,7 @@ __all__ = [
   "RING",
   "compiled",
   "dirac_gan",
+  "equalized_variables",
   "key",
   "make_game",
   "network",
@@ -95,6 +97,29 @@ def over_two_devices(step):
   mesh = jax.make_mesh((2,), ("batch",), axis_types=(jax.sharding.AxisType.Auto,))
   specs = {"in_specs": (P(), P(None, "batch"), P()), "out_specs": (P(), P())}
   return jax.shard_map(step, mesh=mesh, check_vma=False, **specs)
+
+
+def equalized_variables(network, seed: int = 0):
+  """The arrays of `network.init`, without its compilation, of layers that scale weights themselves.
+
+  Biases are about 0.1 off from where they start, so that a test sees them.
+  """
+  rng = np.random.default_rng(seed)
+
+  def fill(path, leaf):
+    names = [entry.key for entry in path]
+    drawn = rng.standard_normal(leaf.shape)
+    if names[-1] in ("kernel", "constant"):
+      slow = "mapping" in names or "MappingNetwork_0" in names  # its layers' rate is a hundredth
+      return jnp.asarray(drawn * (100 if slow else 1), jnp.float32)
+    of_style = names[-2] == "EqualizedDense_0" and "synthesis" in names
+    return jnp.asarray(0.1 * drawn + of_style, jnp.float32) if names[-1] == "bias" else zeros(leaf)
+
+  def zeros(leaf):
+    return jnp.zeros(leaf.shape, leaf.dtype)
+
+  params, model_state = jax.eval_shape(network.init, jax.random.key(0))
+  return jax.tree_util.tree_map_with_path(fill, params), jax.tree.map(zeros, model_state)
 
 
 def tanh_gan(size: int = 2) -> Gan:

@@ -87,16 +87,22 @@ def generate(
   """Draws latents; returns them, their fakes with the examples' labels, and the model state."""
   latent_key, dropout_key = jax.random.split(key)
   latents = jax.vmap(game.sample_latent)(example_keys(latent_key, examples.places))
-  return latents, *_generate(game, generator, latents, examples, dropout_key)
+  apply = game.generator.apply
+  return latents, *_in_training(apply, generator, latents, examples, dropout_key)
 
 
-def _generate(
-  game: Game, generator: PlayerState, latents: Array, examples: Examples, key: Key[Array, ""]
+def _in_training(
+  apply: Callable[..., tuple[Array, ModelState]],
+  generator: PlayerState,
+  inputs: Array,
+  examples: Examples,
+  key: Key[Array, ""],
 ) -> tuple[Float[Array, "b ..."], ModelState]:
-  return game.generator.apply(
+  """The generator, or one of its stages, of inputs in the place of the examples."""
+  return apply(
     generator.params,
     generator.model_state,
-    latents,
+    inputs,
     examples.labels,
     train=True,
     key=_dropout_key(key, examples),
@@ -167,6 +173,10 @@ def _play(
   generator's new model state.
   """
   made = examples._replace(labels=_fake_labels(game, examples, keys.generate))
+
+  def bound(apply):
+    return lambda inputs: _in_training(apply, state.generator, inputs, made, keys.generate)[0]
+
   latents, fake, model_state = generate(game, state.generator, made, keys.generate)
   real_keys, fake_keys = (
     example_keys(key, examples.places) for key in jax.random.split(keys.augment)
@@ -185,7 +195,7 @@ def _play(
     critic=AugmentedCritic(
       _critic(game, state_after, examples, real_keys), _critic(game, state_after, made, fake_keys)
     ),
-    generate=lambda z: _generate(game, state.generator, z, made, keys.generate)[0],
+    generate=bound(game.generator.apply),
     latents=latents,
     labels=examples.labels,
     fake_labels=made.labels,
@@ -194,6 +204,7 @@ def _play(
     hyper=state.hyperparameters,
     step=state.step,
     axis_name=game.axis_name,
+    stages=game.generator.stages and tuple(map(bound, game.generator.stages)),
   )
   return view, state_after, model_state
 

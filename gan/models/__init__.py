@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 
 from gan.errors import UserError
-from gan.models import dcgan, goodfellow, infogan, mlp, pacgan, points, resnet, sndcgan
+from gan.models import dcgan, goodfellow, infogan, mlp, pacgan, points, resnet, sndcgan, stylegan2
 from gan.models.spec import CONDITIONINGS, NORMS, ModelSpec
 from gan.networks import Gan, Network, latent_sampler
 
@@ -65,6 +65,23 @@ MODELS: dict[str, Model] = {
     conditionings=("concat", "projection", "cbn+projection", "acgan"),
   ),
   "sndcgan": Model(sndcgan.build, options=("width", "discriminator_norm", "flat_norm")),
+  "stylegan2": Model(
+    stylegan2.build,
+    options=(
+      "width",
+      "channel_base",
+      "channel_max",
+      "style_dim",
+      "mapping_layers",
+      "generator_architecture",
+      "discriminator_architecture",
+      "style_mixing",
+      "truncation",
+      "inference_noise",
+      "deviation_group",
+    ),
+    conditionings=("native",),
+  ),
 }
 
 

@@ -3,6 +3,7 @@
 from gan.regularizers.acgan import make_acgan
 from gan.regularizers.base import Entry, Regularizer, View
 from gan.regularizers.lecam import lecam, lecam_averages, make_lecam
+from gan.regularizers.path_length import make_path_length, path_lengths
 
 __all__ = [
   "REGULARIZERS",
@@ -13,6 +14,8 @@ __all__ = [
   "lecam_averages",
   "make_acgan",
   "make_lecam",
+  "make_path_length",
+  "path_lengths",
 ]
 
 REGULARIZERS: dict[str, Entry] = {
@@ -29,5 +32,12 @@ REGULARIZERS: dict[str, Entry] = {
     "-log C(y | x) on data for D, and on G(z, y) for G, C the class head of D",
     "Odena et al. 2017, arXiv:1610.09585",
     options=("acgan_fakes", "acgan_generator_scale"),
+  ),
+  "path_length": Entry(
+    make_path_length,
+    2.0,
+    "(|J^T y| - mean |J^T y|)^2, J the Jacobian of G in its styles",
+    "Karras et al. 2020, arXiv:1912.04958",
+    options=("path_length_decay", "path_length_every"),
   ),
 }

@@ -32,6 +32,8 @@ class View(NamedTuple):
     hyper: the numbers of this step, schedules included.
     step: int32 [], steps before this one.
     axis_name: mapped axes that hold the rest of the batch.
+    stages: of a generator with a mapping network, latents [B, Z] -> styles [B, L, S] and styles ->
+      examples, by the generator as the objective has it; None for any other.
   """
 
   real: Float[Array, "b ..."]
@@ -49,6 +51,7 @@ class View(NamedTuple):
   hyper: Hyperparameters
   step: Int[Array, ""]
   axis_name: Any = ()
+  stages: tuple[Callable[[Array], Array], Callable[[Array], Array]] | None = None
 
 
 def nothing(key: Key[Array, ""], gan: Gan) -> dict:

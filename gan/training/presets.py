@@ -123,4 +123,22 @@ PRESETS: dict[str, dict[str, Any]] = {
     "conditioning": "acgan",
     "regularizers": "acgan",
   },
+  # Karras et al. 2020, `cifar` of https://github.com/NVlabs/stylegan2-ada-pytorch, without
+  # its augmentation: R1 on every 16th step of D, rates of lazy regularisation (4/5 and 16/17).
+  "stylegan2_cifar10": {
+    "model": "stylegan2",
+    "latent_dim": 512,
+    "loss": "nonsat",
+    "penalty": "r1",
+    "penalty_weight": 0.01,
+    "penalty_every": 16,
+    "update_rule": "alternating_generator_first",
+    "generator_learning_rate": 0.0025 * 4 / 5,
+    "discriminator_learning_rate": 0.0025 * 16 / 17,
+    "b1": 0.0,
+    "b2": 0.99,
+    "batch_size": 64,
+    "steps": 100_000_000 // 64,
+    "ema_half_life": 500_000.0,
+  },
 }

@@ -24,10 +24,10 @@ TWO_STEPS = ("--steps=2", "--batch_size=4", "--log_every=1", "--latent_dim=8", "
 TWO_STEPS += ("--eval_every=0",)
 # What makes a model small, or lets it make images at all.
 SIZES = {"dcgan": ["--width=4"], "firstgan_dcgan": ["--image_size=64"]}
-SIZES |= {"tutorial_dcgan": ["--image_size=64"]}
+SIZES |= {"tutorial_dcgan": ["--image_size=64"], "stylegan2": ["--image_size=8", "--width=4"]}
 POINTS = {"points", "pacgan"}
-NEEDS_64_PIXELS = {"firstgan_dcgan", "tutorial_dcgan"}
-MODELS_OF_28_PIXELS = sorted(set(MODELS) - POINTS - NEEDS_64_PIXELS)
+OF_OTHER_SIDES = {"firstgan_dcgan", "tutorial_dcgan", "stylegan2"}
+MODELS_OF_28_PIXELS = sorted(set(MODELS) - POINTS - OF_OTHER_SIDES)
 OTHER_LOSSES = sorted(set(LOSSES) - {"nonsat"})
 
 

@@ -55,7 +55,7 @@ def test_one_at_a_time_is_the_identity():
 
 @pytest.mark.parametrize("model", [name for name in MODELS if name not in ("points", "pacgan")])
 def test_every_model_sees_more_channels(model):
-  side = 64 if "dcgan" in model and model != "dcgan" else 28
+  side = {"firstgan_dcgan": 64, "tutorial_dcgan": 64, "stylegan2": 32}.get(model, 28)
   info = DataInfo((side, side, 1), 0, 64, np.full((side, side, 1), 0.5))
   config = Config(model=model, packing=2, batch_size=4)
   images = jnp.zeros((4, side, side, 1))

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import toys
 
 from gan import models
 from gan.errors import UserError
@@ -23,8 +24,12 @@ SPECS = {
   "pacgan": ModelSpec((2,), latent_dim=8),
   "resnet": ModelSpec((8, 8, 1), latent_dim=8, width=2),
   "sndcgan": ModelSpec((8, 8, 1), latent_dim=8, width=2),
+  "stylegan2": ModelSpec((8, 8, 3), latent_dim=8, width=4),
 }
 OF_POINTS = ("points", "pacgan")
+UNBOUNDED = (*OF_POINTS, "stylegan2")
+# Layers that scale their weights themselves: these are N(0, 1) or larger.
+EQUALIZED = ("stylegan2",)
 LARGE = ("firstgan_dcgan", "tutorial_dcgan")
 EVERY = sorted(MODELS)
 SMALL = [name for name in EVERY if name not in LARGE]
@@ -37,6 +42,8 @@ def built(name, classes=0, dtype=jnp.float32):
   """(gan, G's variables, D's variables), weights of a size that keeps activations near 1."""
   gan = models.build(name, SPECS[name]._replace(num_classes=classes, dtype=dtype))
   rng = np.random.default_rng(0)
+  if name in EQUALIZED:
+    return gan, *map(toys.equalized_variables, gan[:2])
   return gan, *(filled(rng, network) for network in gan[:2])
 
 
@@ -103,7 +110,7 @@ def test_players_map_latents_to_images_and_images_to_logits(name, classes):
 def test_images_stay_in_the_range_of_the_model_and_reach_for_both_ends(name):
   latents = 1e3 * inputs_of(name, "generator")
   images, _ = apply(name, "generator", latents, labels_of(CLASSES), CLASSES)
-  if name in OF_POINTS:  # unbounded, so that it can be scaled to any data
+  if name in UNBOUNDED:  # so that it can be scaled to any data
     assert np.abs(images).max() > 1
     return
   low, high = built(name)[0].image_range
@@ -222,6 +229,18 @@ def two_and_one(inputs, between, outputs):
 
 def up_block(channels):
   return [*two_and_one(channels, channels, channels), norm(channels), norm(channels)]
+
+
+def equalized(*kernel):
+  return [kernel, (kernel[-1],)]
+
+
+def styled(inputs, outputs, width=8):
+  return [*dense(width, inputs), *equalized(3, 3, inputs, outputs), ()]  # the noise's strength
+
+
+def to_image(inputs, width=8):
+  return [*dense(width, inputs), *equalized(1, 1, inputs, 3)]
 
 
 TABLES = {
@@ -360,7 +379,33 @@ TABLES = {
     ],
     5_860_865,
   ),
+  # Small, and with its counts at full size in test_stylegan2.py.
+  "stylegan2": (
+    ModelSpec((8, 8, 3), latent_dim=8, width=4),
+    [
+      *(dense(8, 8), dense(8, 8)),
+      [(4, 4, 8)],
+      *(styled(8, 8), to_image(8)),
+      *(styled(8, 4), styled(4, 4), to_image(4)),
+    ],
+    2 * 72
+    + 128
+    + (72 + 9 * 64 + 8 + 1)
+    + (72 + 24 + 3)
+    + (72 + 9 * 32 + 4 + 1)
+    + (36 + 9 * 16 + 4 + 1)
+    + (36 + 12 + 3),
+    [
+      equalized(1, 1, 3, 4),
+      *(equalized(3, 3, 4, 4), equalized(3, 3, 4, 8)),
+      equalized(3, 3, 9, 8),
+      *(dense(16 * 8, 8), dense(8, 1)),
+    ],
+    (12 + 4) + (9 * 16 + 4) + (9 * 32 + 8) + (9 * 72 + 8) + (128 * 8 + 8) + 9,
+  ),
 }
+# Labels are no table of theirs.
+OWN_CONDITIONING = ("stylegan2",)
 
 
 def param_shapes(network):
@@ -385,7 +430,7 @@ def test_layers_and_parameter_counts_are_those_of_the_source(name):
     assert sum(int(np.prod(shape)) for shape in got) == count
 
 
-@pytest.mark.parametrize("name", EVERY)
+@pytest.mark.parametrize("name", [name for name in EVERY if name not in OWN_CONDITIONING])
 def test_labels_add_one_table_to_each_player(name):
   spec, generator, _, discriminator, _ = TABLES[name]
   gan = models.build(name, spec._replace(num_classes=10))

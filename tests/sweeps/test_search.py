@@ -131,6 +131,7 @@ def test_models_that_are_normed_take_a_norm_and_others_refuse_it(name):
     "pacgan": (2,),
     "firstgan_dcgan": (64, 64, 1),
     "tutorial_dcgan": (64, 64, 1),
+    "stylegan2": (32, 32, 3),
   }
   info = DataInfo(shape.get(name, (28, 28, 1)), 0, 10, None)
   config = Config(model=name, discriminator_norm="batch")

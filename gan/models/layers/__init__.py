@@ -2,31 +2,64 @@
 
 from gan.models.layers.convolution import conv, conv_transpose
 from gan.models.layers.dropout import Dropout
+from gan.models.layers.fir import fir_down, fir_smooth, fir_up
+from gan.models.layers.fir_conv import fir_conv_down, fir_conv_up
 from gan.models.layers.labels import PROJECTION, LabelledLatents, ProjectionLogit
 from gan.models.layers.linear import Conv, Dense, Embed, leaky_relu, torch_uniform
 from gan.models.layers.norms import ConditionalNorm, Norm, SelfModulatedNorm, modulate
 from gan.models.layers.resampling import mean_pool, nearest_up
 from gan.models.layers.spectral import SPECTRAL, normalised, singular_triple
+from gan.models.layers.style import (
+  Bias,
+  EqualizedConv,
+  EqualizedDense,
+  LearntConstant,
+  MappingNetwork,
+  MinibatchStd,
+  ModulatedConv,
+  Noise,
+  demodulation,
+  minibatch_std,
+  pixel_norm,
+  scaled_leaky_relu,
+)
 
 __all__ = [
   "PROJECTION",
-  "SPECTRAL",
-  "ConditionalNorm",
+  "Bias",
   "Conv",
   "Dense",
   "Dropout",
+  "EqualizedConv",
+  "EqualizedDense",
+  "SPECTRAL",
+  "ConditionalNorm",
   "Embed",
   "LabelledLatents",
+  "LearntConstant",
+  "MappingNetwork",
+  "MinibatchStd",
+  "ModulatedConv",
+  "Noise",
   "Norm",
   "ProjectionLogit",
   "SelfModulatedNorm",
   "conv",
   "conv_transpose",
+  "demodulation",
+  "fir_conv_down",
+  "fir_conv_up",
+  "fir_down",
+  "fir_smooth",
+  "fir_up",
   "leaky_relu",
   "mean_pool",
   "modulate",
   "nearest_up",
   "normalised",
   "singular_triple",
+  "minibatch_std",
+  "pixel_norm",
+  "scaled_leaky_relu",
   "torch_uniform",
 ]
