@@ -10,6 +10,7 @@ checkpoints/       Orbax
 summary.json       status; best and last evaluation; last, lowest and highest value of every metric
 """
 
+import contextlib
 import json
 import math
 import os
@@ -102,7 +103,9 @@ class RunFolder(RunPaths):
   """
 
   def __init__(self, path: str | os.PathLike):
-    super().__init__(writable_folder(path))
+    folder = pathlib.Path(path)
+    self._made = [each for each in (folder, *folder.parents) if not each.exists()]
+    super().__init__(writable_folder(folder))
     self._lock = None
 
   def claim(self, config: dict[str, Any], check: Callable[[], None] = lambda: None) -> None:
@@ -128,10 +131,13 @@ class RunFolder(RunPaths):
       raise UserError(f"{self.path / SUMMARY} is a folder: remove it, or use another --workdir")
 
   def close(self) -> None:
-    """Lets another process train in the folder."""
+    """Lets another process train in the folder; one that was made and never claimed goes."""
     if self._lock:
       self._lock.close()
       self._lock = None
+    with contextlib.suppress(OSError):  # not empty
+      for each in self._made:
+        each.rmdir()
 
   def add_environment(self, environment: dict[str, Any]) -> dict[str, Any] | None:
     """Appends one session to environment.json; returns the one before, or None."""
