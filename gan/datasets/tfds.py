@@ -100,7 +100,8 @@ def read(folder: pathlib.Path, name: str, split: str, image_size: int | None) ->
     image_size: side length in pixels: the centred square, resized; None for images as they are.
 
   Returns:
-    Images [N, H, W, C] uint8; labels [N] int32 where the set has the feature "label".
+    Images [N, H, W, C] uint8; labels [N] int32 where the set has the feature "label" of classes,
+    with their names where it has these; else a notice that says why.
 
   Raises:
     UserError: for another format or split, a set without images or with images of several sizes,
@@ -118,7 +119,11 @@ def read(folder: pathlib.Path, name: str, split: str, image_size: int | None) ->
     arrays = _decode(folder, split, image_size)
     _write_cache(cache, arrays)
   source = f"tensorflow-datasets {name} {folder.name} in {folder}"
-  dataset = base.Dataset(name, *_checked(arrays, str(folder)), source)
+  images, labels, count = _checked(arrays, str(folder))
+  names = prepared.class_names(folder, count) if count else ()
+  dataset = base.Dataset(name, images, labels, count, source, class_names=names)
+  notice = str(arrays.get("notice", ""))
+  dataset = base.add_notice(dataset, notice and f"{folder}: {notice}")
   return dataset._replace(path=base.absolute(folder))
 
 
@@ -278,6 +283,9 @@ def _checked(arrays: dict[str, np.ndarray], where: str):
   """Images, labels and the number of classes, if they are what Dataset has."""
   images, count = base.as_images(arrays["images"], where), int(arrays["num_classes"])
   if "labels" not in arrays:
+    # Caches of older versions do not say why, and are made again.
+    if not str(arrays["notice"]).isprintable():
+      raise UserError(f"{where} holds a line that is no text")
     return images, None, 0
   labels = base.as_labels(arrays["labels"], images, f"the feature 'label' in {where}")
   if labels.max() >= count:

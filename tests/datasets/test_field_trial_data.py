@@ -25,7 +25,7 @@ from gan import datasets
 from gan.datasets import base, folder, local
 from gan.errors import UserError
 from gan.report import analysis, sample_figures, study, words
-from gan.system import files
+from gan.system import files, memory
 from gan.training.run_folder import read_config
 
 pytestmark = pytest.mark.usefixtures("offline")
@@ -216,21 +216,24 @@ def test_what_may_not_be_read_is_one_line(tmp_path, monkeypatch):
 
 # Prepared sets of tensorflow-datasets.
 
+FEATURES = tensorflow_datasets.features
+
 
 class OnePhoto(tensorflow_datasets.core.GeneratorBasedBuilder, skip_registration=True):
-  """One record, whose bytes are given."""
+  """One record, whose bytes and label are given, and what these features are."""
 
   VERSION = tensorflow_datasets.core.Version("1.0.0")
   content = encoded("PNG")
   label = 0
+  image_feature = FEATURES.Image(shape=(None, None, 3))
+  label_feature = FEATURES.ClassLabel(num_classes=3)
 
   def _info(self):
-    names = tensorflow_datasets.features
-    features = names.FeaturesDict(
+    features = FEATURES.FeaturesDict(
       {
-        "image": names.Image(shape=(None, None, 3)),
-        "label": names.ClassLabel(num_classes=3),
-        "boxes": names.Sequence({"box": names.BBoxFeature(), "text": names.Text()}),
+        "image": self.image_feature,
+        "label": self.label_feature,
+        "boxes": FEATURES.Sequence({"box": FEATURES.BBoxFeature(), "text": FEATURES.Text()}),
       }
     )
     return tensorflow_datasets.core.DatasetInfo(builder=self, features=features)
@@ -239,7 +242,8 @@ class OnePhoto(tensorflow_datasets.core.GeneratorBasedBuilder, skip_registration
     return {"train": self._generate_examples()}
 
   def _generate_examples(self):
-    yield 0, {"image": io.BytesIO(self.content), "label": self.label, "boxes": []}
+    image = io.BytesIO(self.content) if isinstance(self.content, bytes) else self.content
+    yield 0, {"image": image, "label": self.label, "boxes": []}
 
 
 @pytest.fixture
@@ -268,9 +272,95 @@ def test_a_prepared_set_is_read_with_no_feature_but_image_and_label(prepare):
   assert "one_photo has no example of 2 of its 3 classes: 0, 2" in found.notice
 
 
-def test_a_set_whose_labels_are_all_unknown_has_none(prepare):
-  found = load_photo(prepare(label=-1))
-  assert found.labels is None and found.num_classes == 0
+NO_CLASSES = {
+  "unknown": (-1, FEATURES.ClassLabel(num_classes=3), "no label of this split is known"),
+  "a number": (1, FEATURES.Scalar(np.int64), "'label' is a Scalar, no ClassLabel"),
+  "an array": (np.array([1, 0]), FEATURES.Tensor(shape=(2,), dtype=np.int64), "is a Tensor"),
+  "words": ("cat", FEATURES.Text(), "'label' is a Text, no ClassLabel"),
+  "several": ([1, 2], FEATURES.Sequence(FEATURES.ClassLabel(num_classes=3)), "is a Sequence"),
+}
+
+
+@pytest.mark.parametrize("kind", NO_CLASSES)
+def test_labels_that_are_no_classes_are_left_out_with_a_line(prepare, kind):
+  label, feature, said = NO_CLASSES[kind]
+  place = prepare(label=label, label_feature=feature)
+  for _ in ("decoded", "from the cache"):
+    found = load_photo(place)
+    assert found.labels is None and found.num_classes == 0
+    assert said in found.notice and str(place) in found.notice and "\n" not in found.notice
+
+
+def test_names_of_classes_are_kept(prepare):
+  place = prepare(label="dog", label_feature=FEATURES.ClassLabel(names=["cat", "dog", "two words"]))
+  for _ in ("decoded", "from the cache"):
+    found = load_photo(place)
+    assert found.class_names == ("cat", "dog", "two words") and found.labels.tolist() == [1]
+    assert "one_photo has no example of 2 of its 3 classes: cat, two words" in found.notice
+
+
+@pytest.mark.parametrize(
+  "content", [b"", b"a\nb\n", b"a\nb\nc\nd", b"a\na\nb", b"a\n\xff\nb", b"\x1b\na\nb"]
+)
+def test_names_that_are_not_those_of_the_classes_are_refused(prepare, content):
+  place = prepare()
+  for _ in ("decoded", "from the cache"):
+    (place / "label.labels.txt").write_bytes(content)
+    assert "does not name the 3 classes" in refusal(load_photo, place)
+    (place / "label.labels.txt").unlink()
+    load_photo(place)
+
+
+POSTSCRIPT = encoded("EPS")
+NO_IMAGES = {
+  "several": ([io.BytesIO(POSTSCRIPT)], FEATURES.Sequence(FEATURES.Image()), "Sequence"),
+  "named": ({"a": io.BytesIO(POSTSCRIPT)}, {"a": FEATURES.Image()}, "FeaturesDict"),
+  "words": ("cat", FEATURES.Text(), "Text"),
+  "a number": (1, FEATURES.Scalar(np.uint8), "Scalar"),
+  "fractions": (
+    PHOTO / np.float32(255),
+    FEATURES.Tensor(shape=(8, 8, 3), dtype=np.float32),
+    "Tensor",
+  ),
+  "one axis": (PHOTO[0, 0], FEATURES.Tensor(shape=(3,), dtype=np.uint8), "Tensor"),
+}
+
+
+@pytest.mark.parametrize("kind", NO_IMAGES)
+def test_a_feature_that_is_no_image_is_refused_and_not_decoded(prepare, ghostscript, kind):
+  content, feature, name = NO_IMAGES[kind]
+  said = refusal(load_photo, prepare(content=content, image_feature=feature))
+  assert f"is a {name}: nothing of it was decoded" in said and "delete" not in said
+
+
+def test_an_array_is_an_image(prepare):
+  feature = FEATURES.Tensor(shape=(8, 8, 3), dtype=np.uint8)
+  found = load_photo(prepare(content=PHOTO, image_feature=feature))
+  np.testing.assert_array_equal(found.images[0], PHOTO)
+
+
+@pytest.mark.parametrize("lengths", [[], ["0"], ["-1"], ["2"], ["10"], [str(10**14)]])
+def test_a_count_that_is_not_that_of_the_records_is_refused(prepare, lengths):
+  place = prepare()
+  info = json.loads((place / "dataset_info.json").read_text())
+  info["splits"][0]["shardLengths"] = lengths
+  (place / "dataset_info.json").write_text(json.dumps(info))
+  said = refusal(load_photo, place)
+  assert said.startswith(f"dataset_info.json in {place} gives train") and "delete" not in said
+
+
+def test_memory_that_runs_out_is_no_damage(prepare, monkeypatch):
+  place = prepare()
+
+  def full(*arguments, **options):
+    raise MemoryError
+
+  with monkeypatch.context() as patch:
+    patch.setattr(files, "image", full)
+    with pytest.raises(MemoryError):
+      load_photo(place)
+  monkeypatch.setattr(memory, "machine_bytes", lambda: 100)
+  assert "make image_size smaller" in refusal(load_photo, place)
 
 
 @pytest.mark.parametrize("format", OTHERS)
@@ -366,12 +456,16 @@ def test_a_prepared_set_with_damaged_descriptions_is_one_line(prepare, name, con
     {"images": PHOTO[None], "labels": np.array([9]), "num_classes": 3},
     {"images": PHOTO[None], "labels": np.array([2**33]), "num_classes": 3},
     {"labels": np.array([0]), "num_classes": 3},
+    {"images": PHOTO[None], "num_classes": 0},
+    {"images": PHOTO[None], "num_classes": 0, "notice": "\x1b[2J"},
   ],
 )
 def test_a_cache_that_does_not_fit_is_made_again(prepare, arrays):
   place = prepare()
   np.savez(place / "gan_train.npz", **arrays)
-  np.testing.assert_array_equal(load_photo(place).images[0], PHOTO)
+  found = load_photo(place)
+  np.testing.assert_array_equal(found.images[0], PHOTO)
+  assert found.labels.tolist() == [0]
 
 
 # Labels.
