@@ -114,7 +114,7 @@ def _read(folder, split, image_size) -> dict[str, np.ndarray]:
   count = features["label"].num_classes
   examples = sum(split.num_examples for split in builder.info.splits.values())
   base.check_classes(count, examples, str(folder))
-  labels = base.as_labels(labels, images, f"the feature 'label' in {folder}")
+  labels = base.as_labels(labels, len(images), f"the feature 'label' in {folder}")
   return {"images": images, "labels": labels, "num_classes": np.int32(count)}
 
 
@@ -150,7 +150,6 @@ def _left_out(features, labels) -> str:
 def _records(builder, split, folder):
   """The records of a split, undecoded, if they are as many as dataset_info.json says."""
   import tensorflow_datasets as tfds
-  from array_record.python.array_record_data_source import ArrayRecordDataSource
 
   said = builder.info.splits[split].num_examples
   if said < 1:
@@ -160,7 +159,8 @@ def _records(builder, split, folder):
   raw = tfds.decode.DeserializeMethod.RAW_BYTES
   records = builder.as_data_source(split, deserialize_method=raw)
   shards = records.dataset_info.splits[split].file_instructions
-  found = sum(len(ArrayRecordDataSource([shard.filename])) for shard in shards)
+  source = type(records.data_source)  # of array_record, which counts what a file holds
+  found = sum(len(source([shard.filename])) for shard in shards)
   if said != found:
     raise UserError(
       f"dataset_info.json in {folder} gives {split} {said:,} records, and {found:,} are "

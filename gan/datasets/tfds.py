@@ -44,9 +44,11 @@ _VERSION = re.compile(r"\d+\.\d+\.\d+")
 def default_root() -> pathlib.Path:
   """TFDS's own data folder: TFDS_DATA_DIR or ~/tensorflow_datasets."""
   given = os.environ.get("TFDS_DATA_DIR")
-  root = pathlib.Path(os.path.expanduser(given or "~/tensorflow_datasets"))
+  if given:
+    return files.expanded(given)
+  root = pathlib.Path(os.path.expanduser("~/tensorflow_datasets"))
   # A user may have no home.
-  return root if given or root.is_absolute() else cache_folder() / root.name
+  return root if root.is_absolute() else cache_folder() / root.name
 
 
 def find(root: pathlib.Path, name: str) -> pathlib.Path | None:
@@ -287,7 +289,7 @@ def _checked(arrays: dict[str, np.ndarray], where: str):
     if not str(arrays["notice"]).isprintable():
       raise UserError(f"{where} holds a line that is no text")
     return images, None, 0
-  labels = base.as_labels(arrays["labels"], images, f"the feature 'label' in {where}")
+  labels = base.as_labels(arrays["labels"], len(images), f"the feature 'label' in {where}")
   if labels.max() >= count:
     raise UserError(f"{where} has the label {labels.max()}, and {count} classes: prepare it again")
   return images, labels, count
