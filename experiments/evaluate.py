@@ -193,12 +193,7 @@ def _of_sets(values) -> Subject:
     )
 
   real, fake = load(values.real), load(values.fake).images
-  if real.images.shape[1:] != fake.shape[1:]:
-    shapes = [list(images.shape[1:]) for images in (real.images, fake)]
-    raise UserError(
-      f"images of --real are {shapes[0]}, of --fake {shapes[1]}: give equal ones; --image_size "
-      "brings them to one size"
-    )
+  _check_alike(real.images, fake)
   # In random order: files may be sorted by class, which the splits of a score would notice.
   chosen = np.random.default_rng(values.seed).permutation(len(fake))[: values.samples]
   return Subject(
@@ -208,6 +203,22 @@ def _of_sets(values) -> Subject:
     held_out=_held_out(lambda: load(values.real, "test"), real, values),
     facts={"real": values.real, "fake": values.fake, "split": "train of --real"},
   )
+
+
+def _check_alike(real, fake):
+  """Refuses images of two sizes, or grey ones beside colour."""
+  if real.shape[1:] == fake.shape[1:]:
+    return
+  shapes = f"images of --real are {list(real.shape[1:])}, of --fake {list(fake.shape[1:])}"
+  if real.shape[-1] == fake.shape[-1]:
+    raise UserError(f"{shapes}: give equal ones; --image_size brings them to one size")
+  raise UserError(
+    f"{shapes}, that is {_colour(real)} and {_colour(fake)}: convert all to one of them"
+  )
+
+
+def _colour(images):
+  return "grey" if images.shape[-1] == 1 else "colour"
 
 
 def _held_out(load, train, values):

@@ -83,12 +83,24 @@ def _failure(error):
     return Failure(reason, ": ".join(filter(None, [_where(error), reason])), False)
   if isinstance(error, RuntimeError) and "home directory" in str(error):
     return Failure("no home folder", "this user has no home folder, which ~ names: set HOME", False)
+  if isinstance(error, RuntimeError | AssertionError) and _raised_in(error, "xla_bridge.py"):
+    named = os.environ.get("JAX_PLATFORMS", "")
+    line = f"JAX_PLATFORMS={named}: JAX cannot start that here; unset it, or use JAX_PLATFORMS=cpu"
+    return Failure("no such platform", line, False)
   if isinstance(error, UnicodeEncodeError):
     line = f"the output's encoding, {error.encoding}, lacks a character: set PYTHONIOENCODING=utf-8"
     return Failure("output that cannot be encoded", line, False)
   if isinstance(error, UnicodeDecodeError):
     return Failure("text that is no UTF-8", f"a file is no {error.encoding} text ({error})", False)
   return None
+
+
+def _raised_in(error: BaseException, file: str) -> bool:
+  """Whether a file of that name raised an exception."""
+  trace = error.__traceback__
+  while trace and trace.tb_next:
+    trace = trace.tb_next
+  return bool(trace) and os.path.basename(trace.tb_frame.f_code.co_filename) == file
 
 
 def _where(error):

@@ -60,6 +60,8 @@ def main(argv=None):
 
 
 def _benchmark(values: flags.FlagValues, typed: str) -> int:
+  if values.cases is not None and not values.cases.strip(", "):
+    raise UserError("--cases is empty: name some, or leave it out for all")
   for name in ("pairs", "seconds", "sweep_steps", "sweep_singles"):
     if values[name].value <= 0:
       raise UserError(f"--{name}={values[name].value} must be above 0")

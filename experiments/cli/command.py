@@ -8,6 +8,8 @@ import re
 import shlex
 import sys
 import textwrap
+import threading
+import time
 from collections.abc import Callable, Container, Sequence
 
 from absl import flags
@@ -69,12 +71,15 @@ class Command:
     What is wrong with the input, what the world outside refuses, and the end of a reader of our
     output are translated here, and nowhere else. Other exceptions are faults of the program.
     """
-    begin()
+    _open_streams()
     quiet.background()
+    begin()
     code, line = self._outcome(main, list(sys.argv if argv is None else argv))
     if line:
       _tell(line)
     _let_go_of_output()
+    if code == MACHINE_FAILED:
+      _end_without_threads(code)
     return code
 
   def _outcome(self, main, argv) -> tuple[int, str]:
@@ -101,7 +106,11 @@ class Command:
     if HELPS & set(argv[1:]):
       print(self._help())
       return OK
-    if rest := self.values(argv)[1:]:
+    try:
+      rest = self.values(argv)[1:]
+    except ValueError as error:  # absl's, of --noNAME=VALUE
+      raise UserError(f"{error}; see --help") from error
+    if rest:
       raise UserError(f"{' '.join(rest)}: every argument is a flag, --name=value; see --help")
     return main()
 
@@ -165,10 +174,31 @@ def notify(message: str, values: Container[str]) -> None:
     say(as_flags(message, values))
 
 
+def _open_streams() -> None:
+  """Opens the standard streams that the process was started without, to nowhere.
+
+  Libraries write to their numbers, which files of ours would be given otherwise.
+  """
+  while (number := os.open(os.devnull, os.O_RDWR)) <= 2:
+    pass
+  os.close(number)
+  sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: SIM115
+  sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: SIM115
+
+
+def _end_without_threads(code: int) -> None:
+  """Ends the process soon after its main thread: what broke off can leave threads that wait."""
+
+  def end():
+    threading.main_thread().join()
+    time.sleep(5)
+    os._exit(code)
+
+  threading.Thread(target=end, daemon=True).start()
+
+
 def _flush() -> None:
-  # A stream is None where the process was started without it.
-  if sys.stdout is not None:
-    sys.stdout.flush()
+  sys.stdout.flush()
 
 
 def _let_go_of_output() -> None:

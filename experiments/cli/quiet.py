@@ -2,6 +2,8 @@
 
 import functools
 import logging
+import os
+import signal
 import sys
 import threading
 import warnings
@@ -29,9 +31,18 @@ def background() -> None:
     logging.getLogger(name).setLevel(logging.CRITICAL)
   warnings.filterwarnings("ignore", "coroutine .* was never awaited", RuntimeWarning)
   threading.excepthook = _unless_told(threading.excepthook, lambda thread: thread.exc_value)
-  sys.unraisablehook = _unless_told(sys.unraisablehook, lambda found: found.exc_value)
+  told = _unless_told(sys.unraisablehook, lambda found: found.exc_value)
+  sys.unraisablehook = functools.partial(_interrupt_again, told)
   # C++ hands an exception of its threads to this one.
   sys.excepthook = _unless_told(sys.excepthook, lambda kind, error, traceback: error)
+
+
+def _interrupt_again(hook: Callable, found) -> None:
+  """Sends Ctrl-C once more where it was raised in a callback, of JAX say, and lost there."""
+  if isinstance(found.exc_value, KeyboardInterrupt):
+    threading.Timer(0.01, os.kill, (os.getpid(), signal.SIGINT)).start()
+  else:
+    hook(found)
 
 
 def _unless_told(hook: Callable, get: Callable) -> Callable:

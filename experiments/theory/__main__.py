@@ -77,8 +77,8 @@ def _run(values) -> int:
   say(f"Report: {folder / 'report.html'}")
   if values.case == "all":
     for name in (name for name in LONG if name not in names):
-      needed = "needs MNIST" if values.quick else f"takes {LONG[name]}"
-      say(f"Left out, for it {needed}: --case={name}")
+      needed = "it needs MNIST" if values.quick else f"it takes {LONG[name]}"
+      say(f"Not among all, for {needed}: --case={name}")
   if values.docs:
     page.write_docs(folder, list(CASES), pathlib.Path(values.docs))
   return OK if all(map(met, outcomes)) else FAILED

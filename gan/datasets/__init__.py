@@ -43,10 +43,15 @@ def load(
   whole, part = base.parse_split(split)
   loader = DATASETS.get(name) or functools.partial(named.load, name)
   of_split = loader(whole, data_dir, image_size)
+  if not isinstance(of_split, Dataset):
+    raise UserError(
+      f"DATASETS[{name!r}] of a plugin returns {type(of_split).__name__}, where a "
+      "gan.datasets.Dataset belongs: correct the plugin"
+    )
   dataset = base.window(of_split, part)
-  if dataset.name not in DATASETS:
+  if _is_own(dataset.name):
     # A small window of a known set has not all its classes, and need not.
-    counted = of_split if name in DATASETS else dataset
+    counted = dataset if _is_own(name) else of_split
     dataset = base.add_notice(dataset, base.empty_classes(counted))
   asked = base.Asked(name, split, data_dir and base.absolute(data_dir), image_size)
   dataset = dataset._replace(asked=asked)
@@ -55,3 +60,8 @@ def load(
   if dataset.images.ndim == 2:
     raise UserError(f"image_size is {image_size}, but {name} holds points: leave image_size out")
   return dataset._replace(images=resize.resize(dataset.images, image_size))
+
+
+def _is_own(name: str) -> bool:
+  """Whether a set of this name is the user's, of which the classes are not known beforehand."""
+  return name == "images" or name not in DATASETS

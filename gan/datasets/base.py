@@ -2,7 +2,6 @@
 
 import hashlib
 import os
-import pathlib
 import re
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -11,6 +10,7 @@ import numpy as np
 from jaxtyping import Float32, Int32, UInt8
 
 from gan.errors import UserError
+from gan.system import files
 
 Images = UInt8[np.ndarray, "n h w c"]
 Labels = Int32[np.ndarray, " n"]
@@ -75,7 +75,7 @@ class UnknownError(UserError):
 
 def absolute(path: str | os.PathLike) -> str:
   """The path as it is found from anywhere; links stay."""
-  return str(pathlib.Path(path).expanduser().absolute())
+  return str(files.expanded(path).absolute())
 
 
 def digest(dataset: Dataset) -> str:
@@ -165,12 +165,12 @@ def as_images(array: np.ndarray, where: str) -> Images:
   return images
 
 
-def as_labels(array: np.ndarray, images: Images, where: str) -> Labels:
-  """Checks the labels of `images`.
+def as_labels(array: np.ndarray, count: int, where: str) -> Labels:
+  """Checks the labels of some images.
 
   Args:
     array: [N] or [N, 1], integers >= 0.
-    images: [N, H, W, C].
+    count: N, how many images there are.
     where: what to call the labels in an error.
 
   Returns:
@@ -179,15 +179,16 @@ def as_labels(array: np.ndarray, images: Images, where: str) -> Labels:
   Raises:
     UserError: for another dtype, shape, length, a label below 0, or one of MAX_CLASSES or more.
   """
-  if not np.issubdtype(array.dtype, np.integer):
+  # NumPy counts spans of time among the integers.
+  if array.dtype.kind not in "iu":
     raise UserError(f"{where} is {array.dtype}: labels must be integers")
-  if array.shape not in ((len(images),), (len(images), 1)):
+  if array.shape not in ((count,), (count, 1)):
     raise UserError(
-      f"{where} has shape {list(array.shape)} beside {len(images)} images: give one label an image"
+      f"{where} has shape {list(array.shape)} beside {count} images: give one label an image"
     )
-  if array.min() < 0:
+  if array.min(initial=0) < 0:
     raise UserError(f"{where} holds {array.min()}: labels count from 0")
-  if array.max() >= MAX_CLASSES:
+  if array.max(initial=0) >= MAX_CLASSES:
     raise UserError(
       f"{where} holds {array.max()}: labels number the classes 0, 1, 2, ..., below {MAX_CLASSES:,}"
     )
@@ -204,7 +205,7 @@ def count_classes(*labels: np.ndarray | None, where: str = "the labels") -> int:
   Raises:
     UserError: if that is more than `check_classes` lets pass.
   """
-  arrays = [array for array in labels if array is not None]
+  arrays = [array for array in labels if array is not None and len(array)]
   count = max((int(array.max()) + 1 for array in arrays), default=0)
   check_classes(count, sum(map(len, arrays)), where)
   return count

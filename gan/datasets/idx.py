@@ -8,6 +8,7 @@ import contextlib
 import gzip
 import io
 import math
+import os
 import pathlib
 import struct
 import zlib
@@ -18,6 +19,7 @@ from jaxtyping import UInt8
 
 from gan.datasets import base
 from gan.errors import UserError
+from gan.system import files
 from gan.system.archive import count_rest, read_up_to
 
 _PREFIXES = {"train": "train", "test": "t10k"}
@@ -37,7 +39,7 @@ def load(folder: pathlib.Path, split: str) -> tuple[base.Images, base.Labels, in
     split: "train" or "test".
 
   Returns:
-    Images [N, H, W, 1] uint8, labels [N] int32, and the number of classes.
+    Images [N, H, W, 1] uint8, labels [N] int32, and the number of classes in both splits.
 
   Raises:
     UserError: for another split; a missing, truncated or foreign file; lengths that differ.
@@ -46,8 +48,11 @@ def load(folder: pathlib.Path, split: str) -> tuple[base.Images, base.Labels, in
   images_path = _find(folder, f"{_PREFIXES[split]}-images", "idx3-ubyte")
   labels_path = _find(folder, f"{_PREFIXES[split]}-labels", "idx1-ubyte")
   images = base.as_images(read(images_path, ndim=3), str(images_path))
-  labels = base.as_labels(read(labels_path, ndim=1), images, str(labels_path))
-  return images, labels, base.count_classes(labels, where=str(labels_path))
+  labels = base.as_labels(read(labels_path, ndim=1), len(images), str(labels_path))
+  (other,) = _PREFIXES.keys() - {split}
+  beside = (f"{_PREFIXES[other]}-labels", "idx1-ubyte")
+  others = [read(_find(folder, *beside), ndim=1)] if _there(folder, *beside) else []
+  return images, labels, base.count_classes(labels, *others, where=str(folder))
 
 
 def read(path: pathlib.Path, ndim: int) -> UInt8[np.ndarray, "..."]:
@@ -91,11 +96,18 @@ def _shape(stream, path, ndim) -> tuple[int, ...]:
 
 
 def _find(folder: pathlib.Path, stem: str, kind: str) -> pathlib.Path:
-  for name in (f"{stem}-{kind}", f"{stem}.{kind}"):
-    for path in (folder / name, folder / f"{name}.gz"):
-      if path.is_file():
-        return path
-  raise UserError(f"{folder} lacks {stem}-{kind}.gz: put all four IDX files there")
+  there = _there(folder, stem, kind)
+  if not there:
+    raise UserError(f"{folder} lacks {stem}-{kind}.gz: put all four IDX files there")
+  files.check_ordinary(there[0])
+  return there[0]
+
+
+def _there(folder: pathlib.Path, stem: str, kind: str) -> list[pathlib.Path]:
+  """What has one of the names of a file, files first."""
+  names = [f"{stem}{mark}{kind}{end}" for mark in "-." for end in ("", ".gz")]
+  found = [folder / name for name in names if os.path.lexists(folder / name)]
+  return sorted(found, key=lambda path: not path.is_file())
 
 
 @contextlib.contextmanager

@@ -34,7 +34,7 @@ def load(name: str, split: str, path: pathlib.Path, image_size: int | None) -> b
 
 def _read(name, split, path, image_size) -> base.Dataset:
   if not path.is_dir():
-    return base.Dataset(name, *npz.load(_archive(path), split), str(path))
+    return _from_archive(name, split, path, str(path))
   idx_files, archives = idx.is_here(path), sorted(path.glob("*.npz"))
   if not (idx_files or archives):
     images, labels, names, notice = folder.load(path, split, image_size)
@@ -45,15 +45,16 @@ def _read(name, split, path, image_size) -> base.Dataset:
     if len(archives) > 1:
       names = ", ".join(archive.name for archive in archives)
       raise UserError(f"{path} holds several .npz ({names}): name one of these files")
-    dataset = base.Dataset(name, *npz.load(_archive(archives[0]), split), str(path))
+    dataset = _from_archive(name, split, archives[0], str(path))
   return base.add_notice(dataset, _left_out(path, idx_files, archives))
 
 
-def _archive(path: pathlib.Path) -> pathlib.Path:
+def _from_archive(name: str, split: str, path: pathlib.Path, source: str) -> base.Dataset:
   files.check_ordinary(path)
   if path.suffix != ".npz":
     raise UserError(f"{path} is a file, but no .npz: give that, or a folder with {FORMS}")
-  return path
+  images, labels, count, notice = npz.load(path, split)
+  return base.Dataset(name, images, labels, count, source, notice)
 
 
 def _left_out(path, idx_files, archives) -> str:

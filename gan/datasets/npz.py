@@ -14,7 +14,7 @@ _FORMS = (
 )
 
 
-def load(path: pathlib.Path, split: str) -> tuple[base.Images, base.Labels | None, int]:
+def load(path: pathlib.Path, split: str) -> tuple[base.Images, base.Labels | None, int, str]:
   """One split of an archive.
 
   Args:
@@ -24,10 +24,12 @@ def load(path: pathlib.Path, split: str) -> tuple[base.Images, base.Labels | Non
     split: a split the archive has.
 
   Returns:
-    Images [N, H, W, C] uint8, labels [N] int32 or None, and the number of classes in all splits.
+    Images [N, H, W, C] uint8, labels [N] int32 or None, the number of classes in all splits, and a
+    line that names the arrays that belong to no split, or "".
 
   Raises:
-    UserError: for another split, an unreadable file, other keys, dtypes or shapes.
+    UserError: for another split, an unreadable file, other keys, dtypes or shapes, and labels of
+      any split that are none.
   """
   with Archive(path, str(path)) as archive:
     return _arrays(archive, path, split)
@@ -40,11 +42,24 @@ def _arrays(archive: Archive, path: pathlib.Path, split: str):
   base.check_split(split, tuple(splits), str(path))
   images_key, labels_key = splits[split]
   images = base.as_images(archive[images_key], f"{images_key} in {path}")
+  notice = _unread(archive, splits, path)
   if labels_key not in archive:
-    return images, None, 0
-  labels = base.as_labels(archive[labels_key], images, f"{labels_key} in {path}")
-  others = (archive[key] for _, key in splits.values() if key in archive and key != labels_key)
-  return images, labels, base.count_classes(labels, *others, where=str(path))
+    return images, None, 0, notice
+  # Those of the other splits number the same classes.
+  labels = {
+    name: _labels(archive, path, *keys) for name, keys in splits.items() if keys[1] in archive
+  }
+  return images, labels[split], base.count_classes(*labels.values(), where=str(path)), notice
+
+
+def _labels(archive: Archive, path: pathlib.Path, images_key: str, labels_key: str) -> base.Labels:
+  count = next(iter(archive.shape(images_key)), 0)
+  return base.as_labels(archive[labels_key], count, f"{labels_key} in {path}")
+
+
+def _unread(archive: Archive, splits: dict[str, tuple[str, str]], path: pathlib.Path) -> str:
+  others = [key for key in archive if key not in {key for keys in splits.values() for key in keys}]
+  return f"{path}: {base.some(others, 5)} not read; keys are {_FORMS}" if others else ""
 
 
 def _splits(archive: Archive) -> dict[str, tuple[str, str]]:

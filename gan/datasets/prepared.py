@@ -1,7 +1,7 @@
 """The records of a prepared set of tensorflow-datasets, which a stranger may have written.
 
 By itself TFDS imports whatever module a set's features.json names, and opens images in every format
-that Pillow knows.
+that Pillow knows, however deep within a feature they are.
 """
 
 import contextlib
@@ -14,9 +14,10 @@ import numpy as np
 
 from gan.datasets import base, decode, resize
 from gan.errors import UserError
-from gan.system import files
+from gan.system import files, memory
 
 _BLOCK = 1024
+_NAMES = "label.labels.txt"  # as TFDS calls the file of a feature "label"
 
 
 def read(folder: pathlib.Path, split: str, image_size: int | None) -> dict[str, np.ndarray]:
@@ -29,7 +30,7 @@ def read(folder: pathlib.Path, split: str, image_size: int | None) -> dict[str, 
 
   Returns:
     "images" [N, H, W, C] uint8; "labels" [N] int32 where the set has the feature "label" and it is
-    known; "num_classes", 0 without labels.
+    known; "num_classes", 0 without labels; "notice" without labels, why they were left out, or "".
 
   Raises:
     UserError: for another split, features of others than TFDS, a set without images or with images
@@ -37,7 +38,7 @@ def read(folder: pathlib.Path, split: str, image_size: int | None) -> dict[str, 
   """
   try:
     return _read(folder, split, image_size)
-  except UserError:
+  except (UserError, MemoryError):
     raise
   # TFDS and its parsers raise nearly everything on damaged files.
   except Exception as error:
@@ -76,30 +77,96 @@ def line(error: Exception) -> str:
   return f"{type(error).__name__}: {str(error).strip()}".split("\n")[0]
 
 
+def class_names(folder: pathlib.Path, count: int) -> tuple[str, ...]:
+  """The names of the classes, as TFDS keeps them beside the records; () where they have none.
+
+  Args:
+    folder: a version folder.
+    count: of classes.
+
+  Raises:
+    UserError: the names are not `count` different ones.
+  """
+  path = folder / _NAMES
+  if not path.exists():
+    return ()
+  lines = path.read_text("utf-8", errors="surrogateescape").split("\n")
+  names = tuple(filter(None, (" ".join(line.split()) for line in lines)))
+  if len(names) != count or len(set(names)) != count or not "".join(names).isprintable():
+    raise UserError(
+      f"{path} does not name the {count:,} classes of the set: write one name a line, all different"
+    )
+  return names
+
+
 def _read(folder, split, image_size) -> dict[str, np.ndarray]:
   import tensorflow_datasets as tfds
 
   with own_features(folder):
     builder = tfds.builder_from_directory(folder)
   base.check_split(split, tuple(builder.info.splits), str(folder))
-  features = builder.info.features
-  if "image" not in features:
-    raise UserError(f"{folder} has no feature 'image', but {', '.join(features)}")
-  has_labels = isinstance(dict(features).get("label"), tfds.features.ClassLabel)
-  # Other features may be sounds and films, which other programs decode.
-  wanted = ("image", "label") if has_labels else ("image",)
-  features = tfds.features.FeaturesDict({name: features[name] for name in wanted})
-  raw = tfds.decode.DeserializeMethod.RAW_BYTES
-  records = builder.as_data_source(split, deserialize_method=raw)
-  images, labels = _stack(records, features, image_size, folder)
+  features = _wanted(builder.info.features, folder)
+  images, labels = _stack(_records(builder, split, folder), features, image_size, folder)
   # TFDS has -1 for what is not known, as the classes of many a test split.
   if labels is None or (labels == -1).all():
-    return {"images": images, "num_classes": np.int32(0)}
+    notice = np.array(_left_out(builder.info.features, labels))
+    return {"images": images, "num_classes": np.int32(0), "notice": notice}
   count = features["label"].num_classes
   examples = sum(split.num_examples for split in builder.info.splits.values())
   base.check_classes(count, examples, str(folder))
-  labels = base.as_labels(labels, images, f"the feature 'label' in {folder}")
+  labels = base.as_labels(labels, len(images), f"the feature 'label' in {folder}")
   return {"images": images, "labels": labels, "num_classes": np.int32(count)}
+
+
+def _wanted(features, folder):
+  """The image and its class: others may be sounds and films, which other programs decode."""
+  from tensorflow_datasets import features as kinds
+
+  found = dict(features) if isinstance(features, kinds.FeaturesDict) else {}
+  if "image" not in found:
+    raise UserError(f"{folder} has no feature 'image', but {', '.join(found) or 'no names'}")
+  image, label = found["image"], found.get("label")
+  is_array = type(image) is kinds.Tensor and image.np_dtype == np.uint8 and len(image.shape) == 3
+  if not (is_array or isinstance(image, kinds.Image)):
+    raise UserError(
+      f"the feature 'image' in {folder} is a {type(image).__name__}: nothing of it was decoded; it "
+      "must be an Image, or a Tensor of uint8 [H, W, C]"
+    )
+  labelled = {"label": label} if isinstance(label, kinds.ClassLabel) else {}
+  return kinds.FeaturesDict({"image": image} | labelled)
+
+
+def _left_out(features, labels) -> str:
+  """A line where a set has the feature "label", and no classes come of it."""
+  if "label" not in features:
+    return ""
+  if labels is not None:
+    return "no label of this split is known, all are -1"
+  return (
+    f"labels left out: the feature 'label' is a {type(features['label']).__name__}, no ClassLabel"
+  )
+
+
+def _records(builder, split, folder):
+  """The records of a split, undecoded, if they are as many as dataset_info.json says."""
+  import tensorflow_datasets as tfds
+
+  said = builder.info.splits[split].num_examples
+  if said < 1:
+    raise UserError(
+      f"dataset_info.json in {folder} gives {split} no record: name a split with some"
+    )
+  raw = tfds.decode.DeserializeMethod.RAW_BYTES
+  records = builder.as_data_source(split, deserialize_method=raw)
+  shards = records.dataset_info.splits[split].file_instructions
+  source = type(records.data_source)  # of array_record, which counts what a file holds
+  found = sum(len(source([shard.filename])) for shard in shards)
+  if said != found:
+    raise UserError(
+      f"dataset_info.json in {folder} gives {split} {said:,} records, and {found:,} are "
+      "there: correct it, or prepare the set again in another folder"
+    )
+  return records
 
 
 def _stack(records, features, image_size, folder):
@@ -110,6 +177,8 @@ def _stack(records, features, image_size, folder):
     if image_size is not None:
       image = resize.fit(image, image_size)
     if images is None:
+      room = len(records) * image.size
+      memory.require(room, f"the {len(records):,} images of {folder}", "image_size")
       images = base.as_images(np.zeros((len(records), *image.shape), image.dtype), str(folder))
     if image.shape != images.shape[1:]:
       raise UserError(f"{folder} has images of several sizes: give image_size to bring them to one")

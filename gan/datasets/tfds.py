@@ -44,9 +44,11 @@ _VERSION = re.compile(r"\d+\.\d+\.\d+")
 def default_root() -> pathlib.Path:
   """TFDS's own data folder: TFDS_DATA_DIR or ~/tensorflow_datasets."""
   given = os.environ.get("TFDS_DATA_DIR")
-  root = pathlib.Path(os.path.expanduser(given or "~/tensorflow_datasets"))
+  if given:
+    return files.expanded(given)
+  root = pathlib.Path(os.path.expanduser("~/tensorflow_datasets"))
   # A user may have no home.
-  return root if given or root.is_absolute() else cache_folder() / root.name
+  return root if root.is_absolute() else cache_folder() / root.name
 
 
 def find(root: pathlib.Path, name: str) -> pathlib.Path | None:
@@ -100,7 +102,8 @@ def read(folder: pathlib.Path, name: str, split: str, image_size: int | None) ->
     image_size: side length in pixels: the centred square, resized; None for images as they are.
 
   Returns:
-    Images [N, H, W, C] uint8; labels [N] int32 where the set has the feature "label".
+    Images [N, H, W, C] uint8; labels [N] int32 where the set has the feature "label" of classes,
+    with their names where it has these; else a notice that says why.
 
   Raises:
     UserError: for another format or split, a set without images or with images of several sizes,
@@ -118,7 +121,11 @@ def read(folder: pathlib.Path, name: str, split: str, image_size: int | None) ->
     arrays = _decode(folder, split, image_size)
     _write_cache(cache, arrays)
   source = f"tensorflow-datasets {name} {folder.name} in {folder}"
-  dataset = base.Dataset(name, *_checked(arrays, str(folder)), source)
+  images, labels, count = _checked(arrays, str(folder))
+  names = prepared.class_names(folder, count) if count else ()
+  dataset = base.Dataset(name, images, labels, count, source, class_names=names)
+  notice = str(arrays.get("notice", ""))
+  dataset = base.add_notice(dataset, notice and f"{folder}: {notice}")
   return dataset._replace(path=base.absolute(folder))
 
 
@@ -278,8 +285,11 @@ def _checked(arrays: dict[str, np.ndarray], where: str):
   """Images, labels and the number of classes, if they are what Dataset has."""
   images, count = base.as_images(arrays["images"], where), int(arrays["num_classes"])
   if "labels" not in arrays:
+    # Caches of older versions do not say why, and are made again.
+    if not str(arrays["notice"]).isprintable():
+      raise UserError(f"{where} holds a line that is no text")
     return images, None, 0
-  labels = base.as_labels(arrays["labels"], images, f"the feature 'label' in {where}")
+  labels = base.as_labels(arrays["labels"], len(images), f"the feature 'label' in {where}")
   if labels.max() >= count:
     raise UserError(f"{where} has the label {labels.max()}, and {count} classes: prepare it again")
   return images, labels, count

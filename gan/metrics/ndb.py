@@ -42,10 +42,12 @@ def ndb(
     UserError: fewer training rows than bins, NaN, or dimensions that differ.
   """
   train, fake = check_pair(train, fake)
-  if not 2 <= bins <= len(train):
+  if bins < 2:
+    raise UserError(f"bins is {bins}: choose at least 2, 100 are usual")
+  if bins > len(train):
     raise UserError(
-      f"bins is {bins}, and can be 2 to {len(train)} with {len(train)} real samples: take more "
-      "samples"
+      f"bins is {bins} and there are {len(train)} real samples: take at least {bins}; some "
+      "hundred a bin are usual"
     )
   train_shares, fake_shares = bin_shares(train, fake, rng, bins)
   p_values = two_proportion_p_values(train_shares, len(train), fake_shares, len(fake))

@@ -40,7 +40,7 @@ class Archive(Mapping):
     with self._told():
       _check_magic(file)
       self._zip = zipfile.ZipFile(file)
-    self._members = {member.filename.removesuffix(".npy"): member for member in self._zip.filelist}
+      self._members = _by_name(self._zip.filelist)
 
   def __enter__(self):
     return self
@@ -55,12 +55,22 @@ class Archive(Mapping):
     return len(self._members)
 
   def __getitem__(self, name: str) -> np.ndarray:
+    with self._opened(name) as stream:
+      return _array(stream)
+
+  def shape(self, name: str) -> tuple[int, ...]:
+    """Returns the shape of an array, of which its header alone is read."""
+    with self._opened(name) as stream:
+      return _header(stream)[0]
+
+  @contextlib.contextmanager
+  def _opened(self, name):
     member = self._members[name]
     with self._told(f"{name}: "):
       if member.flag_bits & _ENCRYPTED:
         raise ValueError("it is encrypted; write it without a password")
       with self._zip.open(member) as stream:
-        return _array(stream)
+        yield stream
 
   @contextlib.contextmanager
   def _told(self, name=""):
@@ -82,7 +92,18 @@ def _check_magic(file):
     raise ValueError("it is a .npy, one array; numpy.savez writes a .npz of it")
 
 
-def _array(stream: io.BufferedIOBase) -> np.ndarray:
+def _by_name(members: list[zipfile.ZipInfo]) -> dict[str, zipfile.ZipInfo]:
+  found = {}
+  for member in members:
+    name = member.filename.removesuffix(".npy")
+    if name in found:
+      raise ValueError(f"it holds {name} twice")
+    found[name] = member
+  return found
+
+
+def _header(stream: io.BufferedIOBase) -> tuple[tuple[int, ...], bool, np.dtype]:
+  """Shape, whether columns come first, and dtype of an array."""
   version = np.lib.format.read_magic(stream)
   if version not in _HEADERS:
     raise ValueError(f"its arrays have the format {version}; plain ones have 1.0 or 2.0")
@@ -91,6 +112,11 @@ def _array(stream: io.BufferedIOBase) -> np.ndarray:
     raise ValueError("it holds Python objects, which are not read")
   if any(type(side) is not int or side < 0 for side in shape):
     raise ValueError(f"its header has the shape {shape}")
+  return shape, columns_first, dtype
+
+
+def _array(stream: io.BufferedIOBase) -> np.ndarray:
+  shape, columns_first, dtype = _header(stream)
   size = math.prod(shape) * dtype.itemsize
   content = read_up_to(stream, size)
   if left := count_rest(stream):  # reading to the end checks the checksum

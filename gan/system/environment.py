@@ -31,6 +31,7 @@ def describe() -> dict[str, Any]:
     "backend": jax.default_backend(),
     "devices": [str(device) for device in jax.devices()],
     "xla": _xla(),
+    "random": random_numbers(),
     "git_commit": _git_commit(),
   }
 
@@ -40,12 +41,22 @@ def versions(packages: tuple[str, ...]) -> dict[str, str]:
   return {name: importlib.metadata.version(name) for name in packages}
 
 
+def random_numbers() -> dict[str, Any]:
+  """What decides which numbers are drawn from a key."""
+  return {
+    "JAX_DEFAULT_PRNG_IMPL": str(jax.config.jax_default_prng_impl),
+    "JAX_THREEFRY_PARTITIONABLE": bool(jax.config.jax_threefry_partitionable),
+  }
+
+
 def _xla() -> dict[str, Any]:
   """What changes the programs that XLA makes."""
   return {
     "flags": os.environ.get("XLA_FLAGS", ""),
     "options": compiler_options(jax.default_backend()),
     "matmul_precision": jax.config.jax_default_matmul_precision,
+    "x64": jax.config.jax_enable_x64,
+    "compiled": not jax.config.jax_disable_jit,
   }
 
 

@@ -6,6 +6,7 @@ PostScript is drawn by Ghostscript. So every image file is opened here.
 
 import contextlib
 import io
+import os
 import pathlib
 import stat
 import warnings
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 # Pillow's names, and how files of these formats are called.
 FORMATS = ("PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP", "PPM")
 SUFFIXES = {".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
+_BITS_PER_SAMPLE = 258  # the number of the tag of TIFF
 _KINDS = {
   stat.S_IFDIR: "a folder",
   stat.S_IFIFO: "a pipe",
@@ -36,6 +38,20 @@ def check_ordinary(path: pathlib.Path) -> None:
   if not stat.S_ISREG(mode):
     kind = _KINDS.get(stat.S_IFMT(mode), "no file")
     raise UserError(f"{path} is {kind}, where a file belongs: take it away, or name another")
+
+
+def expanded(path: str | os.PathLike) -> pathlib.Path:
+  """The path with `~` and `~name` as home folders.
+
+  Raises:
+    UserError: there is no such home.
+  """
+  try:
+    return pathlib.Path(path).expanduser()
+  except RuntimeError as error:
+    name = pathlib.Path(path).parts[0]
+    remedy = "set HOME" if name == "~" else f"write ./{name} for a folder of that name"
+    raise UserError(f"{path}: there is no home folder {name}: {remedy}") from error
 
 
 @contextlib.contextmanager
@@ -59,8 +75,8 @@ def image(file: pathlib.Path | io.BufferedIOBase, name: str = "") -> Iterator["I
     name: what to call the latter in an error.
 
   Raises:
-    UserError: it is no ordinary file, of none of FORMATS, damaged or too large, or the pixels
-      cannot be had while it is open.
+    UserError: it is no ordinary file, of none of FORMATS, damaged or too large, has more than 8
+      bits a channel, or the pixels cannot be had while it is open.
   """
   from PIL import Image, UnidentifiedImageError
 
@@ -76,6 +92,7 @@ def image(file: pathlib.Path | io.BufferedIOBase, name: str = "") -> Iterator["I
         if not isinstance(file, pathlib.Path):
           file.seek(0)
         with Image.open(file, formats=FORMATS) as picture:
+          _check_depth(picture, name)
           if checks:
             picture.verify()  # checksums, where a format has them: after that it is opened anew
           else:
@@ -90,3 +107,16 @@ def image(file: pathlib.Path | io.BufferedIOBase, name: str = "") -> Iterator["I
   except Exception as error:
     reason = str(error).split("\n")[0] or type(error).__name__
     raise UserError(f"cannot read {name} as an image: {reason}") from error
+
+
+def _check_depth(picture: "Image.Image", name: str) -> None:
+  """Refuses what Pillow cuts to 8 bits a channel in silence, before it is read."""
+  if picture.format == "TIFF":
+    deep = max(picture.tag_v2.get(_BITS_PER_SAMPLE, (1,))) > 8
+  elif picture.format in ("PNG", "PPM"):
+    *_, layout = picture.tile[0]  # such as "RGB;16B", or ("RGB", 65535) with the largest value
+    deep = ";16" in str(layout) or any(type(n) is int and n > 255 for n in layout)
+  else:
+    deep = False
+  if deep:
+    raise UserError(f"{name} has more than 8 bits a channel: use 8-bit grey or colour images")

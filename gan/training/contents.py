@@ -60,7 +60,7 @@ def _check_program(folder: Writer, identity: dict, say: Callable[[str], None]) -
 
 
 def lost_records(folder: Writer, log_every: int) -> list[str]:
-  """Returns a line on each file of records that is gone or empty beside the checkpoints of a run.
+  """Returns a line on each file of records that has none, or not all, of the steps of a run.
 
   That records were made is known by their cadence, which a run keeps, and by its summary.
   """
@@ -70,11 +70,25 @@ def lost_records(folder: Writer, log_every: int) -> list[str]:
     METRICS: log_every <= last or summary.get("metrics"),
     EVALUATIONS: summary.get("evaluation"),
   }
-  return [
+  lines = [
     f"{file} has no records of the steps up to {last}: it was deleted or emptied, and what they "
     "held is gone; the checkpoints are whole, and records go on from there."
     for file, made in had.items()
     if last and made and not any(r["step"] <= last for r in read_metrics(folder.path, file))
+  ]
+  return lines or _gaps(folder, range(log_every, last + 1, log_every))
+
+
+def _gaps(folder: Writer, steps: range) -> list[str]:
+  """Returns a line on the records of metrics.jsonl that are missing among those of the steps."""
+  there = {record["step"] for record in read_metrics(folder.path)}
+  missing = [step for step in steps if step not in there]
+  if not missing:
+    return []
+  span = f"{missing[0]} to {missing[-1]}" if len(missing) > 1 else f"{missing[0]}"
+  return [
+    f"{METRICS} lacks {len(missing)} of {len(steps)} records (steps {span}): it was cut or edited, "
+    "and what they held is gone; the checkpoints are whole, and records go on from there."
   ]
 
 

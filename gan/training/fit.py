@@ -110,7 +110,7 @@ def _dataset(game: Game, images: Any, labels: Any, name: str) -> Dataset:
     images = datasets.base.as_images(images, "images")
   else:
     _check_floats(game, images)
-  labels = None if labels is None else as_labels(np.asarray(labels), images, "labels")
+  labels = None if labels is None else as_labels(np.asarray(labels), len(images), "labels")
   if game.num_classes and (labels is None or labels.max() >= game.num_classes):
     raise UserError(f"the game has {game.num_classes} classes: give labels from 0 to that less 1")
   return Dataset(name, images, labels, game.num_classes, "an array that was passed")

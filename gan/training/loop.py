@@ -20,6 +20,7 @@ from gan.system.progress import Progress, RunProgress, say
 from gan.training import distributed, parallel
 from gan.training.config import Config
 from gan.training.interrupts import interrupts, stop_here
+from gan.training.places import check_outside_sweeps
 from gan.training.run import Run
 from gan.training.run_folder import RunFolder
 from gan.training.setting import Setting, fix_schedule, load_data, make_setting
@@ -145,6 +146,7 @@ def _open(
 ) -> Iterator[Run]:
   folder = RunFolder(workdir) if distributed.is_main_process() else ReadOnlyRunFolder(workdir)
   with contextlib.closing(folder):
+    check_outside_sweeps(folder.path)
     setting, config = make(folder.path, parallel.STRATEGIES[strategy][1])
     with Run(config, setting, folder, command, say) as run:
       yield run

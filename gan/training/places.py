@@ -32,6 +32,19 @@ def check_place(folder: pathlib.Path, what: str, own: Collection[pathlib.Path] =
   for above in folder.absolute().parents:
     if _holds_run(above):
       raise UserError(f"{folder} lies in the folder of another run, {above}: {other}")
+    if what == "a sweep" and (above / SWEEP).is_file():
+      raise UserError(f"{folder} lies in the folder of another sweep, {above}: {other}")
+
+
+def check_outside_sweeps(folder: pathlib.Path) -> None:
+  """Raises UserError if a folder for a new run, which no sweep began, lies in a sweep's."""
+  if (folder / CONFIG).exists():
+    return
+  if sweep := next((each for each in folder.absolute().parents if (each / SWEEP).is_file()), None):
+    raise UserError(
+      f"{folder} lies in the folder of a sweep, {sweep}, which compares all runs in it: give the "
+      "run a --workdir of its own"
+    )
 
 
 def works_below(folder: pathlib.Path) -> Iterator[pathlib.Path]:

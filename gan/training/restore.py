@@ -54,6 +54,11 @@ class LoadedRun(NamedTuple):
   class_names: tuple[str, ...] = ()
   summary: dict[str, Any] | None = None
 
+  def __repr__(self) -> str:
+    """One line: a notebook shows it, and the weights would fill pages."""
+    step = "no state" if self.state is None else f"step {int(self.state.step)}"
+    return f"LoadedRun({self.config.loss}, {self.config.dataset} {self.info.image_shape}, {step})"
+
   def sample(
     self,
     count: int,

@@ -23,6 +23,7 @@ from gan.training.run_folder import (
   EVALUATIONS,
   differences,
   read_metrics,
+  read_sessions,
 )
 from gan.training.setting import Setting, config_record
 from gan.training.writers import Writer
@@ -47,8 +48,8 @@ class Run:
     say: prints one line to the user.
 
   Raises:
-    UserError: the folder belongs to other work, another process trains in it, or its checkpoints
-      are gone.
+    UserError: the folder belongs to other work, another process trains in it, its checkpoints are
+      gone, or JAX draws other numbers here.
   """
 
   def __init__(
@@ -72,8 +73,19 @@ class Run:
 
   def _check_contents(self) -> None:
     check_contents(self.folder, self._identity, self.say)
+    self._check_draws()
     for line in lost_records(self.folder, self.config.log_every):
       self.say(line)
+
+  def _check_draws(self) -> None:
+    """Raises UserError where JAX would draw other numbers than in the session before."""
+    sessions = read_sessions(self.folder.path)
+    before, now = (sessions or [{}])[-1].get("random"), environment.random_numbers()
+    if before and (lines := differences(before, now)):
+      raise UserError(
+        f"{self.folder.path} holds a run that drew its numbers otherwise ({'; '.join(lines)}): set "
+        "these as before to continue it, or use another --workdir"
+      )
 
   def close(self) -> None:
     """Waits until everything is written and lets go of the folder."""

@@ -10,6 +10,7 @@ checkpoints/       Orbax
 summary.json       status; best and last evaluation; last, lowest and highest value of every metric
 """
 
+import contextlib
 import json
 import math
 import os
@@ -58,6 +59,7 @@ _SESSION = entries(
   optional={
     "python": TEXT,
     "packages": entries(others=nullable(TEXT)),
+    "random": entries(others=SCALAR),
     "platform": TEXT,
     "processor": TEXT,
     "backend": TEXT,
@@ -101,7 +103,9 @@ class RunFolder(RunPaths):
   """
 
   def __init__(self, path: str | os.PathLike):
-    super().__init__(writable_folder(path))
+    folder = pathlib.Path(path)
+    self._made = [each for each in (folder, *folder.parents) if not each.exists()]
+    super().__init__(writable_folder(folder))
     self._lock = None
 
   def claim(self, config: dict[str, Any], check: Callable[[], None] = lambda: None) -> None:
@@ -127,10 +131,13 @@ class RunFolder(RunPaths):
       raise UserError(f"{self.path / SUMMARY} is a folder: remove it, or use another --workdir")
 
   def close(self) -> None:
-    """Lets another process train in the folder."""
+    """Lets another process train in the folder; one that was made and never claimed goes."""
     if self._lock:
       self._lock.close()
       self._lock = None
+    with contextlib.suppress(OSError):  # not empty
+      for each in self._made:
+        each.rmdir()
 
   def add_environment(self, environment: dict[str, Any]) -> dict[str, Any] | None:
     """Appends one session to environment.json; returns the one before, or None."""
@@ -141,11 +148,13 @@ class RunFolder(RunPaths):
   def rewind(self, step: int, every: int = 1, file: str = METRICS) -> None:
     """Drops the records after `step`, which are measured again, and those between the `every`-th.
 
+    Of several records of a step the last one stays.
+
     A run that ends between two records writes one of its last step. A longer run has none there.
     """
     steps = range(0, step + 1, every)
-    records = read_metrics(self.path, file)
-    lines = [json.dumps(record) for record in records if record["step"] in steps]
+    records = {record["step"]: record for record in read_metrics(self.path, file)}
+    lines = [json.dumps(record) for at, record in sorted(records.items()) if at in steps]
     if (self.path / file).exists():
       _write_whole(self.path / file, "".join(line + "\n" for line in lines))
 
@@ -178,8 +187,8 @@ def writable_file(path: str | os.PathLike) -> pathlib.Path:
   """Makes the folder of a file of results; UserError where the file cannot be written."""
   file = pathlib.Path(path)
   writable_folder(file.parent)
-  if file.is_dir() or file.is_fifo():
-    raise UserError(f"{path} is a {'folder' if file.is_dir() else 'pipe'}: name a file")
+  if file.exists() and not file.is_file():
+    raise UserError(f"{path} is a {'folder' if file.is_dir() else 'pipe or device'}: name a file")
   there = os.path.lexists(file)
   try:
     open(file, "ab").close()
@@ -226,7 +235,9 @@ def lock(path: pathlib.Path) -> TextIO:
     UserError: another process has it.
   """
   try:
-    file = open(path / ".lock", "w")  # noqa: SIM115
+    # A pipe of that name is an error at once, and not a wait for its reader.
+    number = os.open(path / ".lock", os.O_WRONLY | os.O_CREAT | getattr(os, "O_NONBLOCK", 0), 0o666)
+    file = open(number, "w")  # noqa: SIM115
   except OSError as error:
     raise UserError(
       f"{path}/.lock cannot be written to ({error.strerror}): choose another folder"

@@ -67,7 +67,7 @@ def test_grey_beside_colour_is_refused(tmp_path):
 
 def test_sixteen_bits_are_refused(tmp_path):
   paint(tmp_path / "a.png", mode="I;16")
-  with pytest.raises(UserError, match="I;16: use 8-bit"):
+  with pytest.raises(UserError, match="more than 8 bits a channel: use 8-bit"):
     datasets.load("own", data_dir=str(tmp_path))
 
 

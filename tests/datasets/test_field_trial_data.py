@@ -22,14 +22,15 @@ from PIL import Image
 from experiments import mnist, sample
 from experiments.cli import common
 from gan import datasets
-from gan.datasets import base, folder, local
+from gan.datasets import base, folder, local, tfds
 from gan.errors import UserError
 from gan.report import analysis, sample_figures, study, words
-from gan.system import files
+from gan.system import files, memory
 from gan.training.run_folder import read_config
 
 pytestmark = pytest.mark.usefixtures("offline")
 PHOTO = np.arange(192, dtype=np.uint8).reshape(8, 8, 3)
+IMAGES = np.zeros((4, 8, 8), np.uint8)
 
 
 @pytest.fixture
@@ -141,6 +142,53 @@ def png(width, height):
   return b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + chunk + rest
 
 
+def chunk(kind, content):
+  """A part of a PNG."""
+  checksum = struct.pack(">I", zlib.crc32(kind + content))
+  return struct.pack(">I", len(content)) + kind + content + checksum
+
+
+def deep_png(colour, channels):
+  """A whole PNG of 2 by 2 pixels with 16 bits a channel."""
+  head = chunk(b"IHDR", struct.pack(">IIBBBBB", 2, 2, 16, colour, 0, 0, 0))
+  rows = zlib.compress((b"\0" + bytes(2 * 2 * channels)) * 2)
+  return b"\x89PNG\r\n\x1a\n" + head + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
+
+
+def deep_tiff():
+  """A TIFF of 2 by 2 pixels in colour with 16 bits a channel."""
+  tags = [(256, 3, 1, 2), (257, 3, 1, 2), (258, 3, 3, 200), (259, 3, 1, 1), (262, 3, 1, 2)]
+  tags += [(273, 4, 1, 206), (277, 3, 1, 3), (278, 3, 1, 2), (279, 4, 1, 24)]
+  entries = b"".join(struct.pack("<HHII", *tag) for tag in tags)
+  head = b"II*\0" + struct.pack("<IH", 8, len(tags)) + entries
+  return head.ljust(200, b"\0") + struct.pack("<3H", 16, 16, 16) + bytes(24)
+
+
+DEEP = {
+  "PNG grey": deep_png(0, 1),
+  "PNG colour": deep_png(2, 3),
+  "PNG grey with alpha": deep_png(4, 2),
+  "PNG colour with alpha": deep_png(6, 4),
+  "PGM": b"P5 2 2 65535\n" + bytes(8),
+  "PPM": b"P6 2 2 65535\n" + bytes(24),
+  "PPM of 10 bits": b"P6 2 2 1023\n" + bytes(24),
+  "PPM in words": b"P3 2 2 65535\n" + b"0 " * 12,
+  "TIFF": deep_tiff(),
+}
+
+
+@pytest.mark.parametrize("kind", DEEP)
+def test_more_than_8_bits_are_refused_and_not_cut(tmp_path, kind):
+  put(tmp_path / "a.png", DEEP[kind])
+  assert "a.png has more than 8 bits a channel" in refusal(load, tmp_path)
+
+
+@pytest.mark.parametrize("content", [b"P6 2 2 255\n" + bytes(12), b"P6 2 2 15\n" + bytes(12)])
+def test_fewer_bits_are_read(tmp_path, content):
+  put(tmp_path / "a.ppm", content)
+  assert load(tmp_path).images.shape == (1, 2, 2, 3)
+
+
 @pytest.mark.parametrize("side", [9_500, 50_000, 2**31 - 1])
 def test_an_image_that_would_fill_the_memory_is_refused(tmp_path, side):
   put(tmp_path / "a.png", png(side, side))
@@ -181,7 +229,36 @@ def test_what_is_no_file_is_one_line(tmp_path, no_wait, kind, name):
   put(tmp_path / "cat" / "b.png") if "cat" in name else None
   (tmp_path / name).parent.mkdir(exist_ok=True)
   ODD[kind](tmp_path / name)
-  assert (kind if "idx" not in name else "lacks") in refusal(load, tmp_path)
+  assert kind in refusal(load, tmp_path)
+
+
+def test_a_folder_with_the_name_of_an_idx_file_is_called_one(tmp_path):
+  (tmp_path / "train-images-idx3-ubyte").mkdir()
+  assert "train-images-idx3-ubyte is a folder" in refusal(load, tmp_path)
+
+
+def test_a_home_that_is_none_is_named(monkeypatch):
+  said = "~nosuch/x: there is no home folder ~nosuch: write ./~nosuch for"
+  for call in (load, base.absolute):
+    assert said in refusal(call, "~nosuch/x")
+  monkeypatch.setenv("TFDS_DATA_DIR", "~nosuch/x")
+  assert said in refusal(tfds.default_root)
+  monkeypatch.setenv("GAN_DATA_DIR", "~nosuch/x")
+  assert said in refusal(datasets.load, "mnist")
+
+
+def test_names_are_proposed_from_a_folder_at_home(tmp_path, monkeypatch):
+  (tmp_path / "sets" / "mine").mkdir(parents=True)
+  monkeypatch.setenv("HOME", str(tmp_path))
+  monkeypatch.setenv("GAN_DATA_DIR", "~/sets")
+  assert " mine, " in refusal(datasets.load, "nosuch")
+
+
+@pytest.mark.parametrize("found", [5, None, (IMAGES, None)])
+def test_a_data_set_of_a_plugin_that_is_none_is_refused_with_its_entry(monkeypatch, found):
+  monkeypatch.setitem(datasets.DATASETS, "theirs", lambda split, data_dir, image_size: found)
+  said = refusal(datasets.load, "theirs")
+  assert "DATASETS['theirs'] of a plugin" in said and type(found).__name__ in said
 
 
 @pytest.mark.parametrize("kind", ["a pipe", "a socket", "a device"])
@@ -216,21 +293,24 @@ def test_what_may_not_be_read_is_one_line(tmp_path, monkeypatch):
 
 # Prepared sets of tensorflow-datasets.
 
+FEATURES = tensorflow_datasets.features
+
 
 class OnePhoto(tensorflow_datasets.core.GeneratorBasedBuilder, skip_registration=True):
-  """One record, whose bytes are given."""
+  """One record, whose bytes and label are given, and what these features are."""
 
   VERSION = tensorflow_datasets.core.Version("1.0.0")
   content = encoded("PNG")
   label = 0
+  image_feature = FEATURES.Image(shape=(None, None, 3))
+  label_feature = FEATURES.ClassLabel(num_classes=3)
 
   def _info(self):
-    names = tensorflow_datasets.features
-    features = names.FeaturesDict(
+    features = FEATURES.FeaturesDict(
       {
-        "image": names.Image(shape=(None, None, 3)),
-        "label": names.ClassLabel(num_classes=3),
-        "boxes": names.Sequence({"box": names.BBoxFeature(), "text": names.Text()}),
+        "image": self.image_feature,
+        "label": self.label_feature,
+        "boxes": FEATURES.Sequence({"box": FEATURES.BBoxFeature(), "text": FEATURES.Text()}),
       }
     )
     return tensorflow_datasets.core.DatasetInfo(builder=self, features=features)
@@ -239,7 +319,8 @@ class OnePhoto(tensorflow_datasets.core.GeneratorBasedBuilder, skip_registration
     return {"train": self._generate_examples()}
 
   def _generate_examples(self):
-    yield 0, {"image": io.BytesIO(self.content), "label": self.label, "boxes": []}
+    image = io.BytesIO(self.content) if isinstance(self.content, bytes) else self.content
+    yield 0, {"image": image, "label": self.label, "boxes": []}
 
 
 @pytest.fixture
@@ -268,9 +349,95 @@ def test_a_prepared_set_is_read_with_no_feature_but_image_and_label(prepare):
   assert "one_photo has no example of 2 of its 3 classes: 0, 2" in found.notice
 
 
-def test_a_set_whose_labels_are_all_unknown_has_none(prepare):
-  found = load_photo(prepare(label=-1))
-  assert found.labels is None and found.num_classes == 0
+NO_CLASSES = {
+  "unknown": (-1, FEATURES.ClassLabel(num_classes=3), "no label of this split is known"),
+  "a number": (1, FEATURES.Scalar(np.int64), "'label' is a Scalar, no ClassLabel"),
+  "an array": (np.array([1, 0]), FEATURES.Tensor(shape=(2,), dtype=np.int64), "is a Tensor"),
+  "words": ("cat", FEATURES.Text(), "'label' is a Text, no ClassLabel"),
+  "several": ([1, 2], FEATURES.Sequence(FEATURES.ClassLabel(num_classes=3)), "is a Sequence"),
+}
+
+
+@pytest.mark.parametrize("kind", NO_CLASSES)
+def test_labels_that_are_no_classes_are_left_out_with_a_line(prepare, kind):
+  label, feature, said = NO_CLASSES[kind]
+  place = prepare(label=label, label_feature=feature)
+  for _ in ("decoded", "from the cache"):
+    found = load_photo(place)
+    assert found.labels is None and found.num_classes == 0
+    assert said in found.notice and str(place) in found.notice and "\n" not in found.notice
+
+
+def test_names_of_classes_are_kept(prepare):
+  place = prepare(label="dog", label_feature=FEATURES.ClassLabel(names=["cat", "dog", "two words"]))
+  for _ in ("decoded", "from the cache"):
+    found = load_photo(place)
+    assert found.class_names == ("cat", "dog", "two words") and found.labels.tolist() == [1]
+    assert "one_photo has no example of 2 of its 3 classes: cat, two words" in found.notice
+
+
+@pytest.mark.parametrize(
+  "content", [b"", b"a\nb\n", b"a\nb\nc\nd", b"a\na\nb", b"a\n\xff\nb", b"\x1b\na\nb"]
+)
+def test_names_that_are_not_those_of_the_classes_are_refused(prepare, content):
+  place = prepare()
+  for _ in ("decoded", "from the cache"):
+    (place / "label.labels.txt").write_bytes(content)
+    assert "does not name the 3 classes" in refusal(load_photo, place)
+    (place / "label.labels.txt").unlink()
+    load_photo(place)
+
+
+POSTSCRIPT = encoded("EPS")
+NO_IMAGES = {
+  "several": ([io.BytesIO(POSTSCRIPT)], FEATURES.Sequence(FEATURES.Image()), "Sequence"),
+  "named": ({"a": io.BytesIO(POSTSCRIPT)}, {"a": FEATURES.Image()}, "FeaturesDict"),
+  "words": ("cat", FEATURES.Text(), "Text"),
+  "a number": (1, FEATURES.Scalar(np.uint8), "Scalar"),
+  "fractions": (
+    PHOTO / np.float32(255),
+    FEATURES.Tensor(shape=(8, 8, 3), dtype=np.float32),
+    "Tensor",
+  ),
+  "one axis": (PHOTO[0, 0], FEATURES.Tensor(shape=(3,), dtype=np.uint8), "Tensor"),
+}
+
+
+@pytest.mark.parametrize("kind", NO_IMAGES)
+def test_a_feature_that_is_no_image_is_refused_and_not_decoded(prepare, ghostscript, kind):
+  content, feature, name = NO_IMAGES[kind]
+  said = refusal(load_photo, prepare(content=content, image_feature=feature))
+  assert f"is a {name}: nothing of it was decoded" in said and "delete" not in said
+
+
+def test_an_array_is_an_image(prepare):
+  feature = FEATURES.Tensor(shape=(8, 8, 3), dtype=np.uint8)
+  found = load_photo(prepare(content=PHOTO, image_feature=feature))
+  np.testing.assert_array_equal(found.images[0], PHOTO)
+
+
+@pytest.mark.parametrize("lengths", [[], ["0"], ["-1"], ["2"], ["10"], [str(10**14)]])
+def test_a_count_that_is_not_that_of_the_records_is_refused(prepare, lengths):
+  place = prepare()
+  info = json.loads((place / "dataset_info.json").read_text())
+  info["splits"][0]["shardLengths"] = lengths
+  (place / "dataset_info.json").write_text(json.dumps(info))
+  said = refusal(load_photo, place)
+  assert said.startswith(f"dataset_info.json in {place} gives train") and "delete" not in said
+
+
+def test_memory_that_runs_out_is_no_damage(prepare, monkeypatch):
+  place = prepare()
+
+  def full(*arguments, **options):
+    raise MemoryError
+
+  with monkeypatch.context() as patch:
+    patch.setattr(files, "image", full)
+    with pytest.raises(MemoryError):
+      load_photo(place)
+  monkeypatch.setattr(memory, "machine_bytes", lambda: 100)
+  assert "make image_size smaller" in refusal(load_photo, place)
 
 
 @pytest.mark.parametrize("format", OTHERS)
@@ -366,17 +533,20 @@ def test_a_prepared_set_with_damaged_descriptions_is_one_line(prepare, name, con
     {"images": PHOTO[None], "labels": np.array([9]), "num_classes": 3},
     {"images": PHOTO[None], "labels": np.array([2**33]), "num_classes": 3},
     {"labels": np.array([0]), "num_classes": 3},
+    {"images": PHOTO[None], "num_classes": 0},
+    {"images": PHOTO[None], "num_classes": 0, "notice": "\x1b[2J"},
   ],
 )
 def test_a_cache_that_does_not_fit_is_made_again(prepare, arrays):
   place = prepare()
   np.savez(place / "gan_train.npz", **arrays)
-  np.testing.assert_array_equal(load_photo(place).images[0], PHOTO)
+  found = load_photo(place)
+  np.testing.assert_array_equal(found.images[0], PHOTO)
+  assert found.labels.tolist() == [0]
 
 
 # Labels.
 
-IMAGES = np.zeros((4, 8, 8), np.uint8)
 BAD_LABELS = {
   "above int32": np.array([0, 1, 2, 2**31 + 5]),
   "another class after wrapping": np.array([0, 1, 2, 2**32 + 3]),
@@ -391,6 +561,14 @@ BAD_LABELS = {
   "truth values": np.array([True, False, True, False]),
   "of a pair": np.zeros((4, 2), int),
   "too few": np.arange(3),
+  "none": np.zeros(0, int),
+  "one alone": np.array(2),
+  "infinite": np.array([0, 1, 2, np.inf]),
+  "complex": np.array([0, 1, 2, 3j]),
+  "one-hot": np.eye(4, dtype=int),
+  "dates": np.array(["2020-01-01"] * 4, "M8[D]"),
+  "spans of time": np.arange(4).astype("m8[s]"),
+  "bytes": np.zeros(4, "V8"),
 }
 
 
@@ -401,9 +579,59 @@ def test_labels_that_do_not_fit_are_refused(tmp_path, name, keys):
   assert "a.npz" in refusal(load, tmp_path)
 
 
+@pytest.mark.parametrize("name", BAD_LABELS)
+@pytest.mark.parametrize("split, other", [("train", "test"), ("test", "train")])
+def test_labels_of_another_split_are_held_to_the_same(tmp_path, name, split, other):
+  arrays = {f"x_{split}": IMAGES, f"y_{split}": np.zeros(4, int), f"x_{other}": IMAGES}
+  np.savez(tmp_path / "a.npz", **arrays, **{f"y_{other}": BAD_LABELS[name]})
+  assert "a.npz" in refusal(load, tmp_path, split)
+
+
+def test_a_split_without_any_example_is_none_to_count(tmp_path):
+  empty = {"x_test": IMAGES[:0], "y_test": np.zeros(0, int)}
+  np.savez(tmp_path / "a.npz", x_train=IMAGES, y_train=np.arange(4), **empty)
+  assert load(tmp_path).num_classes == 4
+
+
+@pytest.mark.parametrize(
+  "keys, unread",
+  [
+    (["train_images", "labels"], "labels"),
+    (["images", "x_train"], "x_train"),
+    (["images", "test_images", "test_labels"], "test_images, test_labels"),
+    (["x_train", "y_train", "labels", "ids"], "labels, ids"),
+    (["train_images", "train_labels", "x_train", "y_train"], "train_images, train_labels"),
+    (["x_train", "y_test"], "y_test"),
+    (["images", "a\x1b[2J"], "'a\\x1b[2J'"),
+    (["images", "labels"], ""),
+    (["x_train", "x_test", "y_test"], ""),
+    (["anything"], ""),
+  ],
+)
+def test_arrays_that_are_not_read_are_said(tmp_path, keys, unread):
+  labels = [key for key in keys if "labels" in key or key.startswith("y_") or key == "ids"]
+  np.savez(tmp_path / "a.npz", **{key: np.arange(4) if key in labels else IMAGES for key in keys})
+  said = f"{tmp_path / 'a.npz'}: {unread} not read; keys are " if unread else ""
+  assert load(tmp_path).notice.startswith(said) and bool(load(tmp_path).notice) == bool(unread)
+
+
+def test_classes_of_idx_files_are_counted_over_both_splits(tmp_path):
+  for prefix, highest in (("train", 3), ("t10k", 180)):
+    labels = np.array([0, highest], np.uint8)
+    header = bytes([0, 0, 8])
+    put(tmp_path / f"{prefix}-labels-idx1-ubyte", header + struct.pack(">BI", 1, 2) + bytes(labels))
+    images = struct.pack(">B3I", 3, 2, 8, 8) + bytes(128)
+    put(tmp_path / f"{prefix}-images-idx3-ubyte", header + images)
+  for split in ("train", "test"):
+    found = load(tmp_path, split)
+    assert found.num_classes == 181 and "own has no example of 179 of its 181" in found.notice
+  (tmp_path / "t10k-labels-idx1-ubyte").unlink()
+  assert load(tmp_path).num_classes == 4
+
+
 @pytest.mark.parametrize("dtype", ["int8", "uint8", "int16", "uint16", "int64", "uint64", ">i4"])
 def test_labels_that_fit_keep_their_values(dtype):
-  labels = base.as_labels(np.array([3, 0, 2, 1], dtype), IMAGES[..., None], "here")
+  labels = base.as_labels(np.array([3, 0, 2, 1], dtype), len(IMAGES), "here")
   assert labels.tolist() == [3, 0, 2, 1] and labels.dtype == np.int32
 
 
@@ -430,6 +658,7 @@ def test_there_are_at_most_as_many_classes_as_examples(count, examples, fits):
     ([1, 2, 3, 4], "train", "own has no example of 1 of its 5 classes: 0"),
     ([0, 3, 3, 0], "train", "own has no example of 2 of its 4 classes: 1, 2"),
     ([0, 0, 1, 1], "train[:2]", "own has no example of 1 of its 2 classes: 1"),
+    ([999, 999, 999, 999], "train", "own has no example of 999 of its 1,000 classes: 0, 1"),
     ([0, 1, 2, 3], "train", ""),
     ([0, 0, 0, 0], "train", ""),
     ([999, 0, 1, 2], "train", "own has no example of 996 of its 1,000 classes: 3, 4, 5"),
@@ -437,8 +666,10 @@ def test_there_are_at_most_as_many_classes_as_examples(count, examples, fits):
 )
 def test_classes_without_an_example_are_said(tmp_path, labels, split, said):
   np.savez(tmp_path / "a.npz", images=IMAGES, labels=np.array(labels))
-  notice = load(tmp_path, split).notice
-  assert notice.startswith(said) and bool(notice) == bool(said) and "\n" not in notice
+  for name in ("own", "images"):
+    notice = datasets.load(name, split, str(tmp_path)).notice
+    assert notice.startswith(said.replace("own", name)) and bool(notice) == bool(said)
+    assert "\n" not in notice
 
 
 def test_own_files_under_a_known_name_are_held_to_the_same(tmp_path):

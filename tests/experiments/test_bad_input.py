@@ -361,6 +361,44 @@ def test_a_wrong_loss_ends_within_seconds_with_the_list():
   assert all(loss in result.stderr for loss in LOSSES)
 
 
+RING = f"{sys.executable} -m experiments.ring --steps=2 --eval_every=0"
+
+
+def shell(command, **environment):
+  return subprocess.run(
+    command,
+    shell=True,
+    cwd=kill_and_resume.ROOT,
+    env=os.environ | environment,
+    capture_output=True,
+    text=True,
+    timeout=100,
+    check=False,
+  )
+
+
+def test_a_platform_that_is_not_here_is_refused(tmp_path):
+  result = shell(f"{RING} --workdir={tmp_path / 'run'}", JAX_PLATFORMS="nosuch")
+  (line,) = result.stderr.splitlines()[-1:]
+  assert result.returncode == 2 and "JAX_PLATFORMS=nosuch: JAX cannot start that" in line
+  assert "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize("closed", ["2>&-", ">&-", "<&- >&- 2>&-"])
+def test_a_command_without_its_streams_runs(tmp_path, closed):
+  assert shell(f"{RING} --workdir={tmp_path} {closed}").returncode == 0
+  assert json.loads((tmp_path / "summary.json").read_text())["status"] == "finished"
+
+
+def test_too_few_files_end_a_run_in_time(tmp_path):
+  result = shell(f"ulimit -n 10; {RING} --workdir={tmp_path}")
+  assert result.returncode == 5 and "too many open files" in result.stderr
+
+
+def test_a_flag_of_absl_that_cannot_be_is_refused(refused, tmp_path):
+  assert "noanimate" in refused("--noanimate=1", main=ring.main)
+
+
 def test_a_reader_that_closes_the_pipe_gets_no_traceback():
   result = subprocess.run(
     f"{sys.executable} -m experiments.mnist --help | head -n 1",

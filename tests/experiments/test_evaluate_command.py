@@ -423,13 +423,21 @@ def test_too_few_samples_are_refused_with_the_metric(refused, pair, count, metri
 
 
 def test_fewer_training_images_than_bins_are_refused_with_the_metric(refused, pair):
-  assert "ndb: bins is 100" in refused(*pair(), "--metrics=ndb")
+  assert "ndb: bins is 100 and there are 30 real samples: take at least 100" in refused(
+    *pair(), "--metrics=ndb"
+  )
 
 
 def test_images_of_two_shapes_are_refused_with_both(refused, pair):
   other = np.zeros((30, 16, 16), np.uint8)
   line = refused(*pair(fake=other))
-  assert "[28, 28, 1]" in line and "[16, 16, 1]" in line
+  assert "[28, 28, 1]" in line and "[16, 16, 1]" in line and "brings them to one size" in line
+
+
+@pytest.mark.parametrize("flags", [(), ("--image_size=8",)])
+def test_grey_images_beside_colour_are_refused_with_both(refused, pair, flags):
+  line = refused(*pair(fake=np.zeros((30, 16, 16, 3), np.uint8)), *flags)
+  assert "grey and colour: convert" in line and "image_size" not in line
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int64, bool])

@@ -117,8 +117,8 @@ def test_the_generator_alone_decides_the_bins():
 @pytest.mark.parametrize(
   ("train", "fake", "bins", "message"),
   [
-    (gaussians(0, 9, 2), gaussians(1, 9, 2), 10, "bins is 10"),
-    (gaussians(0, 9, 2), gaussians(1, 9, 2), 1, "bins is 1"),
+    (gaussians(0, 9, 2), gaussians(1, 9, 2), 10, "9 real samples: take at least 10"),
+    (gaussians(0, 9, 2), gaussians(1, 9, 2), 1, "bins is 1: choose at least 2"),
     (gaussians(0, 9, 2), np.full((9, 2), np.nan), 3, "NaN"),
     (gaussians(0, 9, 2), gaussians(1, 9, 3), 3, "dimensions"),
     (gaussians(0, 9, 2), np.zeros((0, 2)), 3, "1 are needed"),

@@ -9,6 +9,7 @@ import lzma
 import os
 import struct
 import tracemalloc
+import warnings
 import zipfile
 
 import jax
@@ -263,6 +264,15 @@ def saved(array, method=zipfile.ZIP_STORED):
   return packed(file.getvalue(), method)
 
 
+def twice(second):
+  """An archive of two members for one array."""
+  file = io.BytesIO(saved(ARRAY))
+  with zipfile.ZipFile(file, "a") as archive, warnings.catch_warnings():
+    warnings.simplefilter("ignore")
+    archive.writestr(second, lone(ARRAY))
+  return file.getvalue()
+
+
 def lone(array):
   file = io.BytesIO()
   np.save(file, array)
@@ -291,6 +301,8 @@ def spoiled(method):
 ARCHIVES = {
   "a .npy in disguise": (lone(ARRAY), "it is a .npy, one array"),
   "empty": (b"", "File is not a zip file"),
+  "one name twice": (twice("images.npy"), "it holds images twice"),
+  "one array twice": (twice("images"), "it holds images twice"),
   "encrypted": (patched(saved(ARRAY), flags=1), "it is encrypted"),
   "unknown method": (patched(saved(ARRAY), method=97), "compression method is not supported"),
   "LZMA damaged": (spoiled(zipfile.ZIP_LZMA), "images: "),

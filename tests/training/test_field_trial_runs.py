@@ -341,6 +341,36 @@ def test_records_that_are_gone_beside_whole_checkpoints_are_said(run):
   assert summary["status"] == "finished" and [r["step"] for r in read_metrics(run)] == [5, 6]
 
 
+@pytest.mark.parametrize(
+  ("kept", "said"),
+  [([0, 3], "2 of 4 records (steps 2 to 3)"), ([0, 1, 2], "1 of 4 records (steps 4)")],
+)
+def test_records_that_are_missing_between_others_are_said(run, kept, said):
+  lines = (run / "metrics.jsonl").read_text().splitlines(keepends=True)
+  (run / "metrics.jsonl").write_text("".join(lines[i] for i in kept))
+  assert any(said in line for line in fit(run, steps=6)[1])
+
+
+def test_records_that_are_there_twice_stay_once(run):
+  lines = (run / "metrics.jsonl").read_text()
+  (run / "metrics.jsonl").write_text(lines + lines)
+  fit(run, steps=6)
+  assert [record["step"] for record in read_metrics(run)] == [1, 2, 3, 4, 5, 6]
+
+
+def test_a_lock_that_is_a_pipe_is_no_wait(tmp_path):
+  os.mkfifo(tmp_path / ".lock")
+  with pytest.raises(UserError, match="cannot be written to"):
+    fit(tmp_path)
+
+
+def test_no_run_begins_in_the_folder_of_a_sweep(tmp_path, refused):
+  sweep_in(tmp_path)
+  for place in ("new", "members/new", "members/nonsat,seed=0/new"):
+    assert "lies in the folder of" in refused(lambda place=place: fit(tmp_path / place), tmp_path)
+  assert "another sweep" in refused(lambda: sweep_in(tmp_path / "new"), tmp_path)
+
+
 def test_records_that_were_emptied_after_a_kill_are_said(run):
   (run / "metrics.jsonl").write_text("")
   (run / "summary.json").write_text('{"status": "running", "step": 0}')
@@ -500,6 +530,7 @@ def test_the_cores_and_the_choices_of_xla_are_recorded(run):
     ("cores", 64, "cores: 64 there"),
     ("packages", {"jaxlib": "0.1"}, "jaxlib: 0.1 there"),
     ("xla", {"flags": "--xla_cpu_enable_fast_math=true"}, "xla flags: --xla_cpu_enable_fast_math"),
+    ("xla", {"x64": True}, "xla x64: True there"),
     ("processor", "4 x 80486", "processor: 4 x 80486 there"),
     ("devices", ["a", "b", "c"], "devices: 3 there"),
     ("python", "2.7", None),
@@ -516,6 +547,17 @@ def test_another_machine_is_said_in_one_line_where_a_run_goes_on(run, name, valu
   path.write_text(json.dumps({"sessions": sessions}))
   lines = [line for line in fit(run, steps=6)[1] if "not as in the last session" in line]
   assert len(lines) == bool(said) and all(said in line and "\n" not in line for line in lines)
+
+
+@pytest.mark.parametrize(
+  ("name", "value"), [("JAX_DEFAULT_PRNG_IMPL", "rbg"), ("JAX_THREEFRY_PARTITIONABLE", False)]
+)
+def test_a_run_that_drew_other_numbers_is_not_continued(run, refused, name, value):
+  path = run / "environment.json"
+  sessions = json.loads(path.read_text())["sessions"]
+  sessions[-1]["random"][name] = value
+  path.write_text(json.dumps({"sessions": sessions}))
+  assert f"{name}: {value} there" in refused(lambda: fit(run, steps=6), run)
 
 
 def test_what_a_session_depends_on_is_that_of_its_machine():
