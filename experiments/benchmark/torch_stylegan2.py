@@ -47,8 +47,8 @@ def discriminator(
   params: Tree, images: torch.Tensor, labels: Any, architecture: str, group_size: int
 ) -> torch.Tensor:
   """Images [B, C, H, W] -> logits [B]."""
-  convs = [params[f"EqualizedConv_{i}"] for i in range(sum("Conv" in name for name in params))]
-  convs = iter(convs)
+  count = sum(name.startswith("EqualizedConv") for name in params)
+  convs = (params[f"EqualizedConv_{i}"] for i in range(count))
   hidden = _activate(_conv(next(convs), images))
   while hidden.shape[-1] > 4:
     inputs = hidden
