@@ -170,7 +170,7 @@ def from_nnx(make: Callable[[Any], Any]) -> Network:
   from flax import nnx
 
   module = nnx.eval_shape(lambda: make(nnx.Rngs(0)))
-  graph = nnx.split(module)[0]
+  graph, streams, _ = nnx.split(module, nnx.RngState, ...)
   call = _Call(type(module).__call__)
 
   def init(key, inputs=None, labels=None):
@@ -178,12 +178,15 @@ def from_nnx(make: Callable[[Any], Any]) -> Network:
     return _take_apart(make(nnx.Rngs(key)))
 
   def _take_apart(made):
-    _, params, statistics, rest = nnx.split(made, nnx.Param, nnx.BatchStat, ...)
+    # Streams of random numbers are seeded in each call, and so no state.
+    parts = nnx.split(made, nnx.RngState, nnx.Param, nnx.BatchStat, ...)
+    _, _, params, statistics, rest = parts
     return params, {BATCH_STATISTICS: statistics, "other": rest}
 
   def apply(params, model_state, inputs, labels=None, *, train, key=None):
     # Without the copy NNX takes a module that was made outside of a gradient for a leak.
-    made = nnx.merge(graph, params, *model_state.values(), copy=True)
+    seeded = jax.tree.map(_unseeded, streams)
+    made = nnx.merge(graph, seeded, params, *model_state.values(), copy=True)
     made.train() if train else made.eval()
     if train and key is not None:
       nnx.reseed(made, default=key, params=key, dropout=key)
@@ -191,6 +194,13 @@ def from_nnx(make: Callable[[Any], Any]) -> Network:
     return outputs, _take_apart(made)[1] if train else model_state
 
   return Network(jax.jit(init), apply, f"{make.__module__}.{make.__qualname__}")
+
+
+def _unseeded(stream: jax.ShapeDtypeStruct) -> Array:
+  """A key, or the count of its draws, of a stream that has not been seeded."""
+  if jnp.issubdtype(stream.dtype, jax.dtypes.prng_key):
+    return jnp.broadcast_to(jax.random.key(0), stream.shape)
+  return jnp.zeros(stream.shape, stream.dtype)
 
 
 class _Call:

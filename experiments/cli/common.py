@@ -214,7 +214,7 @@ def default_workdir(name: str, config: Config) -> str:
 
 
 def prepare() -> None:
-  """Readies the process for compiled programs: where they are kept, and what memory is."""
+  """Keeps compiled programs in the user's cache folder, and freed memory in the process."""
   use_compilation_cache()
   keep_freed_memory()
 

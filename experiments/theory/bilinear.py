@@ -23,6 +23,10 @@ GROWTH = {
   ),
   "consensus": ("sqrt((1 - eta gamma)^2 + eta^2) a step", 200, (0.9**2 + RATE**2) ** 100),
 }
+STYLES = {
+  "alternating_generator_first": {"ls": ":", "lw": 2.5},  # the same trajectory as simultaneous play
+  "optimistic": {"ls": "--"},  # close to extragradient
+}
 SOURCES = {
   "simultaneous": "Gidel et al. 2019, arXiv:1802.10551",
   "extragradient": "Gidel et al. 2019, arXiv:1802.10551",
@@ -86,11 +90,7 @@ def _figure(paths, radii) -> Figure:
   figure = Figure(figsize=(11, 4.6), dpi=90, layout="constrained")
   plane, trajectory = figure.subplots(1, 2)
   for i, (name, path) in enumerate(paths.items()):
-    style = {"color": f"C{i}", "lw": 1.2, "label": name}
-    if name == "alternating_generator_first":
-      style |= {"ls": ":", "lw": 2.5}  # the same trajectory as simultaneous play
-    if name == "optimistic":
-      style |= {"ls": "--"}  # close to extragradient
+    style = {"color": f"C{i}", "lw": 1.2, "label": name} | STYLES.get(name, {})
     plane.plot(*np.vstack([[1, -1], path]).T, **style)
     trajectory.semilogy(np.append(1.0, radii[name]), **style)
   plane.plot(0, 0, "k+", ms=10)

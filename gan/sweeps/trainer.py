@@ -150,10 +150,13 @@ class Trainer:
     They are equal to it to the bit, and off the slow paths of `vmap`; calls return before they are
     done, so that the devices work at the same time.
     """
-    run_groups = []
-    for i, (run, device) in enumerate(zip(runs, self._devices, strict=False)):
-      data = jax.tree.map(lambda array: array.addressable_shards[i].data, self._data)  # noqa: B023
-      run_groups.append(single_run_group(run, self._execute, data, "none", [device]))
+
+    def group_on(place, run, device):
+      data = jax.tree.map(lambda array: array.addressable_shards[place].data, self._data)
+      return single_run_group(run, self._execute, data, "none", [device])
+
+    pairs = enumerate(zip(runs, self._devices, strict=False))
+    run_groups = [group_on(place, *pair) for place, pair in pairs]
 
     def step(states, indices):
       results = [
@@ -188,7 +191,7 @@ class Trainer:
       return self._execute(state, self._data, np.stack(fill(list(indices))), keys)
 
     def split(tree):
-      tree = jax.device_get(tree)
-      return [jax.tree.map(lambda leaf: leaf[i], tree) for i in range(count)]  # noqa: B023
+      leaves, structure = jax.tree.flatten(jax.device_get(tree))
+      return [structure.unflatten([leaf[i] for leaf in leaves]) for i in range(count)]
 
     return RunGroup(place, step, states=split, records=split)

@@ -20,6 +20,7 @@ from jaxtyping import Array, Float
 from gan.augment import make_instance_noise
 from gan.method.game import Batch, Examples, Game
 from gan.method.train_step import TrainStep
+from gan.method.update_rules import UPDATE_RULES
 from gan.method.updates import (
   apply_discriminator,
   apply_generator,
@@ -168,8 +169,8 @@ def _game(methods, arrays, schedule, point=START, rate=RATE, discriminator_steps
     "loss": games.any_loss(arrays.loss, losses),
     "penalty": games.any_penalty(arrays.penalty, penalties),
   }
-  if rule == "consensus":
-    choices["consensus_weight"] = arrays.consensus_weight
+  own = set(UPDATE_RULES[rule].options) & set(arrays._fields)
+  choices |= {name: getattr(arrays, name) for name in own}
   game = games.make_game(games.dirac_gan(*point), update_rule=rule, **choices).replace(**fields)
   names = ("penalty_weight", "weight_clip", "instance_noise")
   rates = {"generator_learning_rate": rate, "discriminator_learning_rate": rate}

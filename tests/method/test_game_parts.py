@@ -613,6 +613,26 @@ def test_a_game_of_two_linen_modules_needs_nothing_else():
   assert jnp.isfinite(metrics["generator_loss"]) and state.step == 1
 
 
+def test_streams_of_an_nnx_module_are_no_state():
+  class Dropped(nnx.Module):
+    def __init__(self, rngs):
+      self.dropout, self.last = nnx.Dropout(0.5, rngs=rngs), nnx.Linear(2, 1, rngs=rngs)
+
+    def __call__(self, x):
+      return self.last(self.dropout(x))[:, 0]
+
+  network = from_nnx(Dropped)
+  params, model_state = network.init(jax.random.key(0))
+  assert not jax.tree.leaves(model_state)
+  ask = lambda key: network.apply(  # noqa: E731
+    params, model_state, jnp.ones((64, 2)), train=True, key=jax.random.key(key)
+  )[0]
+  np.testing.assert_array_equal(ask(1), ask(1))
+  assert (ask(1) != ask(2)).any()
+  exact = network.apply(params, model_state, jnp.ones((1, 2)), train=False)[0]
+  np.testing.assert_allclose(exact, np.sum(params["last"]["kernel"][...]), rtol=1e-6)
+
+
 def test_an_nnx_module_steps_as_the_linen_one_with_the_same_weights():
   class Linen(nn.Module):
     @nn.compact
