@@ -3,8 +3,8 @@
 import errno
 import os
 import re
-from collections.abc import Iterator
-from typing import NamedTuple
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
 
 
 class UserError(Exception):
@@ -25,6 +25,19 @@ def _printable(character):
   if character.isprintable():
     return character
   return character.encode("unicode_escape", "surrogatepass").decode("ascii")
+
+
+def look_up(registry: Mapping[str, Any], name: str, what: str) -> Any:
+  """Returns an entry of a registry; UserError with the names that it has where there is none.
+
+  Args:
+    registry: entries by name.
+    name: of the entry.
+    what: what an entry is called.
+  """
+  if name not in registry:
+    raise UserError(f"{what} {name!r} is unknown: choose from {', '.join(sorted(registry))}")
+  return registry[name]
 
 
 class Failure(NamedTuple):

@@ -6,10 +6,13 @@ schedule can change and that `vmap` can map over, and the optimiser's state hold
 """
 
 import functools
+import inspect
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import optax
+
+from gan.errors import look_up
 
 Optimizer = Callable[..., optax.GradientTransformation]
 
@@ -54,8 +57,7 @@ def make_optimizer(name: str, player: str, **bound: Any) -> Optimizer:
     player: "generator" or "discriminator", whose learning rate is read.
     **bound: options that are no hyper-parameters.
   """
-
-  make, options = OPTIMIZERS[name]
+  make, options = look_up(OPTIMIZERS, name, "optimizer")
 
   def optimizer(hyper):
     learning_rate = getattr(hyper, f"{player}_learning_rate")
@@ -68,6 +70,13 @@ def make_optimizer(name: str, player: str, **bound: Any) -> Optimizer:
 def is_transformation(optimizer: Any) -> bool:
   """Whether an optimiser was passed as an optax transformation, which has its own rate."""
   return isinstance(optimizer, optax.GradientTransformation)
+
+
+def is_optimizer(given: Any) -> bool:
+  """Whether `as_optimizer` takes it; not what is to be called with a rate first: `optax.adam`."""
+  if is_transformation(given) or given is None:
+    return True
+  return callable(given) and next(iter(inspect.signature(given).parameters), "") != "learning_rate"
 
 
 def as_optimizer(given: Any, player: str) -> Optimizer:

@@ -14,6 +14,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
+from gan.errors import look_up
+
 Images = Float[Array, "b ..."]
 PerExample = Float[Array, " b"]
 Critic = Callable[[Images], PerExample]
@@ -292,8 +294,11 @@ def make_penalty(name: str, **options) -> Callable[..., PerExample] | None:
 
   Returns:
     The function, which returns [B], or None for "none".
+
+  Raises:
+    UserError: if no penalty has the name.
   """
-  penalty = PENALTIES[name]
+  penalty = look_up(PENALTIES, name, "penalty")
   return None if penalty.function is None else as_function(penalty, **options)
 
 

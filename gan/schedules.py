@@ -15,6 +15,7 @@ from jaxtyping import Array, Float, Int
 
 from gan.errors import UserError
 from gan.state import Hyperparameters
+from gan.system.schema import check_whole
 
 Progress = Float[Array, ""]
 Schedule = Callable[[Float[Array, ""], Progress], Float[Array, ""]]
@@ -127,8 +128,10 @@ def parse(text: str) -> dict[str, tuple[str, tuple[float, ...]]]:
   Raises:
     UserError: it is malformed, a schedule is unknown, or its numbers cannot be.
   """
-  found = {}
-  for part in filter(None, map(str.strip, text.split(";"))):
+  found, parts = {}, list(filter(None, map(str.strip, text.split(";"))))
+  if text and not parts:
+    raise UserError(f"schedules: {text!r} names no schedule: give field=name:numbers, or no text")
+  for part in parts:
     field, equals, spec = map(str.strip, part.partition("="))
     name, *arguments = map(str.strip, spec.split(":"))
     if not (field and equals and name) or field in found:
@@ -155,13 +158,27 @@ def _numbers(part: str, name: str, arguments: list[str]) -> tuple[float, ...]:
   times = max(1, len(numbers) // len(expected)) if repeated else 1
   kinds = expected * times
   fits = len(numbers) == len(kinds)
-  shares = [number for kind, number in zip(kinds, numbers, strict=False) if kind == "SHARE"]
-  if not (fits and all(map(math.isfinite, numbers)) and all(0 < share < 1 for share in shares)):
+  given = list(zip(kinds, numbers, strict=False))
+  shares = [number for kind, number in given if kind == "SHARE"]
+  if not (fits and _are_finite(numbers) and all(0 < np.float32(share) < 1 for share in shares)):
     raise UserError(
       f"schedules: {part!r} must be {':'.join((name, *expected))} in finite numbers, a SHARE of "
       "the images between 0 and 1"
     )
+  for kind, number in given:
+    if (name, kind) in _ABOVE_0 and not np.float32(number) > 0:
+      raise UserError(f"schedules: {part!r} must have {kind} above 0")
   return numbers
+
+
+def _are_finite(numbers: tuple[float, ...]) -> bool:
+  """Whether all are, in the float32 of a step."""
+  with np.errstate(over="ignore"):
+    return bool(np.isfinite(np.float32(numbers)).all())
+
+
+# A constant factor has no end at 0; to another power what falls to 0 stays 1, or is infinite.
+_ABOVE_0 = {("exponential", "END"), ("polynomial", "POWER")}
 
 
 class Scheduled(NamedTuple):
@@ -210,6 +227,8 @@ def make(
     images_per_step: real examples in a step.
     schedule_images: real examples over which schedules go from start to end.
   """
+  for name, number in (("images_per_step", images_per_step), ("schedule_images", schedule_images)):
+    check_whole(name, number, least=1)
   schedules = {field: SCHEDULES[name].make(*numbers) for field, (name, numbers) in specs.items()}
 
   def schedule(hyper: Hyperparameters, step: Int[Array, ""]) -> Hyperparameters:
@@ -222,8 +241,8 @@ def make(
 
 
 # (low, high): values of a hyper-parameter are in [low, high); others are at least 0.
-_RANGES = {name: (0.0, 1.0) for name in ("b1", "b2", "momentum", "ema_decay")}
-_RANGES |= {"real_label": (0.0, 1.0 + 1e-6), "augment_strength": (0.0, 1.0 + 1e-6)}
+RANGES = {name: (0.0, 1.0) for name in ("b1", "b2", "momentum", "ema_decay")}
+RANGES |= {"real_label": (0.0, 1.0 + 1e-6), "augment_strength": (0.0, 1.0 + 1e-6)}
 
 
 def out_of_range(
@@ -237,7 +256,7 @@ def out_of_range(
   """
   found, progress = [], np.linspace(0, 1, 101, dtype=np.float32)
   for field, (name, numbers) in specs.items():
-    low, high = _RANGES.get(field, (0.0, math.inf))
+    low, high = RANGES.get(field, (0.0, math.inf))
     values = np.asarray(SCHEDULES[name].make(*numbers)(hyper.get(field), progress))
     if not (np.isfinite(values) & (values >= low) & (values < high)).all():
       found.append(field)

@@ -7,10 +7,12 @@ import pytest
 import toys
 from flax import linen as nn
 
-from gan import augment, regularizers
+from gan import augment, models, regularizers
+from gan.errors import UserError
 from gan.method.game import Batch, Examples
 from gan.method.objectives import discriminator_objective
 from gan.networks import from_linen
+from gan.optimizers import make_optimizer
 from gan.penalties import PENALTIES, interpolate, make_penalty
 
 NAMES = [name for name in PENALTIES if name != "none"]
@@ -304,3 +306,15 @@ def test_lazy_penalty_gives_the_critic_the_gradient_on_multiples_only():
 
   assert jnp.any(gradient(4, 0.5) != gradient(4, 0.0))
   np.testing.assert_array_equal(gradient(5, 0.5), gradient(5, 0.0))
+
+
+def test_an_unknown_name_of_a_part_is_refused_with_the_names():
+  makers = {
+    "penalty": make_penalty,
+    "optimizer": lambda name: make_optimizer(name, "generator"),
+    "model": lambda name: models.build(name, models.ModelSpec((2,), latent_dim=4)),
+  }
+  known = {"penalty": "dragan", "optimizer": "adam", "model": "points"}
+  for what, make in makers.items():
+    with pytest.raises(UserError, match=f"{what} 'nosuch' is unknown: .*{known[what]}"):
+      make("nosuch")

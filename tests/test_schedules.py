@@ -61,12 +61,29 @@ def test_decays_of_averages_and_weights_of_regularizers_have_schedules():
   ["b1", "b1=", "=linear:0", "b1=linear", "b1=linear:x", "b1=linear:nan", "b1=linear:0:1"]
   + ["b1=warmup:0", "b1=warmup:2", "b1=nosuch:1", "b1=linear:0;b1=linear:0"]
   + ["b1=piecewise_constant:0.5", "b1=piecewise_constant", "b1=piecewise_constant:0.5:1:0.6"]
-  + ["b1=piecewise_constant:0.5:1:2:1"],
+  + ["b1=piecewise_constant:0.5:1:2:1", "b1=linear:1e39", "b1=warmup:1e-60", ";;;", " "]
+  + ["b1=exponential:0", "b1=exponential:-1", "b1=exponential:1e-60"]
+  + ["b1=polynomial:0:0", "b1=polynomial:0:-1"],
 )
 def test_what_is_no_schedule_is_refused_in_one_line(text):
   with pytest.raises(UserError, match="schedules: ") as caught:
     schedules.parse(text)
   assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("images", [0, -64, 1.5, True])
+@pytest.mark.parametrize("name", ["images_per_step", "schedule_images"])
+def test_a_schedule_of_no_images_is_refused(unchecked, name, images):
+  numbers = {"images_per_step": 64, "schedule_images": 640} | {name: images}
+  with pytest.raises(UserError, match=f"`{name}={images}` must be a whole number of at least 1"):
+    schedules.make_schedule("b1=linear:0", **numbers)
+
+
+def test_an_end_or_a_power_that_cannot_be_is_named():
+  with pytest.raises(UserError, match="'b1=exponential:0' must have END above 0"):
+    schedules.parse("b1=exponential:0")
+  with pytest.raises(UserError, match="'b1=polynomial:0:0' must have POWER above 0"):
+    schedules.parse("b1=polynomial:0:0")
 
 
 @pytest.mark.parametrize("text", ["b1=linear:1", "real_label=linear:2", "penalty_weight=linear:-1"])

@@ -1,12 +1,12 @@
 """What the values of flags may be, said once for all commands."""
 
 import math
-import os
 import pathlib
 from collections.abc import Collection
 
 from absl import flags
 
+from gan.system.files import expanded
 from gan.system.progress import say
 from gan.training.aliases import canonical
 
@@ -76,18 +76,3 @@ def known_as(field: str, given: str, flag: str) -> str:
 
 # Text and switches are absl's own.
 PARSERS = {float: Number, int: Count, pathlib.Path: Path, list[pathlib.Path]: Paths}
-
-
-def expanded(path: str) -> str:
-  """Returns a path in which `~` and `~name` are what they are to a shell.
-
-  Raises:
-    ValueError: it is empty, or there is no such home.
-  """
-  if not path:
-    raise ValueError("must not be empty: name a file or folder, or leave the flag out")
-  whole = os.path.expanduser(path)
-  if whole.startswith("~"):
-    name = path.split(os.sep)[0]
-    raise ValueError(f"there is no home folder {name}: write ./{name} for a folder of that name")
-  return whole

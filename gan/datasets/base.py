@@ -4,7 +4,7 @@ import hashlib
 import os
 import re
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float32, Int32, UInt8
@@ -137,6 +137,19 @@ def window(dataset: Dataset, part: slice) -> Dataset:
     )
   labels = None if dataset.labels is None else dataset.labels[part]
   return dataset._replace(images=images, labels=labels)
+
+
+def as_array(where: str, rows: Any) -> np.ndarray:
+  """Returns rows as one array; UserError where they are not of one size.
+
+  Args:
+    where: what to call them in an error.
+    rows: an array, or what can be one.
+  """
+  try:
+    return np.asarray(rows)
+  except ValueError as error:
+    raise UserError(f"{where} are not all of one size: give one array of them") from error
 
 
 def as_images(array: np.ndarray, where: str) -> Images:

@@ -6,7 +6,9 @@ and its balance k_t is a state; neither is a function of two batches of logits.
 
 import functools
 
-from gan.errors import UserError
+import numpy as np
+
+from gan.errors import UserError, look_up
 from gan.losses.base import About, Loss
 from gan.losses.bce import MAXIMUM_LIKELIHOOD, NONSATURATING, SATURATING
 from gan.losses.fgan import FGAN_GENERATORS, variational_loss
@@ -19,6 +21,7 @@ from gan.losses.relativistic import (
   RELATIVISTIC_AVERAGE_LEAST_SQUARES,
 )
 from gan.losses.wgan import WASSERSTEIN
+from gan.system.schema import are_finite
 
 __all__ = ["FGAN_GENERATORS", "LOSSES", "About", "Loss", "bind", "make_loss"]
 
@@ -58,15 +61,24 @@ def make_loss(name: str, **options) -> Loss:
     The Loss; its functions are called `(real_logits, fake_logits)`.
 
   Raises:
-    UserError: if no loss has the name.
+    UserError: if no loss has the name, or an option cannot have its value.
     TypeError: if no loss takes an option.
   """
-  if name not in LOSSES:
-    raise UserError(f"loss {name!r} is unknown: choose from {', '.join(sorted(LOSSES))}")
+  loss = look_up(LOSSES, name, "loss")
   known = {option for loss in LOSSES.values() for option in loss.options}
   if unknown := sorted(set(options) - known):
     raise TypeError(f"no loss takes {', '.join(unknown)}; options are {', '.join(sorted(known))}")
-  return bind(LOSSES[name], **options)
+  _check_numbers(**options)
+  return bind(loss, **options)
+
+
+def _check_numbers(real_label=1.0, lsgan_targets=(0.0, 1.0, 1.0), **others) -> None:
+  """Raises UserError where a number cannot be; one that is traced passes."""
+  known = isinstance(real_label, (int, float))
+  if not are_finite(real_label) or known and not 0 < real_label <= 1:
+    raise UserError(f"`real_label={real_label!r}` must be above 0, and at most 1")
+  if not are_finite(lsgan_targets) or np.shape(lsgan_targets) != (3,):
+    raise UserError(f"`lsgan_targets={lsgan_targets!r}` must be three numbers, as (0, 1, 1)")
 
 
 def bind(loss: Loss, **options) -> Loss:

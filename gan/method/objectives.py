@@ -122,7 +122,7 @@ def discriminator_objective(
   view, state, _ = _play(game, state, examples, keys)
   adversarial = bound_loss(game, hyper)
   real_logits, fake_logits = view.real_outputs.logits, view.fake_outputs.logits
-  loss = jnp.mean(adversarial.discriminator(real_logits, fake_logits))
+  loss = _mean_loss(adversarial.discriminator, real_logits, fake_logits)
   penalty, penalty_metrics = _penalty(game, state, view, examples, keys)
   terms, term_metrics = _terms("discriminator", game, state, view)
   real_threshold, fake_threshold = adversarial.threshold(real_logits, fake_logits)
@@ -159,7 +159,7 @@ def generator_objective(
   examples = placed(examples, game.axis_name)
   view, _, model_state = _play(game, state, examples, Keys.of(key))
   logits = view.real_outputs.logits, view.fake_outputs.logits
-  loss = jnp.mean(bound_loss(game, state.hyperparameters).generator(*logits))
+  loss = _mean_loss(bound_loss(game, state.hyperparameters).generator, *logits)
   terms, metrics = _terms("generator", game, state, view)
   return loss + terms, Observations(model_state, {}, {"generator_loss": loss} | metrics)
 
@@ -274,6 +274,31 @@ def bound_loss(game: Game, hyper: Hyperparameters) -> Loss:
   return bind(game.loss, real_label=hyper.real_label, axis_name=game.axis_name)
 
 
+def _mean_loss(loss: Callable, real_logits: Array, fake_logits: Array) -> Float[Array, ""]:
+  return _mean(loss(real_logits, fake_logits), len(fake_logits), "loss", loss)
+
+
+def _mean(values: Any, count: int, what: str, function: Callable) -> Float[Array, ""]:
+  """The mean of what a function of the user's returned of some examples, or its only number.
+
+  Raises:
+    UserError: it returned anything else; [B, 1] and [B, B] have a mean too, of something else.
+  """
+  number = () if isinstance(values, (int, float)) else None
+  if getattr(values, "shape", number) not in ((), (count,)):
+    shape = list(getattr(values, "shape", ())) or f"a {type(values).__name__}"
+    raise UserError(
+      f"{what} {_name(function)} returned {shape} of {count} examples: it must return one number "
+      f"for each, an array [{count}]"
+    )
+  return jnp.mean(values)
+
+
+def _name(function: Callable) -> str:
+  function = getattr(function, "func", function)  # of a partial
+  return getattr(function, "__qualname__", type(function).__name__)
+
+
 def _penalty(
   game: Game, state: GanState, view: View, examples: Examples, keys: Keys
 ) -> tuple[Float[Array, ""] | float, Metrics]:
@@ -285,7 +310,8 @@ def _penalty(
   def mean() -> Float[Array, ""]:
     real, fake = (pack(images, game.packing) for images in (view.real, view.fake))
     places = examples.places[:: game.packing] // game.packing
-    return jnp.mean(function(view.critic, real, fake, example_keys(keys.penalty, places)))
+    values = function(view.critic, real, fake, example_keys(keys.penalty, places))
+    return _mean(values, len(real), "penalty", function)
 
   def zero() -> Float[Array, ""]:
     return jnp.zeros((), view.real.dtype)

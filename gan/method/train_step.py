@@ -69,16 +69,25 @@ def _rule(game: Game) -> UpdateRule:
 
 def _examples(game: Game) -> list[tuple[Array, Array | None]]:
   """An example of what each player is given: (inputs, labels); only the shapes matter."""
-  key = jax.random.key(0)
+  latents, labels = _given(game)
+  *shape, channels = made_shape(game)
+  return [(latents, labels), (jnp.zeros((1, *shape, game.packing * channels)), labels)]
+
+
+def _given(game: Game) -> tuple[Array, Array | None]:
+  """What the generator is given for an example."""
   labels = jnp.zeros((1,), jnp.int32) if game.num_classes else None
-  latents = jnp.zeros((1, *jax.eval_shape(game.sample_latent, key).shape))
+  return jnp.zeros((1, *jax.eval_shape(game.sample_latent, jax.random.key(0)).shape)), labels
+
+
+def made_shape(game: Game) -> tuple[int, ...]:
+  """Returns the shape of what the generator makes: [H, W, C], or [2]."""
 
   def generate() -> Array:
-    params, model_state = game.generator.init(key, latents, labels)
-    return game.generator.apply(params, model_state, latents, labels, train=False)[0]
+    params, model_state = game.generator.init(jax.random.key(0), *_given(game))
+    return game.generator.apply(params, model_state, *_given(game), train=False)[0]
 
-  *shape, channels = jax.eval_shape(generate).shape[1:]
-  return [(latents, labels), (jnp.zeros((1, *shape, game.packing * channels)), labels)]
+  return jax.eval_shape(generate).shape[1:]
 
 
 def _init_player(

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 
-from gan.errors import UserError
+from gan.errors import UserError, look_up
 from gan.models import dcgan, goodfellow, infogan, mlp, pacgan, points, resnet, sndcgan, stylegan2
 from gan.models.spec import CONDITIONINGS, NORMS, ModelSpec
 from gan.networks import Gan, Network, latent_sampler
@@ -144,7 +144,7 @@ def build(name: str, spec: ModelSpec, latent: str = "normal", **options: Any) ->
   Raises:
     UserError: the architecture cannot do what the spec asks for.
   """
-  model = MODELS[name]
+  model = look_up(MODELS, name, "model")
   for option in ("width", "discriminator_norm", "discriminator_hidden"):
     if option not in model.options and (value := getattr(spec, option)) is not None:
       raise UserError(f"`model={name}` has no `{option}` (given: {value}): leave it out")

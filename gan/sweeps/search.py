@@ -11,7 +11,7 @@ from gan.errors import UserError
 from gan.regularizers import REGULARIZERS
 from gan.state import Hyperparameters
 from gan.training import plugins
-from gan.training.config import Config, field_types
+from gan.training.config import Config, type_of
 from gan.training.options import fields, typed, weight_of
 from gan.training.parts import fingerprint, identity, weight_clip
 from gan.training.validation import unread, validate, validate_field
@@ -79,7 +79,7 @@ def _value(name, text):
       f"A program for each value: {', '.join(static)}. Losses and seeds: --losses, --seeds"
     )
   field = fields()[name]
-  kind = field_types().get(name, field.type)
+  kind = type_of(field)
   try:
     value = typed(kind, text)
   except ValueError as error:

@@ -31,6 +31,23 @@ _KINDS = {
 }
 
 
+def expanded(path: str) -> str:
+  """Returns a path in which `~` and `~name` are what they are to a shell.
+
+  Raises:
+    ValueError: it is empty, no path can hold it, or there is no such home.
+  """
+  if not path:
+    raise ValueError("must not be empty: name a file or folder, or leave it out")
+  if "\0" in path:
+    raise ValueError("must not hold a zero character: name a file or folder")
+  whole = os.path.expanduser(path)
+  if whole.startswith("~"):
+    name = path.split(os.sep)[0]
+    raise ValueError(f"there is no home folder {name}: write ./{name} for a folder of that name")
+  return whole
+
+
 def check_ordinary(path: pathlib.Path) -> None:
   """Raises UserError unless `path` is a file: to read from a pipe or a device may never end."""
   with readable(path):

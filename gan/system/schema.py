@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from gan.errors import UserError
 
 DEPTH = 32  # levels of lists and objects; no record has more than a few
@@ -69,6 +71,31 @@ SCALAR = Kind(
 )
 ANY = Kind("a value", lambda value: value is not _MISSING)
 BY_TYPE = MappingProxyType({str: TEXT, bool: FLAG, int: whole(), float: NUMBER})
+
+
+def plain_number(value: Any) -> Any:
+  """A number of NumPy's as Python's own, which JSON has; any other value as it is."""
+  return value.item() if isinstance(value, np.generic) else value
+
+
+def are_finite(value: Any) -> bool:
+  """Whether a value is a finite number, or an array of such; what JAX traces passes."""
+  try:
+    array = np.asarray(value)
+  except (TypeError, ValueError) as error:  # of a tracer, and of rows of several lengths
+    return isinstance(error, TypeError)
+  try:
+    return array.dtype.kind != "b" and bool(np.isfinite(array).all())
+  except TypeError:
+    return False
+
+
+def check_whole(name: str, value: Any, least: int = 0) -> int:
+  """Returns a whole number as Python's own; UserError, with its name, where it is none."""
+  value, kind = plain_number(value), whole(least)
+  if not kind.fits(value):
+    raise UserError(f"`{name}={value!r}` must be {kind.words}")
+  return value
 
 
 def matching(pattern: str, words: str) -> Kind:

@@ -172,7 +172,7 @@ class Checkpoints:
       UserError: a checkpoint is of another run, the machine is what cannot read it, or there is
         none of step `only`.
     """
-    check_identity(self._directory, self._identity)
+    check_identity(self._directory, self._identity, self._read_only)
     found = []
     for step in reversed(self._chosen(only)):
       with distributed.all_processes():
@@ -189,23 +189,20 @@ class Checkpoints:
 
   def _chosen(self, only: int | None) -> list[int]:
     steps = self.steps()
-    if only is None:
-      return steps
-    if only not in steps:
-      has = ", ".join(map(str, steps)) or "none"
-      raise UserError(f"{self._directory} has no checkpoint of step {only}; it has {has}")
-    return [only]
+    if only in (None, *steps):
+      return steps if only is None else [only]
+    has = ", ".join(map(str, steps)) or "none"
+    raise UserError(f"{self._directory} has no checkpoint of step {only}; it has {has}")
 
   def _undescribed(self, whole: int) -> list[tuple[int, None, str]]:
     """Returns (step, None, reason) of checkpoints older than `whole` without readable metadata.
 
     Orbax, which reads the metadata of all, saves nothing beside such a one.
     """
-    older = [step for step in reversed(self.steps()) if step < whole]
     return [
       (step, None, "its metadata cannot be read")
-      for step in older
-      if not distributed.all_true(_is_described(self._directory / str(step)))
+      for step in reversed(self.steps())
+      if step < whole and not distributed.all_true(_is_described(self._directory / str(step)))
     ]
 
   def _try(self, step: int, like: Any) -> tuple[Any, str]:
@@ -254,23 +251,25 @@ class Checkpoints:
           _move_aside(self._directory / str(step))
 
 
-def check_identity(directory: pathlib.Path, identity: dict[str, Any]) -> None:
+def check_identity(directory: pathlib.Path, identity: dict[str, Any], reads: bool = False) -> None:
   """Raises UserError where a checkpoint is of another run; it needs no more than small files.
 
   Args:
     directory: of all checkpoints of a run; it may be absent.
     identity: "determining" of the run, or empty.
+    reads: whether it is config.json's, and not that of flags.
 
   What cannot be read, and a checkpoint of an earlier version, says nothing.
   """
+  remedy = "restore config.json" if reads else "give the flags that it was trained with"
   for folder in sorted(directory.glob("[0-9]*")) if identity else ():
     there = None
     with contextlib.suppress(DamagedError, OSError):
       there = _metadata(folder).get("determining")
     if there and (lines := differences(canonical(there), identity["determining"])):
       raise UserError(
-        f"{folder} is a checkpoint of another config ({'; '.join(lines)}): give the flags that it "
-        "was trained with, move it elsewhere, or use another --workdir"
+        f"{folder} is a checkpoint of another config ({'; '.join(lines)}): {remedy}, move it "
+        "elsewhere, or use another --workdir"
       )
 
 

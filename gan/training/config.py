@@ -16,6 +16,7 @@ from gan.networks import LATENTS
 from gan.optimizers import OPTIMIZERS
 from gan.penalties import PENALTIES
 from gan.schedules import PUBLISHED
+from gan.system.schema import plain_number
 from gan.training.parallel import PLACES, STRATEGIES
 
 PRECISIONS = ("float32", "bfloat16")
@@ -318,17 +319,21 @@ class Config:
   )
 
   def __post_init__(self):
+    for name, value in vars(self).items():
+      object.__setattr__(self, name, plain_number(value))
     if self.conditioning is not None:
       object.__setattr__(self, "conditional", True)
 
 
 def field_types() -> dict[str, type]:
   """Returns the type of each field of Config: int for `int | None`, and so on."""
-  found = {}
-  for field in dataclasses.fields(Config):
-    kinds = [kind for kind in typing.get_args(field.type) if kind is not type(None)]
-    found[field.name] = kinds[0] if kinds else field.type
-  return found
+  return {field.name: type_of(field) for field in dataclasses.fields(Config)}
+
+
+def type_of(field: dataclasses.Field) -> type:
+  """Returns the type of a field of Config, or of an option that is none."""
+  kinds = [kind for kind in typing.get_args(field.type) if kind is not type(None)]
+  return kinds[0] if kinds else field.type
 
 
 def default(name: str) -> Any:

@@ -11,16 +11,17 @@ from jaxtyping import Int
 
 from gan import datasets
 from gan.datasets import Dataset
-from gan.datasets.base import as_labels
+from gan.datasets.base import as_array, as_labels
 from gan.errors import UserError
 from gan.losses import LOSSES
 from gan.method.game import Batch, Game
+from gan.method.train_step import made_shape
 from gan.system import memory
 from gan.system.progress import say
 from gan.training import loop, passed, program, restore
 from gan.training.build import Algorithm, DataInfo
 from gan.training.config import Config
-from gan.training.run_folder import PROGRAM, read_config
+from gan.training.run_folder import PROGRAM, named_folder, read_config
 from gan.training.setting import GAME_IDENTITY_FIELDS, Setting, make_evaluators
 from gan.training.validation import validate_field
 
@@ -69,7 +70,7 @@ def fit(
     >>> run.summary["status"], run.sample(8, jax.random.key(0)).shape
     ('finished', (8, 2))
   """
-  dataset = _dataset(game, images, labels, name)
+  workdir, dataset = named_folder(workdir), _dataset(game, images, labels, name)
   config = _config(game, name, steps, options)
   shape = dataset.images.shape[1:]
   info = DataInfo(shape, dataset.num_classes, len(dataset.images), pixel_mean=None)
@@ -105,12 +106,19 @@ def fit(
 
 
 def _dataset(game: Game, images: Any, labels: Any, name: str) -> Dataset:
-  images = np.asarray(images)
+  images = as_array("images", images)
   if images.dtype == np.uint8:
     images = datasets.base.as_images(images, "images")
   else:
     _check_floats(game, images)
-  labels = None if labels is None else as_labels(np.asarray(labels), len(images), "labels")
+  if (made := made_shape(game)) != images.shape[1:]:
+    raise UserError(
+      f"images are {list(images.shape[1:])} each, and the generator of the game makes "
+      f"{list(made)}: give images of that size, or another generator"
+    )
+  if labels is not None and not game.num_classes:
+    raise UserError("labels are for a game with classes: leave them out, or give it `num_classes`")
+  labels = None if labels is None else as_labels(as_array("labels", labels), len(images), "labels")
   if game.num_classes and (labels is None or labels.max() >= game.num_classes):
     raise UserError(f"the game has {game.num_classes} classes: give labels from 0 to that less 1")
   return Dataset(name, images, labels, game.num_classes, "an array that was passed")
@@ -135,6 +143,8 @@ def _check_floats(game: Game, images: np.ndarray) -> None:
 
 
 def _config(game: Game, name: str, steps: int, options: Mapping[str, Any]) -> Config:
+  if not (isinstance(name, str) and name.isprintable()):
+    raise UserError(f"`name={name!r}` must be a line of text, what to call the data")
   known = set(GAME_IDENTITY_FIELDS) - {"dataset", "split", "conditional", "loss", "model", "steps"}
   if unknown := sorted(set(options) - known):
     raise UserError(f"{', '.join(unknown)} unknown: options are {', '.join(sorted(known))}")

@@ -126,7 +126,10 @@ def parse(text: str) -> dict[str, Any]:
     UserError: it is malformed, or no registered part has an option of the name.
   """
   found, known = {}, own_options() if text else {}
-  for part in filter(None, map(str.strip, text.split(";"))):
+  parts = list(filter(None, map(str.strip, text.split(";"))))
+  if text and not parts:
+    raise UserError(f"--options={text} names no option: give name=value, or leave it out")
+  for part in parts:
     name, equals, value = map(str.strip, part.partition("="))
     if not (name and equals) or name in found:
       raise UserError(f"--options: {part!r} must be name=value, each name once, separated by ';'")

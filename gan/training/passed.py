@@ -127,7 +127,7 @@ def find(record: Mapping[str, Any], workdir: str | os.PathLike) -> Game:
   for name, words in _recorded(record).items():
     try:
       found[name] = _find(places[name])
-    except (KeyError, TypeError, AttributeError, ValueError):
+    except (KeyError, TypeError, AttributeError, ValueError, UserError):
       missing.append(f"{name} {words}")
   if missing:
     raise UserError(

@@ -13,6 +13,7 @@ import jax
 import numpy as np
 from jaxtyping import Array, Int, Key
 
+from gan.datasets.base import as_array
 from gan.errors import UserError
 from gan.method.game import Game
 from gan.networks import Gan
@@ -23,12 +24,15 @@ from gan.training import passed, plugins, program, sampling
 from gan.training.build import Algorithm, DataInfo, build
 from gan.training.checkpoint import Checkpoints
 from gan.training.config import Config, field_types
+from gan.training.parts import identity
 from gan.training.run_folder import (
   CONFIG,
   OTHER_CONFIG_KINDS,
   PROGRAM,
   WEIGHTS,
   RunPaths,
+  differences,
+  named_folder,
   read_config,
   read_summary,
 )
@@ -80,8 +84,7 @@ class LoadedRun(NamedTuple):
     """
     if self.state is None:
       raise UserError(f"the run has no weights to draw from: it {self.summary['status']}")
-    if count < 1:
-      raise UserError(f"count={count} must be above 0")
+    count = schema.check_whole("count", count, least=1)
     state = self.with_weights(weights).state
     return sampling.samples(self.gan, state, key, count, self._labels(count, labels))
 
@@ -91,9 +94,10 @@ class LoadedRun(NamedTuple):
         raise UserError("labels are for a conditional run: leave them out")
       return None
     classes = self.info.num_classes
-    labels = np.arange(count) % classes if labels is None else np.asarray(labels)
-    if labels.shape != (count,) or labels.min() < 0 or labels.max() >= classes:
-      raise UserError(f"labels must be {count} numbers of classes, from 0 to {classes - 1}")
+    labels = np.arange(count) % classes if labels is None else as_array("labels", labels)
+    whole = np.issubdtype(labels.dtype, np.integer)
+    if not whole or labels.shape != (count,) or labels.min() < 0 or labels.max() >= classes:
+      raise UserError(f"labels must be {count} integers 0 .. {classes - 1}, the numbers of classes")
     return labels.astype(np.int32)
 
   def with_weights(self, weights: str) -> "LoadedRun":
@@ -138,6 +142,8 @@ def load(
     >>> int(run.state.step), run.sample(4, jax.random.key(0), weights="raw").shape
     (1, (4, 2))
   """
+  workdir = named_folder(workdir)
+  step = step if step is None else schema.check_whole("step", step)
   record = read_config(workdir, _kind())
   plugins.load_recorded(record.get(plugins.FIELD, []), workdir)
   if game is None and passed.were_passed(record):
@@ -158,6 +164,7 @@ def read(
   info = _info(record)
   config = _config(workdir, record["config"])
   algorithm, like = _assembled(workdir, record, config, info, game)
+  _check_consistent(workdir, record, config)
   damaged = []
   checkpoints = Checkpoints(RunPaths(workdir).checkpoints, record, read_only=True)
   with contextlib.closing(checkpoints):
@@ -170,6 +177,21 @@ def read(
       damaged.append(f"checkpoint of step {at} is damaged: {reason}")
   why = "; ".join(f"the {line}" for line in damaged) or "train it first"
   raise UserError(f"{workdir} has no checkpoint that can be read: {why}")
+
+
+def _check_consistent(workdir: str | os.PathLike, record: dict[str, Any], config: Config) -> None:
+  """Compares the fields that a run is made of with what its result was recorded to depend on.
+
+  Earlier versions recorded fewer fields.
+  """
+  there, here = record["determining"], identity(config)
+  fields = [field for field in dataclasses.fields(Config) if field.name in record["config"]]
+  names = {field.name for field in fields if field.name in there or field.metadata["added"]}
+  if lines := differences(there, here, without=(there.keys() | here.keys()) - names):
+    raise UserError(
+      f"{pathlib.Path(workdir) / CONFIG} is damaged: its config is another than what it was "
+      f"trained with ({'; '.join(lines)}): restore it, or use another --workdir"
+    )
 
 
 def _info(record: dict[str, Any]) -> DataInfo:

@@ -21,6 +21,7 @@ from typing import Any, TextIO
 
 from gan.errors import UserError
 from gan.system import schema
+from gan.system.files import expanded
 from gan.system.schema import COUNT, METRIC, NUMBER, SCALAR, TEXT, entries, list_of, nullable
 from gan.training.aliases import canonical
 
@@ -170,6 +171,17 @@ class RunFolder(RunPaths):
     return summary
 
 
+def named_folder(workdir: Any) -> str:
+  """Returns what a caller named as a run folder, as flags are read; UserError where it is none."""
+  path = os.fspath(workdir) if isinstance(workdir, os.PathLike) else workdir
+  if not isinstance(path, str):
+    raise UserError(f"`workdir={workdir!r}` must be a path: text, or a pathlib.Path")
+  try:
+    return expanded(path)
+  except ValueError as error:
+    raise UserError(f"`workdir={path}` {error}") from error
+
+
 def writable_folder(path: str | os.PathLike) -> pathlib.Path:
   """Makes a folder for results; UserError where that cannot be done."""
   folder = pathlib.Path(path)
@@ -284,7 +296,7 @@ def read_summary(path: str | os.PathLike) -> dict[str, Any] | None:
 
 def write_json(path: pathlib.Path, value: Any) -> None:
   """Writes JSON, whole or not at all."""
-  _write_whole(path, json.dumps(value, indent=2, default=str) + "\n")
+  _write_whole(path, json.dumps(value, indent=2) + "\n")
 
 
 def _write_whole(path, text):

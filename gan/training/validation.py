@@ -1,7 +1,6 @@
 """What a config cannot be, in one line each; which part reads which field is in the registries."""
 
 import dataclasses
-import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,8 +12,9 @@ from gan.method.update_rules import check
 from gan.models import check_conditioning, check_outputs
 from gan.networks import Network
 from gan.regularizers import REGULARIZERS
+from gan.system.schema import BY_TYPE
 from gan.training.build import game_parts, hyperparameters, lsgan_targets
-from gan.training.config import Config, default
+from gan.training.config import Config, default, type_of
 from gan.training.options import REGISTRIES, fields, parse, value, weight_of
 from gan.training.parts import chosen, made, names_in, regularizer_names
 
@@ -42,10 +42,13 @@ def validate_field(field: dataclasses.Field, value: Any) -> None:
   """Raises UserError where a field of Config cannot have a value, whatever the others are."""
   choices, minimum = field.metadata["choices"], field.metadata["minimum"]
   maximum, below = field.metadata["maximum"], field.metadata["below"]
-  if value is None:
+  if value is None and field.default is None:
     return
-  if isinstance(value, float) and not math.isfinite(value):
-    raise UserError(f"--{field.name}={value} must be a finite number")
+  bits = 32 if field.name == "seed" else 31  # keys repeat from 2^32 on; counts are int32
+  if type(value) is int and value >= 2**bits:
+    raise UserError(f"--{field.name}={value} must be below 2^{bits}")
+  if not (kind := BY_TYPE[type_of(field)]).fits(value):
+    raise UserError(f"--{field.name}={value!r} must be {kind.words}")
   if choices is not None and value not in choices:
     raise UserError(f"--{field.name}={value} is unknown: choose from {', '.join(sorted(choices))}")
   if field.metadata["positive"] and value <= 0:
@@ -56,9 +59,6 @@ def validate_field(field: dataclasses.Field, value: Any) -> None:
     raise UserError(f"--{field.name}={value} must be at most {maximum}")
   if below is not None and value >= below:
     raise UserError(f"--{field.name}={value} must be below {below}")
-  bits = 32 if field.name == "seed" else 31  # keys repeat from 2^32 on; counts are int32
-  if isinstance(value, int) and value >= 2**bits:
-    raise UserError(f"--{field.name}={value} must be below 2^{bits}")
 
 
 def _validate_batches(config: Config) -> None:
@@ -83,13 +83,18 @@ def _validate_batches(config: Config) -> None:
 
 
 def _validate_names(config: Config, field: str, registry: Mapping[str, Any]) -> None:
-  for name in names_in(getattr(config, field)):
+  names, given = names_in(getattr(config, field)), getattr(config, field)
+  if given and not names:
+    raise UserError(f"--{field}={given} names none: choose from {', '.join(sorted(registry))}")
+  for name in names:
     if name not in registry:
       raise UserError(f"--{field}={name} is unknown: choose from {', '.join(sorted(registry))}")
 
 
 def _validate_weights(config: Config) -> None:
   on = regularizer_names(config)
+  if len(set(on)) < len(on):
+    raise UserError(f"--regularizers={config.regularizers} has a name twice: give each once")
   for name in REGULARIZERS:
     weight, given = weight_of(name), value(config, weight_of(name))
     if name in on and given == 0:

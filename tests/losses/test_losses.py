@@ -529,6 +529,19 @@ def test_an_unknown_loss_is_refused_with_the_sorted_names():
   assert ", ".join(sorted(LOSSES)) in str(error.value)
 
 
+@pytest.mark.parametrize(
+  "options",
+  [{"real_label": value} for value in (np.nan, np.inf, 0.0, 2.0, "x", None)]
+  + [{"lsgan_targets": value} for value in ((0, 1), (0, 1, np.nan), None, "abc", 1.0)],
+  ids=str,
+)
+def test_a_number_that_cannot_be_is_refused(options):
+  ((name, value),) = options.items()
+  with pytest.raises(UserError) as error:
+    make_loss("nonsat", **options)
+  assert f"`{name}={value!r}` must be " in str(error.value)
+
+
 def test_an_unknown_option_is_refused():
   with pytest.raises(TypeError, match="real_lable"):
     make_loss("nonsat", real_lable=0.9)

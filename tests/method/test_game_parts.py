@@ -15,10 +15,11 @@ from gan.errors import UserError
 from gan.losses import LOSSES, Loss
 from gan.method.game import PLAYERS, STEP_METRICS, Batch, Examples, Game
 from gan.method.objectives import discriminator_objective, generator_objective
+from gan.method.update_rules import alternating
 from gan.models import MODELS
 from gan.networks import Gan, Network, Outputs, from_linen, from_nnx, pack, unpack
 from gan.optimizers import make_optimizer
-from gan.penalties import r1_penalty
+from gan.penalties import PENALTIES, r1_penalty
 from gan.regularizers import Regularizer, make_lecam
 from gan.training.config import Config
 from gan.training.validation import validate
@@ -39,6 +40,98 @@ def linear_players(w=(2.0, -1.0)) -> Gan:
   generator = toys.network(lambda key: jnp.zeros(()), lambda params, z: z + params)
   critic = toys.network(lambda key: jnp.asarray(w), lambda w, x: x @ w)
   return Gan(generator, critic, lambda key: jax.random.normal(key, (2,)), (-1.0, 1.0))
+
+
+# What a game cannot be made of.
+
+NO_PARTS = [
+  ({"penalty_every": 0}, "`penalty_every=0` must be a whole number of at least 1"),
+  ({"penalty_every": 1.5}, "`penalty_every=1.5` must be a whole number of at least 1"),
+  ({"generator_batch_size": 0}, "`generator_batch_size=0` must be a whole number of at least 1"),
+  ({"generator_batch_size": -4}, "`generator_batch_size=-4` must be a whole number of at least 1"),
+  ({"accumulate": 0}, "`accumulate=0` must be a whole number of at least 1"),
+  ({"packing": 0}, "`packing=0` must be a whole number of at least 1"),
+  ({"packing": "2"}, "`packing='2'` must be a whole number of at least 1"),
+  ({"packing": None}, "`packing=None` must be a whole number of at least 1"),
+  ({"num_classes": -1}, "`num_classes=-1` must be a whole number of at least 0"),
+  ({"clip_weights": "yes"}, "`clip_weights='yes'` must be true or false"),
+  ({"ema_half_life": 100}, "`ema_half_life=100` must be true or false"),
+  ({"ema_ramp": -1.0}, "`ema_ramp=-1.0` must be a finite number of at least 0"),
+  ({"ema_ramp": "x"}, "`ema_ramp='x'` must be a finite number of at least 0"),
+  ({"hyperparameters": {"real_label": 2}}, "`hyperparameters`: real_label=2 must be from 0 to 1"),
+  ({"hyperparameters": {"ema_decay": 1.0}}, "`hyperparameters`: ema_decay=1.0 must be from 0 to 1"),
+  ({"hyperparameters": {"real_label": np.nan}}, "must be finite numbers by name"),
+  ({"hyperparameters": {"real_label": "x"}}, "must be finite numbers by name"),
+  ({"hyperparameters": {"real_label": [1.0, [2.0]]}}, "must be finite numbers by name"),
+  ({"hyperparameters": None}, "`hyperparameters=None` must be finite numbers by name"),
+  ({"image_range": (1, -1)}, "`image_range=(1, -1)` must be two numbers, the lower one first"),
+  ({"image_range": (0, np.inf)}, "must be two numbers, the lower one first"),
+  ({"image_range": 1}, "`image_range=1` must be two numbers, the lower one first"),
+  ({"loss": "hinge"}, "`loss='hinge'` must be a gan.Loss, such as gan.LOSSES[\"hinge\"]"),
+  ({"loss": None}, 'must be a gan.Loss, such as gan.LOSSES["nonsat"]'),
+  ({"optimizer": "sgd"}, "`optimizer='sgd'` must be an optax transformation or"),
+  ({"optimizer": "sgd"}, "such as optax.sgd(2e-4)"),
+  ({"optimizer": optax.adam}, "such as optax.adam(2e-4)"),
+  ({"generator_optimizer": optax.rmsprop}, "`generator_optimizer=<function rms"),
+  ({"penalty": "r2"}, "`penalty='r2'` must be a gan.Penalty or a function, such as gan.PENALTIES["),
+  ({"penalty": PENALTIES["none"]}, "and None for none"),
+  ({"update_rule": "unrolled"}, "must be a gan.UpdateRule, such as gan.unrolled()"),
+  ({"update_rule": alternating}, "must be a gan.UpdateRule, such as gan.alternating()"),
+  ({"augment": "instance_noise"}, 'such as gan.AUGMENTATIONS["instance_noise"].make()'),
+  ({"regularizers": {"lecam": "lecam"}}, 'such as {"lecam": gan.REGULARIZERS["lecam"].make()}'),
+  ({"regularizers": make_lecam()}, "must be gan.Regularizers by name"),
+  ({"schedule": "constant"}, "`schedule='constant'` must be a function"),
+  ({"sample_latent": "uniform"}, 'such as gan.latent_sampler("uniform", 64)'),
+  ({"generator": None}, "`generator=None` must be a gan.Network, such as gan.from_linen(module)"),
+  ({"discriminator": nn.Dense(1)}, "must be a gan.Network, such as gan.from_linen(module)"),
+]
+
+
+@pytest.mark.parametrize(("parts", "message"), NO_PARTS, ids=str)
+@pytest.mark.usefixtures("unchecked")
+def test_what_is_no_part_of_a_game_is_one_line(parts, message):
+  with pytest.raises(UserError) as caught:
+    Game(**linear_players()._asdict() | parts)
+  assert message in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_numbers_of_numpy_and_of_a_trace_are_numbers_of_a_game(unchecked):
+  players = linear_players()._asdict()
+  game = Game(**players, accumulate=np.int64(2), clip_weights=np.bool_(True))
+  assert type(game.accumulate) is int and game.clip_weights is True
+
+  def rate(value):
+    game = Game(**players, hyperparameters={"b1": value, "ema_decay": np.float32(0.5)})
+    return game.default_hyperparameters().b1
+
+  np.testing.assert_array_equal(jax.jit(jax.vmap(rate))(jnp.array([0.25, 0.5])), [0.25, 0.5])
+
+
+def none_of(*given):
+  return None
+
+
+WRONG = {
+  "nothing": (none_of, "none_of returned a NoneType of 4 examples"),
+  "a column": (lambda real, fake, *_: jnp.zeros((4, 1)), "returned [4, 1] of 4 examples"),
+  "a square": (lambda real, fake, *_: jnp.zeros((4, 4)), "returned [4, 4] of 4 examples"),
+  "a pair": (lambda real, fake, *_: (fake, real), "returned a tuple of 4 examples"),
+}
+
+
+@pytest.mark.parametrize("place", ["discriminator", "generator", "penalty", "lazy"])
+@pytest.mark.parametrize("what", WRONG)
+def test_a_loss_or_penalty_that_returns_something_else_is_named_in_one_line(place, what):
+  function, message = WRONG[what]
+  if place in ("penalty", "lazy"):
+    parts = {"penalty": function, "penalty_every": 1 + (place == "lazy")}
+  else:
+    parts = {"loss": LOSSES["wgan"]._replace(**{place: function})}
+  game = Game(**linear_players()._asdict() | parts)
+  with pytest.raises(UserError) as caught:
+    jax.eval_shape(game.step, game.init(toys.key(0)), points()[0], toys.key(1))
+  assert message in str(caught.value) and "\n" not in str(caught.value)
+  assert "it must return one number for each, an array [4]" in str(caught.value)
 
 
 # The discriminator sees everything through its augmentation.

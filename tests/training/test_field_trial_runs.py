@@ -246,7 +246,21 @@ def test_a_checkpoint_of_another_run_among_its_own_is_refused(run, refused, tmp_
   fit(tmp_path / "other", seed=1, steps=6)
   shutil.copytree(tmp_path / "other" / "checkpoints" / "6", run / "checkpoints" / "6")
   assert "seed: 1 there, 0 here" in refused(lambda: fit(run, steps=8), run)
-  assert "seed: 1 there, 0 here" in refused(lambda: restore.load(run), run)
+  line = refused(lambda: restore.load(run), run)
+  assert "seed: 1 there, 0 here" in line and "restore config.json" in line and "flags" not in line
+
+
+@pytest.mark.parametrize(
+  ("field", "value"),
+  [("latent", "uniform"), ("precision", "bfloat16"), ("loss", "sat"), ("dataset", "grid")]
+  + [("latent_dim", 3), ("lecam_weight", 0.5), ("augment", "instance_noise"), ("seed", 7)],
+)
+def test_a_field_of_config_json_that_was_edited_is_named(run, refused, field, value):
+  record = json.loads((run / "config.json").read_text())
+  record["config"][field] = value
+  (run / "config.json").write_text(json.dumps(record))
+  line = refused(lambda: restore.load(run), run)
+  assert "config.json is damaged" in line and field in line and "--workdir" in line
 
 
 def test_a_checkpoint_under_the_number_of_another_step_is_damaged(run):

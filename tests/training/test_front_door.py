@@ -213,7 +213,9 @@ def test_a_run_of_a_passed_game_says_what_is_missing(tmp_path):
     gan.load(tmp_path / "run")
 
 
-def test_images_labels_and_averages_reach_the_players(tmp_path):
+def run_of_two_classes(folder):
+  """(run, game) of images with labels."""
+
   class Painter(nn.Module):
     @nn.compact
     def __call__(self, z, labels):
@@ -230,7 +232,11 @@ def test_images_labels_and_averages_reach_the_players(tmp_path):
     generator=gan.from_linen(Painter()), discriminator=gan.from_linen(Judge()), num_classes=2
   )
   images = np.random.default_rng(0).integers(0, 256, (64, 4, 4, 1)).astype(np.uint8)
-  run = fit(game, tmp_path / "run", images=images, labels=np.arange(64) % 2, batch_size=16)
+  return fit(game, folder, images=images, labels=np.arange(64) % 2, batch_size=16), game
+
+
+def test_images_labels_and_averages_reach_the_players(tmp_path):
+  run, game = run_of_two_classes(tmp_path / "run")
   drawn = run.sample(6, jax.random.key(0))
   assert drawn.shape == (6, 4, 4, 1) and drawn.dtype == np.uint8
   assert np.any(run.sample(6, jax.random.key(0), weights="raw") != drawn)
@@ -285,6 +291,87 @@ def test_what_cannot_be_is_one_line(tmp_path):
     with pytest.raises(UserError, match=expected) as caught:
       call()
     assert "\n" not in str(caught.value)
+
+
+# What is no argument of `fit`, and what is said of it.
+NO_ARGUMENTS = [
+  ({"steps": "5"}, "--steps='5' must be a whole number"),
+  ({"steps": True}, "--steps=True must be a whole number"),
+  ({"steps": 2.5}, "--steps=2.5 must be a whole number"),
+  ({"steps": None}, "--steps=None must be a whole number"),
+  ({"steps": np.float32(2)}, "--steps=2.0 must be a whole number"),
+  ({"steps": 2**70}, "must be below 2^31"),
+  ({"batch_size": None}, "--batch_size=None must be a whole number"),
+  ({"batch_size": 16.0}, "--batch_size=16.0 must be a whole number"),
+  ({"seed": 1.5}, "--seed=1.5 must be a whole number"),
+  ({"seed": np.bool_(True)}, "--seed=True must be a whole number"),
+  ({"parallel": None}, "--parallel=None must be text"),
+  ({"parallel": ["jit"]}, "--parallel=['jit'] must be text"),
+  ({"log_every": 1.5}, "--log_every=1.5 must be a whole number"),
+  ({"name": None}, "`name=None` must be a line of text"),
+  ({"name": 5}, "`name=5` must be a line of text"),
+  ({"name": "a\nb"}, "must be a line of text"),
+  ({"name": "\ud800"}, "must be a line of text"),
+  ({"workdir": None}, "`workdir=None` must be a path"),
+  ({"workdir": b"run"}, "must be a path"),
+  ({"workdir": ""}, "`workdir=` must not be empty"),
+  ({"workdir": "a\0b"}, "must not hold a zero character"),
+  ({"workdir": "~nobody_of_that_name/run"}, "there is no home folder ~nobody_of_that_name"),
+  ({"images": [[1.0, 2.0], [3.0]]}, "images are not all of one size"),
+  ({"images": None}, "images are object"),
+  ({"images": np.zeros((16, 4, 4, 1), np.uint8)}, "images are [4, 4, 1] each, and the generator"),
+  ({"labels": np.zeros(256, int)}, "labels are for a game with classes: leave them out"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "message"), NO_ARGUMENTS, ids=str)
+@pytest.mark.usefixtures("unchecked")
+def test_what_is_no_argument_is_one_line_before_anything_is_written(
+  tmp_path, monkeypatch, arguments, message
+):
+  monkeypatch.chdir(tmp_path)
+  with pytest.raises(UserError) as caught:
+    fit(**{"game": make_game(), "workdir": "run"} | arguments)
+  assert message in str(caught.value) and "\n" not in str(caught.value)
+  assert not any(tmp_path.iterdir())
+
+
+def test_numbers_of_numpy_and_a_home_folder_are_taken_as_they_are_meant(
+  tmp_path, monkeypatch, unchecked
+):
+  monkeypatch.setenv("HOME", str(tmp_path))
+  numbers = {"steps": np.int64(2), "seed": np.int64(1), "batch_size": np.int32(16)}
+  fit(make_game(packing=np.int64(2)), "~/mine", **numbers)
+  for again in (numbers, {"steps": 3, "seed": 1, "batch_size": 16}):
+    run = fit(make_game(packing=2), tmp_path / "mine", **again)
+  assert run.summary["step"] == 3 and type(run.config.steps) is int
+  assert gan.load("~/mine", make_game(packing=2), step=np.int64(2)).state.step == 2
+
+
+NO_SAMPLES = [
+  ({"labels": [0.5, 1.7, 2.2, 0.1]}, "labels must be 4 integers 0 .. 1"),
+  ({"labels": [np.nan] * 4}, "labels must be 4 integers 0 .. 1"),
+  ({"labels": [True, False, True, False]}, "labels must be 4 integers 0 .. 1"),
+  ({"labels": ["a"] * 4}, "labels must be 4 integers 0 .. 1"),
+  ({"labels": [None] * 4}, "labels must be 4 integers 0 .. 1"),
+  ({"labels": [[0], [0, 1], [0], [1]]}, "labels are not all of one size"),
+  ({"labels": [0, 1, 2, 0]}, "labels must be 4 integers 0 .. 1"),
+  ({"labels": [0, 1]}, "labels must be 4 integers 0 .. 1"),
+  ({"count": 1.5}, "`count=1.5` must be a whole number of at least 1"),
+  ({"count": True}, "`count=True` must be a whole number of at least 1"),
+  ({"count": 0}, "`count=0` must be a whole number of at least 1"),
+]
+
+
+def test_what_is_no_label_count_or_step_is_one_line(tmp_path, unchecked):
+  run, game = run_of_two_classes(tmp_path / "run")
+  for arguments, message in NO_SAMPLES:
+    with pytest.raises(UserError) as caught:
+      run.sample(**{"count": 4, "key": jax.random.key(0)} | arguments)
+    assert message in str(caught.value) and "\n" not in str(caught.value), arguments
+  for step in (1.0, True, "1", -1):
+    with pytest.raises(UserError, match=f"`step={step!r}` must be a whole number of at least 0"):
+      gan.load(tmp_path / "run", game, step=step)
 
 
 def test_scheduling_what_a_passed_optimizer_brings_itself_is_refused():

@@ -49,6 +49,16 @@ from gan.training.validation import validate
       {"generator_batch_size": 32, "shared_latents": True},
       "leave out --generator_batch_size or --shared_latents",
     ),
+    (
+      {"schedules": "momentum=exponential:0.5", "optimizer": "sgd"},
+      "--schedules: momentum would leave its range",
+    ),
+    ({"schedules": "b1=exponential:0"}, "schedules: 'b1=exponential:0' must have END above 0"),
+    ({"schedules": ";;;"}, "schedules: ';;;' names no schedule"),
+    ({"options": ";;;"}, "--options=;;; names no option"),
+    ({"regularizers": ","}, "--regularizers=, names none: choose from acgan, lecam"),
+    ({"regularizers": "lecam,lecam"}, "--regularizers=lecam,lecam has a name twice"),
+    ({"augment": ", ,"}, "--augment=, , names none: choose from instance_noise"),
     ({"regularizers": "nosuch"}, "--regularizers=nosuch is unknown: choose from acgan, lecam"),
     ({"regularizers": "lecam", "lecam_weight": 0.0}, "--lecam_weight=0 turns off what --regular"),
     ({"lecam_decay": 0.9}, "--lecam_decay has no meaning for --regularizers=; it is for lecam"),
@@ -109,7 +119,7 @@ def test_ranges_of_schedules_are_those_of_the_fields():
     if field.metadata["below"] or field.metadata["maximum"]
   }
   del bounds["lecam_decay"]  # it cannot be scheduled
-  ends = {name: end for name, (_, end) in schedules._RANGES.items() if name != "augment_strength"}
+  ends = {name: end for name, (_, end) in schedules.RANGES.items() if name != "augment_strength"}
   assert bounds.keys() == ends.keys()
   for name, (below, most) in bounds.items():
     assert ends[name] == below or most < ends[name] < most + 1e-5
