@@ -2,6 +2,7 @@
 
 from gan.models.layers.convolution import conv, conv_transpose
 from gan.models.layers.dropout import Dropout
+from gan.models.layers.fir import fir_down, fir_up
 from gan.models.layers.labels import PROJECTION, LabelledLatents, ProjectionLogit
 from gan.models.layers.linear import Conv, Dense, leaky_relu, torch_uniform
 from gan.models.layers.norms import Norm
@@ -16,6 +17,8 @@ __all__ = [
   "ProjectionLogit",
   "conv",
   "conv_transpose",
+  "fir_down",
+  "fir_up",
   "leaky_relu",
   "torch_uniform",
 ]
