@@ -3,6 +3,7 @@
 from gan.models.layers.convolution import conv, conv_transpose
 from gan.models.layers.dropout import Dropout
 from gan.models.layers.fir import fir_down, fir_up
+from gan.models.layers.grouped import GroupedConv, grouped_conv
 from gan.models.layers.labels import PROJECTION, LabelledLatents, ProjectionLogit
 from gan.models.layers.linear import Conv, Dense, leaky_relu, torch_uniform
 from gan.models.layers.norms import Norm
@@ -12,6 +13,7 @@ __all__ = [
   "Conv",
   "Dense",
   "Dropout",
+  "GroupedConv",
   "LabelledLatents",
   "Norm",
   "ProjectionLogit",
@@ -19,6 +21,7 @@ __all__ = [
   "conv_transpose",
   "fir_down",
   "fir_up",
+  "grouped_conv",
   "leaky_relu",
   "torch_uniform",
 ]
