@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 
 from gan.errors import UserError
-from gan.models import dcgan, goodfellow, infogan, mlp, pacgan, points
+from gan.models import dcgan, goodfellow, infogan, mlp, pacgan, points, r3gan
 from gan.models.spec import NORMS, ModelSpec
 from gan.networks import Gan, Network, latent_sampler
 
@@ -41,6 +41,8 @@ MODELS: dict[str, Model] = {
   "tutorial_dcgan": Model(dcgan.build_tutorial),
   "points": Model(points.build, options=("width",), small=True),
   "pacgan": Model(pacgan.build, small=True),
+  "r3gan": Model(r3gan.build, options=("width", "stage_widths", "stage_groups", "stage_blocks")),
+  "r3gan_small": Model(r3gan.build_small, options=("width",)),
 }
 
 

@@ -3,6 +3,7 @@
 from gan.models.layers.convolution import conv, conv_transpose
 from gan.models.layers.dropout import Dropout
 from gan.models.layers.fir import fir_down, fir_up
+from gan.models.layers.fixup import Basis, fixup, unit_gain
 from gan.models.layers.grouped import GroupedConv, grouped_conv
 from gan.models.layers.labels import PROJECTION, LabelledLatents, ProjectionLogit
 from gan.models.layers.linear import Conv, Dense, leaky_relu, torch_uniform
@@ -10,6 +11,7 @@ from gan.models.layers.norms import Norm
 
 __all__ = [
   "PROJECTION",
+  "Basis",
   "Conv",
   "Dense",
   "Dropout",
@@ -21,7 +23,9 @@ __all__ = [
   "conv_transpose",
   "fir_down",
   "fir_up",
+  "fixup",
   "grouped_conv",
   "leaky_relu",
   "torch_uniform",
+  "unit_gain",
 ]
