@@ -75,7 +75,7 @@ class UnknownError(UserError):
 
 def absolute(path: str | os.PathLike) -> str:
   """The path as it is found from anywhere; links stay."""
-  return str(files.expanded(path).absolute())
+  return str(files.expanded_path(path).absolute())
 
 
 def digest(dataset: Dataset) -> str:

@@ -88,7 +88,7 @@ def _given(name: str, data_dir: str) -> pathlib.Path:
 
 
 def _existing(data_dir: str) -> pathlib.Path:
-  path = files.expanded(data_dir)
+  path = files.expanded_path(data_dir)
   if not path.exists():
     raise UserError(f"data_dir {path} does not exist: give a folder with {local.FORMS}")
   return path
@@ -98,7 +98,7 @@ def _in_root(name: str) -> pathlib.Path | None:
   root = os.environ.get("GAN_DATA_DIR")
   if not root:
     return None
-  path = files.expanded(root)
+  path = files.expanded_path(root)
   if not path.is_dir():
     raise UserError(f"GAN_DATA_DIR is {path}, which is no folder: correct or unset it")
   return _inside(path, name)
@@ -148,6 +148,6 @@ def _choices() -> str:
   from gan.datasets import DATASETS
 
   root = os.environ.get("GAN_DATA_DIR")
-  inside = files.expanded(root).iterdir() if root else ()
+  inside = files.expanded_path(root).iterdir() if root else ()
   own = {path.name for path in inside if path.is_dir()}
   return f"choose {', '.join(sorted({*DATASETS, *own}))}, or a name of tensorflow-datasets"

@@ -45,7 +45,7 @@ def default_root() -> pathlib.Path:
   """TFDS's own data folder: TFDS_DATA_DIR or ~/tensorflow_datasets."""
   given = os.environ.get("TFDS_DATA_DIR")
   if given:
-    return files.expanded(given)
+    return files.expanded_path(given)
   root = pathlib.Path(os.path.expanduser("~/tensorflow_datasets"))
   # A user may have no home.
   return root if root.is_absolute() else cache_folder() / root.name

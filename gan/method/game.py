@@ -15,15 +15,15 @@ from gan import schedules
 from gan.augment import Augmentation, as_augmentation
 from gan.errors import UserError
 from gan.losses import LOSSES, Loss
+from gan.method.fields import FAKE_LABELS, FIELDS, PLAYERS
 from gan.networks import Gan, Network, latent_sampler
-from gan.optimizers import Optimizer, as_optimizer, is_optimizer, is_transformation
+from gan.optimizers import Optimizer, as_optimizer, is_transformation
 from gan.penalties import Penalty
 from gan.regularizers import Regularizer
 from gan.state import GanState, Hyperparameters, as_arrays
-from gan.system.schema import FLAG, Kind, are_finite, plain_number, whole
+from gan.system.schema import plain_number
 
 Metrics = dict[str, Float[Array, ""]]
-PLAYERS = ("generator", "discriminator")
 
 # Every metric of a step but those of regularisers, which begin with the regulariser's name.
 STEP_METRICS = {
@@ -43,9 +43,6 @@ STEP_METRICS = {
 
 # Entries of GanState.aux_state, and <name>_weight, that are of other parts than regularisers.
 TAKEN = ("augmentation", "update_rule", "penalty")
-
-
-FAKE_LABELS = ("batch", "uniform")
 
 
 class Batch(NamedTuple):
@@ -72,74 +69,6 @@ class Examples(NamedTuple):
   real: Float[Array, "b ..."]
   labels: Int[Array, " b"] | None
   places: Int[Array, " b"] | None = None
-
-
-def _is_range(value: Any) -> bool:
-  try:
-    low, high = value
-    return math.isfinite(high - low) and low < high
-  except (TypeError, ValueError):
-    return False
-
-
-def _all_of(fits: Callable[[Any], bool]) -> Callable[[Any], bool]:
-  return lambda value: isinstance(value, Mapping) and all(map(fits, value.values()))
-
-
-def _calls(attribute: str) -> Callable[[Any], bool]:
-  """Of what is a function, or has one under a name."""
-  return lambda value: callable(getattr(value, attribute, value))
-
-
-_NETWORK = Kind("a gan.Network, such as gan.from_linen(module)", lambda it: isinstance(it, Network))
-_OPTIMIZER = Kind(
-  "an optax transformation or `hyperparameters -> transformation`, such as optax.{}(2e-4)",
-  is_optimizer,
-)
-# What each field of a Game may be, and an example: by the name that was given, or one of ours.
-_FIELDS: dict[str, tuple[Kind, str]] = {
-  **dict.fromkeys(PLAYERS, (_NETWORK, "")),
-  "loss": (Kind('a gan.Loss, such as gan.LOSSES["{}"]', lambda it: isinstance(it, Loss)), "nonsat"),
-  "sample_latent": (Kind('`key -> [Z]`, such as gan.latent_sampler("{}", 64)', callable), "normal"),
-  "image_range": (Kind("two numbers, the lower one first, such as (-1, 1)", _is_range), ""),
-  "num_classes": (whole(0), ""),
-  **dict.fromkeys(("optimizer", *(f"{it}_optimizer" for it in PLAYERS)), (_OPTIMIZER, "adam")),
-  "hyperparameters": (
-    Kind('finite numbers by name, such as {{"b1": 0.5}}', _all_of(are_finite)),
-    "",
-  ),
-  "schedule": (Kind("a function, such as one of gan.make_schedule", callable), ""),
-  "penalty": (
-    Kind(
-      'a gan.Penalty or a function, such as gan.PENALTIES["{}"], and None for none',
-      _calls("function"),
-    ),
-    "r1",
-  ),
-  "regularizers": (
-    Kind(
-      'gan.Regularizers by name, such as {{"lecam": gan.REGULARIZERS["lecam"].make()}}',
-      _all_of(lambda it: isinstance(it, Regularizer)),
-    ),
-    "",
-  ),
-  "augment": (
-    Kind(
-      'a gan.Augmentation or a function, such as gan.AUGMENTATIONS["{}"].make()',
-      _calls("apply"),
-    ),
-    "instance_noise",
-  ),
-  "update_rule": (
-    Kind("a gan.UpdateRule, such as gan.{}()", lambda it: callable(getattr(it, "step", None))),
-    "alternating",
-  ),
-  **dict.fromkeys(("clip_weights", "ema_half_life"), (FLAG, "")),
-  **dict.fromkeys(
-    ("packing", "penalty_every", "generator_batch_size", "accumulate"), (whole(1), "")
-  ),
-  "ema_ramp": (Kind("a finite number of at least 0", lambda it: are_finite(it) and it >= 0), ""),
-}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -238,9 +167,9 @@ class Game:
   def _check_field(self, field: dataclasses.Field) -> None:
     """Raises UserError where a field cannot have its value, whatever the others are."""
     value = getattr(self, field.name)
-    if field.name not in _FIELDS or value is None and field.default is None:
+    if field.name not in FIELDS or value is None and field.default is None:
       return
-    kind, usual = _FIELDS[field.name]
+    kind, usual = FIELDS[field.name]
     if not kind.fits(value):
       name = value if isinstance(value, str) else usual
       words = kind.words.format(name)

@@ -7,7 +7,18 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 
 from gan.errors import UserError, look_up
-from gan.models import dcgan, goodfellow, infogan, mlp, pacgan, points, resnet, sndcgan, stylegan2
+from gan.models import (
+  dcgan,
+  goodfellow,
+  infogan,
+  mlp,
+  pacgan,
+  points,
+  r3gan,
+  resnet,
+  sndcgan,
+  stylegan2,
+)
 from gan.models.spec import CONDITIONINGS, NORMS, ModelSpec
 from gan.networks import Gan, Network, latent_sampler
 
@@ -82,6 +93,12 @@ MODELS: dict[str, Model] = {
     ),
     conditionings=("native",),
   ),
+  "r3gan": Model(
+    r3gan.build,
+    options=("width", "stage_widths", "stage_groups", "stage_blocks"),
+    conditionings=("native",),
+  ),
+  "r3gan_small": Model(r3gan.build_small, options=("width",), conditionings=("native",)),
 }
 
 

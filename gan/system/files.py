@@ -44,7 +44,8 @@ def expanded(path: str) -> str:
   whole = os.path.expanduser(path)
   if whole.startswith("~"):
     name = path.split(os.sep)[0]
-    raise ValueError(f"there is no home folder {name}: write ./{name} for a folder of that name")
+    remedy = "set HOME" if name == "~" else f"write ./{name} for a folder of that name"
+    raise ValueError(f"there is no home folder {name}: {remedy}")
   return whole
 
 
@@ -57,18 +58,12 @@ def check_ordinary(path: pathlib.Path) -> None:
     raise UserError(f"{path} is {kind}, where a file belongs: take it away, or name another")
 
 
-def expanded(path: str | os.PathLike) -> pathlib.Path:
-  """The path with `~` and `~name` as home folders.
-
-  Raises:
-    UserError: there is no such home.
-  """
+def expanded_path(path: str | os.PathLike) -> pathlib.Path:
+  """`expanded`, of what a caller named; UserError where it is no path."""
   try:
-    return pathlib.Path(path).expanduser()
-  except RuntimeError as error:
-    name = pathlib.Path(path).parts[0]
-    remedy = "set HOME" if name == "~" else f"write ./{name} for a folder of that name"
-    raise UserError(f"{path}: there is no home folder {name}: {remedy}") from error
+    return pathlib.Path(expanded(os.fspath(path)))
+  except ValueError as error:
+    raise UserError(f"{path}: {error}") from error
 
 
 @contextlib.contextmanager

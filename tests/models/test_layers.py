@@ -25,7 +25,10 @@ from gan.models.layers import (
 )
 from gan.models.layers import plain as plain_forms
 
-KERNELS_AND_STRIDES = [(4, 2), (3, 2), (5, 2), (2, 2), (3, 1), (4, 1), (4, 3), (6, 3), (6, 2)]
+KERNELS_AND_STRIDES = [
+  *((4, 2), (3, 2), (5, 2), (2, 2), (3, 1), (4, 1), (4, 3), (6, 3), (6, 2)),
+  (1, 1),  # single pixels, always as products
+]
 # Of the small end of the transposed convolution, and channels of both ends: one shape for each form
 # that `conv` and `conv_transpose` choose between.
 SHAPES = {"few channels": (3, 2, 4), "many channels": (7, 9, 8), "small images": (2, 9, 8)}
@@ -119,6 +122,14 @@ def test_the_cpu_has_products_over_patches_of_few_channels():
   assert convolutions(lambda y, w: conv(y, w, 2), "cpu", y, w) == ([], 1)
 
 
+def test_the_cpu_has_products_alone_for_single_pixels():
+  x, w, y = operands(SHAPES["many channels"], 1, 1)
+  value = lambda y, w: jnp.sum(jnp.sin(conv(y, w, 1)) * x)  # noqa: E731
+  for function in (value, jax.grad(value, argnums=(0, 1))):
+    found, products = convolutions(function, "cpu", y, w)
+    assert not found and products
+
+
 @pytest.mark.parametrize("size", [4, 5, 7, 12])
 @pytest.mark.parametrize(("kernel_size", "stride"), [*KERNELS_AND_STRIDES, (1, 2), (1, 3), (2, 3)])
 def test_gradient_of_the_kernel_in_order_is_the_plain_one(size, kernel_size, stride, x64):
@@ -209,7 +220,7 @@ def test_first_and_second_derivatives_match_finite_differences(
 
 @both_forms
 @shapes
-@pytest.mark.parametrize(("kernel_size", "stride"), [(4, 2), (5, 2), (3, 1), (6, 3)])
+@pytest.mark.parametrize(("kernel_size", "stride"), [(4, 2), (5, 2), (3, 1), (6, 3), (1, 1)])
 def test_second_derivatives_are_those_of_the_flax_layer(
   ours, plain, order, shape, kernel_size, stride, x64
 ):

@@ -25,9 +25,11 @@ SPECS = {
   "resnet": ModelSpec((8, 8, 1), latent_dim=8, width=2),
   "sndcgan": ModelSpec((8, 8, 1), latent_dim=8, width=2),
   "stylegan2": ModelSpec((8, 8, 3), latent_dim=8, width=4),
+  "r3gan": ModelSpec((8, 8, 3), latent_dim=8, width=8),
+  "r3gan_small": ModelSpec((8, 8, 3), latent_dim=8, width=24),
 }
 OF_POINTS = ("points", "pacgan")
-UNBOUNDED = (*OF_POINTS, "stylegan2")
+UNBOUNDED = (*OF_POINTS, "stylegan2", "r3gan", "r3gan_small")
 # Layers that scale their weights themselves: these are N(0, 1) or larger.
 EQUALIZED = ("stylegan2",)
 LARGE = ("firstgan_dcgan", "tutorial_dcgan")
@@ -243,6 +245,19 @@ def to_image(inputs, width=8):
   return [*dense(width, inputs), *equalized(1, 1, inputs, 3)]
 
 
+def residual(width):
+  wide = 2 * width
+  return [
+    *((1, 1, width, wide), (wide,)),
+    *((3, 3, 16, wide), (wide,)),  # groups of 16
+    (1, 1, wide, width),
+  ]
+
+
+def pixels(inputs, outputs):
+  return [(1, 1, inputs, outputs)]
+
+
 TABLES = {
   # name: (spec, G's layers, G's count, D's layers, D's count)
   "mlp": (
@@ -403,9 +418,31 @@ TABLES = {
     ],
     (12 + 4) + (9 * 16 + 4) + (9 * 32 + 8) + (9 * 72 + 8) + (128 * 8 + 8) + 9,
   ),
+  # Small, and with their counts at full size in test_r3gan.py. A block of C channels has
+  # 4 C^2 + 2 * 9 * 16 C + 4 C numbers.
+  "r3gan": (
+    ModelSpec((8, 8, 3), latent_dim=8, width=8),
+    [dense(8, 8, bias=False), [(4, 4, 8)], *[residual(8)] * 4, pixels(8, 3)],
+    64 + 128 + 4 * (256 + 2304 + 32) + 24,
+    [pixels(3, 8), *[residual(8)] * 4, [(4, 4, 8)], dense(8, 1, bias=False)],
+    24 + 4 * (256 + 2304 + 32) + 128 + 8,
+  ),
+  "r3gan_small": (
+    ModelSpec((8, 8, 3), latent_dim=8, width=24),
+    [
+      *(dense(8, 24, bias=False), [(4, 4, 24)], residual(24)),
+      *(pixels(24, 16), residual(16), pixels(16, 3)),
+    ],
+    192 + 384 + (2304 + 6912 + 96) + 384 + (1024 + 4608 + 64) + 48,
+    [
+      *(pixels(3, 16), residual(16), pixels(16, 24)),
+      *(residual(24), [(4, 4, 24)], dense(24, 1, bias=False)),
+    ],
+    48 + (1024 + 4608 + 64) + 384 + (2304 + 6912 + 96) + 384 + 24,
+  ),
 }
 # Labels are no table of theirs.
-OWN_CONDITIONING = ("stylegan2",)
+OWN_CONDITIONING = ("stylegan2", "r3gan", "r3gan_small")
 
 
 def param_shapes(network):

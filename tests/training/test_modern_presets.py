@@ -3,12 +3,13 @@
 import math
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from experiments import cifar10, images
 from experiments.cli import common
-from gan.training.build import DataInfo, build
+from gan.training.build import DataInfo, build, build_game, hyperparameters
 from gan.training.presets import PRESETS
 from gan.training.run_folder import read_summary
 from gan.training.validation import validate
@@ -57,6 +58,29 @@ PUBLISHED = {
     "mirror": False,
     "dequantize": False,
   },
+  "r3gan_cifar10": {
+    "model": "r3gan",
+    "latent_dim": 64,
+    "conditional": True,
+    "loss": "rsgan",
+    "penalty": "r1r2",
+    "penalty_weight": 0.05,
+    "penalty_every": 1,
+    "update_rule": "alternating",
+    "discriminator_steps": 1,
+    "generator_learning_rate": 2e-4,
+    "discriminator_learning_rate": 2e-4,
+    "b1": 0.0,
+    "b2": 0.9,
+    "batch_size": 512,
+    "schedule_images": 20_000_000,
+    "ema_half_life": 0,
+    "ema_ramp": 0,
+    "precision": "bfloat16",
+    "mirror": True,
+    "dequantize": False,
+    "steps": 488_281,  # 250,000,000 images
+  },
 }
 # Parameters of (G, D).
 COUNTS = {
@@ -65,7 +89,9 @@ COUNTS = {
   "wgan_gp_cifar10": (1_204_483, 1_053_825),
   "acgan_cifar10": (1_218_307, 1_055_115),
   "stylegan2_cifar10": (19_947_539, 20_720_641),
+  "r3gan_cifar10": (20_781_952, 21_280_512),
 }
+WIDTHS = {"r3gan_cifar10": 8}  # of 4 otherwise
 every = pytest.mark.parametrize("name", PUBLISHED)
 
 
@@ -88,11 +114,17 @@ def test_sizes_are_those_of_the_source(name):
 
 
 def train(name, folder, *flags):
-  """The status of two steps on noise, at a width of 4."""
+  """The status of two steps on noise, at a small width."""
   rng, data = np.random.default_rng(0), folder / "noise.npz"
   pixels = rng.integers(0, 256, (40, 32, 32, 3), np.uint8)
   np.savez(data, images=pixels, labels=(np.arange(40) % 10).astype(np.int32))
-  given = [f"--preset={name}", "--steps=2", "--width=4", "--batch_size=4", "--parallel=none"]
+  given = [
+    f"--preset={name}",
+    "--steps=2",
+    f"--width={WIDTHS.get(name, 4)}",
+    "--batch_size=4",
+    "--parallel=none",
+  ]
   assert images.main(["images", f"--workdir={folder}", f"--data_dir={data}", *given, *flags]) == 0
   return read_summary(folder)["status"]
 
@@ -109,3 +141,22 @@ def test_a_preset_trains_by_its_name_and_a_width(name, tmp_path):
 @every
 def test_a_preset_trains_with_all_updates_of_its_source(name, tmp_path):
   assert train(name, tmp_path) == "finished"
+
+
+def test_the_numbers_of_r3gan_move_along_half_a_cosine():
+  config = config_of("r3gan_cifar10")
+  game = build_game(config, CIFAR10)
+  step = 10_000_000 // 512  # a quarter of an image before half of the way
+  hyper = game.schedule(hyperparameters(config), jnp.int32(step))
+  ends = {
+    "generator_learning_rate": (2e-4, 5e-5),
+    "discriminator_learning_rate": (2e-4, 5e-5),
+    "penalty_weight": (0.05, 0.005),
+    "b2": (0.9, 0.99),
+    "ema_half_life": (0, 5e6),
+  }
+  for name, (start, end) in ends.items():
+    np.testing.assert_allclose(hyper.get(name), (start + end) / 2, rtol=1e-4)
+  last = game.schedule(hyperparameters(config), jnp.int32(2 * step + 10))
+  for name, (_, end) in ends.items():
+    np.testing.assert_allclose(last.get(name), end, rtol=1e-6)

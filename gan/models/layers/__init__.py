@@ -4,6 +4,8 @@ from gan.models.layers.convolution import conv, conv_transpose
 from gan.models.layers.dropout import Dropout
 from gan.models.layers.fir import fir_down, fir_smooth, fir_up
 from gan.models.layers.fir_conv import fir_conv_down, fir_conv_up
+from gan.models.layers.fixup import Basis, fixup, unit_gain
+from gan.models.layers.grouped import GroupedConv, grouped_conv
 from gan.models.layers.labels import PROJECTION, LabelledLatents, ProjectionLogit
 from gan.models.layers.linear import Conv, Dense, Embed, leaky_relu, torch_uniform
 from gan.models.layers.norms import ConditionalNorm, Norm, SelfModulatedNorm, modulate
@@ -35,6 +37,8 @@ __all__ = [
   "SPECTRAL",
   "ConditionalNorm",
   "Embed",
+  "Basis",
+  "GroupedConv",
   "LabelledLatents",
   "LearntConstant",
   "MappingNetwork",
@@ -52,6 +56,8 @@ __all__ = [
   "fir_down",
   "fir_smooth",
   "fir_up",
+  "fixup",
+  "grouped_conv",
   "leaky_relu",
   "mean_pool",
   "modulate",
@@ -62,4 +68,5 @@ __all__ = [
   "pixel_norm",
   "scaled_leaky_relu",
   "torch_uniform",
+  "unit_gain",
 ]

@@ -22,8 +22,8 @@ MOST_ADDED_WORK = 4 / 3
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
 def conv(images: Images, kernel: Kernel, stride: int) -> Maps:
   """Strided convolution: size h becomes h / stride."""
-  few = _few_channels(images.shape[1:3], kernel, stride)
-  form = patches.conv if few else plain.conv
+  products = _products_pay(images.shape[1:3], kernel, stride)
+  form = patches.conv if products else plain.conv
   return _by_platform(form, plain.conv, images, kernel, stride)
 
 
@@ -37,7 +37,7 @@ def conv_transpose(inputs: Maps, kernel: Kernel, stride: int) -> Images:
     stride: the factor by which each side grows.
   """
   sides, form = [side * stride for side in inputs.shape[1:3]], plain.conv_transpose
-  if _few_channels(sides, kernel, stride):
+  if _products_pay(sides, kernel, stride):
     form = patches.conv_transpose
   elif _blocks_pay(sides, kernel, stride):
     form = patches.conv_transpose_to_blocks
@@ -66,7 +66,9 @@ def _by_platform(on_cpu, elsewhere, *operands):
 def _kernel_gradient(images, cotangent, kernel, stride):
   """The gradient of <cotangent, conv(images, kernel)> in the kernel, at any kernel of its shape."""
   operands = (images, cotangent, kernel, stride)
-  return _by_platform(plain.kernel_gradient_in_order, plain.kernel_gradient, *operands)
+  of_pixels = _of_pixels(kernel, stride)
+  form = patches.kernel_gradient if of_pixels else plain.kernel_gradient_in_order
+  return _by_platform(form, plain.kernel_gradient, *operands)
 
 
 def _in_blocks(sides, kernel, stride):
@@ -74,8 +76,14 @@ def _in_blocks(sides, kernel, stride):
   return all(length % stride == 0 for length in (len(kernel), *sides))
 
 
-def _few_channels(sides, kernel, stride):
-  return kernel.shape[2] < FEW_CHANNELS and _in_blocks(sides, kernel, stride)
+def _products_pay(sides, kernel, stride):
+  few = kernel.shape[2] < FEW_CHANNELS and _in_blocks(sides, kernel, stride)
+  return few or _of_pixels(kernel, stride)
+
+
+def _of_pixels(kernel, stride):
+  """Whether a patch is one pixel: products take half the time of convolutions in gradients."""
+  return len(kernel) == stride == 1
 
 
 def _blocks_pay(sides, kernel, stride):

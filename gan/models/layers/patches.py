@@ -50,6 +50,12 @@ def conv_transpose_to_blocks(inputs: Maps, kernel: Kernel, stride: int) -> Image
   return _from_blocks(blocks, len(kernel), stride, channels)
 
 
+def kernel_gradient(images: Images, cotangent: Maps, kernel: Kernel, stride: int) -> Kernel:
+  """The gradient of <cotangent, conv(images, kernel)> in the kernel, for kernels of one block."""
+  gradient = jnp.einsum("bpqm,bpqf->mf", patches(images, len(kernel), stride), cotangent)
+  return gradient.reshape(kernel.shape)
+
+
 def patches(images: Images, kernel_size: int, stride: int) -> Float[Array | np.ndarray, "b p q m"]:
   """What each window covers: [B, h, w, c] -> [B, h/s, w/s, k k c], block after block."""
   blocks, count = _to_blocks(images, kernel_size, stride), kernel_size // stride

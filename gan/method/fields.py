@@ -1,0 +1,83 @@
+"""What each field of a Game may be, as it is checked where a game is made."""
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from gan.losses import Loss
+from gan.networks import Network
+from gan.optimizers import is_optimizer
+from gan.regularizers import Regularizer
+from gan.system.schema import FLAG, Kind, are_finite, whole
+
+PLAYERS = ("generator", "discriminator")
+FAKE_LABELS = ("batch", "uniform")
+
+
+def _is_range(value: Any) -> bool:
+  try:
+    low, high = value
+    return math.isfinite(high - low) and low < high
+  except (TypeError, ValueError):
+    return False
+
+
+def _all_of(fits: Callable[[Any], bool]) -> Callable[[Any], bool]:
+  return lambda value: isinstance(value, Mapping) and all(map(fits, value.values()))
+
+
+def _calls(attribute: str) -> Callable[[Any], bool]:
+  """Of what is a function, or has one under a name."""
+  return lambda value: callable(getattr(value, attribute, value))
+
+
+_NETWORK = Kind("a gan.Network, such as gan.from_linen(module)", lambda it: isinstance(it, Network))
+_OPTIMIZER = Kind(
+  "an optax transformation or `hyperparameters -> transformation`, such as optax.{}(2e-4)",
+  is_optimizer,
+)
+# What each field of a Game may be, and an example: by the name that was given, or one of ours.
+FIELDS: dict[str, tuple[Kind, str]] = {
+  **dict.fromkeys(PLAYERS, (_NETWORK, "")),
+  "loss": (Kind('a gan.Loss, such as gan.LOSSES["{}"]', lambda it: isinstance(it, Loss)), "nonsat"),
+  "sample_latent": (Kind('`key -> [Z]`, such as gan.latent_sampler("{}", 64)', callable), "normal"),
+  "image_range": (Kind("two numbers, the lower one first, such as (-1, 1)", _is_range), ""),
+  "num_classes": (whole(0), ""),
+  **dict.fromkeys(("optimizer", *(f"{it}_optimizer" for it in PLAYERS)), (_OPTIMIZER, "adam")),
+  "hyperparameters": (
+    Kind('finite numbers by name, such as {{"b1": 0.5}}', _all_of(are_finite)),
+    "",
+  ),
+  "prepare": (Kind("`(images, keys) -> images`, and None for none", callable), ""),
+  "schedule": (Kind("a function, such as one of gan.make_schedule", callable), ""),
+  "penalty": (
+    Kind(
+      'a gan.Penalty or a function, such as gan.PENALTIES["{}"], and None for none',
+      _calls("function"),
+    ),
+    "r1",
+  ),
+  "regularizers": (
+    Kind(
+      'gan.Regularizers by name, such as {{"lecam": gan.REGULARIZERS["lecam"].make()}}',
+      _all_of(lambda it: isinstance(it, Regularizer)),
+    ),
+    "",
+  ),
+  "augment": (
+    Kind(
+      'a gan.Augmentation or a function, such as gan.AUGMENTATIONS["{}"].make()',
+      _calls("apply"),
+    ),
+    "instance_noise",
+  ),
+  "update_rule": (
+    Kind("a gan.UpdateRule, such as gan.{}()", lambda it: callable(getattr(it, "step", None))),
+    "alternating",
+  ),
+  **dict.fromkeys(("clip_weights", "ema_half_life"), (FLAG, "")),
+  **dict.fromkeys(
+    ("packing", "penalty_every", "generator_batch_size", "accumulate"), (whole(1), "")
+  ),
+  "ema_ramp": (Kind("a finite number of at least 0", lambda it: are_finite(it) and it >= 0), ""),
+}
