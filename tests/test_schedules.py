@@ -21,7 +21,7 @@ def at(text, progress, **start):
   """The scheduled numbers after a share of 1,000 images, 10 a step; compiled, as in a step."""
   hyper = as_arrays(Hyperparameters(**start))
   schedule = schedules.make(schedules.parse(text), images_per_step=10, schedule_images=1000)
-  return jax.jit(schedule)(hyper, jnp.int32(round(100 * progress)))
+  return jax.jit(schedule.function)(hyper, jnp.int32(round(100 * progress)))
 
 
 @pytest.mark.parametrize(
