@@ -87,7 +87,7 @@ NO_PARTS = [
 ]
 
 
-@pytest.mark.parametrize(("parts", "message"), NO_PARTS, ids=str)
+@pytest.mark.parametrize(("parts", "message"), NO_PARTS)
 @pytest.mark.usefixtures("unchecked")
 def test_what_is_no_part_of_a_game_is_one_line(parts, message):
   with pytest.raises(UserError) as caught:
