@@ -90,7 +90,7 @@ def are_finite(value: Any) -> bool:
     return False
 
 
-def check_whole(name: str, value: Any, least: int = 0) -> int:
+def check_whole(name: str, value: Any, least: int = -(2**63)) -> int:
   """Returns a whole number as Python's own; UserError, with its name, where it is none."""
   value, kind = plain_number(value), whole(least)
   if not kind.fits(value):

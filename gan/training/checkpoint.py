@@ -261,15 +261,15 @@ def check_identity(directory: pathlib.Path, identity: dict[str, Any], reads: boo
 
   What cannot be read, and a checkpoint of an earlier version, says nothing.
   """
-  remedy = "restore config.json" if reads else "give the flags that it was trained with"
+  remedy = "restore the config.json" if reads else "give the flags"
   for folder in sorted(directory.glob("[0-9]*")) if identity else ():
     there = None
     with contextlib.suppress(DamagedError, OSError):
       there = _metadata(folder).get("determining")
     if there and (lines := differences(canonical(there), identity["determining"])):
       raise UserError(
-        f"{folder} is a checkpoint of another config ({'; '.join(lines)}): {remedy}, move it "
-        "elsewhere, or use another --workdir"
+        f"{folder} is a checkpoint of another config ({'; '.join(lines)}): {remedy} that it "
+        "was trained with, move it elsewhere, or use another --workdir"
       )
 
 

@@ -369,8 +369,8 @@ def test_what_is_no_label_count_or_step_is_one_line(tmp_path, unchecked):
     with pytest.raises(UserError) as caught:
       run.sample(**{"count": 4, "key": jax.random.key(0)} | arguments)
     assert message in str(caught.value) and "\n" not in str(caught.value), arguments
-  for step in (1.0, True, "1", -1):
-    with pytest.raises(UserError, match=f"`step={step!r}` must be a whole number of at least 0"):
+  for step in (1.0, True, "1"):
+    with pytest.raises(UserError, match=f"`step={step!r}` must be a whole number$"):
       gan.load(tmp_path / "run", game, step=step)
 
 
