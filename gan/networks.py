@@ -51,6 +51,9 @@ def as_outputs(returned: Any, examples: int, needs: Mapping[str, str] = {}) -> O
       broadcast to [B, B] in a loss.
   """
   outputs = returned if isinstance(returned, Outputs) else Outputs(returned)
+  # Losses are computed in float32 at least, whatever the network computes in.
+  logits = outputs.logits
+  outputs = outputs._replace(logits=logits.astype(jnp.promote_types(logits.dtype, jnp.float32)))
   if outputs.logits.shape != (examples,):
     raise UserError(
       f"the discriminator returned logits {list(outputs.logits.shape)} for {examples} examples: "

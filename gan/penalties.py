@@ -313,6 +313,6 @@ def as_function(
   """
   if not isinstance(penalty, Penalty):
     return penalty
-  taken = {*penalty.keywords, *penalty.options}
+  taken = {*penalty.keywords, *penalty.options} - {"penalty_weight", "penalty_every"}  # the step's
   bound = {option: value for option, value in options.items() if option in taken}
   return functools.partial(penalty.function, **bound)

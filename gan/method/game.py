@@ -109,7 +109,8 @@ class Game:
       gradient is that of the whole batch where nothing in the players or losses mixes examples.
     ema_half_life: whether the average has a half-life in images and not a decay in steps.
     ema_ramp: the half-life is at most this share of the images so far; 0 for no such bound.
-    axis_name: mapped axes over which gradients, statistics and metrics are averaged.
+    axis_name: mapped axes over which gradients, statistics and metrics are averaged; under
+      `jax.shard_map` with `check_vma=False`, for with it JAX sums gradients by itself.
 
   Examples:
     >>> import gan, jax, jax.numpy as jnp

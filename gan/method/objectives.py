@@ -76,6 +76,8 @@ def _dropout_key(key: Key[Array, ""], examples: Examples) -> Key[Array, ""]:
 def to_range(images: Array, image_range: tuple[float, float]) -> Float[Array, "..."]:
   """Maps uint8 pixels 0 .. 255 to `image_range`; float data pass as they are."""
   if images.dtype != jnp.uint8:
+    if not jnp.issubdtype(images.dtype, jnp.floating):
+      raise UserError(f"images are {images.dtype}: give uint8, or floats in the model's range")
     return images
   low, high = image_range
   return images.astype(jnp.float32) * ((high - low) / 255) + low
@@ -172,12 +174,16 @@ def _play(
   Returns what is to be seen of it, the state with D's model state after both calls, and the
   generator's new model state.
   """
+  dropout_key = jax.random.split(keys.generate)[1]  # that of `generate`
   made = examples._replace(labels=_fake_labels(game, examples, keys.generate))
 
   def bound(apply):
-    return lambda inputs: _in_training(apply, state.generator, inputs, made, keys.generate)[0]
+    return lambda inputs: _in_training(apply, state.generator, inputs, made, dropout_key)[0]
 
   latents, fake, model_state = generate(game, state.generator, made, keys.generate)
+  real_size, fake_size = (list(each.shape[1:]) for each in (examples.real, fake))
+  if real_size != fake_size:
+    raise UserError(f"real examples are {real_size} each, and generated ones {fake_size}")
   real_keys, fake_keys = (
     example_keys(key, examples.places) for key in jax.random.split(keys.augment)
   )

@@ -198,7 +198,11 @@ def _advance(game: Game, state: GanState, images: int) -> GanState:
 
 def _average(average: Any, now: Any, rate: Float[Array, ""]) -> Any:
   """Moves averages by `rate`; its complement, near 1, would lose the digits of a small one."""
-  return jax.tree.map(lambda old, new: rate * new + (old - rate * old), average, now)
+
+  def moved(old: Array, new: Array) -> Array:
+    return (rate * new + (old - rate * old)).astype(old.dtype)
+
+  return jax.tree.map(moved, average, now)
 
 
 def averaging_rate(game: Game, state: GanState, images: int) -> Float[Array, ""]:

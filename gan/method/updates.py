@@ -17,7 +17,7 @@ from gan.method.objectives import (
   generator_objective,
   placed,
 )
-from gan.networks import ModelState, Params
+from gan.networks import BATCH_STATISTICS, ModelState, Params
 from gan.state import GanState, PlayerState
 
 Objective = Callable[..., tuple[Float[Array, ""], Observations]]
@@ -62,7 +62,11 @@ def propose(
   grads, seen = gradient(objective, name, game, state, examples, key)
   grads, metrics = jax.lax.pmean((grads, seen.metrics), game.axis_name)
   metrics |= {f"{name}_gradient_norm": optax.tree.norm(grads)}
-  return Update(grads, seen.model_state, seen.aux_state, metrics)
+  model_state = seen.model_state
+  if BATCH_STATISTICS in model_state:  # perhaps of a layer that does not know the axis
+    whole = jax.lax.pmean(model_state[BATCH_STATISTICS], game.axis_name)
+    model_state = {**model_state, BATCH_STATISTICS: whole}
+  return Update(grads, model_state, seen.aux_state, metrics)
 
 
 def _resized(game: Game, examples: Examples) -> Examples:
@@ -137,7 +141,13 @@ def apply_generator(game: Game, state: GanState, update: Update) -> GanState:
   return state.replace(generator=player, aux_state=state.aux_state | update.aux_state)
 
 
+def _as_before(new: Array, old: Array) -> Array:
+  return new if new.dtype == old.dtype else new.astype(old.dtype)
+
+
 def _stepped(game: Game, name: str, state: GanState, update: Update) -> PlayerState:
   player, optimizer = getattr(state, name), game.optimizer_of(name)(state.hyperparameters)
   changes, opt_state = optimizer.update(update.grads, player.opt_state, player.params)
+  # Rates are float32, and would make moments of bfloat16 parameters so.
+  opt_state = jax.tree.map(_as_before, opt_state, player.opt_state)
   return PlayerState(optax.apply_updates(player.params, changes), update.model_state, opt_state)

@@ -22,7 +22,7 @@ from gan.system.progress import say
 from gan.training import parallel, pictures, sampling
 from gan.training.config import Config
 from gan.training.run import Keys
-from gan.training.setting import Setting, load_data, make_setting
+from gan.training.setting import Setting, fix_schedule, load_data, make_setting
 
 FRAMES = 60
 MILLISECONDS = 120  # that a frame is shown; the last stays ten times as long
@@ -56,7 +56,7 @@ def animate(
   Raises:
     UserError: the data are not points in the plane, or cannot be had.
   """
-  dataset, config = check(config, data_dir)
+  dataset, config = check(fix_schedule(config, pathlib.Path(path).parent), data_dir)
   setting = make_setting(config, dataset, (), say)
   title = f"{dataset.name}  {config.loss}  seed {config.seed}"
   write_gif(draw_frames(film(setting, config), dataset.images[:1000], title), path)
@@ -77,7 +77,7 @@ def check(config: Config, data_dir: str | None) -> tuple[datasets.Dataset, Confi
 def film(setting: Setting, config: Config, frames: int = FRAMES) -> Film:
   """Trains from step 0 and returns at most `frames` snapshots beside the first.
 
-  Equal configs see equal batches, keys and weights here and in `train.fit` on one device.
+  Equal configs see equal batches, keys and weights here and in `loop.fit` on one device.
   """
   keys = Keys(*jax.random.split(jax.random.key(config.seed), 3))
   count = min(frames, config.steps)

@@ -19,7 +19,7 @@ from gan.method.update_rules import alternating
 from gan.models import MODELS
 from gan.networks import Gan, Network, Outputs, from_linen, from_nnx, pack, unpack
 from gan.optimizers import make_optimizer
-from gan.penalties import PENALTIES, r1_penalty
+from gan.penalties import PENALTIES, make_penalty, r1_penalty
 from gan.regularizers import Regularizer, make_lecam
 from gan.training.config import Config
 from gan.training.validation import validate
@@ -772,3 +772,87 @@ def test_an_nnx_module_steps_as_the_linen_one_with_the_same_weights():
 def test_unpacking_is_the_inverse_of_packing():
   images = jnp.arange(2 * 3 * 4 * 4 * 2.0).reshape(6, 4, 4, 2)
   np.testing.assert_array_equal(unpack(pack(images, 3), 3), images)
+
+
+# What a step is given, and what it returns, in other types than float32.
+
+
+def linen_game(dtype=jnp.float32, **fields):
+  """Two linear players of points, whose parameters and outputs have a type."""
+
+  class Generator(nn.Module):
+    @nn.compact
+    def __call__(self, z):
+      return nn.Dense(2, dtype=dtype, param_dtype=dtype)(z)
+
+  class Discriminator(nn.Module):
+    @nn.compact
+    def __call__(self, x):
+      return nn.Dense(1, dtype=dtype, param_dtype=dtype)(x)[:, 0]
+
+  players = {"generator": from_linen(Generator()), "discriminator": from_linen(Discriminator())}
+  return Game(**players, **fields)
+
+
+def test_a_state_of_bfloat16_keeps_its_types_and_metrics_are_float32():
+  game = linen_game(jnp.bfloat16)
+  before = game.init(jax.random.key(0))
+  after, metrics = jax.jit(game.step)(before, points()[0], jax.random.key(1))
+  types = lambda tree: jax.tree.map(lambda leaf: leaf.dtype, tree)  # noqa: E731
+  assert types(after) == types(before)
+  assert {value.dtype for value in metrics.values()} == {jnp.dtype("float32")}
+
+
+@pytest.mark.parametrize(
+  ("images", "message"),
+  [
+    (jnp.zeros((4, 3)), r"real examples are \[3\] each, and generated ones \[2\]"),
+    (jnp.zeros((4, 2), jnp.int32), "images are int32: give uint8, or floats"),
+  ],
+)
+def test_images_that_the_generator_cannot_make_are_refused_in_the_step(images, message):
+  game = linen_game()
+  state = game.init(toys.key(0))
+  with pytest.raises(UserError, match=message):
+    game.step(state, images, toys.key(1))
+
+
+def test_statistics_of_a_layer_without_the_axis_are_those_of_all_devices():
+  class Discriminator(nn.Module):
+    @nn.compact
+    def __call__(self, x, *, train):
+      return nn.Dense(1)(nn.BatchNorm(use_running_average=not train)(x))[:, 0]
+
+  game = linen_game(axis_name="batch").replace(discriminator=from_linen(Discriminator()))
+  state, real = game.init(toys.key(0)), points()[0]
+  step = jax.jit(toys.over_two_devices(game.step))
+  after, _ = step(state, Batch(real[None], None), toys.key(1))
+  found = after.discriminator.model_state["batch_stats"]["BatchNorm_0"]["mean"]
+  # Each device has the other half now, and the same samples as before.
+  other, _ = step(state, Batch(real[None, ::-1], None), toys.key(1))
+  swapped = other.discriminator.model_state["batch_stats"]["BatchNorm_0"]["mean"]
+  np.testing.assert_allclose(found, swapped, rtol=1e-5)
+
+
+def test_a_penalty_is_made_with_all_that_a_config_has():
+  penalty = make_penalty("r1", penalty_weight=3.0, penalty_every=2, axis_name=())
+  critic = lambda x: x @ jnp.array([3.0, 4.0])  # noqa: E731
+  keys = jax.random.split(toys.key(0), 4)
+  np.testing.assert_allclose(penalty(critic, points()[0][:4], points()[0][:4], keys), 12.5)
+
+
+def test_a_view_generates_what_the_objective_showed():
+  class Generator(nn.Module):
+    @nn.compact
+    def __call__(self, z, *, train):
+      return nn.Dropout(0.5, deterministic=not train)(nn.Dense(2)(z))
+
+  def compare(view, state):
+    return jnp.zeros(()), {"same": jnp.max(jnp.abs(view.generate(view.latents) - view.fake))}
+
+  game = linen_game().replace(
+    generator=from_linen(Generator()),
+    regularizers={"same": Regularizer(discriminator=compare)},
+  )
+  state = game.init(jax.random.key(0))
+  assert jax.jit(game.step)(state, points()[0], jax.random.key(1))[1]["same"] == 0
