@@ -46,7 +46,7 @@ def ndb(
     raise UserError(f"bins is {bins}: choose at least 2, 100 are usual")
   if bins > len(train):
     raise UserError(
-      f"bins is {bins} and there are {len(train)} real samples: take at least {bins}; some "
+      f"there are {len(train)} real samples for {bins} bins: take at least {bins}; some "
       "hundred a bin are usual"
     )
   train_shares, fake_shares = bin_shares(train, fake, rng, bins)

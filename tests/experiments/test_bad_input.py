@@ -90,10 +90,10 @@ def test_an_unknown_data_set_is_refused_with_the_list(refused):
   assert "nosuch" in line and all(name in line for name in datasets.DATASETS)
 
 
-def test_what_is_refused_leaves_nothing_in_a_new_folder(refused, tmp_path):
+def test_what_is_refused_leaves_no_new_folder(refused, tmp_path):
   refused("--dataset=nosuch")
   refused("--dataset=digits", "--model=points")
-  assert not list((tmp_path / "run").iterdir())
+  assert not (tmp_path / "run").exists()
 
 
 def test_an_unknown_flag_is_refused_with_a_near_one(refused, no_loading):

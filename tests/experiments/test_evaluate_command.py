@@ -423,7 +423,7 @@ def test_too_few_samples_are_refused_with_the_metric(refused, pair, count, metri
 
 
 def test_fewer_training_images_than_bins_are_refused_with_the_metric(refused, pair):
-  assert "ndb: bins is 100 and there are 30 real samples: take at least 100" in refused(
+  assert "ndb: there are 30 real samples for 100 bins: take at least 100" in refused(
     *pair(), "--metrics=ndb"
   )
 

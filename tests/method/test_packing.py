@@ -55,7 +55,9 @@ def test_one_at_a_time_is_the_identity():
 
 @pytest.mark.parametrize("model", [name for name in MODELS if name not in ("points", "pacgan")])
 def test_every_model_sees_more_channels(model):
-  side = {"firstgan_dcgan": 64, "tutorial_dcgan": 64, "stylegan2": 32}.get(model, 28)
+  sides = {"firstgan_dcgan": 64, "tutorial_dcgan": 64}
+  sides |= dict.fromkeys(("stylegan2", "sndcgan", "r3gan", "r3gan_small"), 32)
+  side = sides.get(model, 28)
   info = DataInfo((side, side, 1), 0, 64, np.full((side, side, 1), 0.5))
   config = Config(model=model, packing=2, batch_size=4)
   images = jnp.zeros((4, side, side, 1))
