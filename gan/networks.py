@@ -38,6 +38,11 @@ class Outputs(NamedTuple):
   last_weight: Float[Array, " f"] | None = None
 
 
+def at_least_float32(values: Float[Array, "..."]) -> Float[Array, "..."]:
+  """Values in float32 or more: losses and norms are, whatever a network computes in."""
+  return values.astype(jnp.promote_types(values.dtype, jnp.float32))
+
+
 def as_outputs(returned: Any, examples: int, needs: Mapping[str, str] = {}) -> Outputs:
   """Returns what a discriminator returned as Outputs.
 
@@ -51,9 +56,7 @@ def as_outputs(returned: Any, examples: int, needs: Mapping[str, str] = {}) -> O
       broadcast to [B, B] in a loss.
   """
   outputs = returned if isinstance(returned, Outputs) else Outputs(returned)
-  # Losses are computed in float32 at least, whatever the network computes in.
-  logits = outputs.logits
-  outputs = outputs._replace(logits=logits.astype(jnp.promote_types(logits.dtype, jnp.float32)))
+  outputs = outputs._replace(logits=at_least_float32(outputs.logits))
   if outputs.logits.shape != (examples,):
     raise UserError(
       f"the discriminator returned logits {list(outputs.logits.shape)} for {examples} examples: "

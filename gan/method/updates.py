@@ -17,7 +17,7 @@ from gan.method.objectives import (
   generator_objective,
   placed,
 )
-from gan.networks import BATCH_STATISTICS, ModelState, Params
+from gan.networks import BATCH_STATISTICS, ModelState, Params, at_least_float32
 from gan.state import GanState, PlayerState
 
 Objective = Callable[..., tuple[Float[Array, ""], Observations]]
@@ -61,7 +61,8 @@ def propose(
   gradient = _accumulated if game.accumulate > 1 else _gradient
   grads, seen = gradient(objective, name, game, state, examples, key)
   grads, metrics = jax.lax.pmean((grads, seen.metrics), game.axis_name)
-  metrics |= {f"{name}_gradient_norm": optax.tree.norm(grads)}
+  norm = optax.tree.norm(jax.tree.map(at_least_float32, grads))
+  metrics |= {f"{name}_gradient_norm": norm}
   model_state = seen.model_state
   if BATCH_STATISTICS in model_state:  # perhaps of a layer that does not know the axis
     whole = jax.lax.pmean(model_state[BATCH_STATISTICS], game.axis_name)
