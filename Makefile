@@ -25,7 +25,7 @@ define install
 endef
 
 mnist: $(VENV)/installed
-	$(RUN) -m experiments.mnist --loss=nonsat --workdir=runs/mnist $(ARGS)
+	$(RUN) -m experiments.mnist --loss=nonsat --workdir=runs/nonsat $(ARGS)
 
 test: $(VENV)/installed-dev
 	$(RUN) -m pytest -n 2 --dist loadfile $(ARGS)

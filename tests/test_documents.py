@@ -156,7 +156,7 @@ def test_every_page_can_be_reached_from_the_readme(page):
 
 def test_commands_are_found_in_the_pages():
   assert len(SHOWN) > 30
-  assert ("README.md", "mnist", "gan-train", ("--loss=nonsat", "--workdir=runs/mnist")) in SHOWN
+  assert ("README.md", "mnist", "gan-train", ("--loss=nonsat", "--workdir=runs/nonsat")) in SHOWN
   assert ("docs/theory.md", "theory", None, ("--case=parzen",)) in SHOWN
   (two,) = (flags for page, _, _, flags in SHOWN if any("--coordinator" in flag for flag in flags))
   assert "--num_processes=2" in two and "--workdir=runs/two" in two
