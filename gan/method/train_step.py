@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Array, Float, Key
 
 from gan.method.game import PLAYERS, Batch, Examples, Game, Metrics
-from gan.method.objectives import example_keys, to_range
+from gan.method.objectives import example_keys, placed, to_range
 from gan.method.update_rules import UpdateRule, alternating, check
 from gan.networks import BATCH_STATISTICS, Network
 from gan.optimizers import Optimizer
@@ -150,9 +150,9 @@ def step(
   images = to_range(batch.image, game.image_range)
   labels = [None] * len(images) if batch.label is None else batch.label
   step_key = jax.random.fold_in(key, state.step)
-  if game.prepare is not None:
-    images = _prepared(game, images, jax.random.fold_in(step_key, PREPARING))
   minibatches = [Examples(*pair) for pair in zip(images, labels, strict=True)]
+  if game.prepare is not None:
+    minibatches = _prepared(game, minibatches, jax.random.fold_in(step_key, PREPARING))
   check(_rule(game), len(minibatches), game.accumulate)
   before, state = state.hyperparameters, at_this_step(game, state)
   state, metrics = _rule(game).step(game, state, minibatches, step_key)
@@ -160,14 +160,13 @@ def step(
   return _advance(game, state, count).replace(hyperparameters=before), metrics
 
 
-def _prepared(
-  game: Game, images: Float[Array, "k b ..."], key: Key[Array, ""]
-) -> Float[Array, "k b ..."]:
-  """Real images after the game's `prepare`; draws are by update and place in the global batch."""
-  updates, count = images.shape[:2]
-  places = jax.lax.axis_index(game.axis_name) * count + jnp.arange(count)
-  keys = [example_keys(jax.random.fold_in(key, update), places) for update in range(updates)]
-  return jnp.stack([game.prepare(*pair) for pair in zip(images, keys, strict=True)])
+def _prepared(game: Game, minibatches: list[Examples], key: Key[Array, ""]) -> list[Examples]:
+  """The game's `prepare` of real images; draws are by update and place in the global batch."""
+  found = [placed(examples, game.axis_name) for examples in minibatches]
+  keys = [example_keys(jax.random.fold_in(key, i), each.places) for i, each in enumerate(found)]
+  return [
+    each._replace(real=game.prepare(each.real, own)) for each, own in zip(found, keys, strict=True)
+  ]
 
 
 def at_this_step(game: Game, state: GanState) -> GanState:

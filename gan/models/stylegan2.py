@@ -30,7 +30,7 @@ from gan.models.layers import (
   fir_up,
   scaled_leaky_relu,
 )
-from gan.models.spec import ModelSpec, require_images, to_networks
+from gan.models.spec import ModelSpec, require_choice, require_images, to_networks
 from gan.networks import Network
 
 ARCHITECTURES = ("orig", "skip", "resnet")
@@ -335,7 +335,5 @@ def _check(spec, base, architectures, noise):
       f"`channel_base` of at least {side}, or `width` of at least 1"
     )
   for name, value in zip(("generator", "discriminator"), architectures, strict=True):
-    if value not in ARCHITECTURES:
-      raise UserError(f"`{name}_architecture={value}`: choose from {', '.join(ARCHITECTURES)}")
-  if noise not in NOISES:
-    raise UserError(f"`inference_noise={noise}`: choose from {', '.join(NOISES)}")
+    require_choice(f"{name}_architecture", value, ARCHITECTURES)
+  require_choice("inference_noise", noise, NOISES)

@@ -70,18 +70,18 @@ def lost_records(folder: Writer, log_every: int) -> list[str]:
     METRICS: log_every <= last or summary.get("metrics"),
     EVALUATIONS: summary.get("evaluation"),
   }
+  steps = {file: {record["step"] for record in read_metrics(folder.path, file)} for file in had}
   lines = [
     f"{file} has no records of the steps up to {last}: it was deleted or emptied, and what they "
     "held is gone; the checkpoints are whole, and records go on from there."
     for file, made in had.items()
-    if last and made and not any(r["step"] <= last for r in read_metrics(folder.path, file))
+    if last and made and not any(step <= last for step in steps[file])
   ]
-  return lines or _gaps(folder, range(log_every, last + 1, log_every))
+  return lines or _gaps(steps[METRICS], range(log_every, last + 1, log_every))
 
 
-def _gaps(folder: Writer, steps: range) -> list[str]:
-  """Returns a line on the records of metrics.jsonl that are missing among those of the steps."""
-  there = {record["step"] for record in read_metrics(folder.path)}
+def _gaps(there: set[int], steps: range) -> list[str]:
+  """Returns a line on the steps of which metrics.jsonl has no record, or none."""
   missing = [step for step in steps if step not in there]
   if not missing:
     return []

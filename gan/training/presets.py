@@ -107,7 +107,6 @@ PRESETS: dict[str, dict[str, Any]] = {
   "cgan_pd_cifar10": {
     **_RESIDUAL,
     "loss": "hinge",
-    "conditional": True,
     "conditioning": "cbn+projection",
     "fake_labels": "uniform",
     "steps": 50_000,
@@ -119,7 +118,6 @@ PRESETS: dict[str, dict[str, Any]] = {
   "acgan_cifar10": {
     **_RESIDUAL,
     **_WGAN_GP,
-    "conditional": True,
     "conditioning": "acgan",
     "regularizers": "acgan",
   },

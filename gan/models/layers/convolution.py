@@ -24,7 +24,7 @@ def conv(images: Images, kernel: Kernel, stride: int) -> Maps:
   """Strided convolution: size h becomes h / stride."""
   products = _products_pay(images.shape[1:3], kernel, stride)
   form = patches.conv if products else plain.conv
-  return _by_platform(form, plain.conv, images, kernel, stride)
+  return by_platform(form, plain.conv, images, kernel, stride)
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
@@ -41,18 +41,18 @@ def conv_transpose(inputs: Maps, kernel: Kernel, stride: int) -> Images:
     form = patches.conv_transpose
   elif _blocks_pay(sides, kernel, stride):
     form = patches.conv_transpose_to_blocks
-  return _by_platform(form, plain.conv_transpose, inputs, kernel, stride)
+  return by_platform(form, plain.conv_transpose, inputs, kernel, stride)
 
 
-def _by_platform(on_cpu, elsewhere, *operands):
-  """One of two forms of a function of (array, array, stride), as the program is lowered."""
+def by_platform(on_cpu, elsewhere, *operands):
+  """One of two forms of a function of arrays and a number, as the program is lowered."""
   if on_cpu is elsewhere:
     return elsewhere(*operands)
-  *arrays, stride = operands
+  *arrays, number = operands
   return lax.platform_dependent(
     *arrays,
-    cpu=lambda *arrays: on_cpu(*arrays, stride),
-    default=lambda *arrays: elsewhere(*arrays, stride),
+    cpu=lambda *arrays: on_cpu(*arrays, number),
+    default=lambda *arrays: elsewhere(*arrays, number),
   )
 
 
@@ -68,7 +68,7 @@ def _kernel_gradient(images, cotangent, kernel, stride):
   operands = (images, cotangent, kernel, stride)
   of_pixels = _of_pixels(kernel, stride)
   form = patches.kernel_gradient if of_pixels else plain.kernel_gradient_in_order
-  return _by_platform(form, plain.kernel_gradient, *operands)
+  return by_platform(form, plain.kernel_gradient, *operands)
 
 
 def _in_blocks(sides, kernel, stride):

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 
 from gan.models.layers.convolution import conv
 from gan.models.layers.fir import fir_smooth
-from gan.models.layers.patches import Images, Kernel, Maps
+from gan.models.layers.patches import Images, Kernel, Maps, add_patches, patches
 
 
 def fir_conv_down(images: Images, kernel: Kernel) -> Maps:
@@ -23,7 +23,7 @@ def fir_conv_down(images: Images, kernel: Kernel) -> Maps:
   Returns:
     [B, H/2, W/2, F].
   """
-  blocks = _to_blocks(fir_smooth(images, (2, 3)))
+  blocks = patches(fir_smooth(images, (2, 3)), 2, 2)
   return conv(blocks, _taps(kernel), 1)[:, :-1, :-1]
 
 
@@ -42,7 +42,7 @@ def fir_conv_up(images: Images, kernel: Kernel) -> Maps:
   # What a block of y has of the pixel before it comes first, hence the taps from the far end on.
   taps = _taps(kernel, axis=-1)[::-1, ::-1]
   before = jnp.pad(images, ((0, 0), (1, 0), (1, 0), (0, 0)))
-  return 4 * fir_smooth(_from_blocks(conv(before, taps, 1)), (1, 0))
+  return 4 * fir_smooth(add_patches(conv(before, taps, 1), 2, 2), (1, 0))
 
 
 def _taps(kernel, axis=2):
@@ -54,15 +54,3 @@ def _taps(kernel, axis=2):
   if axis == 2:
     return apart.transpose(0, 2, 1, 3, 4, 5).reshape(2, 2, 4 * channels, features)
   return apart.transpose(0, 2, 4, 1, 3, 5).reshape(2, 2, channels, 4 * features)
-
-
-def _to_blocks(images):
-  count, height, width, channels = images.shape
-  pixels = images.reshape(count, height // 2, 2, width // 2, 2, channels)
-  return pixels.transpose(0, 1, 3, 2, 4, 5).reshape(count, height // 2, width // 2, 4 * channels)
-
-
-def _from_blocks(blocks):
-  count, rows, columns, channels = blocks.shape
-  pixels = blocks.reshape(count, rows, columns, 2, 2, channels // 4)
-  return pixels.transpose(0, 1, 3, 2, 4, 5).reshape(count, 2 * rows, 2 * columns, channels // 4)

@@ -16,7 +16,7 @@ from jax import lax
 from jaxtyping import Array, Float
 
 from gan.errors import UserError
-from gan.models.layers.convolution import conv
+from gan.models.layers.convolution import by_platform, conv
 from gan.models.layers.patches import Images
 
 # XLA's CPU backend is 20 times slower at the gradients of convolutions in groups than at those of
@@ -41,7 +41,7 @@ def grouped_conv(
     UserError: it is none.
   """
   _check(images.shape[-1], kernel.shape[-1], groups)
-  return _by_platform(lambda form: lambda *arrays: form(*arrays, groups), images, kernel)
+  return by_platform(_in_bundles, _plain, images, kernel, groups)
 
 
 def _check(channels, features, groups):
@@ -50,11 +50,6 @@ def _check(channels, features, groups):
       f"{groups} groups do not divide the {channels} channels into and {features} out of a "
       "convolution: choose a common divisor of both"
     )
-
-
-def _by_platform(of_form: Callable[[Callable], Callable], *arrays):
-  """A function that is made of one of the two forms, as the program is lowered."""
-  return lax.platform_dependent(*arrays, cpu=of_form(_in_bundles), default=of_form(_plain))
 
 
 def _plain(images, kernel, groups):
@@ -103,14 +98,14 @@ def _kernel_gradient(images, cotangent, shape, groups):
   """The gradient of <cotangent, grouped_conv(images, kernel)> in a kernel of that shape."""
 
   def of_form(form):
-    def gradient(images, cotangent):
+    def gradient(images, cotangent, groups):
       kernel = jnp.zeros(shape, images.dtype)
       (of_kernel,) = jax.vjp(lambda kernel: form(images, kernel, groups), kernel)[1](cotangent)
       return of_kernel
 
     return gradient
 
-  return _by_platform(of_form, images, cotangent)
+  return by_platform(of_form(_in_bundles), of_form(_plain), images, cotangent, groups)
 
 
 def _conv_forward(images, kernel, groups):
