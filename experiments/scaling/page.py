@@ -123,7 +123,7 @@ def _bytes(counts):
   text = """## Bytes on the wire in a step (exact)
 
 What a step averages over devices: gradients, batch statistics, metrics, in float32. "Formula" is
-4 (K |D| + |G| + (K + 2) S_G + (4 K + 2) S_D + metrics), where |.| are parameters and S means and
+4 (K |D| + |G| + (K + 3) S_G + (5 K + 2) S_D + metrics), where |.| are parameters and S means and
 variances of batch normalisation; "shard_map" and "jit" are counted in the program that XLA
 compiled for four devices, with the number of its collectives. In a ring each of n devices sends 2
 (n - 1) / n of an all-reduce's bytes.

@@ -33,13 +33,13 @@ class Sizes(NamedTuple):
 def step_bytes(sizes: Sizes) -> int:
   """Returns the bytes of float32 that one alternating step averages over devices.
 
-  4 (K |D| + |G| + (K + 2) S_G + (4 K + 2) S_D + metrics): the gradient of each update; S_G, batch
-  statistics of G, once forward in each update of D, forward and backward in that of G; S_D, those
-  of D, forward and backward on real and on fake examples in each update of D, on fake ones in that
-  of G; the metrics of the last update of each player.
+  4 (K |D| + |G| + (K + 3) S_G + (5 K + 2) S_D + metrics): the gradient of each update; S_G, batch
+  statistics of G, once forward in each update of D, forward and backward in that of G, and its
+  running ones; S_D, those of D, forward and backward on real and on fake examples in each update of
+  D and its running ones, on fake ones in that of G; the metrics of the last update of each player.
   """
   k, gradients = sizes.updates, sizes.updates * sizes.discriminator + sizes.generator
-  statistics = (k + 2) * sizes.generator_statistics + (4 * k + 2) * sizes.discriminator_statistics
+  statistics = (k + 3) * sizes.generator_statistics + (5 * k + 2) * sizes.discriminator_statistics
   return 4 * (gradients + statistics + sizes.metrics)
 
 

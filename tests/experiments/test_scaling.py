@@ -14,9 +14,10 @@ SIZES = traffic.Sizes(3, 5, 2, 4, updates=2, metrics=8)
 
 def test_bytes_of_a_step_by_hand():
   # Gradients: 2 of D, 1 of G. Statistics of G: 2 forward in D's updates, forward and backward in
-  # its own; of D: real and fake, forward and backward, twice, and fake again in G's update.
-  numbers = 2 * 5 + 3 + (2 + 2) * 2 + (8 + 2) * 4 + 8
-  assert numbers == 69
+  # its own, 1 running; of D: real and fake, forward and backward, twice, 2 running, and fake again,
+  # forward and backward, in G's update.
+  numbers = 2 * 5 + 3 + (2 + 2 + 1) * 2 + (8 + 2 + 2) * 4 + 8
+  assert numbers == 79
   assert traffic.step_bytes(SIZES) == 4 * numbers
 
 

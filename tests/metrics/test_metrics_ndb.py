@@ -117,7 +117,7 @@ def test_the_generator_alone_decides_the_bins():
 @pytest.mark.parametrize(
   ("train", "fake", "bins", "message"),
   [
-    (gaussians(0, 9, 2), gaussians(1, 9, 2), 10, "9 real samples: take at least 10"),
+    (gaussians(0, 9, 2), gaussians(1, 9, 2), 10, "9 real samples for 10 bins: take at least 10"),
     (gaussians(0, 9, 2), gaussians(1, 9, 2), 1, "bins is 1: choose at least 2"),
     (gaussians(0, 9, 2), np.full((9, 2), np.nan), 3, "NaN"),
     (gaussians(0, 9, 2), gaussians(1, 9, 3), 3, "dimensions"),
