@@ -15,6 +15,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
 from gan.errors import look_up
+from gan.system.recipe import Recipe
 
 Images = Float[Array, "b ..."]
 PerExample = Float[Array, " b"]
@@ -235,7 +236,7 @@ def dragan_penalty(
 
 
 class Penalty(NamedTuple):
-  """A gradient penalty and what is known about it.
+  """A gradient penalty and what is known about it; called `(critic, real, fake, keys) -> [B]`.
 
   Attributes:
     function: `(critic, real, fake, keys) -> [B]`, or None.
@@ -244,6 +245,7 @@ class Penalty(NamedTuple):
     source: paper.
     keywords: keyword-only arguments of the function.
     options: fields of a config that are of it.
+    recipe: the call of `make_penalty` that bound options, or None.
   """
 
   function: Callable[..., PerExample] | None
@@ -252,6 +254,13 @@ class Penalty(NamedTuple):
   source: str
   keywords: tuple[str, ...] = ()
   options: tuple[str, ...] = ("penalty_weight", "penalty_every")
+  recipe: Recipe | None = None
+
+  def __call__(
+    self, critic: Critic, real: Images, fake: Images, keys: Key[Array, " b"]
+  ) -> PerExample:
+    """The penalty of each example, before its weight."""
+    return self.function(critic, real, fake, keys)
 
 
 PENALTIES: dict[str, Penalty] = {
@@ -283,8 +292,8 @@ PENALTIES: dict[str, Penalty] = {
 }
 
 
-def make_penalty(name: str, **options) -> Callable[..., PerExample] | None:
-  """The penalty of that name with its options bound, called `(critic, real, fake, keys)`.
+def make_penalty(name: str, **options) -> Penalty | None:
+  """The penalty of that name with its options bound, called `(critic, real, fake, keys) -> [B]`.
 
   Options that the penalty does not take are left aside: the caller can pass all it has.
 
@@ -293,18 +302,22 @@ def make_penalty(name: str, **options) -> Callable[..., PerExample] | None:
     **options: axis_name; see the functions.
 
   Returns:
-    The function, which returns [B], or None for "none".
+    The Penalty, or None for "none".
 
   Raises:
     UserError: if no penalty has the name.
   """
   penalty = look_up(PENALTIES, name, "penalty")
-  return None if penalty.function is None else as_function(penalty, **options)
+  if penalty.function is None:
+    return None
+  bound = with_options(penalty, **options)
+  recipe = Recipe(make_penalty, {"name": name} | options)
+  return penalty if bound is penalty else bound._replace(recipe=recipe)
 
 
-def as_function(
+def with_options(
   penalty: Penalty | Callable[..., PerExample], **options
-) -> Callable[..., PerExample]:
+) -> Penalty | Callable[..., PerExample]:
   """A penalty with its options bound; a function as it is.
 
   Args:
@@ -314,5 +327,11 @@ def as_function(
   if not isinstance(penalty, Penalty):
     return penalty
   taken = {*penalty.keywords, *penalty.options} - {"penalty_weight", "penalty_every"}  # the step's
-  bound = {option: value for option, value in options.items() if option in taken}
-  return functools.partial(penalty.function, **bound)
+  if not (bound := {option: value for option, value in options.items() if option in taken}):
+    return penalty
+  left = [
+    tuple(name for name in names if name not in bound)
+    for names in (penalty.keywords, penalty.options)
+  ]
+  function = functools.partial(penalty.function, **bound)
+  return penalty._replace(function=function, keywords=left[0], options=left[1])

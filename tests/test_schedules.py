@@ -43,6 +43,46 @@ def test_a_schedule_goes_from_its_number_to_its_end_and_stays_there(spec, expect
   np.testing.assert_allclose([hyper.penalty_weight for hyper in found], expected, rtol=1e-6)
 
 
+# As optax has them, over 100 steps; each under its own spelling too.
+OF_OPTAX = {
+  "warmup_exponential:0.2:1": optax.join_schedules(
+    [optax.linear_schedule(0.0, 4.0, 20), optax.exponential_decay(4.0, 80, 0.25, end_value=1.0)],
+    [20],
+  ),
+  "piecewise_interpolate:0.2:0.5:0.7:3": optax.piecewise_interpolate_schedule(
+    "linear", 4.0, {20: 0.5, 70: 3.0}
+  ),
+  "linear_onecycle:0.3:0.8:10:100": optax.linear_onecycle_schedule(100, 4.0, 0.3, 0.8, 10.0, 100.0),
+  "cosine_onecycle:0.3:10:100": optax.cosine_onecycle_schedule(100, 4.0, 0.3, 10.0, 100.0),
+  "sgdr:4:1": optax.join_schedules(
+    [optax.cosine_decay_schedule(4.0, 25, alpha=0.25)] * 4, [25, 50, 75]
+  ),
+  "warmup_cosine_decay_schedule:0.2:1": optax.warmup_cosine_decay_schedule(0, 4.0, 20, 100, 1.0),
+  "cosine_decay_schedule:1": optax.cosine_decay_schedule(4.0, 100, alpha=0.25),
+}
+
+
+@pytest.mark.parametrize("spec", OF_OPTAX)
+def test_a_schedule_is_that_of_optax(spec):
+  steps = [0, 7, 20, 24, 30, 55, 70, 80, 99, 100, 101]
+  found = [at(f"penalty_weight={spec}", step / 100, penalty_weight=4.0) for step in steps]
+  expected = [OF_OPTAX[spec](step) for step in steps]
+  # A float32 step that a cycle ends on may lie a rounding before it.
+  np.testing.assert_allclose([hyper.penalty_weight for hyper in found], expected, rtol=1e-4)
+
+
+def test_every_schedule_of_optax_has_its_spelling():
+  own = {name for name in vars(optax) if name.endswith("_schedule")} | {"exponential_decay"}
+  # What makes transformations or joins, and is no course of one number.
+  assert own - {"scale_by_schedule", "join_schedules"} <= set(schedules.SPELLINGS)
+  assert set(schedules.SPELLINGS.values()) == set(schedules.SCHEDULES)
+
+
+def test_schedules_in_turn_change_what_each_of_them_does():
+  both = schedules.in_turn(schedules.annealed("instance_noise", 10), lambda hyper, step: hyper)
+  assert both.fields == ("instance_noise",)
+
+
 def test_several_fields_go_together_and_others_stay():
   hyper = at("b2=cosine:0.99; generator_learning_rate=linear:0", 0.5, b2=0.9)
   np.testing.assert_allclose(hyper.b2, 0.945, rtol=1e-6)
@@ -63,7 +103,9 @@ def test_decays_of_averages_and_weights_of_regularizers_have_schedules():
   + ["b1=piecewise_constant:0.5", "b1=piecewise_constant", "b1=piecewise_constant:0.5:1:0.6"]
   + ["b1=piecewise_constant:0.5:1:2:1", "b1=linear:1e39", "b1=warmup:1e-60", ";;;", " "]
   + ["b1=exponential:0", "b1=exponential:-1", "b1=exponential:1e-60"]
-  + ["b1=polynomial:0:0", "b1=polynomial:0:-1"],
+  + ["b1=polynomial:0:0", "b1=polynomial:0:-1", "b1=sgdr:1.5:0", "b1=sgdr:0:0"]
+  + ["b1=linear_onecycle:0.5:0.4:10:10", "b1=cosine_onecycle:0.5:0:10"]
+  + ["b1=piecewise_interpolate:0.5:1:0.5:1"],
 )
 def test_what_is_no_schedule_is_refused_in_one_line(text):
   with pytest.raises(UserError, match="schedules: ") as caught:

@@ -1,5 +1,6 @@
 """What an augmentation is, and how several become one."""
 
+import dataclasses
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -9,6 +10,7 @@ from jaxtyping import Array, Float, Key
 from gan.errors import UserError
 from gan.networks import Gan
 from gan.state import GanState
+from gan.system.recipe import Maker, Recipe
 
 
 class Augmentation(NamedTuple):
@@ -22,6 +24,7 @@ class Augmentation(NamedTuple):
     update: `(view, arrays) -> arrays`, once with each update of the discriminator; see
       `regularizers.View`. As of a Regularizer, it takes means over `view.axis_name` itself.
     reads: names of `Hyperparameters` that `apply` or `update` reads.
+    recipe: how it was made by its entry, or None.
 
   Examples:
     >>> import gan, jax.numpy as jnp
@@ -35,9 +38,11 @@ class Augmentation(NamedTuple):
   init: Callable[[Key[Array, ""], Gan], Any] | None = None
   update: Callable[[Any, Any], Any] | None = None
   reads: tuple[str, ...] = ()
+  recipe: Recipe | None = None
 
 
-class Entry(NamedTuple):
+@dataclasses.dataclass(frozen=True)
+class Entry(Maker):
   """An augmentation by name, and what is known about it.
 
   Attributes:
@@ -48,7 +53,6 @@ class Entry(NamedTuple):
     strength: hyper-parameter that chooses it where it is above 0; "" where its name does.
   """
 
-  make: Callable[..., Augmentation]
   summary: str
   source: str
   options: tuple[str, ...] = ()

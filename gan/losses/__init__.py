@@ -21,6 +21,7 @@ from gan.losses.relativistic import (
   RELATIVISTIC_AVERAGE_LEAST_SQUARES,
 )
 from gan.losses.wgan import WASSERSTEIN
+from gan.system.recipe import Recipe
 from gan.system.schema import are_finite
 
 __all__ = ["FGAN_GENERATORS", "LOSSES", "About", "Loss", "bind", "make_loss"]
@@ -69,7 +70,10 @@ def make_loss(name: str, **options) -> Loss:
   if unknown := sorted(set(options) - known):
     raise TypeError(f"no loss takes {', '.join(unknown)}; options are {', '.join(sorted(known))}")
   _check_numbers(**options)
-  return bind(loss, **options)
+  bound = bind(loss, **options)
+  return (
+    loss if bound is loss else bound._replace(recipe=Recipe(make_loss, {"name": name} | options))
+  )
 
 
 def _check_numbers(real_label=1.0, lsgan_targets=(0.0, 1.0, 1.0), **others) -> None:

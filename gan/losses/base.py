@@ -6,6 +6,8 @@ from typing import NamedTuple
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from gan.system.recipe import Recipe
+
 Logits = Float[Array, "*batch"]
 EXP_CAP = (
   30.0  # e^30 = 1.07e13: a density ratio no sample shows, and its square is far below 3.4e38
@@ -68,6 +70,7 @@ class Loss(NamedTuple):
   options: tuple[str, ...] = ()  # keyword-only options that all three functions take
   zero_sum: bool = False
   default_clip: float = 0.0  # bound on D's weights where there is no penalty; 0 for none
+  recipe: Recipe | None = None  # the call of make_loss that bound options
 
 
 def paired_threshold(real_logits: Logits, fake_logits: Logits) -> tuple[Logits, Logits]:

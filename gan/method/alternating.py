@@ -21,11 +21,13 @@ from gan.method.updates import (
 )
 from gan.networks import Params
 from gan.state import GanState, PlayerState
+from gan.system.recipe import recorded
 
 # The smallest gradient that "unrolled" differentiates an optimiser at.
 SMALLEST_GRADIENT = 1e-12
 
 
+@recorded
 def alternating(*, shared_latents: bool = False) -> UpdateRule:
   """K discriminator updates, then one generator update against the result.
 
@@ -51,6 +53,7 @@ def alternating(*, shared_latents: bool = False) -> UpdateRule:
   return UpdateRule(init=None, step=step)
 
 
+@recorded
 def alternating_generator_first() -> UpdateRule:
   """One generator update, then K discriminator updates on fakes from before it.
 
@@ -76,6 +79,7 @@ def _generator_first(
   return state.replace(generator=stepped.generator), update.metrics | generator.metrics
 
 
+@recorded
 def unrolled(*, unrolled_steps: int = 5) -> UpdateRule:
   """The generator foresees K discriminator updates and differentiates through them.
 
@@ -133,6 +137,7 @@ def _away_from_zero(grads: Array) -> Array:
   return grads + jax.lax.stop_gradient(shift)
 
 
+@recorded
 def lookahead(
   *, lookahead_steps: int = 5, lookahead_alpha: float = 0.5, shared_latents: bool = False
 ) -> UpdateRule:

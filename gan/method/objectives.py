@@ -18,7 +18,7 @@ from gan.errors import UserError
 from gan.losses import Loss, bind
 from gan.method.game import STEP_METRICS, Examples, Game, Metrics
 from gan.networks import ModelState, Outputs, Params, as_outputs, pack, unpack
-from gan.penalties import AugmentedCritic, as_function
+from gan.penalties import AugmentedCritic, with_options
 from gan.regularizers import View
 from gan.state import GanState, Hyperparameters, PlayerState
 
@@ -311,13 +311,13 @@ def _penalty(
   """The weighted penalty, and its mean value for the metrics: 0 on steps that skip it."""
   if game.penalty is None:
     return 0.0, {}
-  function = as_function(game.penalty, axis_name=game.axis_name)
+  penalty = with_options(game.penalty, axis_name=game.axis_name)
 
   def mean() -> Float[Array, ""]:
     real, fake = (pack(images, game.packing) for images in (view.real, view.fake))
     places = examples.places[:: game.packing] // game.packing
-    values = function(view.critic, real, fake, example_keys(keys.penalty, places))
-    return _mean(values, len(real), "penalty", function)
+    values = penalty(view.critic, real, fake, example_keys(keys.penalty, places))
+    return _mean(values, len(real), "penalty", getattr(penalty, "function", penalty))
 
   def zero() -> Float[Array, ""]:
     return jnp.zeros((), view.real.dtype)

@@ -9,6 +9,7 @@ from jaxtyping import Array, Key
 from gan.method.game import Examples, Game, Metrics
 from gan.networks import Params
 from gan.state import GanState, PlayerState
+from gan.system.recipe import Recipe
 
 Minibatches = list[Examples]
 Stepped = tuple[GanState, Metrics]
@@ -24,6 +25,7 @@ class UpdateRule(NamedTuple):
     wrap: of each player's optax transformation, in `init` of the state and in each step.
     several: whether a step may hold several discriminator updates.
     in_parts: whether the gradient of a batch is the mean of those of its parts, `Game.accumulate`.
+    recipe: how it was made by a function of UPDATE_RULES, or None.
 
   Examples:
     A rule of two alternating steps on the same examples:
@@ -43,6 +45,7 @@ class UpdateRule(NamedTuple):
   wrap: Callable[[optax.GradientTransformation], optax.GradientTransformation] = lambda each: each
   several: bool = True
   in_parts: bool = True
+  recipe: Recipe | None = None
 
 
 def params_of(state: GanState) -> dict[str, Params]:

@@ -15,8 +15,10 @@ from gan.method.updates import (
 )
 from gan.networks import Params
 from gan.state import GanState
+from gan.system.recipe import recorded
 
 
+@recorded
 def simultaneous() -> UpdateRule:
   """Both gradients at the same point and on the same fakes, as in Goodfellow et al.'s own code.
 
@@ -35,6 +37,7 @@ def _simultaneous(
   return state, discriminator.metrics | generator.metrics
 
 
+@recorded
 def optimistic() -> UpdateRule:
   """Simultaneous play in which each step is twice the present one less the last, 2 u_t - u_(t-1).
 
@@ -49,6 +52,7 @@ def optimistic() -> UpdateRule:
   return UpdateRule(init=None, step=_simultaneous, wrap=wrap, several=False)
 
 
+@recorded
 def extragradient() -> UpdateRule:
   """Steps from the current point along the gradients of the point that a first step leads to.
 
@@ -71,6 +75,7 @@ def extragradient() -> UpdateRule:
   return UpdateRule(init=None, step=step, several=False)
 
 
+@recorded
 def consensus(*, consensus_weight: float | Array = 10.0) -> UpdateRule:
   """Simultaneous play that also reduces |v|^2, v the gradients of both players' losses.
 

@@ -7,8 +7,7 @@ the step. Loops are unrolled: in the body of a loop XLA's CPU backend runs the k
 a convolution about 100 times slower, but for that of our own layers (`layers/plain.py`).
 """
 
-from collections.abc import Callable
-from typing import NamedTuple
+import dataclasses
 
 from gan.errors import UserError
 from gan.method.alternating import (
@@ -20,6 +19,7 @@ from gan.method.alternating import (
 )
 from gan.method.rule import UpdateRule
 from gan.method.simultaneous import consensus, extragradient, optimistic, simultaneous
+from gan.system.recipe import Maker
 
 __all__ = [
   "UPDATE_RULES",
@@ -38,7 +38,8 @@ __all__ = [
 ]
 
 
-class Entry(NamedTuple):
+@dataclasses.dataclass(frozen=True)
+class Entry(Maker):
   """A rule by name, and what is known about it.
 
   Attributes:
@@ -48,7 +49,6 @@ class Entry(NamedTuple):
     options: fields of a config that `make` takes.
   """
 
-  make: Callable[..., UpdateRule]
   summary: str
   source: str
   options: tuple[str, ...] = ()

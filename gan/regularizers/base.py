@@ -1,5 +1,6 @@
 """What a regulariser is: a term of a player's objective, and what it keeps from step to step."""
 
+import dataclasses
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -8,6 +9,7 @@ from jaxtyping import Array, Float, Int, Key
 from gan.networks import Gan, Outputs
 from gan.penalties import AugmentedCritic
 from gan.state import Hyperparameters
+from gan.system.recipe import Maker, Recipe
 
 
 class View(NamedTuple):
@@ -77,6 +79,7 @@ class Regularizer(NamedTuple):
       others are those of the last.
     needs: fields of Outputs that the discriminator has to return beside logits.
     reads: names of `Hyperparameters` that it reads from `view.hyper`, beside its weight.
+    recipe: how it was made by its entry, or None.
 
   Examples:
     >>> import gan, jax.numpy as jnp
@@ -97,9 +100,11 @@ class Regularizer(NamedTuple):
   update: Callable[[View, Any], Any] | None = None
   needs: tuple[str, ...] = ()
   reads: tuple[str, ...] = ()
+  recipe: Recipe | None = None
 
 
-class Entry(NamedTuple):
+@dataclasses.dataclass(frozen=True)
+class Entry(Maker):
   """A regulariser by name, and what is known about it.
 
   Attributes:
@@ -110,7 +115,6 @@ class Entry(NamedTuple):
     options: fields of a config that `make` takes.
   """
 
-  make: Callable[..., Regularizer]
   default_weight: float
   summary: str
   source: str

@@ -6,6 +6,7 @@ so are networks of MODELS; numbers are kept as they are. Any other part has to b
 
 import dataclasses
 import functools
+import inspect
 import json
 import os
 import sys
@@ -16,16 +17,29 @@ import jax
 import jax.numpy as jnp
 
 from gan import models
+from gan.augment import AUGMENTATIONS
 from gan.errors import UserError
-from gan.losses import LOSSES
+from gan.losses import LOSSES, make_loss
 from gan.method.game import Game
+from gan.method.update_rules import UPDATE_RULES
 from gan.models import ModelSpec
 from gan.networks import LATENTS, Network, latent_sampler
-from gan.penalties import PENALTIES
+from gan.penalties import PENALTIES, make_penalty
+from gan.regularizers import REGULARIZERS
+from gan.schedules import make_schedule
+from gan.system.recipe import Recipe
 from gan.training import plugins
 
 FIELD = "parts"  # of config.json
-_REGISTRIES = {"LOSSES": LOSSES, "PENALTIES": PENALTIES}
+_REGISTRIES = {
+  "LOSSES": LOSSES,
+  "PENALTIES": PENALTIES,
+  "REGULARIZERS": REGULARIZERS,
+  "AUGMENTATIONS": AUGMENTATIONS,
+  "UPDATE_RULES": UPDATE_RULES,
+}
+# What makes parts, and is no entry of a registry.
+_MAKERS = {each.__name__: each for each in (make_loss, make_penalty, make_schedule)}
 
 
 def describe(game: Game) -> dict[str, str]:
@@ -79,15 +93,27 @@ def references(game: Game) -> dict[str, Any]:
 
 
 def _reference(part: Any) -> Any:
-  if isinstance(part, (int, float, str)):
+  if part is None or isinstance(part, (int, float, str)):
     return {"value": part}
   if isinstance(part, Mapping):
     each = {name: _reference(value) for name, value in part.items()}
     return {"each": each} if all(each.values()) else None
   if type(part) is tuple:
     return {"value": list(part)}
-  made = json.loads(part.recipe) if isinstance(part, Network) and part.recipe else None
-  return _named(part) or made or _latent(part)
+  if isinstance(part, Network):
+    return _named(part) or (json.loads(part.recipe) if part.recipe else None)
+  recipe = getattr(part, "recipe", None)
+  return _named(part) or (_call(recipe) if isinstance(recipe, Recipe) else _latent(part))
+
+
+def _call(recipe: Recipe) -> dict[str, Any] | None:
+  """The call that makes a part again, where its function has a name and its arguments do."""
+  arguments, make = _reference(recipe.arguments), inspect.unwrap(recipe.make)
+  for (kind, place), values in _places().items():
+    for name, value in values.items():
+      if inspect.unwrap(getattr(value, "make", value)) is make and arguments:
+        return {kind: place, "name": name, "arguments": arguments}
+  return None
 
 
 def _named(part: Any) -> dict[str, str] | None:
@@ -101,6 +127,7 @@ def _named(part: Any) -> dict[str, str] | None:
 def _places() -> dict[tuple[str, str], Mapping[str, Any]]:
   """Where parts have names: (kind, place) -> parts by name."""
   places = {("registry", name): registry for name, registry in _REGISTRIES.items()}
+  places[("registry", "makers")] = _MAKERS
   return places | {("plugin", name): vars(sys.modules[name]) for name in plugins.loaded()}
 
 
@@ -155,7 +182,10 @@ def _find(place: Any) -> Any:
     "latent": lambda: latent_sampler(value, place["latent_dim"]),
     "model": lambda: _player(**place),
   }
-  return finders[kind]() if kind in finders else _places()[kind, value][place["name"]]
+  if kind in finders:
+    return finders[kind]()
+  part = _places()[kind, value][place["name"]]
+  return getattr(part, "make", part)(**_find(place["arguments"])) if "arguments" in place else part
 
 
 def _player(model: str, player: str, spec: Mapping[str, Any]) -> Network:

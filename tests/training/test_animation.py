@@ -42,7 +42,13 @@ def test_snapshots_stand_where_they_say():
   assert found.fake.shape == (4, 1024, 2) and found.levels.shape == (4, 121, 121)
 
 
-@pytest.mark.parametrize("loss", LOSSES)
+# One of each module of losses; the others are slow, together.
+QUICK = ("nonsat", "lsgan", "hinge", "wgan", "ragan", "fgan_js")
+
+
+@pytest.mark.parametrize(
+  "loss", [pytest.param(loss, marks=[] if loss in QUICK else pytest.mark.slow) for loss in LOSSES]
+)
 def test_every_loss(loss):
   found = film(Config(**{**SMALL.__dict__, "loss": loss}))
   assert np.isfinite(found.fake).all()

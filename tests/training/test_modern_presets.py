@@ -129,7 +129,14 @@ def train(name, folder, *flags):
   return read_summary(folder)["status"]
 
 
-@every
+# The others compile for a minute or more.
+QUICK = ("sngan_cifar10",)
+
+
+@pytest.mark.parametrize(
+  "name",
+  [pytest.param(name, marks=[] if name in QUICK else pytest.mark.slow) for name in PUBLISHED],
+)
 def test_a_preset_trains_by_its_name_and_a_width(name, tmp_path):
   # Fewer updates of D than in the source: they are unrolled, and compiled one by one.
   flags = ["--discriminator_steps=1"]

@@ -192,6 +192,43 @@ def test_a_game_of_registered_parts_is_found_again():
   assert (found.loss, found.image_range) == (game.loss, (0.0, 1.0))
 
 
+def test_parts_that_registered_functions_made_are_made_again():
+  players = gan.models.build("points", gan.ModelSpec((2,), latent_dim=4, width=8))
+  schedule = {"images_per_step": 64, "schedule_images": 640}
+  game = gan.Game(
+    **players._asdict(),
+    loss=gan.make_loss("lsgan", lsgan_targets=(-1.0, 1.0, 0.0)),
+    penalty=gan.make_penalty("dragan", axis_name=()),
+    update_rule=gan.lookahead(lookahead_steps=3),
+    regularizers={"lecam": gan.REGULARIZERS["lecam"].make(lecam_decay=0.5)},
+    augment=gan.AUGMENTATIONS["instance_noise"].make(),
+    schedule=gan.make_schedule("lecam_weight=linear:0", **schedule),
+    hyperparameters={"instance_noise": 0.1},
+  )
+  record = record_of(game)
+  found = passed.find(record, "run")
+  assert digests(found) == digests(game)
+  assert record_of(found) == record
+  other = game.replace(update_rule=gan.UPDATE_RULES["lookahead"].make(lookahead_steps=4))
+  assert digests(passed.find(record_of(other), "run")) != digests(game)
+
+
+def test_a_part_that_was_made_of_what_no_file_holds_is_missing():
+  rule = gan.consensus(consensus_weight=jnp.float32(2))
+  players = gan.models.build("points", gan.ModelSpec((2,), latent_dim=4, width=8))
+  with pytest.raises(UserError, match="no code of update_rule [^,]*: give it"):
+    passed.find(record_of(gan.Game(**players._asdict(), update_rule=rule)), "run")
+
+
+def test_a_penalty_by_name_has_its_weight_and_takes_the_axis_of_its_game():
+  made = gan.make_penalty("r1")
+  assert made is gan.PENALTIES["r1"]
+  players = gan.models.build("points", gan.ModelSpec((2,), latent_dim=4, width=8))
+  game = gan.Game(**players._asdict(), penalty=made)
+  assert game.default_hyperparameters().penalty_weight == 10
+  assert gan.make_penalty("dragan", axis_name="batch").keywords == ()
+
+
 def test_a_game_of_a_plugin_needs_not_be_given(tmp_path, my_parts):
   game = gan.Game(
     generator=my_parts.generator, discriminator=my_parts.discriminator, loss=my_parts.loss

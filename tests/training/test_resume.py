@@ -15,7 +15,10 @@ def shared_compilation_cache(monkeypatch):
   "flags",
   [
     ["--model=mlp", "--steps=100", "--batch_size=16"],
-    ["--model=dcgan", "--width=4", "--steps=200", "--batch_size=8", "--conditional"],
+    pytest.param(
+      ["--model=dcgan", "--width=4", "--steps=200", "--batch_size=8", "--conditional"],
+      marks=pytest.mark.slow,  # minutes
+    ),
   ],
   ids=lambda flags: flags[0],
 )
