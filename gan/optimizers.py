@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import optax
 
-from gan.errors import look_up
+from gan.errors import UserError, look_up
 
 Optimizer = Callable[..., optax.GradientTransformation]
 
@@ -85,7 +85,21 @@ def as_optimizer(given: Any, player: str) -> Optimizer:
   Args:
     given: such a function, an optax transformation, or None for Adam.
     player: "generator" or "discriminator", whose learning rate Adam reads.
+
+  Raises:
+    UserError: where the result is called, if the function returned no transformation.
   """
   if given is None:
     return make_optimizer("adam", player)
-  return (lambda hyper: given) if is_transformation(given) else given
+  if is_transformation(given):
+    return lambda hyper: given
+
+  def optimizer(hyper):
+    if not is_transformation(made := given(hyper)):
+      raise UserError(
+        f"optimizer {getattr(given, '__qualname__', given)} returned a {type(made).__name__}: it "
+        "must return an optax transformation, such as optax.adam(hyper.generator_learning_rate)"
+      )
+    return made
+
+  return optimizer

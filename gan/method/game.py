@@ -102,7 +102,8 @@ class Game:
     prepare: `(images, keys) -> images`, what is done to the real images of each update, such as
       mirroring them; in the range of the model, one key an image.
     update_rule: how updates make a step; None for `update_rules.alternating()`.
-    clip_weights: whether the discriminator's weights are clipped after each of its updates.
+    clip_weights: whether the discriminator's weights are clipped after each of its updates, to
+      `weight_clip` of the hyper-parameters: by default the loss's own bound, 0.01 if it has none.
     generator_batch_size: samples in an update of the generator over all devices; None for as many
       as there are real examples. The i-th is paired with the real example i B / size.
     accumulate: equal parts of a batch that gradients are computed of one after the other; the
@@ -239,7 +240,8 @@ class Game:
   def _numbers(self) -> Hyperparameters:
     weight = self.penalty.default_weight if isinstance(self.penalty, Penalty) else 1.0
     weights = dict.fromkeys(self.regularizers, 1.0)
-    return Hyperparameters(penalty_weight=weight, regularizer_weights=weights)
+    bound = (self.loss.default_clip or LOSSES["wgan"].default_clip) if self.clip_weights else 0.0
+    return Hyperparameters(penalty_weight=weight, regularizer_weights=weights, weight_clip=bound)
 
   def read_numbers(self) -> list[str]:
     """Returns the names of the hyper-parameters that a step reads, as they are scheduled."""

@@ -16,6 +16,7 @@ from jaxtyping import Array, Float, Int, Key
 from gan.augment import as_augmentation
 from gan.errors import UserError
 from gan.losses import Loss, bind
+from gan.method import returned
 from gan.method.game import STEP_METRICS, Examples, Game, Metrics
 from gan.networks import ModelState, Outputs, Params, as_outputs, pack, unpack
 from gan.penalties import AugmentedCritic, with_options
@@ -127,15 +128,18 @@ def discriminator_objective(
   loss = _mean_loss(adversarial.discriminator, real_logits, fake_logits)
   penalty, penalty_metrics = _penalty(game, state, view, examples, keys)
   terms, term_metrics = _terms("discriminator", game, state, view)
-  real_threshold, fake_threshold = adversarial.threshold(real_logits, fake_logits)
+  thresholds = adversarial.threshold(real_logits, fake_logits)
+  fits = returned.is_pair(thresholds)
+  words = "two arrays, the thresholds of real and of fake logits"
+  returned.checked(thresholds, fits, "threshold", adversarial.threshold, words)
   metrics = {
     "discriminator_loss": loss,
     "real_logit": jnp.mean(real_logits),
     "fake_logit": jnp.mean(fake_logits),
     "real_probability": jnp.mean(jax.nn.sigmoid(real_logits)),
     "fake_probability": jnp.mean(jax.nn.sigmoid(fake_logits)),
-    "real_accuracy": jnp.mean(real_logits > real_threshold),
-    "fake_accuracy": jnp.mean(fake_logits < fake_threshold),
+    "real_accuracy": jnp.mean(real_logits > thresholds[0]),
+    "fake_accuracy": jnp.mean(fake_logits < thresholds[1]),
   }
   keeping = dict(game.regularizers)
   if game.augment is not None:
@@ -229,7 +233,8 @@ def _show(
 ) -> Float[Array, "r ..."]:
   """Images as the discriminator is shown them: augmented, and m packed in a row."""
   if game.augment is not None:
-    images = as_augmentation(game.augment).apply(images, keys, state)
+    apply = as_augmentation(game.augment).apply
+    images = returned.images(apply(images, keys, state), images, "augment", game.augment)
   return pack(images, game.packing)
 
 
@@ -238,7 +243,7 @@ def _judge(
 ) -> tuple[Outputs, GanState]:
   """D in training mode, and the state with D's new model state."""
   player = state.discriminator
-  returned, model_state = game.discriminator.apply(
+  outputs, model_state = game.discriminator.apply(
     player.params,
     player.model_state,
     shown,
@@ -250,7 +255,7 @@ def _judge(
     field: f"regularizer {name}" for name, each in game.regularizers.items() for field in each.needs
   }
   player = player.replace(model_state=model_state)
-  return as_outputs(returned, len(shown), needs), state.replace(discriminator=player)
+  return as_outputs(outputs, len(shown), needs), state.replace(discriminator=player)
 
 
 def _critic(
@@ -267,10 +272,10 @@ def _critic(
   def critic(rows: Float[Array, "r ..."]) -> Float[Array, " r"]:
     if game.augment is not None:
       rows = _show(game, state, unpack(rows, game.packing), keys)
-    returned, _ = game.discriminator.apply(
+    outputs, _ = game.discriminator.apply(
       player.params, model_state, rows, examples.labels, train=False
     )
-    return as_outputs(returned, len(rows)).logits
+    return as_outputs(outputs, len(rows)).logits
 
   return critic
 
@@ -281,28 +286,7 @@ def bound_loss(game: Game, hyper: Hyperparameters) -> Loss:
 
 
 def _mean_loss(loss: Callable, real_logits: Array, fake_logits: Array) -> Float[Array, ""]:
-  return _mean(loss(real_logits, fake_logits), len(fake_logits), "loss", loss)
-
-
-def _mean(values: Any, count: int, what: str, function: Callable) -> Float[Array, ""]:
-  """The mean of what a function of the user's returned of some examples, or its only number.
-
-  Raises:
-    UserError: it returned anything else; [B, 1] and [B, B] have a mean too, of something else.
-  """
-  number = () if isinstance(values, (int, float)) else None
-  if getattr(values, "shape", number) not in ((), (count,)):
-    shape = list(getattr(values, "shape", ())) or f"a {type(values).__name__}"
-    raise UserError(
-      f"{what} {_name(function)} returned {shape} of {count} examples: it must return one number "
-      f"for each, an array [{count}]"
-    )
-  return jnp.mean(values)
-
-
-def _name(function: Callable) -> str:
-  function = getattr(function, "func", function)  # of a partial
-  return getattr(function, "__qualname__", type(function).__name__)
+  return returned.mean(loss(real_logits, fake_logits), len(fake_logits), "loss", loss)
 
 
 def _penalty(
@@ -317,7 +301,7 @@ def _penalty(
     real, fake = (pack(images, game.packing) for images in (view.real, view.fake))
     places = examples.places[:: game.packing] // game.packing
     values = penalty(view.critic, real, fake, example_keys(keys.penalty, places))
-    return _mean(values, len(real), "penalty", getattr(penalty, "function", penalty))
+    return returned.mean(values, len(real), "penalty", penalty)
 
   def zero() -> Float[Array, ""]:
     return jnp.zeros((), view.real.dtype)
@@ -338,7 +322,10 @@ def _terms(
   total, metrics = 0.0, {}
   for name, regularizer in game.regularizers.items():
     if term := getattr(regularizer, player):
-      value, seen = term(view, state.aux_state[name])
+      found = term(view, state.aux_state[name])
+      fits = returned.is_pair(found) and hasattr(found[0], "shape") and isinstance(found[1], dict)
+      words = "(term, metrics), an array and a dict"
+      value, seen = returned.checked(found, fits, f"regularizer {name}", term, words)
       total += state.hyperparameters.regularizer_weights[name] * jnp.mean(value)
       taken = {*STEP_METRICS, *metrics}
       if bad := sorted(each for each in seen if each in taken or not each.startswith(name)):

@@ -12,6 +12,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Key
 
+from gan.errors import UserError
+from gan.method import returned
 from gan.method.game import PLAYERS, Batch, Examples, Game, Metrics
 from gan.method.objectives import example_keys, placed, to_range
 from gan.method.update_rules import UpdateRule, alternating, check
@@ -77,7 +79,10 @@ def _examples(game: Game) -> list[tuple[Array, Array | None]]:
 def _given(game: Game) -> tuple[Array, Array | None]:
   """What the generator is given for an example."""
   labels = jnp.zeros((1,), jnp.int32) if game.num_classes else None
-  return jnp.zeros((1, *jax.eval_shape(game.sample_latent, jax.random.key(0)).shape)), labels
+  latent = jax.eval_shape(game.sample_latent, jax.random.key(0))
+  fits, words = hasattr(latent, "shape"), "one latent, an array [Z]"
+  returned.checked(latent, fits, "sample_latent", game.sample_latent, words)
+  return jnp.zeros((1, *latent.shape)), labels
 
 
 def made_shape(game: Game) -> tuple[int, ...]:
@@ -147,6 +152,10 @@ def step(
   """
   if not isinstance(batch, Batch):
     batch = Batch(batch[None], None)
+  if game.num_classes and batch.label is None:
+    raise UserError(
+      f"the game has {game.num_classes} classes: give gan.Batch(images [K, B, ...], labels [K, B])"
+    )
   images = to_range(batch.image, game.image_range)
   labels = [None] * len(images) if batch.label is None else batch.label
   step_key = jax.random.fold_in(key, state.step)
@@ -155,7 +164,10 @@ def step(
     minibatches = _prepared(game, minibatches, jax.random.fold_in(step_key, PREPARING))
   check(_rule(game), len(minibatches), game.accumulate)
   before, state = state.hyperparameters, at_this_step(game, state)
-  state, metrics = _rule(game).step(game, state, minibatches, step_key)
+  stepped = _rule(game).step(game, state, minibatches, step_key)
+  fits = returned.is_pair(stepped) and isinstance(stepped[0], GanState)
+  words = "(state, metrics), a GanState and a dict"
+  state, metrics = returned.checked(stepped, fits, "update_rule", _rule(game), words)
   count = images.shape[0] * images.shape[1] * jax.lax.psum(1, game.axis_name)
   return _advance(game, state, count).replace(hyperparameters=before), metrics
 
@@ -164,8 +176,10 @@ def _prepared(game: Game, minibatches: list[Examples], key: Key[Array, ""]) -> l
   """The game's `prepare` of real images; draws are by update and place in the global batch."""
   found = [placed(examples, game.axis_name) for examples in minibatches]
   keys = [example_keys(jax.random.fold_in(key, i), each.places) for i, each in enumerate(found)]
+  made = [game.prepare(each.real, own) for each, own in zip(found, keys, strict=True)]
   return [
-    each._replace(real=game.prepare(each.real, own)) for each, own in zip(found, keys, strict=True)
+    each._replace(real=returned.images(images, each.real, "prepare", game.prepare))
+    for each, images in zip(found, made, strict=True)
   ]
 
 
@@ -176,7 +190,9 @@ def at_this_step(game: Game, state: GanState) -> GanState:
     UserError: the schedule changes a rate that a passed optimiser brings itself.
   """
   before = state.hyperparameters
-  hyper = game.schedule(before, state.step)
+  hyper, words = game.schedule(before, state.step), "Hyperparameters, as it was given"
+  fits = isinstance(hyper, Hyperparameters)
+  returned.checked(hyper, fits, "schedule", game.schedule, words)
   # What a function leaves alone is the same object, also where it is traced.
   game.check_rates(name for name in game.fixed_rates() if hyper.get(name) is not before.get(name))
   return state.replace(hyperparameters=hyper)

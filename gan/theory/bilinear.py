@@ -4,6 +4,9 @@ It is the Dirac-GAN under the Wasserstein loss: theta' = psi and psi' = -theta u
 a rotation about the equilibrium (0, 0). Each update rule is then a matrix.
 """
 
+import itertools
+from collections.abc import Iterator
+
 import numpy as np
 from jaxtyping import Float
 
@@ -17,7 +20,7 @@ def operator(
   """Returns the matrix that a step of a rule multiplies (theta, psi) by.
 
   Args:
-    update_rule: key of UPDATE_RULES other than "optimistic" and "lookahead", which remember.
+    update_rule: key of UPDATE_RULES that is not in REMEMBERING.
     rate: h, of both players.
     consensus_weight: gamma; J^T v = w here, so that w shrinks by h gamma.
     unrolled_steps: K; against psi - K h theta the generator's slope falls by 2 K h theta.
@@ -54,18 +57,38 @@ def trajectory(
     lookahead_alpha: share of the fast weights in one.
     **choices: see `operator`.
   """
-  now = before = slow = np.array([1.0, -1.0])
-  path = []
-  for t in range(1, steps + 1):
-    if update_rule == "optimistic":
-      # Twice the step here less the step there; the first step is a plain one.
-      velocity = 2 * ROTATION @ now - ROTATION @ before
-      now, before = now + rate * velocity, now
-    elif update_rule == "lookahead":
-      now = operator("alternating", rate) @ now
-      if t % lookahead_steps == 0:
-        now = slow = slow + lookahead_alpha * (now - slow)
-    else:
-      now = operator(update_rule, rate, **choices) @ now
-    path.append(now)
-  return np.array(path)
+  start = np.array([1.0, -1.0])
+  if update_rule in REMEMBERING:
+    each = REMEMBERING[update_rule](start, rate, lookahead_steps, lookahead_alpha)
+  else:
+    each = _powers(operator(update_rule, rate, **choices), start)
+  return np.array(list(itertools.islice(each, steps)))
+
+
+def _powers(matrix: np.ndarray, now: np.ndarray) -> Iterator[np.ndarray]:
+  while True:
+    now = matrix @ now
+    yield now
+
+
+def _optimistic(now: np.ndarray, rate: float, *_) -> Iterator[np.ndarray]:
+  """Twice the step here less the step there; the first step is a plain one."""
+  before = now
+  while True:
+    velocity = 2 * ROTATION @ now - ROTATION @ before
+    now, before = now + rate * velocity, now
+    yield now
+
+
+def _lookahead(now: np.ndarray, rate: float, every: int, share: float) -> Iterator[np.ndarray]:
+  """Alternating steps; after each `every` of them, a share of the way from the last such point."""
+  slow, step = now, operator("alternating", rate)
+  for t in itertools.count(1):
+    now = step @ now
+    if t % every == 0:
+      now = slow = slow + share * (now - slow)
+    yield now
+
+
+# The rules whose step depends on more than where the players stand.
+REMEMBERING = {"optimistic": _optimistic, "lookahead": _lookahead}

@@ -16,6 +16,7 @@ from gan.errors import UserError
 from gan.losses import LOSSES
 from gan.method.game import Batch, Game
 from gan.method.train_step import made_shape
+from gan.state import GanState
 from gan.system import memory
 from gan.system.progress import say
 from gan.training import loop, passed, program, restore
@@ -80,6 +81,7 @@ def fit(
     placed = game.replace(axis_name=axis_name)
     algorithm = Algorithm(placed.init, placed.step, placed.gan)
     memory.require_training(config, algorithm.init, shape)
+    _check_state(jax.eval_shape(algorithm.init, jax.random.key(0)))
     data = Batch(dataset.images, dataset.labels if config.conditional else None)
     return Setting(
       dataset,
@@ -103,6 +105,20 @@ def fit(
     if not summary["status"].startswith("diverged"):
       raise
     return restore.LoadedRun(config, info, game.gan, None, summary=summary)
+
+
+def _check_state(state: GanState) -> None:
+  """Raises UserError where a state holds what no checkpoint can."""
+  keys = [
+    jax.tree_util.keystr(path, simple=True, separator="/")
+    for path, leaf in jax.tree.leaves_with_path(state)
+    if jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key)
+  ]
+  if keys:
+    raise UserError(
+      f"the state holds random keys, which no checkpoint can hold, in {', '.join(keys)}: keep "
+      "their numbers, `jax.random.key_data(key)`, or use an optimizer without noise of its own"
+    )
 
 
 def _dataset(game: Game, images: Any, labels: Any, name: str) -> Dataset:

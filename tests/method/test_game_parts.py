@@ -15,7 +15,7 @@ from gan.errors import UserError
 from gan.losses import LOSSES, Loss
 from gan.method.game import PLAYERS, STEP_METRICS, Batch, Examples, Game
 from gan.method.objectives import discriminator_objective, generator_objective
-from gan.method.update_rules import alternating
+from gan.method.update_rules import UpdateRule, alternating
 from gan.models import MODELS
 from gan.networks import Gan, Network, Outputs, from_linen, from_nnx, pack, unpack
 from gan.optimizers import make_optimizer
@@ -132,6 +132,46 @@ def test_a_loss_or_penalty_that_returns_something_else_is_named_in_one_line(plac
     jax.eval_shape(game.step, game.init(toys.key(0)), points()[0], toys.key(1))
   assert message in str(caught.value) and "\n" not in str(caught.value)
   assert "it must return one number for each, an array [4]" in str(caught.value)
+
+
+NOTHING = {
+  "optimizer": (none_of, "it must return an optax transformation"),
+  "sample_latent": (none_of, "it must return one latent, an array [Z]"),
+  "schedule": (none_of, "it must return Hyperparameters"),
+  "prepare": (none_of, "it must return an image of each"),
+  "augment": (none_of, "it must return an image of each"),
+  "update_rule": (UpdateRule(None, none_of), "it must return (state, metrics)"),
+  "loss": (LOSSES["wgan"]._replace(threshold=none_of), "it must return two arrays"),
+  "regularizers": (
+    {"mine": Regularizer(discriminator=none_of)},
+    "regularizer mine none_of returned a NoneType: it must return (term, metrics)",
+  ),
+}
+
+
+@pytest.mark.parametrize("place", NOTHING)
+@pytest.mark.usefixtures("unchecked")
+def test_a_part_that_returns_nothing_is_named_in_one_line(place):
+  part, message = NOTHING[place]
+  game = Game(**linear_players()._asdict() | {place: part})
+  with pytest.raises(UserError) as caught:
+    jax.eval_shape(game.step, game.init(toys.key(0)), points()[0], toys.key(1))
+  assert "none_of returned a NoneType: it must return" in str(caught.value)
+  assert message in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_a_step_with_classes_asks_for_labels():
+  game = Game(**linear_players()._asdict(), num_classes=3)
+  with pytest.raises(UserError, match="the game has 3 classes: give gan.Batch"):
+    jax.eval_shape(game.step, game.init(toys.key(0)), points()[0], toys.key(1))
+
+
+@pytest.mark.parametrize("loss", ["wgan", "nonsat"])
+def test_weights_are_clipped_to_the_bound_of_the_loss(loss):
+  game = Game(**linear_players()._asdict(), loss=LOSSES[loss], clip_weights=True)
+  assert game.default_hyperparameters().weight_clip == np.float32(0.01)
+  plain = game.replace(clip_weights=False)
+  assert plain.default_hyperparameters().weight_clip == 0
 
 
 # The discriminator sees everything through its augmentation.

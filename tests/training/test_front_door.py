@@ -386,6 +386,13 @@ def test_scheduling_what_a_passed_optimizer_brings_itself_is_refused():
   assert make_game(**passed).fixed_rates()
 
 
+def test_a_state_that_no_checkpoint_can_hold_is_refused(tmp_path):
+  game = make_game(optimizer=optax.noisy_sgd(1e-3, key=jax.random.key(0)))
+  with pytest.raises(UserError, match="holds random keys, which no checkpoint can hold, in "):
+    fit(game, tmp_path / "run", steps=1)
+  assert not (tmp_path / "run").exists()
+
+
 def test_a_run_that_diverges_says_so_and_has_no_samples(tmp_path):
   loss = gan.Loss(lambda real, fake: jnp.full_like(real, jnp.nan), lambda real, fake: -fake)
   run = fit(make_game(loss=loss), tmp_path / "run", steps=2)
