@@ -72,6 +72,20 @@ def as_outputs(returned: Any, examples: int, needs: Mapping[str, str] = {}) -> O
   return outputs
 
 
+def apart(outputs: Outputs, count: int) -> tuple[Outputs, Outputs]:
+  """Returns the outputs for the first `count` examples, and those for the others."""
+
+  def part(of: slice) -> Outputs:
+    halves = {
+      name: value[of]
+      for name, value in outputs._asdict().items()
+      if value is not None and name != "last_weight"
+    }
+    return outputs._replace(**halves)
+
+  return part(slice(None, count)), part(slice(count, None))
+
+
 class Network(NamedTuple):
   """A network as a pair of pure functions.
 
@@ -86,6 +100,8 @@ class Network(NamedTuple):
     recipe: how MODELS makes it again, in JSON; "" where they did not make it.
     stages: of a generator with a mapping network its two halves, each called as `apply` is:
       latents -> styles [B, layers, S], and styles -> images; None for any other network.
+    joint: of a discriminator, whether data and samples may be judged in one call, half the program:
+      no example influences another in training either, and there is no state and no dropout.
   """
 
   init: Callable[..., tuple[Params, ModelState]]
@@ -93,6 +109,7 @@ class Network(NamedTuple):
   name: str = ""
   recipe: str = ""
   stages: tuple[Callable[..., Any], Callable[..., Any]] | None = None
+  joint: bool = False
 
 
 class Gan(NamedTuple):

@@ -31,10 +31,13 @@ class AugmentedCritic(NamedTuple):
   Attributes:
     on_real: with the draws of the data.
     on_fake: with those of the samples.
+    on_both: `(data, samples) -> logits of each`, in one call of a discriminator that mixes none;
+      None for any other.
   """
 
   on_real: Critic
   on_fake: Critic
+  on_both: Callable[[Images, Images], tuple[PerExample, PerExample]] | None = None
 
   def __call__(self, images: Images) -> PerExample:
     return self.on_real(images)
@@ -57,7 +60,11 @@ def gradient_squared_norm(critic: Critic, images: Images) -> PerExample:
   # The logit of example i depends on example i alone: the gradient of the sum of all holds
   # the gradient of each, in one backward pass.
   gradients = jax.grad(lambda inputs: jnp.sum(critic(inputs)))(images)  # [B, ...]
-  return jnp.sum(jnp.square(gradients), axis=tuple(range(1, images.ndim)))
+  return _squared_norms(gradients)
+
+
+def _squared_norms(gradients: Images) -> PerExample:
+  return jnp.sum(jnp.square(gradients), axis=tuple(range(1, gradients.ndim)))
 
 
 def gradient_norm(critic: Critic, images: Images) -> PerExample:
@@ -202,7 +209,12 @@ def r1r2_penalty(critic: Critic, real: Images, fake: Images, keys: Key[Array, " 
   Returns:
     [B], penalty per example, not averaged.
   """
-  return r1_penalty(critic, real, fake, keys) + r2_penalty(critic, real, fake, keys)
+  both = getattr(critic, "on_both", None)
+  if both is None:
+    return r1_penalty(critic, real, fake, keys) + r2_penalty(critic, real, fake, keys)
+  # One backward pass for both.
+  gradients = jax.grad(lambda *images: sum(map(jnp.sum, both(*images))), argnums=(0, 1))(real, fake)
+  return sum(map(_squared_norms, gradients)) / 2
 
 
 def dragan_penalty(

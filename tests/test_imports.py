@@ -36,7 +36,9 @@ ROOMS = [
 FILES = {
   "method": [
     "fields",
+    "returned",
     "game",
+    "play",
     "objectives",
     "updates",
     "rule",

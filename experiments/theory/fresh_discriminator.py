@@ -8,7 +8,7 @@ import jax.numpy as jnp
 
 from gan.losses import Loss
 from gan.method.game import Examples, Game
-from gan.method.objectives import to_range
+from gan.method.play import to_range
 from gan.method.updates import apply_discriminator, discriminator_update, generator_update
 
 PROBE = 256  # examples that the slopes are measured on

@@ -16,7 +16,7 @@ from gan import datasets
 from gan.datasets import recorded
 from gan.losses import make_loss
 from gan.method.game import Batch
-from gan.method.objectives import to_range
+from gan.method.play import to_range
 from gan.models import mlp
 from gan.models.spec import ModelSpec, to_networks
 from gan.networks import Gan, latent_sampler

@@ -15,7 +15,7 @@ from jaxtyping import Array, Float, Key
 from gan.errors import UserError
 from gan.method import returned
 from gan.method.game import PLAYERS, Batch, Examples, Game, Metrics
-from gan.method.objectives import example_keys, placed, to_range
+from gan.method.play import example_keys, placed, to_range
 from gan.method.update_rules import UpdateRule, alternating, check
 from gan.networks import BATCH_STATISTICS, Network
 from gan.optimizers import Optimizer

@@ -239,6 +239,7 @@ def _networks(model, spec, widths, groups, blocks):
     Generator(spec.image_shape[-1], stages, spec.num_classes),
     Discriminator(stages, spec.num_classes),
     spec,
+    joint=True,
   )
 
 

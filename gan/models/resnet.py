@@ -251,6 +251,7 @@ def build(
       **shared,
     ),
     spec,
+    joint=spec.discriminator_norm in ("none", "layer"),
   )
 
 

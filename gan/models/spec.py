@@ -48,8 +48,8 @@ NORMS = ("none", "batch", "layer", "spectral")
 CONDITIONINGS = ("concat", "projection", "cbn+projection", "acgan", "native")
 
 
-def to_networks(generator, discriminator, spec: ModelSpec):
-  """Wraps the two Linen modules of a model as a pair of Networks."""
+def to_networks(generator, discriminator, spec: ModelSpec, *, joint: bool = False):
+  """Wraps the two Linen modules of a model as a pair of Networks; `joint` as in Network."""
   labels = jnp.zeros((1,), jnp.int32) if spec.num_classes else None
 
   def shaped(*shape: int) -> jax.ShapeDtypeStruct:
@@ -59,7 +59,7 @@ def to_networks(generator, discriminator, spec: ModelSpec):
   images = jax.eval_shape(pack, shaped(spec.packing, *spec.image_shape))
   return (
     networks.from_linen(generator, shaped(1, spec.latent_dim), labels),
-    networks.from_linen(discriminator, images, labels),
+    networks.from_linen(discriminator, images, labels)._replace(joint=joint),
   )
 
 

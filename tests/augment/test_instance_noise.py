@@ -10,7 +10,8 @@ import toys
 from gan import augment, schedules
 from gan.errors import UserError
 from gan.method.game import Examples
-from gan.method.objectives import example_keys, generator_objective
+from gan.method.objectives import generator_objective
+from gan.method.play import example_keys
 from gan.state import Hyperparameters, as_arrays
 from gan.training.build import DataInfo, build_game, hyperparameters
 from gan.training.validation import validate

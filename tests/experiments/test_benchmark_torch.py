@@ -9,7 +9,7 @@ import pytest
 
 from experiments.benchmark import cases, flops, ours
 from gan.method.game import Batch
-from gan.method.objectives import example_keys, to_range
+from gan.method.play import example_keys, to_range
 from gan.metrics import extractors
 from gan.training.build import DataInfo, build
 

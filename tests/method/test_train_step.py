@@ -10,7 +10,7 @@ import pytest
 
 from gan.losses import make_loss
 from gan.method.game import Batch, Game
-from gan.method.objectives import to_range
+from gan.method.play import to_range
 from gan.method.update_rules import UPDATE_RULES
 from gan.networks import Gan, Network
 from gan.optimizers import make_optimizer

@@ -21,7 +21,7 @@ from user_script import SCRIPT
 
 import gan
 from gan import UserError
-from gan.method.objectives import to_range
+from gan.method.play import to_range
 
 
 class G(nn.Module):

@@ -7,7 +7,7 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
-from gan.method.objectives import to_range
+from gan.method.play import to_range
 from gan.models import ModelSpec
 from gan.models import build as build_model
 from gan.networks import Gan, Network, Outputs

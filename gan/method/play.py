@@ -1,0 +1,238 @@
+"""What is played in an update: fakes are drawn, and the discriminator judges them and the data.
+
+Draws go by the place of an example in the global batch: devices do not matter.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int, Key
+
+from gan.augment import as_augmentation
+from gan.errors import UserError
+from gan.method import returned
+from gan.method.game import Examples, Game
+from gan.networks import ModelState, Outputs, apart, as_outputs, pack, unpack
+from gan.penalties import AugmentedCritic, Critic
+from gan.regularizers import View
+from gan.state import GanState, PlayerState
+
+Pair = tuple[Any, Any]  # of the data, and of samples
+
+
+class Keys(NamedTuple):
+  """The draws of an objective; equal keys give both players' objectives equal fakes."""
+
+  generate: Key[Array, ""]
+  real: Key[Array, ""]  # dropout of D on the data
+  fake: Key[Array, ""]
+  penalty: Key[Array, ""]
+  augment: Key[Array, ""]
+
+  @classmethod
+  def of(cls, key: Key[Array, ""]) -> "Keys":
+    generate, key = jax.random.split(key)
+    return cls(generate, *jax.random.split(key, 4))
+
+
+def example_keys(key: Key[Array, ""], places: Int[Array, " b"]) -> Key[Array, " b"]:
+  """Returns one key for each example, by its place in the global batch: devices do not matter."""
+  return jax.vmap(jax.random.fold_in, (None, 0))(key, places)
+
+
+def placed(examples: Examples, axis_name: Any = ()) -> Examples:
+  """Returns examples with their places in the global batch, of which this is a device's share."""
+  if examples.places is not None:
+    return examples
+  count = examples.real.shape[0]
+  return examples._replace(places=jax.lax.axis_index(axis_name) * count + jnp.arange(count))
+
+
+def _dropout_key(key: Key[Array, ""], examples: Examples) -> Key[Array, ""]:
+  """Masks differ between devices and parts of a batch: dropout is equal in distribution only."""
+  return jax.random.fold_in(key, examples.places[0] // len(examples.places))
+
+
+def to_range(images: Array, image_range: tuple[float, float]) -> Float[Array, "..."]:
+  """Maps uint8 pixels 0 .. 255 to `image_range`; float data pass as they are."""
+  if images.dtype != jnp.uint8:
+    if not jnp.issubdtype(images.dtype, jnp.floating):
+      raise UserError(f"images are {images.dtype}: give uint8, or floats in the model's range")
+    return images
+  low, high = image_range
+  return images.astype(jnp.float32) * ((high - low) / 255) + low
+
+
+def generate(
+  game: Game, generator: PlayerState, examples: Examples, key: Key[Array, ""]
+) -> tuple[Float[Array, "b z"], Float[Array, "b ..."], ModelState]:
+  """Draws latents; returns them, their fakes with the examples' labels, and the model state."""
+  latent_key, dropout_key = jax.random.split(key)
+  latents = jax.vmap(game.sample_latent)(example_keys(latent_key, examples.places))
+  apply = game.generator.apply
+  return latents, *_in_training(apply, generator, latents, examples, dropout_key)
+
+
+def _in_training(
+  apply: Callable[..., tuple[Array, ModelState]],
+  generator: PlayerState,
+  inputs: Array,
+  examples: Examples,
+  key: Key[Array, ""],
+) -> tuple[Float[Array, "b ..."], ModelState]:
+  """The generator, or one of its stages, of inputs in the place of the examples."""
+  return apply(
+    generator.params,
+    generator.model_state,
+    inputs,
+    examples.labels,
+    train=True,
+    key=_dropout_key(key, examples),
+  )
+
+
+def play(
+  game: Game, state: GanState, examples: Examples, keys: Keys
+) -> tuple[View, GanState, ModelState]:
+  """Shows D the data and fakes.
+
+  Returns what is to be seen of it, the state with D's model state after both calls, and the
+  generator's new model state.
+  """
+  dropout_key = jax.random.split(keys.generate)[1]  # that of `generate`
+  made = examples._replace(labels=_fake_labels(game, examples, keys.generate))
+
+  def bound(apply):
+    return lambda inputs: _in_training(apply, state.generator, inputs, made, dropout_key)[0]
+
+  latents, fake, model_state = generate(game, state.generator, made, keys.generate)
+  real_size, fake_size = (list(each.shape[1:]) for each in (examples.real, fake))
+  if real_size != fake_size:
+    raise UserError(f"real examples are {real_size} each, and generated ones {fake_size}")
+  real_keys, fake_keys = (
+    example_keys(key, examples.places) for key in jax.random.split(keys.augment)
+  )
+  shown_real = _show(game, state, examples.real, real_keys)
+  shown_fake = _show(game, state, fake, fake_keys)
+  shown, of = (shown_real, shown_fake), (examples, made)
+  real, fakes, state_after = _judge_both(game, state, shown, of, keys)
+  view = View(
+    real=examples.real,
+    fake=fake,
+    shown_real=shown_real,
+    shown_fake=shown_fake,
+    real_outputs=real,
+    fake_outputs=fakes,
+    critic=_augmented_critic(game, state_after, of, (real_keys, fake_keys)),
+    generate=bound(game.generator.apply),
+    latents=latents,
+    labels=examples.labels,
+    fake_labels=made.labels,
+    # Beyond the two that the augmentation draws from.
+    keys=example_keys(jax.random.fold_in(keys.augment, 2**31), examples.places),
+    hyper=state.hyperparameters,
+    step=state.step,
+    axis_name=game.axis_name,
+    stages=game.generator.stages and tuple(map(bound, game.generator.stages)),
+  )
+  return view, state_after, model_state
+
+
+def _fake_labels(game: Game, examples: Examples, key: Key[Array, ""]) -> Int[Array, " b"] | None:
+  """The labels that the generator is given."""
+  if examples.labels is None or game.fake_labels == "batch":
+    return examples.labels
+  # Beyond the two that latents and dropout are drawn from.
+  keys = example_keys(jax.random.fold_in(key, 2**31), examples.places)
+  return jax.vmap(lambda key: jax.random.randint(key, (), 0, game.num_classes))(keys)
+
+
+def _show(
+  game: Game, state: GanState, images: Float[Array, "b ..."], keys: Key[Array, " b"]
+) -> Float[Array, "r ..."]:
+  """Images as the discriminator is shown them: augmented, and m packed in a row."""
+  if game.augment is not None:
+    apply = as_augmentation(game.augment).apply
+    images = returned.images(apply(images, keys, state), images, "augment", game.augment)
+  return pack(images, game.packing)
+
+
+def _judge_both(
+  game: Game, state: GanState, shown: Pair, of: tuple[Examples, Examples], keys: Keys
+) -> tuple[Outputs, Outputs, GanState]:
+  """D on the data and on samples, in one call where it mixes no examples."""
+  if game.discriminator.joint:
+    outputs, state = _judge(game, state, jnp.concatenate(shown), _joined(of), keys.real)
+    return *apart(outputs, len(shown[0])), state
+  real, state = _judge(game, state, shown[0], of[0], keys.real)
+  fakes, state = _judge(game, state, shown[1], of[1], keys.fake)
+  return real, fakes, state
+
+
+def _joined(of: tuple[Examples, Examples]) -> Examples:
+  """The data with the samples behind them; places are those of the data."""
+  real, made = of
+  labels = None if real.labels is None else jnp.concatenate([real.labels, made.labels])
+  return real._replace(labels=labels)
+
+
+def _judge(
+  game: Game, state: GanState, shown: Array, examples: Examples, key: Key[Array, ""]
+) -> tuple[Outputs, GanState]:
+  """D in training mode, and the state with D's new model state."""
+  player = state.discriminator
+  outputs, model_state = game.discriminator.apply(
+    player.params,
+    player.model_state,
+    shown,
+    examples.labels,
+    train=True,
+    key=_dropout_key(key, examples),
+  )
+  needs = {
+    field: f"regularizer {name}" for name, each in game.regularizers.items() for field in each.needs
+  }
+  player = player.replace(model_state=model_state)
+  return as_outputs(outputs, len(shown), needs), state.replace(discriminator=player)
+
+
+def _augmented_critic(
+  game: Game, state: GanState, of: tuple[Examples, Examples], keys: Pair
+) -> AugmentedCritic:
+  """D of raw images, packed where it judges several, through the augmentation."""
+
+  def show(rows: Float[Array, "r ..."], own: Key[Array, " b"]) -> Float[Array, "r ..."]:
+    if game.augment is None:
+      return rows
+    return _show(game, state, unpack(rows, game.packing), own)
+
+  def alone(examples: Examples, own: Key[Array, " b"]) -> Critic:
+    critic = _critic(game, state, examples)
+    return lambda rows: critic(show(rows, own))
+
+  def both(*rows: Float[Array, "r ..."]) -> list[Float[Array, " r"]]:
+    shown = [show(*each) for each in zip(rows, keys, strict=True)]
+    logits = _critic(game, state, _joined(of))(jnp.concatenate(shown))
+    return jnp.split(logits, [len(shown[0])])
+
+  return AugmentedCritic(*map(alone, of, keys), both if game.discriminator.joint else None)
+
+
+def _critic(game: Game, state: GanState, examples: Examples) -> Critic:
+  """What D is shown -> logits.
+
+  With running statistics and without dropout examples do not influence each other, and the
+  gradient of the sum of logits holds the gradient of each example's logit.
+  """
+  player = state.discriminator
+  model_state = jax.lax.stop_gradient(player.model_state)
+
+  def critic(shown: Float[Array, "r ..."]) -> Float[Array, " r"]:
+    outputs, _ = game.discriminator.apply(
+      player.params, model_state, shown, examples.labels, train=False
+    )
+    return as_outputs(outputs, len(shown)).logits
+
+  return critic

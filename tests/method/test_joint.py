@@ -1,0 +1,95 @@
+"""Data and samples judged in one call, or in two: the same objectives, in half of the program."""
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import toys
+
+from gan.losses import LOSSES
+from gan.method.game import Batch, Game
+from gan.models import ModelSpec, build
+from gan.networks import Outputs, apart, from_linen
+from gan.penalties import PENALTIES
+from gan.regularizers import make_lecam
+
+
+class D(nn.Module):
+  """Labels shift the logit, so that those of the samples must be theirs."""
+
+  @nn.compact
+  def __call__(self, x, labels):
+    hidden = nn.tanh(nn.Conv(4, (3, 3), name="conv")(x)).reshape(len(x), -1)
+    return nn.Dense(1)(hidden)[:, 0] + nn.Embed(3, 1)(labels)[:, 0]
+
+
+class G(nn.Module):
+  @nn.compact
+  def __call__(self, z, labels):
+    return nn.tanh(nn.Dense(32)(z)).reshape(-1, 4, 4, 2) + labels.reshape(-1, 1, 1, 1) / 3
+
+
+def shifted(images, keys):
+  return images + jax.vmap(lambda key: jax.random.normal(key, (4, 4, 2)))(keys)
+
+
+PARTS = {
+  "plain": {},
+  "augmented": {"augment": shifted},
+  "r1r2": {"penalty": PENALTIES["r1r2"], "loss": LOSSES["rsgan"]},
+  "r1r2, augmented": {"penalty": PENALTIES["r1r2"], "augment": shifted},
+  "with a regulariser": {"regularizers": {"lecam": make_lecam()}},
+}
+
+
+def stepped(joint, parts):
+  judge = from_linen(D())._replace(joint=joint)
+  game = Game(
+    generator=from_linen(G()),
+    discriminator=judge,
+    num_classes=3,
+    fake_labels="uniform",
+    **parts,
+  )
+  rng = np.random.default_rng(0)
+  images = rng.normal(size=(1, 8, 4, 4, 2)).astype(np.float32)
+  batch = Batch(jnp.array(images), jnp.array(rng.integers(0, 3, (1, 8)), jnp.int32))
+  state = game.init(toys.key(0))
+  program = str(jax.make_jaxpr(game.step)(state, batch, toys.key(1)))
+  return program.count("conv_general_dilated["), jax.jit(game.step)(state, batch, toys.key(1))
+
+
+@pytest.mark.parametrize("name", PARTS)
+def test_one_call_is_two_calls_in_less(name):
+  fewer, (state, metrics) = stepped(True, PARTS[name])
+  more, (expected, there) = stepped(False, PARTS[name])
+  assert fewer <= 0.6 * more
+  close = lambda a, b: np.testing.assert_allclose(a, b, rtol=2e-5, atol=2e-6)  # noqa: E731
+  jax.tree.map(close, metrics, there)
+  # Of the first moments, which are the gradients, and not of what Adam makes of their signs.
+  jax.tree.map(close, state.discriminator.opt_state[0].mu, expected.discriminator.opt_state[0].mu)
+
+
+def test_outputs_are_taken_apart_by_examples():
+  weight = jnp.arange(2.0)
+  both = Outputs(jnp.arange(5.0), features=jnp.arange(10.0).reshape(5, 2), last_weight=weight)
+  first, second = apart(both, 2)
+  np.testing.assert_array_equal(first.logits, [0, 1])
+  np.testing.assert_array_equal(second.features, [[4, 5], [6, 7], [8, 9]])
+  assert first.class_logits is None and second.last_weight is weight
+
+
+@pytest.mark.parametrize(
+  ("name", "norm", "joint"),
+  [
+    ("r3gan", None, True),
+    ("resnet", "none", True),
+    ("resnet", "layer", True),
+    ("resnet", None, False),  # each call is an iteration of spectral normalisation
+    ("stylegan2", None, False),  # the standard deviation within a group of the batch
+  ],
+)
+def test_models_that_mix_no_examples_say_so(name, norm, joint):
+  spec = ModelSpec((32, 32, 3), latent_dim=8, width=8, discriminator_norm=norm)
+  assert build(name, spec).discriminator.joint == joint
