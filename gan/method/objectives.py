@@ -184,9 +184,8 @@ def _play(
   real_size, fake_size = (list(each.shape[1:]) for each in (examples.real, fake))
   if real_size != fake_size:
     raise UserError(f"real examples are {real_size} each, and generated ones {fake_size}")
-  real_keys, fake_keys = (
-    example_keys(key, examples.places) for key in jax.random.split(keys.augment)
-  )
+  both = jax.random.split(keys.augment)
+  real_keys, fake_keys = (example_keys(key, examples.places) for key in both)
   shown_real = _show(game, state, examples.real, real_keys)
   shown_fake = _show(game, state, fake, fake_keys)
   real, state_after = _judge(game, state, shown_real, examples, keys.real)
@@ -210,6 +209,7 @@ def _play(
     hyper=state.hyperparameters,
     step=state.step,
     axis_name=game.axis_name,
+    params=(state.generator.params, state.discriminator.params),
     stages=game.generator.stages and tuple(map(bound, game.generator.stages)),
   )
   return view, state_after, model_state
