@@ -34,6 +34,14 @@ jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
 
 
 @pytest.fixture
+def fast_compiler():
+  """As of toys.compiled, for a command: two steps spend their time in the compiler."""
+  jax.config.update("jax_disable_most_optimizations", True)
+  yield
+  jax.config.update("jax_disable_most_optimizations", False)
+
+
+@pytest.fixture
 def unchecked(monkeypatch):
   """For tests of what a function itself says of arguments that its signature rules out."""
   monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)

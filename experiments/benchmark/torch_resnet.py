@@ -151,10 +151,12 @@ def leaves(network: nn.Module, params: Mapping[str, Any]) -> dict[str, np.ndarra
   """
   found = {}
   for name, module in network.named_modules():
+    layer = params
+    for part in filter(None, name.split(".")):
+      layer = layer.get(part, {})
+    if "gain" in layer:  # of attention, a number of its own
+      found[f"{name}.gain"] = np.asarray(layer["gain"])
     if isinstance(module, (nn.Linear, nn.Conv2d, nn.Embedding, nn.BatchNorm2d)):
-      layer = params
-      for part in filter(None, name.split(".")):
-        layer = layer.get(part, {})
       layer = next((layer[each] for each in _INNER if each in layer), layer)
       for ours, array in layer.items():
         raw = ours != "bias" and hasattr(module, "weight_orig")

@@ -42,7 +42,7 @@ FIELDS: dict[str, tuple[Kind, str]] = {
   "loss": (Kind('a gan.Loss, such as gan.LOSSES["{}"]', lambda it: isinstance(it, Loss)), "nonsat"),
   "sample_latent": (Kind('`key -> [Z]`, such as gan.latent_sampler("{}", 64)', callable), "normal"),
   "image_range": (Kind("two numbers, the lower one first, such as (-1, 1)", _is_range), ""),
-  "num_classes": (whole(0), ""),
+  **dict.fromkeys(("num_classes", "ema_start"), (whole(0), "")),
   **dict.fromkeys(("optimizer", *(f"{it}_optimizer" for it in PLAYERS)), (_OPTIMIZER, "adam")),
   "hyperparameters": (
     Kind('finite numbers by name, such as {{"b1": 0.5}}', _all_of(are_finite)),

@@ -110,6 +110,8 @@ class Game:
       gradient is that of the whole batch where nothing in the players or losses mixes examples.
     ema_half_life: whether the average has a half-life in images and not a decay in steps.
     ema_ramp: the half-life is at most this share of the images so far; 0 for no such bound.
+    ema_start: the update of the generator at which its average starts; 0 for a decay that grows to
+      its value from the first on.
     axis_name: mapped axes over which gradients, statistics and metrics are averaged; under
       `jax.shard_map` with `check_vma=False`, for with it JAX sums gradients by itself.
 
@@ -147,6 +149,7 @@ class Game:
   accumulate: int = 1
   ema_half_life: bool = False
   ema_ramp: float = 0.05
+  ema_start: int = 0
   axis_name: Any = ()
 
   def __post_init__(self):

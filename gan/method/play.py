@@ -135,6 +135,7 @@ def play(
     hyper=state.hyperparameters,
     step=state.step,
     axis_name=game.axis_name,
+    params=(state.generator.params, state.discriminator.params),
     stages=game.generator.stages and tuple(map(bound, game.generator.stages)),
   )
   return view, state_after, model_state

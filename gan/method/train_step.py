@@ -226,17 +226,19 @@ def averaging_rate(game: Game, state: GanState, images: int) -> Float[Array, ""]
   With a decay d it is max(1 - d, 9 / (10 + t)), so that the average forgets the random initial
   generator at once. With a half-life h it is 1 - 2^(-images / min(h, ramp * images so far)), as in
   the code of "Training Generative Adversarial Networks with Limited Data" by Karras et al.
-  (https://arxiv.org/abs/2006.06676).
+  (https://arxiv.org/abs/2006.06676). With a start, as in the code of BigGAN, it is 1 before the
+  update `ema_start`, and a decay is d from there.
 
   Args:
-    game: which of the two, and the ramp.
+    game: which of these, and the ramp.
     state: its step, and the numbers of the step.
     images: real examples in a step.
   """
   hyper, step = state.hyperparameters, state.step.astype(jnp.float32)
-  if not game.ema_half_life:
-    return jnp.maximum(hyper.ema_rate, 9 / (10 + step))
-  half_life = hyper.ema_half_life
-  if game.ema_ramp:
-    half_life = jnp.minimum(half_life, game.ema_ramp * step * images)
-  return -jnp.expm1(-jnp.log(2.0) * images / jnp.maximum(half_life, 1e-8))
+  rate = hyper.ema_rate if game.ema_start else jnp.maximum(hyper.ema_rate, 9 / (10 + step))
+  if game.ema_half_life:
+    half_life = hyper.ema_half_life
+    if game.ema_ramp:
+      half_life = jnp.minimum(half_life, game.ema_ramp * step * images)
+    rate = -jnp.expm1(-jnp.log(2.0) * images / jnp.maximum(half_life, 1e-8))
+  return jnp.where(step + 1 < game.ema_start, 1.0, rate) if game.ema_start else rate

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 
 from gan.errors import UserError, look_up
 from gan.models import (
+  biggan,
   dcgan,
   goodfellow,
   infogan,
@@ -74,6 +75,23 @@ MODELS: dict[str, Model] = {
       "logit_bias",
     ),
     conditionings=("concat", "projection", "cbn+projection", "acgan"),
+  ),
+  "biggan": Model(
+    biggan.build,
+    options=(
+      "width",
+      "discriminator_norm",
+      "shared_embedding",
+      "hierarchical_latents",
+      "attention_side",
+      "weight_init",
+    ),
+    conditionings=("cbn+projection", "acgan"),
+  ),
+  "sagan": Model(
+    biggan.build_sagan,
+    options=("width", "discriminator_norm", "attention_side", "weight_init"),
+    conditionings=("cbn+projection", "acgan"),
   ),
   "sndcgan": Model(sndcgan.build, options=("width", "discriminator_norm", "flat_norm")),
   "stylegan2": Model(

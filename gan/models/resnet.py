@@ -28,13 +28,13 @@ from gan.models.layers import (
   ConditionalNorm,
   Conv,
   Dense,
+  DownBlock,
   LabelledLatents,
   Norm,
-  ProjectionLogit,
-  mean_pool,
-  nearest_up,
+  UpBlock,
+  judged,
 )
-from gan.models.spec import ModelSpec, require_choice, require_images, to_networks
+from gan.models.spec import ModelSpec, doublings, require_choice, require_images, to_networks
 from gan.networks import Network, Outputs
 
 GLOROT = nn.initializers.glorot_uniform()
@@ -42,32 +42,6 @@ GLOROT_2 = nn.initializers.variance_scaling(2.0, "fan_avg", "uniform")  # sqrt 2
 EPSILON = 2e-5  # Chainer's, in batch normalisation
 CHANNELS = ("constant", "doubling")
 POOLING = {"sum": jnp.sum, "mean": jnp.mean}
-
-
-class UpBlock(nn.Module):
-  """Maps [B, h, w, c] -> [B, 2h, 2w, features]; norms have the labels where they have classes."""
-
-  features: int
-  norm_classes: int = 0
-  dtype: Any = jnp.float32
-  axis_name: Any = ()
-
-  @nn.compact
-  def __call__(
-    self, images: Float[Array, "b h w c"], labels: Int[Array, " b"] | None, *, train: bool
-  ) -> Float[Array, "b p q f"]:
-    def norm_relu(hidden):
-      options = {"axis_name": self.axis_name, "dtype": self.dtype, "epsilon": EPSILON}
-      if not self.norm_classes:
-        return jax.nn.relu(Norm("batch", **options)(hidden, train=train))
-      return jax.nn.relu(ConditionalNorm(self.norm_classes, **options)(hidden, labels, train=train))
-
-    conv = functools.partial(Conv, self.features, stride=1, dtype=self.dtype)
-    hidden = nearest_up(norm_relu(images))
-    hidden = norm_relu(conv(kernel_size=3, kernel_init=GLOROT_2)(hidden))
-    hidden = conv(kernel_size=3, kernel_init=GLOROT_2)(hidden)
-    # A kernel of one pixel commutes with the repetition of pixels, at a quarter of the work.
-    return hidden + nearest_up(conv(kernel_size=1, kernel_init=GLOROT)(images))
 
 
 class Generator(nn.Module):
@@ -91,56 +65,22 @@ class Generator(nn.Module):
   def __call__(
     self, latents: Float[Array, "b z"], labels: Int[Array, " b"] | None, *, train: bool
   ) -> Float[Array, "b h w c"]:
-    shared = {"dtype": self.dtype, "axis_name": self.axis_name}
     first, *others = self.channels
     side = self.image_shape[0] // 2 ** len(others)
     inputs = LabelledLatents(0 if self.by_norm else self.num_classes)(latents, labels)
     hidden = Dense(side * side * first, kernel_init=GLOROT, dtype=self.dtype)(inputs)
     hidden = hidden.reshape(-1, side, side, first)
-    norm_classes = self.num_classes if self.by_norm else 0
+    shared = {"axis_name": self.axis_name, "dtype": self.dtype, "epsilon": EPSILON}
+    plain = functools.partial(Norm, "batch", **shared)
+    conditional = functools.partial(ConditionalNorm, self.num_classes, **shared)
+    norm = conditional if self.by_norm and self.num_classes else plain
+    condition = labels if norm is conditional else None
     for features in others:
-      hidden = UpBlock(features, norm_classes, **shared)(hidden, labels, train=train)
-    hidden = jax.nn.relu(Norm("batch", epsilon=EPSILON, **shared)(hidden, train=train))
+      block = UpBlock(features, GLOROT_2, GLOROT, norm, dtype=self.dtype)
+      hidden = block(hidden, condition, train=train)
+    hidden = jax.nn.relu(plain()(hidden, train=train))
     last = Conv(self.image_shape[-1], 3, 1, kernel_init=GLOROT, dtype=self.dtype)
     return jnp.tanh(last(hidden).astype(jnp.float32))
-
-
-class DownBlock(nn.Module):
-  """Maps [B, h, w, c] -> [B, h, w, features], or half the sides.
-
-  Attributes:
-    features: channels of the result; those between the convolutions are c, or `features` in the
-      first block.
-    down: whether the sides are halved.
-    first: whether the inputs are images: there is no norm, and no activation before.
-    norm: one of NORMS.
-  """
-
-  features: int
-  down: bool
-  first: bool = False
-  norm: str = "spectral"
-  dtype: Any = jnp.float32
-  axis_name: Any = ()
-
-  @nn.compact
-  def __call__(self, images: Float[Array, "b h w c"], *, train: bool) -> Float[Array, "b p q f"]:
-    def norm_relu(hidden):
-      kind = "none" if self.first else self.norm
-      norm = Norm(kind, axis_name=self.axis_name, dtype=self.dtype, epsilon=EPSILON)
-      return jax.nn.relu(norm(hidden, train=train))
-
-    spectral = int(self.norm == "spectral")
-    conv = functools.partial(Conv, stride=1, dtype=self.dtype, spectral=spectral)
-    between = self.features if self.first else images.shape[-1]
-    hidden = images if self.first else norm_relu(images)
-    hidden = norm_relu(conv(between, 3, kernel_init=GLOROT_2)(hidden))
-    hidden = conv(self.features, 3, kernel_init=GLOROT_2)(hidden)
-    if not self.down and images.shape[-1] == self.features:
-      return images + hidden
-    pool = mean_pool if self.down else lambda same: same
-    # A kernel of one pixel commutes with the mean of pixels, at a quarter of the work.
-    return pool(hidden) + conv(self.features, 1, kernel_init=GLOROT)(pool(images))
 
 
 class Discriminator(nn.Module):
@@ -170,20 +110,23 @@ class Discriminator(nn.Module):
   def __call__(
     self, images: Float[Array, "b h w c"], labels: Int[Array, " b"] | None, *, train: bool
   ) -> Float[Array, " b"] | Outputs:
-    shared = {"norm": self.norm, "dtype": self.dtype, "axis_name": self.axis_name}
+    options = {"axis_name": self.axis_name, "dtype": self.dtype, "epsilon": EPSILON}
+    shared = {"norm": functools.partial(Norm, self.norm, **options), "dtype": self.dtype}
+    shared |= {"spectral": int(self.norm == "spectral")}
     hidden = images
     for place, (features, down) in enumerate(zip(self.channels, self.downs, strict=True)):
-      hidden = DownBlock(features, down, first=place == 0, **shared)(hidden, train=train)
+      block = DownBlock(features, GLOROT_2, GLOROT, down, first=place == 0, **shared)
+      hidden = block(hidden, train=train)
     hidden = jax.nn.relu(hidden).astype(jnp.float32)
-    hidden = POOLING[self.pooling](hidden, axis=(1, 2))
-    options = {"kernel_init": GLOROT, "spectral": int(self.norm == "spectral")}
-    logits = Dense(1, use_bias=self.logit_bias, name="logit", **options)(hidden)[:, 0]
-    if not self.num_classes:
-      return logits
-    if self.head:
-      return Outputs(logits, Dense(self.num_classes, name="classes", **options)(hidden))
-    project = ProjectionLogit(self.num_classes, GLOROT, options["spectral"], name="projection")
-    return logits + project(hidden, labels)
+    return judged(
+      POOLING[self.pooling](hidden, axis=(1, 2)),
+      labels,
+      self.num_classes,
+      head=self.head,
+      use_bias=self.logit_bias,
+      kernel_init=GLOROT,
+      spectral=shared["spectral"],
+    )
 
 
 def build(
@@ -222,14 +165,14 @@ def build(
   require_choice("resnet_channels", form, CHANNELS)
   if generator_scale < 0:
     raise UserError(f"`generator_scale={generator_scale}` must be above 0, or 0 for the default")
-  doublings = _doublings(size)
+  count = doublings("resnet", size)
   if form == "constant":
     width = spec.width or 128
-    generator = ((generator_scale or 2) * width,) * (doublings + 1)
+    generator = ((generator_scale or 2) * width,) * (count + 1)
     discriminator, downs = (width,) * 4, (True, True, False, False)
   else:
     width = spec.width or 64
-    powers = [2**power for power in range(doublings + 1)]
+    powers = [2**power for power in range(count + 1)]
     generator = tuple((generator_scale or 1) * width * power for power in reversed(powers))
     discriminator = tuple(width * power for power in powers)
     downs = tuple(size % (2 * power) == 0 for power in powers)
@@ -253,16 +196,3 @@ def build(
     spec,
     joint=spec.discriminator_norm in ("none", "layer"),
   )
-
-
-def _doublings(size):
-  """How often the generator doubles its first side."""
-  if size < 8 or size % 4:
-    raise UserError(
-      f"`model=resnet` cannot make images of {size}x{size}: the side must be a multiple of 4, from "
-      "8 on; set `image_size`, or take `model=mlp`, which makes any side"
-    )
-  count = 0
-  while size % 2 == 0 and size >= 8:
-    size, count = size // 2, count + 1
-  return count

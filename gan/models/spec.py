@@ -100,3 +100,19 @@ def halvings(model: str, size: int) -> int:
       "power of 2 (28, 32, 64, ...); set `image_size`, or take `model=mlp`, which makes any side"
     )
   return count
+
+
+def doublings(model: str, size: int) -> int:
+  """Returns how often a side of at least 4 that is odd or below 8 is doubled to reach `size`.
+
+  28 -> 7 in 2, 32 -> 4 in 3, 36 -> 9 in 2. Raises UserError unless 4 divides it, from 8 on.
+  """
+  if size < 8 or size % 4:
+    raise UserError(
+      f"`model={model}` cannot make images of {size}x{size}: the side must be a multiple of 4, "
+      "from 8 on; set `image_size`, or take `model=mlp`, which makes any side"
+    )
+  count = 0
+  while size % 2 == 0 and size >= 8:
+    size, count = size // 2, count + 1
+  return count

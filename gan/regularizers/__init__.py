@@ -3,6 +3,7 @@
 from gan.regularizers.acgan import make_acgan
 from gan.regularizers.base import Entry, Regularizer, View
 from gan.regularizers.lecam import lecam, lecam_averages, make_lecam
+from gan.regularizers.orthogonal import make_orthogonal, orthogonality
 from gan.regularizers.path_length import make_path_length, path_lengths
 
 __all__ = [
@@ -14,7 +15,9 @@ __all__ = [
   "lecam_averages",
   "make_acgan",
   "make_lecam",
+  "make_orthogonal",
   "make_path_length",
+  "orthogonality",
   "path_lengths",
 ]
 
@@ -39,5 +42,12 @@ REGULARIZERS: dict[str, Entry] = {
     "(|J^T y| - mean |J^T y|)^2, J the Jacobian of G in its styles",
     "Karras et al. 2020, arXiv:1912.04958",
     options=("path_length_decay", "path_length_every"),
+  ),
+  "orthogonal": Entry(
+    make_orthogonal,
+    1e-4,
+    "sum of squares of W^T W off its diagonal, W each matrix of weights of G",
+    "Brock et al. 2019, arXiv:1809.11096",
+    options=("orthogonal_discriminator",),
   ),
 }

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from jaxtyping import Array, Float, Int, Key
 
-from gan.networks import Gan, Outputs
+from gan.networks import Gan, Outputs, Params
 from gan.penalties import AugmentedCritic
 from gan.state import Hyperparameters
 from gan.system.recipe import Maker, Recipe
@@ -34,6 +34,7 @@ class View(NamedTuple):
     hyper: the numbers of this step, schedules included.
     step: int32 [], steps before this one.
     axis_name: mapped axes that hold the rest of the batch.
+    params: parameters of the generator and of the discriminator, as the objective has them.
     stages: of a generator with a mapping network, latents [B, Z] -> styles [B, L, S] and styles ->
       examples, by the generator as the objective has it; None for any other.
   """
@@ -53,6 +54,7 @@ class View(NamedTuple):
   hyper: Hyperparameters
   step: Int[Array, ""]
   axis_name: Any = ()
+  params: tuple[Params, Params] | None = None
   stages: tuple[Callable[[Array], Array], Callable[[Array], Array]] | None = None
 
 

@@ -126,6 +126,7 @@ def game_parts(config: Config, axis_name: Any = ()) -> dict[str, Any]:
     accumulate=config.accumulate,
     ema_half_life=config.ema_half_life is not None,
     ema_ramp=config.ema_ramp,
+    ema_start=config.ema_start,
     axis_name=axis_name,
   )
 

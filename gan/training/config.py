@@ -265,6 +265,9 @@ class Config:
     minimum=0,
     added=True,
   )
+  ema_start: int = option(
+    0, "training", "update of G at which its average starts, as it is then", minimum=0, added=True
+  )
   batch_size: int = option(
     64, "training", "real examples in each update, over all devices", positive=True
   )

@@ -121,6 +121,37 @@ PRESETS: dict[str, dict[str, Any]] = {
     "conditioning": "acgan",
     "regularizers": "acgan",
   },
+  # Brock et al. 2019, scripts/launch_cifar_ema.sh of
+  # https://github.com/ajbrock/BigGAN-PyTorch: four batches of 50 for D to one for G, 500 epochs.
+  # Not verified: that G's update has 50 samples too.
+  "biggan_cifar10": {
+    "model": "biggan",
+    "conditional": True,
+    "latent_dim": 128,
+    "loss": "hinge",
+    "fake_labels": "uniform",
+    "b1": 0.0,
+    "batch_size": 50,
+    "discriminator_steps": 4,
+    "steps": 500 * 50_000 // 200,
+    "ema_decay": 0.9999,
+    "ema_start": 1000,
+  },
+  # Zhang et al. 2019 have no CIFAR-10: after configs/CIFAR10/SAGAN.yaml of
+  # https://github.com/POSTECH-CVLab/PyTorch-StudioGAN and the defaults of its config.py, as one
+  # stored version of each has them. Not verified: that labels of fakes are uniform; and no result.
+  "sagan_cifar10": {
+    "model": "sagan",
+    "conditional": True,
+    "latent_dim": 128,
+    "loss": "hinge",
+    "fake_labels": "uniform",
+    "batch_size": 64,
+    "discriminator_steps": 5,
+    "steps": 100_000,
+    "ema_decay": 0.0,
+    "mirror": True,
+  },
   # Karras et al. 2020, `cifar` of https://github.com/NVlabs/stylegan2-ada-pytorch, without
   # its augmentation: R1 on every 16th step of D, rates of lazy regularisation (4/5 and 16/17).
   "stylegan2_cifar10": {

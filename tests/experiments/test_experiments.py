@@ -26,9 +26,11 @@ TWO_STEPS += ("--eval_every=0",)
 SIZES = {"dcgan": ["--width=4"], "firstgan_dcgan": ["--image_size=64"]}
 SIZES |= {"tutorial_dcgan": ["--image_size=64"], "resnet": ["--width=4"]}
 NARROW = {"stylegan2": 4, "sndcgan": 4, "r3gan": 8, "r3gan_small": 24}
+NARROW |= {"biggan": 1}
+SIZES |= {"sagan": ["--image_size=16", "--width=1"]}
 SIZES |= {name: ["--image_size=8", f"--width={width}"] for name, width in NARROW.items()}
 POINTS = {"points", "pacgan"}
-OF_OTHER_SIDES = {"firstgan_dcgan", "tutorial_dcgan", *NARROW}
+OF_OTHER_SIDES = {"firstgan_dcgan", "tutorial_dcgan", "sagan", *NARROW}
 MODELS_OF_28_PIXELS = sorted(set(MODELS) - POINTS - OF_OTHER_SIDES)
 OTHER_LOSSES = sorted(set(LOSSES) - {"nonsat"})
 

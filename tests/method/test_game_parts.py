@@ -56,6 +56,7 @@ NO_PARTS = [
   ({"num_classes": -1}, "`num_classes=-1` must be a whole number of at least 0"),
   ({"clip_weights": "yes"}, "`clip_weights='yes'` must be true or false"),
   ({"ema_half_life": 100}, "`ema_half_life=100` must be true or false"),
+  ({"ema_start": -1}, "`ema_start=-1` must be a whole number of at least 0"),
   ({"ema_ramp": -1.0}, "`ema_ramp=-1.0` must be a finite number of at least 0"),
   ({"ema_ramp": "x"}, "`ema_ramp='x'` must be a finite number of at least 0"),
   ({"hyperparameters": {"real_label": 2}}, "`hyperparameters`: real_label=2 must be from 0 to 1"),
@@ -596,6 +597,19 @@ def test_a_half_life_is_bounded_by_a_share_of_the_images_so_far():
   # 4 images so far: a half-life of 2, and 4 more of them: 2^-2 of the old average is left.
   expected = 0.75 * second.generator.params["bias"] + 0.25 * first.ema_params["bias"]
   np.testing.assert_allclose(second.ema_params["bias"], expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("half_life", [False, True])
+def test_the_average_starts_at_its_update_with_its_own_decay(half_life, x64):
+  numbers = {"ema_half_life": 4.0} if half_life else {"ema_decay": 0.5}  # half of it, of 4 images
+  game = toys.make_game(toys.tanh_gan(), ema_half_life=half_life, ema_ramp=0.0, ema_start=3)
+  state = toys.start(game, **numbers)
+  for update in range(1, 5):
+    before = state.ema_params["bias"]
+    state, _ = game.step(state, points()[0], toys.key(4))
+    now = state.generator.params["bias"]
+    expected = now if update < 3 else (before + now) / 2
+    np.testing.assert_allclose(state.ema_params["bias"], expected, rtol=1e-6)
 
 
 def test_with_a_half_life_of_nothing_the_average_is_the_generator_and_may_grow_from_there(x64):

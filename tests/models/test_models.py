@@ -24,6 +24,8 @@ SPECS = {
   "pacgan": ModelSpec((2,), latent_dim=8),
   "resnet": ModelSpec((8, 8, 1), latent_dim=8, width=2),
   "sndcgan": ModelSpec((8, 8, 1), latent_dim=8, width=2),
+  "biggan": ModelSpec((8, 8, 1), latent_dim=8, width=1),
+  "sagan": ModelSpec((16, 16, 1), latent_dim=8, width=2),
   "stylegan2": ModelSpec((8, 8, 3), latent_dim=8, width=4),
   "r3gan": ModelSpec((8, 8, 3), latent_dim=8, width=8),
   "r3gan_small": ModelSpec((8, 8, 3), latent_dim=8, width=24),
@@ -56,6 +58,9 @@ def filled(rng, network):
     if leaf.ndim > 1:
       fan_in = np.prod(leaf.shape) / leaf.shape[-1]
       return jnp.asarray(rng.standard_normal(leaf.shape, np.float32) * 1.4 * fan_in**-0.5)
+    if path[-1].key == "u":  # of spectral normalisation; near norm 1, so that a number moves too
+      vector = rng.standard_normal(leaf.shape, np.float32)
+      return jnp.asarray(1.1 * vector / np.linalg.norm(vector))
     centre = 1 if path[-1].key in ("scale", "var") else 0
     return jnp.asarray(centre + rng.uniform(-0.1, 0.1, leaf.shape), jnp.float32)
 
@@ -229,6 +234,11 @@ def two_and_one(inputs, between, outputs):
   return [*ends, conv(inputs, outputs, True, 1)]
 
 
+def attention(channels):
+  few, half = channels // 8, channels // 2
+  return [*(pixels(channels, few) * 2), *pixels(channels, half), *pixels(half, channels), ()]
+
+
 def up_block(channels):
   return [*two_and_one(channels, channels, channels), norm(channels), norm(channels)]
 
@@ -394,6 +404,30 @@ TABLES = {
     ],
     5_860_865,
   ),
+  "biggan": (
+    ModelSpec((32, 32, 3), latent_dim=128),
+    [dense(128, 16 * 256), *up_block(256) * 3, norm(256), conv(256, 3, True, 3)],
+    4_276_739,
+    [
+      *two_and_one(3, 256, 256),
+      *two_and_one(256, 256, 256),
+      *[conv(256, 256, True, 3)] * 4,
+      dense(256, 1),
+    ],
+    4_204_801,
+  ),
+  "sagan": (
+    ModelSpec((32, 32, 3), latent_dim=128),
+    [dense(128, 16 * 256), *up_block(256) * 3, attention(256), norm(256), conv(256, 3, True, 3)],
+    4_276_739 + 81_921,
+    [
+      *two_and_one(3, 128, 128),
+      *two_and_one(128, 128, 128),
+      *[conv(128, 128, True, 3)] * 4,
+      *(attention(128), dense(128, 1)),
+    ],
+    1_053_825 + 20_481,
+  ),
   # Small, and with its counts at full size in test_stylegan2.py.
   "stylegan2": (
     ModelSpec((8, 8, 3), latent_dim=8, width=4),
@@ -442,7 +476,7 @@ TABLES = {
   ),
 }
 # Labels are no table of theirs.
-OWN_CONDITIONING = ("stylegan2", "r3gan", "r3gan_small")
+OWN_CONDITIONING = ("biggan", "sagan", "stylegan2", "r3gan", "r3gan_small")
 
 
 def param_shapes(network):

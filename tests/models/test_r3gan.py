@@ -286,7 +286,7 @@ def test_bfloat16_is_for_all_stages_but_the_smallest(player):
 
 def test_build_keeps_the_smallest_stage_in_float32(monkeypatch):
   made, to_networks = [], r3gan.to_networks
-  monkeypatch.setattr(r3gan, "to_networks", lambda *a: made.extend(a) or to_networks(*a))
+  monkeypatch.setattr(r3gan, "to_networks", lambda *a, **k: made.extend(a) or to_networks(*a, **k))
   r3gan.build(COLOUR_32._replace(dtype=jnp.bfloat16))
   for module in made[:2]:
     assert [stage.dtype for stage in module.stages] == [jnp.float32, *[jnp.bfloat16] * 3]

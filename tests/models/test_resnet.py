@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import torch_agreement
 
 import gan
 from gan.models import ModelSpec, build
@@ -150,43 +151,11 @@ def peers(given, options):
   return generator, discriminator
 
 
-def channels_first(images):
-  return np.asarray(images).transpose(0, 3, 1, 2) if images.ndim == 4 else np.asarray(images)
-
-
 @pytest.mark.parametrize(("given", "options", "player", "train"), PEERS.values(), ids=PEERS)
 def test_outputs_and_gradients_are_those_of_pytorch(given, options, player, train):
-  torch = pytest.importorskip("torch", reason="PyTorch is the extra `bench`")
-  from experiments.benchmark import torch_resnet
-
+  pytest.importorskip("torch", reason="PyTorch is the extra `bench`")
   ours = getattr(build("resnet", given, **options), player)
   theirs = dict(zip(("generator", "discriminator"), peers(given, options), strict=True))[player]
-  params, state = ours.init(KEY)
-  draw = np.random.default_rng(0).standard_normal
-  params = jax.tree.map(lambda leaf: leaf + 0.1 * draw(leaf.shape, np.float32), params)
-  torch_resnet.load(theirs, params, state.get("spectral", {}))
-  inputs = draw((3, 6) if player == "generator" else (3, *given.image_shape), np.float32)
   labels = jnp.array([1, 0, 7]) if given.num_classes else None
-
-  def run(params, inputs):
-    return ours.apply(params, state, inputs, labels, train=train, key=KEY)[0]
-
-  weights = draw(jax.eval_shape(run, params, inputs).shape, np.float32)
-  outputs, pull = jax.vjp(jax.jit(run), params, inputs)
-  of_params, of_inputs = pull(weights)
-
-  theirs_in = torch.tensor(channels_first(inputs), requires_grad=True)
-  expected = theirs.train(train)(
-    theirs_in, None if labels is None else torch.tensor(np.asarray(labels))
-  )
-  expected.backward(torch.tensor(channels_first(weights)))
-  np.testing.assert_allclose(channels_first(outputs), expected.detach(), rtol=1e-5, atol=1e-5)
-  largest = np.abs(of_inputs).max()
-  np.testing.assert_allclose(channels_first(of_inputs), theirs_in.grad, atol=1e-4 * largest)
-  gradients = torch_resnet.leaves(theirs, of_params)
-  assert set(gradients) == {name for name, _ in theirs.named_parameters()}
-  found = {name: theirs.get_parameter(name).grad.numpy() for name in gradients}
-  # Those of biases before batch normalisation are 0 but for rounding.
-  largest = max(np.abs(each).max() for each in found.values())
-  for name, gradient in gradients.items():
-    np.testing.assert_allclose(gradient, found[name], 1e-4, 1e-5 * largest, err_msg=name)
+  shape = (3, 6) if player == "generator" else (3, *given.image_shape)
+  torch_agreement.check(ours, theirs, shape, labels, train)

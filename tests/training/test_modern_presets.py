@@ -33,12 +33,52 @@ RESIDUAL = {
   "mirror": False,
 }
 WGAN_GP = {"loss": "wgan", "penalty": "wgan_gp", "discriminator_norm": "none", "steps": 100_000}
+PROJECTION = {
+  "conditional": True,
+  "conditioning": None,  # the model's own, conditional norms and projection
+  "latent_dim": 128,
+  "loss": "hinge",
+  "penalty": "none",
+  "regularizers": "",
+  "fake_labels": "uniform",
+  "update_rule": "alternating",
+  "generator_batch_size": None,
+  "generator_learning_rate": 2e-4,
+  "discriminator_learning_rate": 2e-4,
+  "schedules": "",
+  "b2": 0.999,
+  "ema_half_life": None,
+  "dequantize": False,
+}
 PUBLISHED = {
   "sngan_cifar10": RESIDUAL | {"loss": "hinge", "penalty": "none", "steps": 50_000},
   "cgan_pd_cifar10": RESIDUAL
   | {"loss": "hinge", "steps": 50_000, "conditioning": "cbn+projection", "fake_labels": "uniform"},
   "wgan_gp_cifar10": RESIDUAL | WGAN_GP | {"conditional": False},
   "acgan_cifar10": RESIDUAL | WGAN_GP | {"conditioning": "acgan", "regularizers": "acgan"},
+  "biggan_cifar10": PROJECTION
+  | {
+    "model": "biggan",
+    "b1": 0.0,
+    "batch_size": 50,
+    "discriminator_steps": 4,
+    "steps": 125_000,  # 500 epochs
+    "ema_decay": 0.9999,
+    "ema_start": 1000,
+    "mirror": False,
+    "options": "",  # tables of labels in each norm, no attention, N(0, 0.02)
+  },
+  "sagan_cifar10": PROJECTION
+  | {
+    "model": "sagan",
+    "b1": 0.5,
+    "batch_size": 64,
+    "discriminator_steps": 5,
+    "steps": 100_000,
+    "ema_decay": 0.0,
+    "mirror": True,
+    "options": "",
+  },
   "stylegan2_cifar10": {
     "model": "stylegan2",
     "latent_dim": 512,
@@ -88,10 +128,14 @@ COUNTS = {
   "cgan_pd_cifar10": (4_304_387, 1_055_104),
   "wgan_gp_cifar10": (1_204_483, 1_053_825),
   "acgan_cifar10": (1_218_307, 1_055_115),
+  "biggan_cifar10": (4_304_387, 4_207_361),
+  # SNGAN's with its logit's bias, and attention of 256 and of 128 channels.
+  "sagan_cifar10": (4_304_387 + 81_921, 1_055_105 + 20_481),
   "stylegan2_cifar10": (19_947_539, 20_720_641),
   "r3gan_cifar10": (20_781_952, 21_280_512),
 }
-WIDTHS = {"r3gan_cifar10": 8}  # of 4 otherwise
+WIDTHS = {"r3gan_cifar10": 8, "biggan_cifar10": 1, "sagan_cifar10": 1}  # of 4 otherwise
+SIDES = {"biggan_cifar10": 8, "sagan_cifar10": 16}  # of 32 otherwise
 every = pytest.mark.parametrize("name", PUBLISHED)
 
 
@@ -122,6 +166,7 @@ def train(name, folder, *flags):
     f"--preset={name}",
     "--steps=2",
     f"--width={WIDTHS.get(name, 4)}",
+    f"--image_size={SIDES.get(name, 32)}",
     "--batch_size=4",
     "--parallel=none",
   ]
@@ -137,7 +182,7 @@ QUICK = ("sngan_cifar10",)
   "name",
   [pytest.param(name, marks=[] if name in QUICK else pytest.mark.slow) for name in PUBLISHED],
 )
-def test_a_preset_trains_by_its_name_and_a_width(name, tmp_path):
+def test_a_preset_trains_by_its_name_and_a_width(name, tmp_path, fast_compiler):
   # Fewer updates of D than in the source: they are unrolled, and compiled one by one.
   flags = ["--discriminator_steps=1"]
   flags += ["--generator_batch_size=8"] if "generator_batch_size" in PRESETS[name] else []
@@ -146,7 +191,7 @@ def test_a_preset_trains_by_its_name_and_a_width(name, tmp_path):
 
 @pytest.mark.slow
 @every
-def test_a_preset_trains_with_all_updates_of_its_source(name, tmp_path):
+def test_a_preset_trains_with_all_updates_of_its_source(name, tmp_path, fast_compiler):
   assert train(name, tmp_path) == "finished"
 
 

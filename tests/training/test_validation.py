@@ -66,7 +66,7 @@ from gan.training.validation import validate
     (
       {"conditioning": "acgan"},
       "`conditioning=acgan` is not one of `model=dcgan`: choose from concat, or from the models "
-      "with it: resnet",
+      "with it: resnet, biggan, sagan",
     ),
     (
       {"model": "resnet", "conditioning": "acgan"},
@@ -74,7 +74,7 @@ from gan.training.validation import validate
     ),
     (
       {"model": "resnet", "conditional": True, "regularizers": "acgan"},
-      "`model=resnet` does not return: choose from resnet with `conditioning=acgan`",
+      "`model=resnet` does not return: choose from resnet with `conditioning=acgan`, biggan with ",
     ),
     ({"fake_labels": "uniform"}, "--fake_labels is of --conditional: give that or"),
     ({"augment": "nosuch"}, "--augment=nosuch is unknown: choose from instance_noise"),
@@ -131,7 +131,7 @@ SMALL += ["--latent_dim=4", "--discriminator_steps=1", "--checkpoint_every=2"]
 THROUGH = {
   "generator_batch_size": (["--generator_batch_size=16"], []),
   "accumulate": (["--accumulate=2"], []),
-  "ema_ramp": (["--ema_half_life=20", "--ema_ramp=0.5"], []),
+  "ema_ramp": (["--ema_half_life=20", "--ema_ramp=0.5", "--ema_start=2"], []),
   "regularizers": (["--regularizers=lecam", "--lecam_weight=0.5", "--lecam_decay=0.9"], []),
   "schedules": (
     ["--schedules=generator_learning_rate=linear:0;b1=cosine:0.9"],

@@ -1,12 +1,14 @@
 """Class labels in the two players."""
 
 from collections.abc import Callable
+from typing import Any
 
 import jax.numpy as jnp
 from flax import linen as nn
 from jaxtyping import Array, Float, Int
 
-from gan.models.layers.linear import Embed
+from gan.models.layers.linear import Dense, Embed
+from gan.networks import Outputs
 
 PROJECTION = "ClassScore_0"  # of ProjectionLogit in the parameters: checkpoints have this name
 
@@ -32,6 +34,34 @@ class ProjectionLogit(nn.Module):
     init = self.embedding_init or nn.initializers.normal(width**-0.5)
     embed = Embed(self.num_classes, width, embedding_init=init, spectral=self.spectral)
     return jnp.sum(embed(labels) * features.astype(jnp.float32), axis=-1)
+
+
+def judged(
+  features: Float[Array, "b n"],
+  labels: Int[Array, " b"] | None,
+  num_classes: int,
+  *,
+  head: bool,
+  use_bias: bool = True,
+  **options: Any,
+) -> Float[Array, " b"] | Outputs:
+  """Returns a linear logit and what the label adds to it, by layers of the module that calls this.
+
+  Args:
+    features: [B, n], float32.
+    labels: [B], or None without classes.
+    num_classes: 0 for none.
+    head: whether the classes are predicted (AC-GAN), in Outputs, and not projected on.
+    use_bias: of the logit.
+    **options: `kernel_init` and `spectral` of all layers.
+  """
+  logits = Dense(1, use_bias=use_bias, name="logit", **options)(features)[:, 0]
+  if not num_classes:
+    return logits
+  if head:
+    return Outputs(logits, Dense(num_classes, name="classes", **options)(features))
+  init, spectral = options["kernel_init"], options["spectral"]
+  return logits + ProjectionLogit(num_classes, init, spectral, name="projection")(features, labels)
 
 
 class LabelledLatents(nn.Module):

@@ -1,5 +1,6 @@
 """Normalisation of activations."""
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -58,12 +59,16 @@ class ConditionalNorm(nn.Module):
     num_classes: rows of the tables of scales and biases.
     scale_init: initialiser of the scales; 1 in the code of "cGANs with Projection Discriminator".
     bias_init: of the biases.
+    deviations: whether the table of scales holds what is added to 1.
+    spectral: of the tables, as of Dense.
     axis_name, momentum, dtype, epsilon: as of Norm.
   """
 
   num_classes: int
   scale_init: Callable[..., Array] = ONES
   bias_init: Callable[..., Array] = ZEROS
+  deviations: bool = False
+  spectral: int = 0
   axis_name: Any = ()
   momentum: float = 0.9
   dtype: Any = jnp.float32
@@ -74,8 +79,10 @@ class ConditionalNorm(nn.Module):
     self, inputs: Float[Array, "b ... c"], labels: Int[Array, " b"], *, train: bool
   ) -> Float[Array, "b ... c"]:
     features = inputs.shape[-1]
-    scale = Embed(self.num_classes, features, self.scale_init, name="scale")(labels)
-    bias = Embed(self.num_classes, features, self.bias_init, name="bias")(labels)
+    embed = functools.partial(Embed, self.num_classes, features, spectral=self.spectral)
+    scale = embed(self.scale_init, name="scale")(labels)
+    scale = 1 + scale if self.deviations else scale
+    bias = embed(self.bias_init, name="bias")(labels)
     return modulate(_standardised(self, inputs, train), scale, bias)
 
 

@@ -1,6 +1,6 @@
 """Images made larger and smaller by two, as reshapes: reverse derivatives of them are reshapes too.
 
-The two are adjoint up to a factor: <nearest_up(x), y> = 4 <x, mean_pool(y)>.
+Two of them are adjoint up to a factor: <nearest_up(x), y> = 4 <x, mean_pool(y)>.
 """
 
 import jax.numpy as jnp
@@ -17,6 +17,14 @@ def nearest_up(images: Float[Array, "b h w c"]) -> Float[Array, "b p q c"]:
 
 def mean_pool(images: Float[Array, "b h w c"]) -> Float[Array, "b p q c"]:
   """Means of blocks of two by two pixels: [B, 2h, 2w, C] -> [B, h, w, C]; sides are even."""
+  return jnp.mean(_blocks(images), axis=(2, 4))
+
+
+def max_pool(images: Float[Array, "b h w c"]) -> Float[Array, "b p q c"]:
+  """The largest of each block of two by two pixels; where several are, they share the gradient."""
+  return jnp.max(_blocks(images), axis=(2, 4))
+
+
+def _blocks(images):
   batch, height, width, channels = images.shape
-  blocks = images.reshape(batch, height // 2, 2, width // 2, 2, channels)
-  return jnp.mean(blocks, axis=(2, 4))
+  return images.reshape(batch, height // 2, 2, width // 2, 2, channels)
