@@ -57,6 +57,7 @@ FILES = {
     "earlier",
     "checkpoint",
     "config",
+    "feed",
     "presets",
     "options",
     "parts",
