@@ -136,16 +136,15 @@ def _in_memory(source, shape, blocks, each) -> tuple[base.Images, Notes]:
   return images, notes
 
 
-def _in_parallel(make, *, source, blocks, done=lambda result: None) -> None:
-  """Calls `make` of each block in threads, and `done` with what it returns in this one."""
+def _in_parallel(make, *, source, blocks) -> None:
+  """Calls `make` of each block, in threads, and shows how many images are done."""
   missing = sum(map(len, blocks))
   progress = CountProgress(
     f"Decoding {source.where}", source.count, source.count - missing, "image"
   )
   with progress, _threads() as pool:
     # An error, or an interrupt, leaves out what has not begun.
-    for numbers, result in zip(blocks, pool.map(make, blocks), strict=True):
-      done(result)
+    for numbers, _ in zip(blocks, pool.map(make, blocks), strict=True):
       progress.advance(len(numbers))
 
 
@@ -233,9 +232,9 @@ def _mapped(source, shape, blocks, folder, file) -> tuple[base.Images, Notes]:
       if os.pwrite(file.fileno(), pixels.data, place) != pixels.nbytes:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder))
       notes[numbers.start : numbers.stop] = of_block
-      return _line(numbers.start // len(blocks[0]), pixels, of_block)
+      lines.write(_line(numbers.start // len(blocks[0]), pixels, of_block))
 
-    _in_parallel(make, source=source, blocks=missing, done=lines.write)
+    _in_parallel(make, source=source, blocks=missing)
   return np.asarray(images), notes
 
 
