@@ -75,3 +75,12 @@ def pixels(
   grey = picture.mode in _GREY if channels is None else channels == 1
   array = np.asarray(picture.convert("L" if grey else "RGB"))
   return array[..., None] if grey else array
+
+
+def png(image: UInt8[np.ndarray, "h w c"]) -> bytes:
+  """A PNG file of an image, grey or colour."""
+  from PIL import Image
+
+  encoded = io.BytesIO()
+  Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image).save(encoded, format="png")
+  return encoded.getvalue()

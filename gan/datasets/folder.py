@@ -85,7 +85,8 @@ def load(folder: pathlib.Path, split: str, image_size: int | None) -> Read:
   images, notes = decoded.load(_source(chosen.root, paths, image_size))
   counts = [len(chosen.files.get(name, [])) for name in names]
   labels = np.repeat(np.arange(len(names), dtype=np.int32), counts) if names else None
-  notice = described(chosen.root, notes, names, left_out + chosen.left_out)
+  classes = f"{len(names):,} classes ({base.some(names, 20)})" if names else "no classes"
+  notice = described(chosen.root, notes, classes, left_out + chosen.left_out)
   return Read(images, labels, names, notice)
 
 
@@ -115,10 +116,12 @@ def natural_order(name: str) -> tuple[str, str]:
 
 
 def is_hidden(name: str) -> bool:
+  """Whether a file or folder of this name is passed over."""
   return name.startswith(".") or name == "__MACOSX"
 
 
 def is_image(name: str) -> bool:
+  """Whether a file of this name is read."""
   return not is_hidden(name) and pathlib.PurePath(name).suffix.lower() in files.SUFFIXES
 
 
@@ -202,18 +205,17 @@ def _source(
 
 
 def described(
-  root: pathlib.Path, notes: np.ndarray, names: tuple[str, ...], left_out: list[tuple[str, str]]
+  root: pathlib.Path, notes: np.ndarray, classes: str, left_out: list[tuple[str, str]]
 ) -> str:
   """A line on what was read.
 
   Args:
     root: where.
     notes: [N], of `decode.read`.
-    names: of the classes, () for none.
+    classes: how many there are, in words.
     left_out: pairs (reason, name).
   """
   many = "images" if len(notes) > 1 else "image"
-  classes = f"{len(names):,} classes ({base.some(names, 20)})" if names else "no classes"
   found = f"{root}: {len(notes):,} {many}, {classes}"
   return found + decode.remarks(notes) + (skipped(left_out) or "; 0 left out")
 
