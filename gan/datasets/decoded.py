@@ -98,7 +98,7 @@ def is_large(images: np.ndarray) -> bool:
 
 def files_identity(paths: Iterable[pathlib.Path], *how: object) -> str:
   """Text that changes with the names, sizes and times of files, and with how they are read."""
-  states = ((path, path.stat()) for path in paths)
+  states = ((path.absolute(), path.stat()) for path in paths)
   found = (f"{path}\0{state.st_size}\0{state.st_mtime_ns}" for path, state in states)
   return "\0".join([*map(str, how), *found])
 
@@ -161,7 +161,7 @@ def _folder(source: Source) -> Iterator[pathlib.Path]:
   if root is None:
     raise OSError("there is no cache folder that can be written to")
   # Releases of Pillow may decode to other pixels.
-  identity = f"{_LAYOUT} {PIL.__version__} {BLOCK} {source.where}\0{source.identity()}"
+  identity = f"{_LAYOUT} {PIL.__version__} {BLOCK}\0{source.identity()}"
   digest = hashlib.sha256(identity.encode("utf-8", "surrogateescape")).hexdigest()[:32]
   folder = root / "decoded" / digest
   folder.mkdir(parents=True, exist_ok=True)

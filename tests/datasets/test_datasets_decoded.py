@@ -123,6 +123,13 @@ def test_a_smaller_set_is_not_kept(photos, large, monkeypatch):
   assert not large.exists()
 
 
+def test_a_set_is_the_same_by_whatever_path(photos, large, tmp_path, monkeypatch):
+  first = load(photos[0])
+  monkeypatch.chdir(tmp_path)
+  np.testing.assert_array_equal(load("photos").images, first.images)
+  assert len(list(large.iterdir())) == 1
+
+
 def test_the_array_is_one_that_numpy_reads(photos, large):
   folder, images = photos
   load(folder)
