@@ -7,8 +7,8 @@ Prints a table and writes evaluation.json. A row has the value, its 95 % interva
 has an error (Student's t of ten halves, within the metric's range), and the floor: what held-out
 data score in the place of the fakes, or a perfect sampler where that is known. Both stand at their
 sample counts. A run is measured by its averaged generator on the data that it was trained on, which
-are looked for where they lay; sets are .npz files or folders of images, and a test split of the
-real ones gives the floors. A metric that so few images do not give is left out, with a line.
+are looked for where they lay; sets are .npz or .zip files or folders of images, and a test split of
+the real ones gives the floors. A metric that so few images do not give is left out, with a line.
 """
 
 import pathlib
@@ -50,8 +50,8 @@ class Subject(NamedTuple):
 def main(argv=None):
   command = Command(__doc__)
   command.add(PATH, "workdir", None, "run folder of a training command", "what")
-  command.add(PATH, "real", None, ".npz or folder of real images", "what")
-  command.add(PATH, "fake", None, ".npz or folder of generated images", "what")
+  command.add(PATH, "real", None, ".npz, .zip or folder of real images", "what")
+  command.add(PATH, "fake", None, ".npz, .zip or folder of generated images", "what")
   command.add(PATH, "data_dir", None, "where the data set of the run lies", "what")
   command.add(int, "image_size", None, "side in pixels to which all images are resized", "what")
   command.add(PATH, "outdir", None, "of evaluation.json (default: --workdir, or .)", "what")
@@ -90,7 +90,7 @@ def _check(values):
   if bool(values.workdir) == bool(values.real or values.fake):
     raise UserError("give --workdir of a run, or --real and --fake")
   if not values.workdir and not (values.real and values.fake):
-    raise UserError("--real and --fake belong together: name a .npz or a folder for each")
+    raise UserError("--real and --fake belong together: name a .npz, a .zip or a folder for each")
   if not values.workdir:
     refuse_unread(values, ["data_dir", "step", "weights"], "--workdir")
   if values.image_size is not None and values.image_size < 1:
@@ -104,7 +104,7 @@ def _check(values):
     read_config(values.workdir)
   for path in filter(None, (values.real, values.fake)):
     if not pathlib.Path(path).exists():
-      raise UserError(f"{path} does not exist: name a .npz or a folder of images")
+      raise UserError(f"{path} does not exist: name a .npz, a .zip or a folder of images")
 
 
 def _chosen(values) -> list[str]:

@@ -4,14 +4,16 @@
 
 Writes pictures to <workdir>/drawn: grid.png, from latents of --seed; interpolation.png, each row a
 path between two latents; and classes.png, a class a row, where the run is conditional, of all
-classes or of --classes=cat,dog. A run on points writes grid.png: generated points over the level
-sets of D.
+classes or of --classes=cat,dog. --samples=50000 also writes as many images to samples.zip, a data
+set for experiments.evaluate --fake and others. A run on points writes grid.png: generated points
+over the level sets of D.
 """
 
 import pathlib
 import sys
 
 import jax
+import numpy as np
 
 from experiments.cli import common
 from experiments.cli.command import OK, PATH, Command
@@ -29,6 +31,7 @@ def main(argv=None):
     str, "weights", "ema", "average of the generator, or the generator itself", "run", WEIGHTS
   )
   command.add(str, "classes", None, "rows of classes.png, names or numbers by commas", "run")
+  command.add(int, "samples", 0, "images in samples.zip; 0: none is written", "run")
   return command.run(lambda: _draw(command.values), argv)
 
 
@@ -39,14 +42,29 @@ def _draw(flags) -> int:
     raise UserError(f"--seed={flags.seed} must be at least 0 and below 2^32")
   if not flags.workdir:
     raise UserError("--workdir is missing: name the run folder of a training command")
+  if flags.samples < 0:
+    raise UserError(f"--samples={flags.samples} must be at least 0")
   common.prepare()
   run = restore.load(flags.workdir, step=flags.step).with_weights(flags.weights)
+  if flags.samples and len(run.info.image_shape) == 1:
+    raise UserError("--samples is for images, and this run makes points: leave it out")
   chosen = None if flags.classes is None else _chosen(flags.classes, run)
   outdir = writable_folder(flags.outdir or pathlib.Path(flags.workdir) / "drawn")
   for name, picture in _pictures(run, jax.random.key(flags.seed), flags.seed, chosen):
     pictures.save(picture, outdir / f"{name}.png")
     print(outdir / f"{name}.png")
+  if flags.samples:
+    print(_write_set(run, jax.random.key(flags.seed), flags.samples, outdir / "samples.zip"))
   return OK
+
+
+def _write_set(run, key, count, path) -> pathlib.Path:
+  """Writes samples of the classes in turn, where there are any."""
+  from gan.datasets import write_zip
+  from gan.training import sampling
+
+  labels = np.arange(count) % run.info.num_classes if run.config.conditional else None
+  return write_zip(path, sampling.samples(run.gan, run.state, key, count, labels), labels)
 
 
 def _chosen(text, run) -> list[int]:

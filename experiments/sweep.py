@@ -63,7 +63,7 @@ def main(argv=None):
   add(int, "gpus_per_task", 0, "accelerators of each task (--launcher=ray)")
   add(bool, "dry_run", False, "print the plan, with its time and memory, and end")
   add(PATH, "workdir", None, "the sweep's folder (default: runs/sweep-<experiment>)")
-  command.add(PATH, "data_dir", None, "IDX files, .npz, images, or a root of such folders", "data")
+  command.add(PATH, "data_dir", None, "IDX files, .npz, .zip, images, or a root of these", "data")
   command.add_config(None, NO_FLAGS)
 
   def run():

@@ -30,7 +30,7 @@ SHIFT = 2  # pixels by which training images are moved at random, at most, to ea
 def main(argv=None):
   command = Command(__doc__)
   command.add(str, "dataset", "mnist", "image set with labels, by name", "data")
-  command.add(PATH, "data_dir", None, "IDX files, .npz, images, or a root of such folders", "data")
+  command.add(PATH, "data_dir", None, "IDX files, .npz, .zip, images, or a root of these", "data")
   command.add(int, "image_size", None, "side in pixels to which images are resized", "data")
   command.add(
     PATH, "out", None, "file to write (default: runs/extractors/<dataset>.npz)", "records"

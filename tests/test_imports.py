@@ -59,6 +59,7 @@ FILES = {
     "earlier",
     "checkpoint",
     "config",
+    "feed",
     "presets",
     "options",
     "parts",

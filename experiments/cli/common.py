@@ -147,26 +147,26 @@ def train(
     defaults: its config.
     argv: the command line, `sys.argv` by default.
     animated: whether there is a flag --animate, for points in the plane.
-    own_images: whether the data are the user's, so that --data_dir has to be given.
+    own_images: whether the data are the user's, so that --data_dir has to be given for them.
   """
   command = ConfigCommand(doc)
   command.add(PATH, "workdir", None, "run folder (default: runs/<name>/<choice>)", "records")
   if animated:
     command.add(bool, "animate", False, "also write animation.gif of the whole run", "records")
-  command.add(PATH, "data_dir", None, "IDX files, .npz, images, or a root of such folders", "data")
+  command.add(PATH, "data_dir", None, "IDX files, .npz, .zip, images, or a root of these", "data")
   processes.add_flags(command)
   command.add_config(defaults)
 
   def main():
     data_dir = command.values.data_dir
-    if own_images and not data_dir:
-      raise UserError("--data_dir is missing: name a folder of images, or a .npz")
-    prepare()
     config = command.config(defaults)
+    if own_images and not data_dir and config.dataset == defaults.dataset:
+      raise UserError("--data_dir is missing: name a folder of images, a .npz or a .zip of images")
+    prepare()
     refuse_unread_fields(command.values, config)
     validate(config)
     # Equal flags for other images are another run.
-    place = f"{name}/{pathlib.Path(data_dir).resolve().stem}" if own_images else name
+    place = f"{name}/{pathlib.Path(data_dir).resolve().stem}" if own_images and data_dir else name
     workdir = command.values.workdir or default_workdir(place, config)
     line = typed(name, argv or sys.argv)
     with processes.joined(command.values):

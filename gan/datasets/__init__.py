@@ -1,19 +1,23 @@
-"""Data sets, whole in memory: `load(name, split)` gives uint8 images or 2-D points."""
+"""Data sets: `load(name, split)` gives uint8 images or 2-D points, as one array."""
 
 import functools
 
 from gan.datasets import auto, base, digits, grid, named, resize, ring, stacked_mnist
 from gan.datasets.base import Dataset, digest
+from gan.datasets.zipped import write as write_zip
 from gan.errors import UserError
 
-__all__ = ["DATASETS", "Dataset", "digest", "load"]
+__all__ = ["DATASETS", "Dataset", "digest", "load", "write_zip"]
 
 DATASETS = {
   "auto": auto.load,
+  "celeb_a": functools.partial(named.load, "celeb_a"),
   "cifar10": functools.partial(named.load, "cifar10"),
   "digits": digits.load,
   "fashion_mnist": functools.partial(named.load, "fashion_mnist"),
   "grid": grid.load,
+  "imagenet_resized/32x32": functools.partial(named.load, "imagenet_resized/32x32"),
+  "imagenet_resized/64x64": functools.partial(named.load, "imagenet_resized/64x64"),
   "images": named.load_images,
   "mnist": functools.partial(named.load, "mnist"),
   "ring": ring.load,

@@ -33,7 +33,7 @@ class Asked(NamedTuple):
 
 
 class Dataset(NamedTuple):
-  """One split of a data set, whole in memory.
+  """One split of a data set; images may be mapped into memory from a file.
 
   Attributes:
     name: what the arrays really hold ("mnist", "digits"), never "auto"; a label, not to be parsed.

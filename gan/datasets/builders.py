@@ -12,9 +12,8 @@ from collections.abc import Iterator
 
 import numpy as np
 import tensorflow_datasets as tfds
-from PIL import Image
 
-from gan.datasets import idx
+from gan.datasets import decode, idx
 from gan.errors import UserError
 
 _CIFAR = "cifar-10-batches-bin"
@@ -56,7 +55,7 @@ def _idx_builder(set_name: str) -> type[tfds.core.GeneratorBasedBuilder]:
       images = idx.read(pathlib.Path(images_path), ndim=3)
       labels = idx.read(pathlib.Path(labels_path), ndim=1)
       for index, (image, label) in enumerate(zip(images, labels, strict=True)):
-        yield index, {"image": _png(image), "label": int(label)}
+        yield index, {"image": _png(image[..., None]), "label": int(label)}
 
   return IdxBuilder
 
@@ -97,7 +96,4 @@ def _members(archive: pathlib.Path, names: list[str]) -> Iterator[bytes]:
 
 def _png(image: np.ndarray) -> io.BytesIO:
   # Encoded here, since TFDS encodes arrays by TensorFlow.
-  encoded = io.BytesIO()
-  Image.fromarray(np.ascontiguousarray(image)).save(encoded, format="png")
-  encoded.seek(0)
-  return encoded
+  return io.BytesIO(decode.png(image))

@@ -9,16 +9,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from gan.datasets import base, decode, resize
+from gan.datasets import base, decode, decoded
 from gan.errors import UserError
 from gan.system import files
 
 SPLITS = ("train", "test", "val", "valid", "validation")
-_HIDDEN = "hidden"
-_NO_IMAGE = "no suffix of an image"
+HIDDEN = "hidden"
+NO_IMAGE = "no suffix of an image"
 _NO_IMAGES = "a folder without images"
-_ALPHA = "with transparency, which is dropped"
-_SEVERAL = "with several pictures, of which the first is taken"
 
 
 class Read(NamedTuple):
@@ -82,14 +80,13 @@ def load(folder: pathlib.Path, split: str, image_size: int | None) -> Read:
   chosen = splits[split]
   paths = [path for name in (names or ("",)) for path in chosen.files.get(name, [])]
   if not paths:
-    suffixes, skipped = ", ".join(sorted(files.SUFFIXES)), _skipped(chosen.left_out)
-    raise UserError(f"{chosen.root} holds no image ({suffixes}){skipped}")
-  read = [_read(path, image_size) for path in paths]
-  images = np.stack(_same([image for image, _ in read], paths))
+    suffixes = ", ".join(sorted(files.SUFFIXES))
+    raise UserError(f"{chosen.root} holds no image ({suffixes}){skipped(chosen.left_out)}")
+  images, notes = decoded.load(_source(chosen.root, paths, image_size))
   counts = [len(chosen.files.get(name, [])) for name in names]
   labels = np.repeat(np.arange(len(names), dtype=np.int32), counts) if names else None
-  remarks = collections.Counter(remark for _, found in read for remark in found)
-  notice = _notice(chosen.root, len(images), names, left_out + chosen.left_out, remarks)
+  classes = f"{len(names):,} classes ({base.some(names, 20)})" if names else "no classes"
+  notice = described(chosen.root, notes, classes, left_out + chosen.left_out)
   return Read(images, labels, names, notice)
 
 
@@ -107,8 +104,8 @@ def _holds_images(folder: pathlib.Path) -> bool:
 
   with files.readable(folder):
     for _, folders, names in os.walk(folder, onerror=fail):
-      folders[:] = [name for name in folders if not _is_hidden(name)]
-      if any(_is_image(name) for name in names):
+      folders[:] = [name for name in folders if not is_hidden(name)]
+      if any(is_image(name) for name in names):
         return True
   return False
 
@@ -118,26 +115,28 @@ def natural_order(name: str) -> tuple[str, str]:
   return re.sub("[0-9]+", lambda digits: digits[0].zfill(255), name), name
 
 
-def _is_hidden(name: str) -> bool:
+def is_hidden(name: str) -> bool:
+  """Whether a file or folder of this name is passed over."""
   return name.startswith(".") or name == "__MACOSX"
 
 
-def _is_image(name: str) -> bool:
-  return not _is_hidden(name) and pathlib.PurePath(name).suffix.lower() in files.SUFFIXES
+def is_image(name: str) -> bool:
+  """Whether a file of this name is read."""
+  return not is_hidden(name) and pathlib.PurePath(name).suffix.lower() in files.SUFFIXES
 
 
 def _list(folder: pathlib.Path) -> _Listing:
   listing = _Listing([], [], [])
   with files.readable(folder):
     for path in sorted(folder.iterdir(), key=lambda path: natural_order(path.name)):
-      if _is_hidden(path.name):
-        listing.left_out.append((_HIDDEN, path.name))
+      if is_hidden(path.name):
+        listing.left_out.append((HIDDEN, path.name))
       elif path.is_dir():
         listing.folders.append(path)
-      elif _is_image(path.name):
+      elif is_image(path.name):
         listing.images.append(path)
       else:
-        listing.left_out.append((_NO_IMAGE, path.name))
+        listing.left_out.append((NO_IMAGE, path.name))
   return listing
 
 
@@ -193,42 +192,36 @@ def _class_names(splits: Iterable[_Split]) -> tuple[str, ...]:
   return tuple(sorted(names, key=natural_order))
 
 
-def _read(path: pathlib.Path, image_size: int | None) -> tuple[np.ndarray, list[str]]:
-  """The pixels of a file, and what of it they do not show."""
-  from PIL import ImageOps
-
-  with files.image(path) as picture:
-    ImageOps.exif_transpose(picture, in_place=True)
-    image = decode.pixels(picture, str(path))
-    several = getattr(picture, "is_animated", False)
-    remarks = [_ALPHA] * picture.has_transparency_data + [_SEVERAL] * several
-  return image if image_size is None else resize.fit(image, image_size), remarks
-
-
-def _same(images: list[np.ndarray], paths: list[pathlib.Path]) -> list[np.ndarray]:
-  first = images[0].shape
-  for image, path in zip(images, paths, strict=True):
-    if image.shape[2] != first[2]:
-      raise UserError(
-        f"{paths[0]} and {path} differ in mode, grey and colour: convert all to one of them"
-      )
-    if image.shape != first:
-      raise UserError(
-        f"{paths[0]} is {first[0]}x{first[1]} and {path} {image.shape[0]}x{image.shape[1]}: give "
-        "image_size to bring them to one size"
-      )
-  return images
+def _source(
+  root: pathlib.Path, paths: list[pathlib.Path], image_size: int | None
+) -> decoded.Source:
+  return decoded.Source(
+    str(root),
+    len(paths),
+    lambda numbers: (decode.read(paths[i], str(paths[i]), image_size) for i in numbers),
+    lambda number: str(paths[number]),
+    lambda: decoded.files_identity(paths, image_size),
+  )
 
 
-def _notice(root, count, names, left_out, remarks) -> str:
-  many = "images" if count > 1 else "image"
-  classes = f"{len(names):,} classes ({base.some(names, 20)})" if names else "no classes"
-  found = f"{root}: {count:,} {many}, {classes}"
-  special = "".join(f"; {number:,} {remark}" for remark, number in remarks.items())
-  return found + special + (_skipped(left_out) or "; 0 left out")
+def described(
+  root: pathlib.Path, notes: np.ndarray, classes: str, left_out: list[tuple[str, str]]
+) -> str:
+  """A line on what was read.
+
+  Args:
+    root: where.
+    notes: [N], of `decode.read`.
+    classes: how many there are, in words.
+    left_out: pairs (reason, name).
+  """
+  many = "images" if len(notes) > 1 else "image"
+  found = f"{root}: {len(notes):,} {many}, {classes}"
+  return found + decode.remarks(notes) + (skipped(left_out) or "; 0 left out")
 
 
-def _skipped(left_out) -> str:
+def skipped(left_out: list[tuple[str, str]]) -> str:
+  """What was left out, in words after a semicolon; "" for nothing."""
   if not left_out:
     return ""
   reasons = collections.defaultdict(list)

@@ -1,12 +1,13 @@
-"""Data sets from the user's own files: IDX, .npz, or images, told apart by what is there."""
+"""Data sets from the user's own files: IDX, .npz, .zip, or images, told apart by what is there."""
 
 import pathlib
 
-from gan.datasets import base, folder, idx, npz, resize
+from gan.datasets import base, folder, idx, npz, resize, zipped
 from gan.errors import UserError
 from gan.system import files
 
 FORMS = "the four IDX files, one .npz, images (one sub-folder a class), or a prepared TFDS set"
+ARCHIVES = "a .npz, or a .zip of images"
 
 
 def load(name: str, split: str, path: pathlib.Path, image_size: int | None) -> base.Dataset:
@@ -15,7 +16,7 @@ def load(name: str, split: str, path: pathlib.Path, image_size: int | None) -> b
   Args:
     name: what to call the set.
     split: a split the files have.
-    path: a .npz file, or a folder with IDX files, with one .npz, or with images.
+    path: a .npz, a .zip of images, or a folder with IDX files, with one .npz, or with images.
     image_size: side length in pixels: each image's centred square, resized; None leaves them.
 
   Returns:
@@ -34,7 +35,7 @@ def load(name: str, split: str, path: pathlib.Path, image_size: int | None) -> b
 
 def _read(name, split, path, image_size) -> base.Dataset:
   if not path.is_dir():
-    return _from_archive(name, split, path, str(path))
+    return _from_archive(name, split, path, str(path), image_size)
   idx_files, archives = idx.is_here(path), sorted(path.glob("*.npz"))
   if not (idx_files or archives):
     images, labels, names, notice = folder.load(path, split, image_size)
@@ -45,15 +46,18 @@ def _read(name, split, path, image_size) -> base.Dataset:
     if len(archives) > 1:
       names = ", ".join(archive.name for archive in archives)
       raise UserError(f"{path} holds several .npz ({names}): name one of these files")
-    dataset = _from_archive(name, split, archives[0], str(path))
+    dataset = _from_archive(name, split, archives[0], str(path), image_size)
   return base.add_notice(dataset, _left_out(path, idx_files, archives))
 
 
-def _from_archive(name: str, split: str, path: pathlib.Path, source: str) -> base.Dataset:
+def _from_archive(name, split, path, source, image_size) -> base.Dataset:
   files.check_ordinary(path)
-  if path.suffix != ".npz":
-    raise UserError(f"{path} is a file, but no .npz: give that, or a folder with {FORMS}")
-  images, labels, count, notice = npz.load(path, split)
+  if path.suffix not in (".npz", ".zip"):
+    raise UserError(
+      f"{path} is a file, but no .npz or .zip: give {ARCHIVES}, or a folder with {FORMS}"
+    )
+  read = zipped.load(path, split, image_size) if path.suffix == ".zip" else npz.load(path, split)
+  images, labels, count, notice = read
   return base.Dataset(name, images, labels, count, source, notice)
 
 

@@ -66,7 +66,7 @@ def load_images(split: str, data_dir: str | None, image_size: int | None) -> bas
 
   Args:
     split: a split of the files.
-    data_dir: a folder or .npz in one of the forms of `local`; without it, as `load` of "images".
+    data_dir: a folder or file in one of the forms of `local`; without it, as `load` of "images".
     image_size: as for `load`.
 
   Raises:
@@ -75,7 +75,9 @@ def load_images(split: str, data_dir: str | None, image_size: int | None) -> bas
   if data_dir:
     return _open("images", split, _existing(data_dir), image_size)
   if _in_root("images") is None:
-    raise UserError("images are your own, which lie somewhere: name the folder or .npz by data_dir")
+    raise UserError(
+      "images are your own, which lie somewhere: name the folder, .npz or .zip by data_dir"
+    )
   return load("images", split, None, image_size)
 
 
@@ -90,7 +92,9 @@ def _given(name: str, data_dir: str) -> pathlib.Path:
 def _existing(data_dir: str) -> pathlib.Path:
   path = files.expanded_path(data_dir)
   if not path.exists():
-    raise UserError(f"data_dir {path} does not exist: give a folder with {local.FORMS}")
+    raise UserError(
+      f"data_dir {path} does not exist: give a folder with {local.FORMS}; or {local.ARCHIVES}"
+    )
   return path
 
 
@@ -105,7 +109,7 @@ def _in_root(name: str) -> pathlib.Path | None:
 
 
 def _inside(root: pathlib.Path, name: str) -> pathlib.Path | None:
-  places = (tfds.find(root, name), root / name, root / f"{name}.npz")
+  places = (tfds.find(root, name), *(root / f"{name}{end}" for end in ("", ".npz", ".zip")))
   return next((place for place in places if place is not None and place.exists()), None)
 
 

@@ -12,9 +12,9 @@ from unittest import mock
 
 import numpy as np
 
-from gan.datasets import base, decode, resize
+from gan.datasets import base, decode, decoded, resize
 from gan.errors import UserError
-from gan.system import files, memory
+from gan.system import files
 
 _BLOCK = 1024
 _NAMES = "label.labels.txt"  # as TFDS calls the file of a feature "label"
@@ -106,7 +106,9 @@ def _read(folder, split, image_size) -> dict[str, np.ndarray]:
     builder = tfds.builder_from_directory(folder)
   base.check_split(split, tuple(builder.info.splits), str(folder))
   features = _wanted(builder.info.features, folder)
-  images, labels = _stack(_records(builder, split, folder), features, image_size, folder)
+  records = _records(builder, split, folder)
+  images, notes = decoded.load(_source(records, features, image_size, folder, split))
+  labels = notes if "label" in features else None
   # TFDS has -1 for what is not known, as the classes of many a test split.
   if labels is None or (labels == -1).all():
     notice = np.array(_left_out(builder.info.features, labels))
@@ -169,32 +171,37 @@ def _records(builder, split, folder):
   return records
 
 
-def _stack(records, features, image_size, folder):
-  """Images [N, H, W, C], and labels [N] int64 or None."""
-  images, labels = None, np.zeros(len(records), np.int64)
-  for index, example in enumerate(_examples(records, features)):
-    image = _pixels(example["image"], features["image"], f"record {index} of {folder}")
-    if image_size is not None:
-      image = resize.fit(image, image_size)
-    if images is None:
-      room = len(records) * image.size
-      memory.require(room, f"the {len(records):,} images of {folder}", "image_size")
-      images = base.as_images(np.zeros((len(records), *image.shape), image.dtype), str(folder))
-    if image.shape != images.shape[1:]:
-      raise UserError(f"{folder} has images of several sizes: give image_size to bring them to one")
-    images[index] = image
-    labels[index] = example.get("label", 0)
-  return images, labels if "label" in features else None
+def _source(records, features, image_size, folder, split) -> decoded.Source:
+  """The records, each with its label as the note."""
+
+  def read(numbers):
+    for index, example in zip(numbers, _examples(records, features, numbers), strict=True):
+      image = _pixels(example["image"], features["image"], f"record {index} of {folder}")
+      fitted = image if image_size is None else resize.fit(image, image_size)
+      yield fitted, example.get("label", 0)
+
+  return decoded.Source(
+    str(folder),
+    len(records),
+    read,
+    lambda number: f"record {number} of {folder}",
+    lambda: decoded.files_identity(_files(folder), split, image_size),
+  )
 
 
-def _examples(records, features) -> Iterator[dict]:
+def _files(folder: pathlib.Path) -> list[pathlib.Path]:
+  """The files of a set; not those that are kept beside them here."""
+  return sorted(p for p in folder.iterdir() if p.is_file() and not p.name.startswith("gan_"))
+
+
+def _examples(records, features, numbers: range) -> Iterator[dict]:
   import tensorflow_datasets as tfds
 
   encoded = isinstance(features["image"], tfds.features.Image)
   skip = {"image": tfds.decode.SkipDecoding()} if encoded else None
   # One record at a time takes four times as long.
-  for start in range(0, len(records), _BLOCK):
-    for record in records.__getitems__(range(start, min(start + _BLOCK, len(records)))):
+  for start in range(numbers.start, numbers.stop, _BLOCK):
+    for record in records.__getitems__(range(start, min(start + _BLOCK, numbers.stop))):
       yield features.deserialize_example_np(record, decoders=skip)
 
 

@@ -20,7 +20,7 @@ from unittest import mock
 
 import numpy as np
 
-from gan.datasets import base, prepared
+from gan.datasets import base, decoded, prepared
 from gan.errors import UserError
 from gan.system import files, schema
 from gan.system.archive import Archive
@@ -119,7 +119,8 @@ def read(folder: pathlib.Path, name: str, split: str, image_size: int | None) ->
   arrays = _read_cache(cache)
   if arrays is None:
     arrays = _decode(folder, split, image_size)
-    _write_cache(cache, arrays)
+    if not decoded.is_large(arrays["images"]):  # those are kept already
+      _write_cache(cache, arrays)
   source = f"tensorflow-datasets {name} {folder.name} in {folder}"
   images, labels, count = _checked(arrays, str(folder))
   names = prepared.class_names(folder, count) if count else ()
@@ -307,12 +308,6 @@ def _read_cache(path: pathlib.Path) -> dict[str, np.ndarray] | None:
 
 
 def _write_cache(path: pathlib.Path, arrays: dict[str, np.ndarray]) -> None:
-  unfinished = path.with_suffix(f".{os.getpid()}.tmp")
   # A folder that others prepared may be closed for writing: then each run decodes.
-  with contextlib.suppress(OSError):
-    try:
-      with open(unfinished, "wb") as file:
-        np.savez(file, **arrays)
-      os.replace(unfinished, path)
-    finally:
-      unfinished.unlink(missing_ok=True)
+  with contextlib.suppress(OSError), files.replacing(path) as file:
+    np.savez(file, **arrays)

@@ -1,22 +1,25 @@
-"""Archives of arrays, the .npz of NumPy, from whoever wrote them.
+"""Zip archives from whoever wrote them: of any files, and of arrays, the .npz of NumPy.
 
 NumPy allocates what the header of an array asks for, and a damaged archive makes it and zipfile
-raise a dozen kinds of errors. Here arrays grow with what is read, nothing is unpickled, and what
-cannot be read is one line.
+raise a dozen kinds of errors. Here memory grows with what is read, nothing is unpickled or written
+to a path that an archive names, and what cannot be read is one line.
 """
 
 import contextlib
 import io
 import math
 import os
+import threading
 import zipfile
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 import numpy as np
 
 from gan.errors import UserError
 
 BLOCK = 2**22  # bytes read at once
+MAX_MEMBER = 2**28  # bytes of a member that is read as a whole: no image file has more
 _ENCRYPTED = 1  # of the flags of a member
 _HEADERS = {
   (1, 0): np.lib.format.read_array_header_1_0,
@@ -24,23 +27,27 @@ _HEADERS = {
 }
 
 
-class Archive(Mapping):
-  """Arrays by their names, each read when it is asked for.
+class Zip(Mapping):
+  """Members by their names, which are keys and no paths; any number of threads may read them.
 
   Args:
     file: a path, or a stream that can seek.
     where: what to call it in an error.
+    kind: what it should be, in words.
+    suffix: of the members' names, left out.
 
   Raises:
-    UserError: it cannot be read, is no archive, or is damaged; reading an array raises it too.
+    UserError: it cannot be read, is no archive, or is damaged; reading a member raises it too.
   """
 
-  def __init__(self, file: str | os.PathLike | io.BufferedIOBase, where: str):
-    self._where = where
+  def __init__(
+    self, file: str | os.PathLike | io.BufferedIOBase, where: str, kind: str, suffix: str = ""
+  ):
+    self._where, self._kind, self._lock = where, kind, threading.Lock()
     with self._told():
       _check_magic(file)
       self._zip = zipfile.ZipFile(file)
-      self._members = _by_name(self._zip.filelist)
+      self._members = _by_name(self._zip.filelist, suffix)
 
   def __enter__(self):
     return self
@@ -54,19 +61,28 @@ class Archive(Mapping):
   def __len__(self) -> int:
     return len(self._members)
 
-  def __getitem__(self, name: str) -> np.ndarray:
-    with self._opened(name) as stream:
-      return _array(stream)
+  def __contains__(self, name: object) -> bool:
+    return name in self._members  # without reading it
 
-  def shape(self, name: str) -> tuple[int, ...]:
-    """Returns the shape of an array, of which its header alone is read."""
-    with self._opened(name) as stream:
-      return _header(stream)[0]
+  def __getitem__(self, name: str) -> Any:
+    """Returns the bytes of a member, of at most MAX_MEMBER."""
+    member = self._members[name]
+    with self._lock, self._opened(name) as stream:
+      if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        # Others take memory that their headers ask for.
+        raise ValueError("it is packed by a method that is not read; store or deflate it")
+      if member.file_size > MAX_MEMBER:
+        raise ValueError(f"it has {member.file_size:,} bytes, and at most {MAX_MEMBER:,} are read")
+      return bytes(read_up_to(stream, member.file_size + 1))
+
+  def checksum(self, name: str) -> int:
+    """Returns the CRC-32 of a member as the archive says it: reading the member checks it."""
+    return self._members[name].CRC
 
   @contextlib.contextmanager
   def _opened(self, name):
     member = self._members[name]
-    with self._told(f"{name}: "):
+    with self._told(f"{name if name.isprintable() else ascii(name)}: "):
       if member.flag_bits & _ENCRYPTED:
         raise ValueError("it is encrypted; write it without a password")
       with self._zip.open(member) as stream:
@@ -79,8 +95,32 @@ class Archive(Mapping):
     except Exception as error:  # zipfile, its decompressors and NumPy raise whatever is provoked
       reason = str(error).split("\n")[0] or type(error).__name__
       raise UserError(
-        f"cannot read {self._where} as .npz: {name}{reason}; make it again"
+        f"cannot read {self._where} as {self._kind}: {name}{reason}; make it again"
       ) from error
+
+
+class Archive(Zip):
+  """Arrays by their names, each read when it is asked for.
+
+  Args:
+    file: a path, or a stream that can seek.
+    where: what to call it in an error.
+
+  Raises:
+    UserError: as for `Zip`.
+  """
+
+  def __init__(self, file: str | os.PathLike | io.BufferedIOBase, where: str):
+    super().__init__(file, where, ".npz", ".npy")
+
+  def __getitem__(self, name: str) -> np.ndarray:
+    with self._opened(name) as stream:
+      return _array(stream)
+
+  def shape(self, name: str) -> tuple[int, ...]:
+    """Returns the shape of an array, of which its header alone is read."""
+    with self._opened(name) as stream:
+      return _header(stream)[0]
 
 
 def _check_magic(file):
@@ -92,12 +132,12 @@ def _check_magic(file):
     raise ValueError("it is a .npy, one array; numpy.savez writes a .npz of it")
 
 
-def _by_name(members: list[zipfile.ZipInfo]) -> dict[str, zipfile.ZipInfo]:
+def _by_name(members: list[zipfile.ZipInfo], suffix: str) -> dict[str, zipfile.ZipInfo]:
   found = {}
   for member in members:
-    name = member.filename.removesuffix(".npy")
+    name = member.filename.removesuffix(suffix)
     if name in found:
-      raise ValueError(f"it holds {name} twice")
+      raise ValueError(f"it holds {name if name.isprintable() else ascii(name)} twice")
     found[name] = member
   return found
 

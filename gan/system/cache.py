@@ -12,16 +12,21 @@ def cache_folder() -> pathlib.Path:
 
   A fixed name in the folder of temporary files would be anybody's, and compiled programs lie here.
   """
+  return lasting_folder() or _passing_folder()
+
+
+def lasting_folder() -> pathlib.Path | None:
+  """Returns the user's cache folder for this package, or None where none can be made."""
   root = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
   folder = pathlib.Path(root) / "gan"
   try:
     if not folder.is_absolute():  # a user without a home
-      return _passing_folder()
+      return None
     folder.mkdir(parents=True, exist_ok=True)
     tempfile.TemporaryFile(dir=folder).close()
     return folder
   except OSError:
-    return _passing_folder()
+    return None
 
 
 @functools.cache

@@ -9,6 +9,7 @@ import io
 import os
 import pathlib
 import stat
+import threading
 import warnings
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -79,6 +80,49 @@ def readable(path: pathlib.Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
+def replacing(path: pathlib.Path) -> Iterator[io.BufferedIOBase]:
+  """Yields a file to write, which takes the place of `path` as a whole, or not at all."""
+  unfinished = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+  try:
+    with open(unfinished, "wb") as file:
+      yield file
+    os.replace(unfinished, path)
+  finally:
+    unfinished.unlink(missing_ok=True)
+
+
+class _Strict:
+  """What Pillow warns of while images are open, in any number of threads.
+
+  Warnings are caught for the whole process: a thread that restored them at its own end would let
+  the images of others pass.
+  """
+
+  def __init__(self):
+    self._lock, self._inside, self._caught = threading.Lock(), 0, contextlib.ExitStack()
+
+  def __enter__(self):
+    from PIL import Image
+
+    with self._lock:
+      if not self._inside:
+        self._caught.enter_context(warnings.catch_warnings())
+        # Of metadata; but what has more pixels than a photograph is made to fill the memory.
+        warnings.simplefilter("ignore")
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+      self._inside += 1
+
+  def __exit__(self, *error):
+    with self._lock:
+      self._inside -= 1
+      if not self._inside:
+        self._caught.close()
+
+
+_STRICT = _Strict()
+
+
+@contextlib.contextmanager
 def image(file: pathlib.Path | io.BufferedIOBase, name: str = "") -> Iterator["Image.Image"]:
   """Yields an image file as Pillow has it, for as long as it is open.
 
@@ -96,10 +140,7 @@ def image(file: pathlib.Path | io.BufferedIOBase, name: str = "") -> Iterator["I
   if isinstance(file, pathlib.Path):
     check_ordinary(file)
   try:
-    with warnings.catch_warnings():
-      # Of metadata; but what has more pixels than a photograph is made to fill the memory.
-      warnings.simplefilter("ignore")
-      warnings.simplefilter("error", Image.DecompressionBombWarning)
+    with _STRICT:
       for checks in (True, False):
         if not isinstance(file, pathlib.Path):
           file.seek(0)

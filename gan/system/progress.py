@@ -8,6 +8,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from tqdm import tqdm
 
+LINES_EVERY = 10.0  # seconds between lines on what is counted, where there is no bar
 # The metrics that a line has room for.
 SHOWN = ("classifier_score", "frechet_distance", "coverage", "high_quality_share", "modes_kl")
 
@@ -106,6 +107,52 @@ class RunProgress:
 
   def _rate(self, step):
     return (step - self._start) / max(time.monotonic() - self._began, 1e-9)
+
+
+class CountProgress:
+  """Shows how many of something are done, the rate and the time left; a context manager.
+
+  Args:
+    what: is done, in words.
+    total: of them.
+    start: how many were done before.
+    unit: what one of them is.
+    stream: a terminal gets a bar, anything else a line every LINES_EVERY seconds.
+  """
+
+  def __init__(self, what: str, total: int, start: int, unit: str, stream=None):
+    self._stream = stream or sys.stderr
+    self._what, self._unit, self._done = what, unit, start
+    self._bar = tqdm(
+      total=total,
+      initial=start,
+      desc=what,
+      unit=unit,
+      dynamic_ncols=True,
+      file=self._stream,
+      disable=not self._stream.isatty(),
+    )
+    self._start, self._total = start, total
+    self._began = self._said = time.monotonic()
+
+  def __enter__(self):
+    return self
+
+  def __exit__(self, *error):
+    self._bar.close()
+
+  def advance(self, count: int) -> None:
+    """Counts some more that are done."""
+    self._bar.update(count)
+    self._done += count
+    now = time.monotonic()
+    if self._bar.disable and now - self._said >= LINES_EVERY:
+      rate = (self._done - self._start) / (now - self._began)
+      left = tqdm.format_interval((self._total - self._done) / rate)
+      share = f"{self._done:,} of {self._total:,} {self._unit}s"
+      line = f"{self._what}: {share}  {rate:.0f} {self._unit}s/s  {left} left"
+      print(line, file=self._stream, flush=True)
+      self._said = now
 
 
 class SweepProgress:

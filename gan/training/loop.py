@@ -13,12 +13,12 @@ import jax
 import numpy as np
 
 from gan.method.game import Batch
-from gan.models import MODELS
 from gan.state import GanState
 from gan.system import environment
 from gan.system.progress import Progress, RunProgress, say
 from gan.training import distributed, parallel
-from gan.training.config import Config
+from gan.training.config import Config, images_per_step
+from gan.training.feed import batches
 from gan.training.interrupts import interrupts, stop_here
 from gan.training.places import check_outside_sweeps
 from gan.training.run import Run
@@ -32,15 +32,20 @@ class RunGroup(NamedTuple):
 
   Attributes:
     place: `M states -> state`, on the devices, as `execute` takes it.
-    execute: `(state, indices [M, S, K, B]) -> (state, metrics)`; the state is donated.
+    execute: `(state, indices [M, S, K, B]) -> (state, metrics)`; the state is donated. Where the
+      data lie on the host it takes what `gather` makes of the indices.
     states: `state -> M states`.
     records: `metrics -> M dictionaries of [S]`, of metrics on the host.
+    gather: `indices -> rows` of data on the host, which a thread calls; None for other data.
+    step_bytes: that `gather` takes for a step.
   """
 
   place: Callable[[list[GanState]], Any]
   execute: Callable[[Any, np.ndarray], tuple[Any, Any]]
   states: Callable[[Any], list[GanState]]
   records: Callable[[Any], list[dict[str, np.ndarray]]]
+  gather: Callable[[np.ndarray], Any] | None = None
+  step_bytes: int = 0
 
 
 def fit(
@@ -115,11 +120,9 @@ def run_in(
     facts = {"parallel": strategy, "data_on": "host" if data_on_host else "device"}
     if changed := run.begin_session(environment.describe() | facts, step):
       say(changed)
-    data = (
-      run.setting.data if data_on_host else parallel.replicate(run.setting.data, strategy, devices)
-    )
     execute = parallel.make_run(run.setting.algorithm.step, strategy, devices, data_on_host)
-    return _fit(run, single_run_group(run, execute, data, strategy, devices), state, step)
+    make_group = _group_on_host if data_on_host else _group_on_devices
+    return _fit(run, make_group(run, execute, strategy, devices), state, step)
 
 
 def _open_in_turn(open_run: Callable[[], Run]) -> Run:
@@ -153,14 +156,14 @@ def _open(
 
 
 def single_run_group(
-  run: Run, execute: Callable, data: Batch, strategy: str, devices: list
+  run: Run, execute: Callable, data: Batch | None, strategy: str, devices: list
 ) -> RunGroup:
   """Returns a RunGroup of one run, M = 1.
 
   Args:
     run: the run.
     execute: of `parallel.make_run`.
-    data: the data set, as `execute` takes it.
+    data: the data set, as `execute` takes it; None for rows in the place of indices.
     strategy: one of parallel.STRATEGIES.
     devices: the devices to use.
   """
@@ -171,6 +174,23 @@ def single_run_group(
     execute=lambda state, indices: execute(state, data, indices[0], key),
     states=lambda state: [parallel.local(state)],
     records=lambda metrics: [metrics],
+  )
+
+
+def _group_on_devices(run: Run, execute: Callable, strategy: str, devices: list) -> RunGroup:
+  data = parallel.replicate(run.setting.data, strategy, devices)
+  return single_run_group(run, execute, data, strategy, devices)
+
+
+def _group_on_host(run: Run, execute: Callable, strategy: str, devices: list) -> RunGroup:
+  """A RunGroup of one run, whose rows of the data are gathered ahead of the step."""
+  data, config = run.setting.data, run.config
+  rows = images_per_step(config) * sum(array[:1].nbytes for array in jax.tree.leaves(data))
+  run_group = single_run_group(run, execute, None, strategy, devices)
+  return run_group._replace(
+    execute=lambda state, rows: run_group.execute(state, [rows]),
+    gather=lambda indices: parallel.gather_rows(data, indices[0], strategy, devices),
+    step_bytes=rows,
   )
 
 
@@ -225,32 +245,21 @@ def train(
     distributed.request_stop()  # the signal came before the processes were joined
   config, log, state = runs[0].config, _Log(runs, run_group), run_group.place(states)
   calls = itertools.count()
-  while step < config.steps and not distributed.stops(signals, next(calls)) and log.alive():
-    count = _steps_in_call(config, step)
-    indices = np.stack([run.indices(step, count) for run in runs])
-    state, metrics = run_group.execute(state, indices)
-    step += count
-    log.add(step, metrics)
-    progress.advance(count)
-    _write(run_group, state, step, log, progress)
+
+  def indices(step, count):
+    return np.stack([run.indices(step, count) for run in runs])
+
+  feed = batches(config, step, indices, run_group.gather, run_group.step_bytes)
+  with contextlib.closing(feed):
+    while step < config.steps and not distributed.stops(signals, next(calls)) and log.alive():
+      count, batch = next(feed)
+      state, metrics = run_group.execute(state, batch)
+      step += count
+      log.add(step, metrics)
+      progress.advance(count)
+      _write(run_group, state, step, log, progress)
   _end(run_group, state, step, log)
   return step
-
-
-def _steps_in_call(config: Config, step: int) -> int:
-  """Steps until the next thing to write, at most `steps_per_call`.
-
-  On the CPU a loop of steps inside one program runs the gradients of convolutions off the fast
-  path, and dispatch costs nothing beside a step, but for the smallest networks; on accelerators
-  networks wait for dispatch.
-  """
-  # A game that was passed may have convolutions.
-  small = config.model in MODELS and MODELS[config.model].small
-  one = jax.default_backend() == "cpu" and not small
-  most = config.steps_per_call or (1 if one else 100)
-  cadences = (config.log_every, config.sample_every, config.checkpoint_every, config.eval_every)
-  cadences = [every for every in cadences if every]
-  return min(most, config.steps - step, *(every - step % every for every in cadences))
 
 
 def _write(run_group: RunGroup, state: Any, step: int, log: "_Log", progress: Progress) -> None:

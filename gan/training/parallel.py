@@ -6,7 +6,6 @@ and trains the same model. A group of runs has a leading axis in all but the dat
 a leading axis of devices outside of this file.
 """
 
-import math
 from collections.abc import Callable
 from typing import Any
 
@@ -15,9 +14,11 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
+from jaxtyping import Int32
 
 from gan.errors import UserError
 from gan.system.compilation import compiled
+from gan.system.memory import machine_bytes
 
 AXIS = "batch"
 PLACES = ("auto", "device", "host")  # of a data set
@@ -61,14 +62,20 @@ def _pmap(run, devices, gather):
     devices=devices,
     donate_argnums=0,
   )
-  own = [i for i, device in enumerate(devices) if device in _local_devices(devices)]
 
   def call(state, dataset, indices, key):
-    steps, updates, _ = indices.shape
-    shares = indices.reshape(steps, updates, len(devices), -1)
-    return mapped(state, *gather(dataset, np.moveaxis(shares, 2, 0)[own]), key)
+    if dataset is not None:
+      dataset, indices = gather(dataset, _shares(indices, devices))
+    return mapped(state, dataset, indices, key)
 
   return call
+
+
+def _shares(indices, devices) -> np.ndarray:
+  """Indices [D, S, K, B / D] of the devices that belong to this process."""
+  own = [i for i, device in enumerate(devices) if device in _local_devices(devices)]
+  steps, updates, _ = indices.shape
+  return np.moveaxis(indices.reshape(steps, updates, len(devices), -1), 2, 0)[own]
 
 
 def _local_devices(devices) -> list:
@@ -90,7 +97,9 @@ def _gathering(execute, gather, split=None):
     return execute
 
   def call(state, dataset, indices, key):
-    return execute(state, *gather(dataset, indices, split), key)
+    if dataset is not None:
+      dataset, indices = gather(dataset, indices, split)
+    return execute(state, dataset, indices, key)
 
   return call
 
@@ -190,9 +199,11 @@ def stays_on_host(place: str, dataset: Any, devices: list) -> bool:
   """
   if place != "auto":
     return place == "host"
-  stats = _local_devices(devices)[0].memory_stats() or {}
+  local_devices = _local_devices(devices)
+  stats = local_devices[0].memory_stats() or {}
   size = sum(array.nbytes for array in jax.tree.leaves(dataset))
-  return size > stats.get("bytes_limit", math.inf) / 4
+  # CPUs, which tell no limit, have the memory of the machine, and each a copy.
+  return size > stats.get("bytes_limit", machine_bytes() / len(local_devices)) / 4
 
 
 def make_run(step: Callable, strategy: str, devices: list, data_on_host: bool = False) -> Callable:
@@ -207,11 +218,29 @@ def make_run(step: Callable, strategy: str, devices: list, data_on_host: bool = 
 
   The arguments of the result are the state, which is donated; the data set, a Batch of arrays
   [N, ...]; indices int32 [S, K, B] into it, S steps of K discriminator updates; and the root key.
-  Metrics come back as [S].
+  None and what `gather_rows` returns may stand for the data set and the indices. Metrics come back
+  as [S].
   """
   return STRATEGIES[strategy][0](
     many_steps(step), devices, _gather_on_host if data_on_host else _gather_on_device
   )
+
+
+def gather_rows(
+  dataset: Any, indices: Int32[np.ndarray, "s k b"], strategy: str, devices: list
+) -> Any:
+  """Returns the rows of a data set on the host that a call needs, where they are needed.
+
+  Args:
+    dataset: NumPy arrays [N, ...].
+    indices: into it.
+    strategy: one of STRATEGIES.
+    devices: the devices to use.
+  """
+  if strategy == "pmap":
+    return _gather_on_host(dataset, _shares(indices, devices))[1]
+  split = None if strategy == "none" else _split(devices)
+  return _gather_on_host(dataset, indices, split)[1]
 
 
 def replicate(tree: Any, strategy: str, devices: list) -> Any:

@@ -15,8 +15,9 @@ import pytest
 import tensorflow_datasets
 from PIL import Image
 
+from experiments import images as images_command
 from gan import datasets
-from gan.datasets import base, tfds
+from gan.datasets import base, decoded, tfds
 from gan.errors import UserError
 
 COUNTS = {"train": 30, "test": 12}
@@ -252,13 +253,103 @@ def test_any_prepared_image_set_is_read_and_needs_image_size_for_several_sizes(r
   tensorflow_datasets.disable_progress_bar()
   builder = PhotoSet(data_dir=root, file_format="array_record")
   builder.download_and_prepare(file_format="array_record")
-  with pytest.raises(UserError, match="several sizes: give image_size"):
+  with pytest.raises(UserError, match="8x8 and record 1 of .* 8x12: give image_size"):
     datasets.load("photo_set")
   for _ in range(2):
     dataset = datasets.load("photo_set", image_size=4)
     assert dataset.images.shape == (2, 4, 4, 3) and (dataset.images == 9).all()
     assert dataset.labels is None and dataset.num_classes == 0
     assert "photo_set 1.2.0" in dataset.source
+
+
+class Published(tensorflow_datasets.core.GeneratorBasedBuilder, skip_registration=True):
+  """A few images under the name of a published set, with its features."""
+
+  VERSION = tensorflow_datasets.core.Version("1.0.0")
+  name = "celeb_a"
+  images: list = []
+
+  def _info(self):
+    kinds = tensorflow_datasets.features
+    features = {"image": kinds.Image(shape=self.images[0].shape), **self.others(kinds)}
+    return tensorflow_datasets.core.DatasetInfo(builder=self, features=kinds.FeaturesDict(features))
+
+  def others(self, kinds):
+    return {"attributes": {"Smiling": np.bool_}, "landmarks": {"nose_x": np.int64}}
+
+  def record(self, index):
+    return {"attributes": {"Smiling": True}, "landmarks": {"nose_x": 3}}
+
+  def _split_generators(self, downloads):
+    return {"train": self._generate_examples()}
+
+  def _generate_examples(self):
+    for index, image in enumerate(self.images):
+      yield index, {"image": Image.fromarray(image), **self.record(index)}
+
+
+class Resized(Published, skip_registration=True):
+  name = "imagenet_resized"
+  BUILDER_CONFIGS = [
+    tensorflow_datasets.core.BuilderConfig(name=size, version="0.1.0")
+    for size in ("32x32", "64x64")
+  ]
+
+  def others(self, kinds):
+    return {"label": kinds.ClassLabel(num_classes=1000)}
+
+  def record(self, index):
+    return {"label": 7 * index}
+
+
+def prepare_published(root, builder_class, shape, monkeypatch, **options):
+  """Prepares five images and returns them in the order of the records."""
+  tensorflow_datasets.disable_progress_bar()
+  images = np.random.default_rng(0).integers(256, size=(5, *shape), dtype=np.uint8)
+  monkeypatch.setattr(builder_class, "images", list(images))
+  builder = builder_class(data_dir=root, file_format="array_record", **options)
+  builder.download_and_prepare(file_format="array_record")
+  records = tensorflow_datasets.builder_from_directory(builder.data_dir).as_data_source("train")
+  order = [[np.array_equal(example["image"], image) for image in images] for example in records]
+  return images, [row.index(True) for row in order]
+
+
+@pytest.mark.parametrize("form", ["beside the records", "mapped"])
+@pytest.mark.parametrize("side", [32, 64])
+def test_imagenet_is_read_by_its_name(root, monkeypatch, tmp_path, side, form):
+  monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+  if form == "mapped":
+    monkeypatch.setattr(decoded, "LARGE", 1)
+    monkeypatch.setattr(decoded, "BLOCK", 2 * side**2 * 3)
+  size = f"{side}x{side}"
+  images, order = prepare_published(root, Resized, (side, side, 3), monkeypatch, config=size)
+  for _ in range(2):
+    dataset = datasets.load(f"imagenet_resized/{size}")
+    np.testing.assert_array_equal(dataset.images, images[order])
+    assert dataset.labels.tolist() == [7 * i for i in order] and dataset.num_classes == 1000
+    assert dataset.notice == "" and dataset.name == f"imagenet_resized/{size}"
+  assert len(list(root.rglob("gan_train.npz"))) == (form != "mapped")
+  assert len(list(tmp_path.rglob("blocks.jsonl"))) == (form == "mapped")
+  other = {32: "64x64", 64: "32x32"}[side]
+  with pytest.raises(base.UnavailableError, match=f"imagenet_resized/{other} is not at hand"):
+    datasets.load(f"imagenet_resized/{other}")
+
+
+def test_celeb_a_is_cropped_to_the_centre_and_has_no_labels(root, monkeypatch):
+  images, order = prepare_published(root, Published, (14, 10, 3), monkeypatch)
+  dataset = datasets.load("celeb_a", image_size=10)
+  np.testing.assert_array_equal(dataset.images, images[order][:, 2:12])
+  assert dataset.labels is None and (dataset.name, dataset.notice) == ("celeb_a", "")
+  assert datasets.load("celeb_a", image_size=4).images.shape == (5, 4, 4, 3)
+
+
+def test_a_prepared_set_trains_by_its_name_without_data_dir(root, monkeypatch, tmp_path, capsys):
+  prepare_published(root, Published, (14, 10, 3), monkeypatch)
+  flags = ["--dataset=celeb_a", "--image_size=8", "--model=mlp", "--batch_size=4"]
+  flags += ["--steps=1", "--data_on=host", "--mirror", f"--workdir={tmp_path / 'run'}"]
+  assert images_command.main(["images", *flags]) == 0, capsys.readouterr().err
+  record = json.loads((tmp_path / "run" / "config.json").read_text())
+  assert record["num_examples"] == 5 and record["data"]["name"] == "celeb_a"
 
 
 def test_what_needs_tensorflow_says_so(monkeypatch):

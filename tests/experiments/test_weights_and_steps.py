@@ -81,3 +81,8 @@ def test_a_generator_that_is_not_there_is_one_line(run, capsys, command, flag, m
   assert COMMANDS[command][0]([command, f"--workdir={run}", flag]) == 2
   (line,) = capsys.readouterr().err.splitlines()
   assert line.startswith("error: ") and message in line
+
+
+def test_samples_of_points_are_no_set_of_images(run, capsys):
+  assert sample.main(["sample", f"--workdir={run}", "--samples=3"]) == 2
+  assert "--samples is for images, and this run makes points" in capsys.readouterr().err

@@ -6,7 +6,7 @@ import re
 import pytest
 
 from gan.system import progress
-from gan.system.progress import RunProgress
+from gan.system.progress import CountProgress, RunProgress
 
 
 class Terminal(io.StringIO):
@@ -81,3 +81,24 @@ def test_the_bar_of_a_continued_run_starts_where_the_run_stands():
   with RunProgress(100, 40, 64, stream):
     pass
   assert "40/100" in stream.getvalue() and " 0/100" not in stream.getvalue()
+
+
+def count(stream, clock):
+  """1,000 images, of which 200 were done, at 10 a second in parts of 60."""
+  with CountProgress("Decoding own", 1000, 200, "image", stream) as shown:
+    for _ in range(2):
+      clock[0] += 6.0
+      shown.advance(60)
+
+
+def test_what_is_counted_has_a_line_every_ten_seconds(clock):
+  stream = io.StringIO()
+  count(stream, clock)
+  assert stream.getvalue() == ("Decoding own: 320 of 1,000 images  10 images/s  01:08 left\n")
+
+
+def test_what_is_counted_has_a_bar_on_a_terminal(clock):
+  stream = Terminal()
+  count(stream, clock)
+  assert "Decoding own" in stream.getvalue() and "1000" in stream.getvalue()
+  assert "images/s  " not in stream.getvalue()

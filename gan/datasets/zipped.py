@@ -1,0 +1,153 @@
+"""A zip of images with dataset.json, StyleGAN's convention: read, and written.
+
+Source: https://github.com/NVlabs/stylegan3, dataset_tool.py. {"labels": [["00000/a.png", 3], ...]}
+gives each image the number of its class; null, or no dataset.json, gives none.
+"""
+
+import io
+import json
+import os
+import pathlib
+import zipfile
+
+import numpy as np
+
+from gan.datasets import base, decode, decoded, folder
+from gan.errors import UserError
+from gan.system import files, schema
+from gan.system.archive import Zip
+
+LABELS = "dataset.json"
+_NUMBER = schema.whole(0, base.MAX_CLASSES - 1)
+_PAIR = schema.Kind(
+  f"a pair of a name and {_NUMBER.words}",
+  lambda value: (
+    isinstance(value, list)
+    and len(value) == 2
+    and isinstance(value[0], str)
+    and _NUMBER.fits(value[1])
+  ),
+)
+_KIND = schema.entries({"labels": schema.nullable(schema.list_of(_PAIR))})
+
+
+def load(
+  path: pathlib.Path, split: str, image_size: int | None
+) -> tuple[base.Images, base.Labels | None, int, str]:
+  """The images of a zip in the natural order of their names, with the labels of dataset.json.
+
+  Names are keys and may have folders in them, which are no classes; nothing is extracted. Files are
+  read as those of a folder are.
+
+  Args:
+    path: the file.
+    split: "train", which is everything.
+    image_size: side length in pixels: the centred square, resized; None takes images as they are.
+
+  Returns:
+    Images [N, H, W, C] uint8, labels [N] int32 or None, the number of classes, and a line on what
+    was read and what was left out.
+
+  Raises:
+    UserError: for another split, a file that is no zip, damaged, encrypted or too large, no image,
+      images of several sizes, or labels that are none, or not of every image.
+  """
+  base.check_split(split, ("train",), str(path))
+  with Zip(path, str(path), "a zip of images") as archive:
+    names, left_out = _names(archive)
+    if not names:
+      suffixes = ", ".join(sorted(files.SUFFIXES))
+      raise UserError(f"{path} holds no image ({suffixes}){folder.skipped(left_out)}")
+    labels, unused = _labels(archive, names, path)
+    images, notes = decoded.load(_source(archive, names, path, image_size))
+  count = base.count_classes(labels, where=str(path))
+  classes = f"{count:,} classes" if labels is not None else f"no classes, by {LABELS}"
+  classes = classes if LABELS in archive else f"no classes, for there is no {LABELS}"
+  return images, labels, count, folder.described(path, notes, classes, left_out + unused)
+
+
+def write(
+  path: str | os.PathLike, images: np.ndarray, labels: np.ndarray | None = None
+) -> pathlib.Path:
+  """Writes images as PNG files of a zip, with dataset.json; whole, or not at all.
+
+  Args:
+    path: the file, which is written over.
+    images: [N, H, W, C] uint8 in 0..255, C = 1 or 3.
+    labels: [N] integers from 0 on, or None.
+
+  Returns:
+    The path.
+
+  Raises:
+    UserError: images or labels are none, or the file cannot be written.
+  """
+  path = files.expanded_path(path)
+  images = base.as_images(base.as_array("images", images), "images")
+  names = [f"{i // 1000:05d}/img{i:08d}.png" for i in range(len(images))]
+  pairs = None
+  if labels is not None:
+    numbers = base.as_labels(base.as_array("labels", labels), len(images), "labels")
+    pairs = [*zip(names, numbers.tolist(), strict=True)]
+  try:
+    with files.replacing(path) as file, zipfile.ZipFile(file, "w") as archive:
+      for name, image in zip(names, images, strict=True):
+        # A member without a date of its own: equal images are equal files.
+        archive.writestr(zipfile.ZipInfo(name), decode.png(image))
+      archive.writestr(zipfile.ZipInfo(LABELS), json.dumps({"labels": pairs}))
+  except OSError as error:
+    raise UserError(f"cannot write {path}: {error.strerror or error}") from error
+  return path
+
+
+def _names(archive: Zip) -> tuple[list[str], list[tuple[str, str]]]:
+  """The images in their order, and (reason, name) of what else there is."""
+  names, left_out = [], []
+  for name in sorted(archive, key=folder.natural_order):
+    if name == LABELS or name.endswith("/"):
+      continue
+    if any(map(folder.is_hidden, name.split("/"))):
+      left_out.append((folder.HIDDEN, name))
+    elif folder.is_image(name):
+      names.append(name)
+    else:
+      left_out.append((folder.NO_IMAGE, name))
+  return names, left_out
+
+
+def _labels(
+  archive: Zip, names: list[str], path: pathlib.Path
+) -> tuple[base.Labels | None, list[tuple[str, str]]]:
+  """The labels of the images, and those of none."""
+  if LABELS not in archive:
+    return None, []
+  where, remedy = f"{LABELS} in {path}", "give each image the number of its class, or null for all"
+  pairs = schema.checked(archive[LABELS], _KIND, f"{where} is damaged", remedy)["labels"]
+  if pairs is None:
+    return None, []
+  known = dict(pairs)
+  if len(known) < len(pairs):
+    raise UserError(f"{where} has several labels of one image: {remedy}")
+  if missing := [name for name in names if name not in known]:
+    raise UserError(
+      f"{where} has no label of {len(missing):,} images ({base.some(missing, 3)}): {remedy}"
+    )
+  unused = [("a label without an image", name) for name in known.keys() - set(names)]
+  return np.array([known[name] for name in names], np.int32), sorted(unused)
+
+
+def _source(
+  archive: Zip, names: list[str], path: pathlib.Path, image_size: int | None
+) -> decoded.Source:
+  def name(number):
+    return f"{base.some([names[number]], 1)} in {path}"
+
+  def read(numbers):
+    for i in numbers:
+      yield decode.read(io.BytesIO(archive[names[i]]), name(i), image_size)
+
+  def identity():
+    sums = (f"{name}\0{archive.checksum(name):08x}" for name in names)
+    return decoded.files_identity([path], image_size, *sums)
+
+  return decoded.Source(str(path), len(names), read, name, identity)
