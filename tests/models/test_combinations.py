@@ -75,6 +75,8 @@ def config_of(row):
     row["conditioning"] = way
   if way == "acgan":
     row["regularizers"] = "acgan"
+  if row.get("update_rule") == "unrolled":
+    row["unrolled_steps"] = 1  # each is compiled apart
   spec = SPECS[row["model"]]
   sizes = {"width": spec.width, "latent_dim": spec.latent_dim, "batch_size": BATCH}
   return Config(**sizes, **row)
@@ -266,7 +268,16 @@ def assert_same_step(before, expected, found):
     jax.tree.map(close, got, wanted)
 
 
+@pytest.fixture
+def quick_compilation():
+  """Programs that run once or twice are not optimised."""
+  jax.config.update("jax_disable_most_optimizations", True)
+  yield
+  jax.config.update("jax_disable_most_optimizations", False)
+
+
 @pytest.mark.slow
+@pytest.mark.usefixtures("quick_compilation")
 @pytest.mark.parametrize("game", GAMES, ids=words)
 def test_devices_and_groups_of_runs_do_not_matter(game):
   regular = {"loss": "ragan", "penalty": "r1"}  # a loss over the whole batch
@@ -280,6 +291,7 @@ def test_devices_and_groups_of_runs_do_not_matter(game):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("quick_compilation")
 @pytest.mark.parametrize("name", MODELS)
 def test_a_run_goes_on_from_a_checkpoint_to_the_bit(name, tmp_path):
   config = config_of({"model": name, "penalty": "r1", "conditioning": UNCONDITIONAL})
