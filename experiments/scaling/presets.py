@@ -175,19 +175,16 @@ def row(name: str) -> list[str]:
   say(f"{name}: lowering for {' and '.join(ACCELERATORS)}")
   config = config_of(name)
   found = parts(config, data_of(name))
-  operations = []
   for platform in ACCELERATORS:
-    programs = {part: lowered(each, platform) for part, each in found.items()}
-    for part, program in programs.items():
-      if bad := faults(program):
+    for part, each in found.items():
+      if bad := faults(lowered(each, platform)):
         raise UserError(f"{name}: {part} for {platform} holds {', '.join(bad)}")
-    operations.append(programs["step"].count(" = "))
   needs = memory(found["step"])
   counts = ", ".join(f"{needs[player]:,}" for player in PLAYERS)
   sizes = [f"{needs[name] / 2**30:.3g}" for name in ("state", "values")]
   batch = f"{config.discriminator_steps} x {config.batch_size}"
   slow = dilated(lowered(found["step"], "cpu"))
-  return [f"`{name}`", batch, config.precision, counts, *sizes, *map(str, [*operations, slow])]
+  return [f"`{name}`", batch, config.precision, counts, *sizes, str(slow)]
 
 
 def write(docs: pathlib.Path | None, command: str) -> str:
@@ -204,7 +201,6 @@ def write(docs: pathlib.Path | None, command: str) -> str:
       f"--docs={docs} has no lines {BEGIN} and {END} to write between: put them there"
     )
   head = ["preset", "batch", "precision", "parameters of G, D", "state, GiB", "values, GiB"]
-  head += [f"operations, {platform}" for platform in ACCELERATORS]
   head.append("dilated, cpu")
   text = f"{TEXT.format(command=command)}\n{table(head, [row(name) for name in PRESETS])}"
   if docs:

@@ -10,13 +10,13 @@ from gan.training.presets import PRESETS
 
 
 def test_a_row_of_a_preset_of_points():
-  name, batch, precision, counts, state, values, *operations, slow = presets.row("pacgan2018")
+  name, batch, precision, counts, state, values, slow = presets.row("pacgan2018")
   assert (name, batch, precision) == ("`pacgan2018`", "1 x 100", "float32")
   assert counts == "484,802, 405,201"
   # Both players with two moments of Adam, the average, and some numbers of the step.
   least = 4 * (3 * (484_802 + 405_201) + 484_802) / 2**30
   assert least <= float(state) < 1.02 * least
-  assert 0 < float(values) < 1 and all(int(count) > 1000 for count in operations)
+  assert 0 < float(values) < 1
   assert slow == "0"
 
 
@@ -76,7 +76,7 @@ def test_dilated_left_sides_are_counted():
 
 def test_a_table_goes_between_its_marks(monkeypatch, tmp_path):
   monkeypatch.setattr(presets, "PRESETS", {"one": {}})
-  monkeypatch.setattr(presets, "row", lambda name: [name] * 9)
+  monkeypatch.setattr(presets, "row", lambda name: [name] * 7)
   page = tmp_path / "page.md"
   page.write_text(f"before\n{presets.BEGIN}\nold\n{presets.END}\nafter\n")
   text = presets.write(page, "the command")
