@@ -6,6 +6,11 @@ Step times of simulated CPU devices, and of two processes on loopback; the bytes
 the wire, by formula and counted in the compiled program, for every model; from them and from
 published numbers, the efficiency on 8, 64 and 512 accelerators. Nothing is trained, and no data are
 needed.
+
+  python -m experiments.scaling --presets --docs=docs/models.md
+
+lowers every preset at full size for CUDA and TPU, on any machine, and writes a table of what a step
+needs between two marks of a page.
 """
 
 import json
@@ -19,7 +24,7 @@ from typing import Any
 
 from experiments.cli import children
 from experiments.cli.command import OK, PATH, Command
-from experiments.scaling import page
+from experiments.scaling import page, presets
 from experiments.scaling.cases import CASES
 from gan.errors import UserError
 from gan.system import environment, schema
@@ -33,6 +38,7 @@ def main(argv=None):
   command = Command(__doc__)
   command.add(PATH, "docs", None, "write the page to this file (default: print it)", "scaling")
   command.add(int, "steps", 15, "steps that are timed", "scaling")
+  command.add(bool, "presets", False, "lower every preset at full size instead", "scaling")
   return command.run(lambda: _scaling(command.values, list(argv or sys.argv)), argv)
 
 
@@ -41,8 +47,10 @@ def _scaling(values, argv) -> int:
     raise UserError(f"--steps={values.steps} must be above 0")
   if values.docs:
     writable_file(values.docs)
+  if values.presets:
+    return _presets(values.docs, argv)
   facts = {
-    "command": " ".join(["python -m experiments.scaling", *argv[1:]]),
+    "command": _typed(argv),
     "date": time.strftime("%Y-%m-%d"),
     "machine": environment.describe(),
     "load": os.getloadavg()[0],
@@ -51,6 +59,17 @@ def _scaling(values, argv) -> int:
   if values.docs:
     pathlib.Path(values.docs).write_text(text, encoding="utf-8")
   else:
+    print(text)
+  return OK
+
+
+def _typed(argv):
+  return " ".join(["python -m experiments.scaling", *argv[1:]])
+
+
+def _presets(docs, argv) -> int:
+  text = presets.write(pathlib.Path(docs) if docs else None, _typed(argv))
+  if not docs:
     print(text)
   return OK
 

@@ -29,6 +29,30 @@ _WGAN_GP: dict[str, Any] = {
   "penalty": "wgan_gp",
   "steps": 100_000,
 }
+# Huang et al. 2024, configuration E of https://github.com/brownvc/R3GAN, without its augmentation:
+# numbers move along half a cosine over the first `schedule_images`, the average from a half-life
+# of 0.
+_R3GAN: dict[str, Any] = {
+  "model": "r3gan",
+  "loss": "rsgan",
+  "penalty": "r1r2",
+  "b1": 0.0,
+  "b2": 0.9,
+  "ema_half_life": 0.0,
+  "ema_ramp": 0.0,
+  "precision": "bfloat16",
+  "mirror": True,
+}
+
+
+def _r3gan_schedules(penalty_weight: str, ema_half_life: str) -> str:
+  """Where the numbers of configuration E end."""
+  return (
+    "generator_learning_rate=cosine:5e-5;discriminator_learning_rate=cosine:5e-5;"
+    f"penalty_weight=cosine:{penalty_weight};b2=cosine:0.99;ema_half_life=cosine:{ema_half_life}"
+  )
+
+
 _MNIST_STEPS_PER_EPOCH = 600  # 60,000 images in batches of 100
 
 PRESETS: dict[str, dict[str, Any]] = {
@@ -170,24 +194,51 @@ PRESETS: dict[str, dict[str, Any]] = {
     "steps": 100_000_000 // 64,
     "ema_half_life": 500_000.0,
   },
-  # Huang et al. 2024, configuration E for CIFAR-10 of https://github.com/brownvc/R3GAN, without its
-  # augmentation: numbers move along half a cosine over the first 20 of 250 million images.
   "r3gan_cifar10": {
-    "model": "r3gan",
+    **_R3GAN,
     "conditional": True,
+    "penalty_weight": 0.05,
+    "batch_size": 512,
+    "schedules": _r3gan_schedules("0.005", "5e6"),
+    "schedule_images": 20_000_000,
+    "steps": 250_000_000 // 512,
+  },
+  # FFHQ of 64 pixels. The source trains "until it saturates"; the length here is CIFAR-10's.
+  "r3gan_ffhq64": {
+    **_R3GAN,
+    "image_size": 64,
+    "penalty_weight": 2.0,
+    "batch_size": 256,
+    "schedules": _r3gan_schedules("0.2", "5e5"),
+    "schedule_images": 20_000_000,
+    "steps": 250_000_000 // 256,
+  },
+  # ImageNet of 32 pixels: 1536 channels in every stage, 96 groups of 32 within blocks.
+  "r3gan_imagenet32": {
+    **_R3GAN,
+    "image_size": 32,
+    "stage_widths": "1536",
+    "stage_groups": "96",
+    "conditional": True,
+    "penalty_weight": 0.5,
+    "batch_size": 4096,
+    "schedules": _r3gan_schedules("0.05", "5e7"),
+    "schedule_images": 200_000_000,
+    "steps": 1_000_000_000 // 4096,
+  },
+  # The paper's test of modes, gamma 1. Its network, rates, batch and length are not published:
+  # those here are ours, in float32 and without schedules; 50 epochs as in PacGAN's comparison.
+  "r3gan_stacked_mnist": {
+    "dataset": "stacked_mnist",
+    "image_size": 32,
+    "model": "r3gan_small",
     "loss": "rsgan",
     "penalty": "r1r2",
-    "penalty_weight": 0.05,
+    "penalty_weight": 1.0,
     "b1": 0.0,
-    "b2": 0.9,
-    "batch_size": 512,
-    "schedules": "generator_learning_rate=cosine:5e-5;discriminator_learning_rate=cosine:5e-5;"
-    "penalty_weight=cosine:0.005;b2=cosine:0.99;ema_half_life=cosine:5e6",
-    "schedule_images": 20_000_000,
-    "ema_half_life": 0.0,
-    "ema_ramp": 0.0,
-    "precision": "bfloat16",
-    "mirror": True,
-    "steps": 250_000_000 // 512,
+    "b2": 0.99,
+    "batch_size": 64,
+    "steps": 50 * 2000,
+    "ema_decay": 0.999,
   },
 }

@@ -7,11 +7,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from experiments import cifar10, images
+from experiments import cifar10, images, mnist
 from experiments.cli import common
 from gan.training.build import DataInfo, build, build_game, hyperparameters
 from gan.training.presets import PRESETS
-from gan.training.run_folder import read_summary
+from gan.training.run_folder import read_config, read_summary
 from gan.training.validation import validate
 
 CIFAR10 = DataInfo((32, 32, 3), 10, 50_000, None)
@@ -48,6 +48,24 @@ PROJECTION = {
   "schedules": "",
   "b2": 0.999,
   "ema_half_life": None,
+  "dequantize": False,
+}
+R3GAN = {
+  "model": "r3gan",
+  "latent_dim": 64,
+  "loss": "rsgan",
+  "penalty": "r1r2",
+  "penalty_every": 1,
+  "update_rule": "alternating",
+  "discriminator_steps": 1,
+  "generator_learning_rate": 2e-4,
+  "discriminator_learning_rate": 2e-4,
+  "b1": 0.0,
+  "b2": 0.9,
+  "ema_half_life": 0,
+  "ema_ramp": 0,
+  "precision": "bfloat16",
+  "mirror": True,
   "dequantize": False,
 }
 PUBLISHED = {
@@ -98,28 +116,43 @@ PUBLISHED = {
     "mirror": False,
     "dequantize": False,
   },
-  "r3gan_cifar10": {
-    "model": "r3gan",
-    "latent_dim": 64,
+  "r3gan_cifar10": R3GAN
+  | {
     "conditional": True,
-    "loss": "rsgan",
-    "penalty": "r1r2",
     "penalty_weight": 0.05,
-    "penalty_every": 1,
-    "update_rule": "alternating",
-    "discriminator_steps": 1,
-    "generator_learning_rate": 2e-4,
-    "discriminator_learning_rate": 2e-4,
-    "b1": 0.0,
-    "b2": 0.9,
     "batch_size": 512,
     "schedule_images": 20_000_000,
-    "ema_half_life": 0,
-    "ema_ramp": 0,
-    "precision": "bfloat16",
-    "mirror": True,
-    "dequantize": False,
     "steps": 488_281,  # 250,000,000 images
+  },
+  "r3gan_ffhq64": R3GAN
+  | {
+    "image_size": 64,
+    "conditional": False,
+    "penalty_weight": 2,
+    "batch_size": 256,
+    "schedule_images": 20_000_000,
+    "steps": 976_562,
+  },
+  "r3gan_imagenet32": R3GAN
+  | {
+    "image_size": 32,
+    "options": "stage_groups=96;stage_widths=1536",
+    "conditional": True,
+    "penalty_weight": 0.5,
+    "batch_size": 4096,
+    "schedule_images": 200_000_000,
+    "steps": 244_140,  # 1,000,000,000 images
+  },
+  "r3gan_stacked_mnist": {
+    "dataset": "stacked_mnist",
+    "image_size": 32,
+    "model": "r3gan_small",
+    "loss": "rsgan",
+    "penalty": "r1r2",
+    "penalty_weight": 1,
+    "conditional": False,
+    "precision": "float32",
+    "steps": 100_000,  # 50 epochs of 128,000 stacks
   },
 }
 # Parameters of (G, D).
@@ -133,8 +166,18 @@ COUNTS = {
   "sagan_cifar10": (4_304_387 + 81_921, 1_055_105 + 20_481),
   "stylegan2_cifar10": (19_947_539, 20_720_641),
   "r3gan_cifar10": (20_781_952, 21_280_512),
+  "r3gan_ffhq64": (22_429_824, 22_381_440),
+  "r3gan_imagenet32": (82_914_304, 86_548_992),
+  "r3gan_stacked_mnist": (135_536, 129_488),
 }
-WIDTHS = {"r3gan_cifar10": 8, "biggan_cifar10": 1, "sagan_cifar10": 1}  # of 4 otherwise
+# The data of other presets: FFHQ, ImageNet with its thousand classes, and stacks of digits.
+DATA = {
+  "r3gan_ffhq64": DataInfo((64, 64, 3), 0, 70_000, None),
+  "r3gan_imagenet32": DataInfo((32, 32, 3), 1000, 1_281_167, None),
+  "r3gan_stacked_mnist": DataInfo((32, 32, 3), 1000, 128_000, None),
+}
+WIDTHS = {"r3gan_cifar10": 8, "r3gan_ffhq64": 16, "r3gan_imagenet32": 16}  # of 4 otherwise
+WIDTHS |= {"r3gan_stacked_mnist": 48, "biggan_cifar10": 1, "sagan_cifar10": 1}
 SIDES = {"biggan_cifar10": 8, "sagan_cifar10": 16}  # of 32 otherwise
 every = pytest.mark.parametrize("name", PUBLISHED)
 
@@ -152,18 +195,19 @@ def test_fields_are_those_of_the_source(name):
 
 @every
 def test_sizes_are_those_of_the_source(name):
-  state = jax.eval_shape(build(config_of(name), CIFAR10).init, jax.random.key(0))
+  state = jax.eval_shape(build(config_of(name), DATA.get(name, CIFAR10)).init, jax.random.key(0))
   count = lambda tree: sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(tree))  # noqa: E731
   assert (count(state.generator.params), count(state.discriminator.params)) == COUNTS[name]
 
 
-def train(name, folder, *flags):
+def train(name, folder, *flags, side=32):
   """The status of two steps on noise, at a small width."""
   rng, data = np.random.default_rng(0), folder / "noise.npz"
-  pixels = rng.integers(0, 256, (40, 32, 32, 3), np.uint8)
+  pixels = rng.integers(0, 256, (40, side, side, 3), np.uint8)
   np.savez(data, images=pixels, labels=(np.arange(40) % 10).astype(np.int32))
   given = [
     f"--preset={name}",
+    "--dataset=images",
     "--steps=2",
     f"--width={WIDTHS.get(name, 4)}",
     f"--image_size={SIDES.get(name, 32)}",
@@ -183,29 +227,48 @@ QUICK = ("sngan_cifar10",)
   [pytest.param(name, marks=[] if name in QUICK else pytest.mark.slow) for name in PUBLISHED],
 )
 def test_a_preset_trains_by_its_name_and_a_width(name, tmp_path, fast_compiler):
-  # Fewer updates of D than in the source: they are unrolled, and compiled one by one.
+  # Fewer updates of D than in the source, and images of 8 pixels where the preset has a side: its
+  # stages are unrolled, and compiled one by one.
   flags = ["--discriminator_steps=1"]
   flags += ["--generator_batch_size=8"] if "generator_batch_size" in PRESETS[name] else []
+  flags += ["--image_size=8"] if "image_size" in PRESETS[name] else []
   assert train(name, tmp_path, *flags) == "finished"
 
 
 @pytest.mark.slow
 @every
 def test_a_preset_trains_with_all_updates_of_its_source(name, tmp_path, fast_compiler):
-  assert train(name, tmp_path) == "finished"
+  assert train(name, tmp_path, side=PRESETS[name].get("image_size", 32)) == "finished"
 
 
-def test_the_numbers_of_r3gan_move_along_half_a_cosine():
-  config = config_of("r3gan_cifar10")
-  game = build_game(config, CIFAR10)
-  step = 10_000_000 // 512  # a quarter of an image before half of the way
+@pytest.mark.slow
+def test_stacks_of_digits_are_the_data_of_their_preset(data_root, tmp_path):
+  flags = ["--steps=2", "--width=48", "--batch_size=8", "--parallel=none", "--eval_every=0"]
+  command = ["mnist", "--preset=r3gan_stacked_mnist", f"--workdir={tmp_path}", *flags]
+  assert mnist.main([*command, f"--data_dir={data_root}"]) == 0
+  assert read_config(tmp_path)["config"]["dataset"] == "stacked_mnist"
+  assert read_summary(tmp_path)["status"] == "finished"
+
+
+@pytest.mark.parametrize(
+  ("name", "weights", "half_life"),
+  [
+    ("r3gan_cifar10", (0.05, 0.005), 5e6),
+    ("r3gan_ffhq64", (2, 0.2), 5e5),
+    ("r3gan_imagenet32", (0.5, 0.05), 5e7),
+  ],
+)
+def test_the_numbers_of_r3gan_move_along_half_a_cosine(name, weights, half_life):
+  config = config_of(name)
+  game = build_game(config, DATA.get(name, CIFAR10))
+  step = config.schedule_images // 2 // config.batch_size  # less than a step before half of the way
   hyper = game.schedule(hyperparameters(config), jnp.int32(step))
   ends = {
     "generator_learning_rate": (2e-4, 5e-5),
     "discriminator_learning_rate": (2e-4, 5e-5),
-    "penalty_weight": (0.05, 0.005),
+    "penalty_weight": weights,
     "b2": (0.9, 0.99),
-    "ema_half_life": (0, 5e6),
+    "ema_half_life": (0, half_life),
   }
   for name, (start, end) in ends.items():
     np.testing.assert_allclose(hyper.get(name), (start + end) / 2, rtol=1e-4)

@@ -1,0 +1,308 @@
+"""Losses, penalties, networks and what else a step is made of, with one another.
+
+Quick: shapes of whole steps, by tracing alone. Slow: every pair of choices in a step that is made,
+and what holds of a step on each network.
+"""
+
+import dataclasses
+import functools
+import itertools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import toys
+from covering import allowed_pairs, covering, pairs_of
+from test_models import LARGE, SPECS
+
+from gan.losses import LOSSES
+from gan.method.game import Batch
+from gan.method.update_rules import UPDATE_RULES
+from gan.models import MODELS
+from gan.penalties import PENALTIES
+from gan.training import parallel
+from gan.training.build import DataInfo, build, build_game, game_parts
+from gan.training.checkpoint import Checkpoints
+from gan.training.config import PRECISIONS, Config
+from gan.training.validation import validate
+
+CLASSES, EXAMPLES, BATCH = 5, 16, 4
+UNCONDITIONAL = "none"
+# firstgan_dcgan and tutorial_dcgan are dcgan's layers at 64 pixels, r3gan_small is r3gan by widths.
+NETWORKS = [name for name in MODELS if name not in (*LARGE, "r3gan_small")]
+# One for all divergences, whose pairs of functions of a logit the quick tests have.
+OF_DIVERGENCES = [name for name in LOSSES if name.startswith("fgan_")]
+FACTORS = {
+  "model": NETWORKS,
+  "conditioning": [
+    UNCONDITIONAL,
+    *dict.fromkeys(way for name in NETWORKS for way in MODELS[name].conditionings),
+  ],
+  "packing": [1, 2],
+  "loss": [name for name in LOSSES if name not in OF_DIVERGENCES] + ["fgan"],
+  "penalty": list(PENALTIES),
+  "update_rule": list(UPDATE_RULES),
+  "precision": list(PRECISIONS),
+}
+
+
+def may_be(row):
+  """Whether a part of a row may be: labels have a way into the network, and rows no label."""
+  way = row.get("conditioning", UNCONDITIONAL)
+  if way == UNCONDITIONAL:
+    return True
+  return way in MODELS[row["model"]].conditionings if "model" in row else row.get("packing", 1) == 1
+
+
+def allowed(row):
+  return all(may_be(dict(pair)) for pair in itertools.combinations(row.items(), 2))
+
+
+def rows():
+  """Those of the covering set, with one divergence after the other."""
+  divergences = itertools.cycle(OF_DIVERGENCES)
+  return [
+    row | {"loss": next(divergences)} if row["loss"] == "fgan" else row
+    for row in covering(FACTORS, allowed)
+  ]
+
+
+def config_of(row):
+  row = dict(row)
+  way = row.pop("conditioning", UNCONDITIONAL)
+  if way != UNCONDITIONAL:
+    row["conditioning"] = way
+  if way == "acgan":
+    row["regularizers"] = "acgan"
+  if row.get("update_rule") == "unrolled":
+    row["unrolled_steps"] = 1  # each is compiled apart
+  spec = SPECS[row["model"]]
+  sizes = {"width": spec.width, "latent_dim": spec.latent_dim, "batch_size": BATCH}
+  return Config(**sizes, **row)
+
+
+def info_of(config):
+  shape = SPECS[config.model].image_shape
+  mean = np.full(shape, 0.5) if len(shape) == 3 else None
+  return DataInfo(shape, CLASSES, EXAMPLES, mean)
+
+
+def data_of(config, count=EXAMPLES):
+  rng, shape = np.random.default_rng(0), SPECS[config.model].image_shape
+  labels = (np.arange(count) % CLASSES).astype(np.int32) if config.conditional else None
+  if len(shape) == 1:
+    return Batch(rng.standard_normal((count, *shape), np.float32), labels)
+  return Batch(rng.integers(0, 256, (count, *shape), np.uint8), labels)
+
+
+def batch_of(config):
+  data = data_of(config, BATCH)
+  return jax.tree.map(lambda array: jnp.asarray(array)[None], data)
+
+
+# The covering set.
+
+
+@pytest.mark.parametrize(
+  "factors", [{"a": [0, 1, 2], "b": [0, 1, 2], "c": [0, 1], "d": [0, 1, 2, 3]}, FACTORS]
+)
+def test_a_covering_set_has_every_pair_that_may_be_and_no_other(factors):
+  fits = allowed if factors is FACTORS else lambda row: row.get("a") != 0 or row.get("c") != 1
+  rows = covering(factors, fits)
+  held = set().union(*map(pairs_of, rows))
+  assert held == set(allowed_pairs(factors, fits))
+  assert all(fits(row) and list(row) == list(factors) for row in rows)
+  assert rows == covering(factors, fits)
+  # No fewer than the two factors with most values ask for, and not many more.
+  *_, second, first = sorted(len(values) for values in factors.values())
+  assert first * second <= len(rows) <= 1.5 * first * second
+
+
+def test_what_may_not_be_is_left_out():
+  assert not allowed({"model": "mlp", "conditioning": "acgan"})
+  assert not allowed({"conditioning": "concat", "packing": 2})
+
+
+# Shapes of whole steps.
+
+
+@functools.cache
+def traced(name):
+  """(game, state, batch, key) of a network whose players are traced once for all games."""
+
+  def once(network):
+    return network._replace(apply=jax.jit(network.apply, static_argnames=("train", "method")))
+
+  config = config_of({"model": name})
+  game = build_game(config, info_of(config))
+  game = dataclasses.replace(
+    game, generator=once(game.generator), discriminator=once(game.discriminator)
+  )
+  key = jax.eval_shape(lambda: jax.random.key(0))
+  batch = jax.eval_shape(lambda: batch_of(config))
+  return config, game, jax.eval_shape(game.init, key), batch, key
+
+
+def assert_a_step_keeps_shapes(name, loss, penalty):
+  config, game, state, batch, key = traced(name)
+  parts = game_parts(dataclasses.replace(config, loss=loss, penalty=penalty))
+  after, metrics = jax.eval_shape(dataclasses.replace(game, **parts).step, state, batch, key)
+  of = functools.partial(jax.tree.map, lambda leaf: (leaf.shape, leaf.dtype))
+  assert of(after) == of(state)
+  assert ("penalty" in metrics) == (penalty != "none")
+  assert {(metric.shape, metric.dtype.name) for metric in metrics.values()} == {((), "float32")}
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_every_loss_steps_with_every_penalty(loss):
+  for penalty in PENALTIES:
+    assert_a_step_keeps_shapes("points", loss, penalty)
+
+
+@pytest.mark.parametrize("name", [name for name in MODELS if name != "points"])
+def test_every_network_steps_with_every_loss_and_with_every_penalty(name):
+  shift = list(MODELS).index(name)  # so that networks have other pairs
+  losses = [name for name in LOSSES if name not in OF_DIVERGENCES]
+  losses.append(OF_DIVERGENCES[shift % len(OF_DIVERGENCES)])
+  for place, loss in enumerate(losses):
+    penalty = list(PENALTIES)[(place + shift) % len(PENALTIES)]
+    assert_a_step_keeps_shapes(name, loss, penalty)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", MODELS)
+def test_every_network_steps_with_every_loss_and_penalty(name):
+  for loss, penalty in itertools.product(LOSSES, PENALTIES):
+    assert_a_step_keeps_shapes(name, loss, penalty)
+
+
+# Steps that are made.
+
+
+def words(row):
+  return "-".join(map(str, row.values()))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("row", rows(), ids=words)
+def test_two_steps_are_made_of_every_pair_of_choices(row):
+  config = config_of(row)
+  validate(config)
+  algorithm = build(config, info_of(config))
+  state = toys.compiled(algorithm.init)(jax.random.key(0))
+  step, before = toys.compiled(algorithm.step), jax.device_get(state)
+  for _ in range(2):
+    state, metrics = step(state, batch_of(config), jax.random.key(1))
+  assert int(state.step) == 2
+  assert {name: float(value) for name, value in metrics.items() if not np.isfinite(value)} == {}
+  for player in ("generator", "discriminator"):
+    there, here = (getattr(each, player).params for each in (before, state))
+    assert not all(jax.tree.leaves(jax.tree.map(np.array_equal, there, here)))
+    for leaf in jax.tree.leaves(here):
+      assert leaf.dtype == jnp.float32 and np.all(np.isfinite(leaf))
+
+
+# What holds of a step on each network, by plain gradient descent: Adam divides by the size of a
+# gradient, and makes a whole step of the rounding of one that is 0.
+DESCENT = {"optimizer": "sgd", "generator_learning_rate": 0.01, "discriminator_learning_rate": 0.01}
+GAMES = [
+  {"model": name} | ({} if way == MODELS[name].conditionings[0] else {"conditioning": way})
+  for name in MODELS
+  for way in MODELS[name].conditionings
+]
+# Their masks, or noise, differ between devices: equal in distribution.
+OF_MASKS = ("goodfellow",)
+
+
+def run_of(config, way):
+  """(state, run, data, key) of a strategy on two devices."""
+  devices = jax.local_devices()[:2]
+  algorithm = build(config, info_of(config), parallel.STRATEGIES[way][1])
+  state = jax.jit(algorithm.init)(jax.random.key(0))
+  run = parallel.make_run(algorithm.step, way, devices)
+  placed = (parallel.replicate(tree, way, devices) for tree in (state, data_of(config)))
+  state, data = placed
+  return state, lambda state, indices: run(state, data, indices, jax.random.key(1))
+
+
+def params_of(state):
+  """Those of both players; the strengths of noise, 0 at first, learn of planes that differ between
+  devices as masks do."""
+  params = state.generator.params, state.discriminator.params
+  return jax.tree_util.tree_map_with_path(
+    lambda path, leaf: 0 * leaf if path[-1] == jax.tree_util.DictKey("strength") else leaf, params
+  )
+
+
+INDICES = np.arange(2 * BATCH, dtype=np.int32).reshape(2, 1, 1, BATCH)  # of two steps
+
+
+def ends(config, way):
+  """Parameters of both players after a step, and what they were."""
+  state, run = run_of(config, way)
+  before = jax.device_get(params_of(state))
+  state, _ = run(state, INDICES[0])
+  return before, jax.device_get(params_of(state))
+
+
+def member(config):
+  """The same as `ends` of the first of two runs that are stepped together."""
+  algorithm = build(config, info_of(config))
+  run = parallel.make_group_run(algorithm.step, jax.local_devices()[:1])
+  states = jax.vmap(algorithm.init)(jnp.stack([jax.random.key(0), jax.random.key(5)]))
+  states = jax.tree.map(jnp.asarray, states)
+  indices = np.stack([INDICES[0], INDICES[1]])
+  keys = jnp.stack([jax.random.key(1), jax.random.key(2)])
+  states, _ = run(states, jax.tree.map(jnp.asarray, data_of(config)), indices, keys)
+  return jax.tree.map(lambda leaf: jax.device_get(leaf)[0], params_of(states))
+
+
+def assert_same_step(before, expected, found):
+  """A sum in another order differs by some 1e-6 of its terms, and a step is a sum of gradients
+  that cancel: each tensor within a thousandth of the longest step of its player's."""
+  for was, wanted, got in zip(before, expected, found, strict=True):
+    moved = max(jax.tree.leaves(jax.tree.map(lambda a, b: np.abs(a - b).max(), wanted, was)))
+    assert moved > 0
+    close = functools.partial(np.testing.assert_allclose, rtol=1e-5, atol=1e-3 * moved)
+    jax.tree.map(close, got, wanted)
+
+
+@pytest.fixture
+def quick_compilation():
+  """Programs that run once or twice are not optimised."""
+  jax.config.update("jax_disable_most_optimizations", True)
+  yield
+  jax.config.update("jax_disable_most_optimizations", False)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("quick_compilation")
+@pytest.mark.parametrize("game", GAMES, ids=words)
+def test_devices_and_groups_of_runs_do_not_matter(game):
+  regular = {"loss": "ragan", "penalty": "r1"}  # a loss over the whole batch
+  labels = {} if "conditioning" in game else {"conditional": True}
+  config = dataclasses.replace(config_of(game | regular | labels), **DESCENT)
+  before, expected = ends(config, "none")
+  for way in ("jit", "shard_map"):
+    if way == "jit" or config.model not in OF_MASKS:
+      assert_same_step(before, expected, ends(config, way)[1])
+  assert_same_step(before, expected, member(config))
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("quick_compilation")
+@pytest.mark.parametrize("name", MODELS)
+def test_a_run_goes_on_from_a_checkpoint_to_the_bit(name, tmp_path):
+  config = config_of({"model": name, "penalty": "r1", "conditioning": UNCONDITIONAL})
+  state, run = run_of(config, "none")
+  state, _ = run(state, INDICES[0])
+  like = jax.eval_shape(lambda: state)
+  checkpoints = Checkpoints(tmp_path)
+  checkpoints.save(1, state)
+  checkpoints.wait()
+  unbroken, _ = run(state, INDICES[1])
+  ((_, restored, _),) = checkpoints.restore(like)
+  checkpoints.close()
+  resumed, _ = run(restored, INDICES[1])
+  jax.tree.map(np.testing.assert_array_equal, *map(jax.device_get, (resumed, unbroken)))
