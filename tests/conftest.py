@@ -33,6 +33,13 @@ jax.config.update("jax_compilation_cache_dir", PROGRAMS)
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def programs_of_a_file():
+  """What JAX has traced and compiled for a file of tests goes with it: kept, it is gigabytes."""
+  yield
+  jax.clear_caches()
+
+
 @pytest.fixture
 def fast_compiler():
   """As of toys.compiled, for a command: two steps spend their time in the compiler."""

@@ -73,7 +73,7 @@ class Regularizer(NamedTuple):
     discriminator: `(view, state) -> (term, metrics)`, or None; the mean of the term, [B] or [], is
       weighted and added to the discriminator's loss; metrics are [] each, by names that begin with
       the regulariser's.
-    generator: the same for the generator's loss.
+    generator: the same for the generator's loss; of a metric that both have it is the one kept.
     update: `(view, state) -> state`, once with each update of the discriminator, of what its
       objective saw; or None. No gradient flows through it. A mean over the batch is its own to take
       over devices too: `jax.lax.pmean(mean, view.axis_name)`. Of a batch in parts each part's

@@ -212,7 +212,7 @@ GAMES = [
   for way in MODELS[name].conditionings
 ]
 # Their masks, or noise, differ between devices: equal in distribution.
-OF_MASKS = ("goodfellow",)
+OF_MASKS = ("mlp", "goodfellow")
 
 
 def run_of(config, way):
@@ -268,16 +268,8 @@ def assert_same_step(before, expected, found):
     jax.tree.map(close, got, wanted)
 
 
-@pytest.fixture
-def quick_compilation():
-  """Programs that run once or twice are not optimised."""
-  jax.config.update("jax_disable_most_optimizations", True)
-  yield
-  jax.config.update("jax_disable_most_optimizations", False)
-
-
 @pytest.mark.slow
-@pytest.mark.usefixtures("quick_compilation")
+@pytest.mark.usefixtures("fast_compiler")
 @pytest.mark.parametrize("game", GAMES, ids=words)
 def test_devices_and_groups_of_runs_do_not_matter(game):
   regular = {"loss": "ragan", "penalty": "r1"}  # a loss over the whole batch
@@ -291,7 +283,7 @@ def test_devices_and_groups_of_runs_do_not_matter(game):
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("quick_compilation")
+@pytest.mark.usefixtures("fast_compiler")
 @pytest.mark.parametrize("name", MODELS)
 def test_a_run_goes_on_from_a_checkpoint_to_the_bit(name, tmp_path):
   config = config_of({"model": name, "penalty": "r1", "conditioning": UNCONDITIONAL})
