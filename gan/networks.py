@@ -100,7 +100,7 @@ class Network(NamedTuple):
     recipe: how MODELS makes it again, in JSON; "" where they did not make it.
     stages: of a generator with a mapping network its two halves, each called as `apply` is:
       latents -> styles [B, layers, S], and styles -> images; None for any other network.
-    joint: of a discriminator, whether data and samples may be judged in one call, half the program:
+    joint: of a discriminator, whether its objective may have data and samples judged in one call:
       no example influences another in training either, and there is no state and no dropout.
   """
 

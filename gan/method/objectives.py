@@ -46,16 +46,14 @@ def discriminator_objective(
   state = state.replace(discriminator=state.discriminator.replace(params=params))
   hyper, keys = state.hyperparameters, Keys.of(key)
   examples = placed(examples, game.axis_name)
-  view, state, _ = play(game, state, examples, keys)
+  view, state, _ = play(game, state, examples, keys, joint=game.discriminator.joint)
   adversarial = bound_loss(game, hyper)
   real_logits, fake_logits = view.real_outputs.logits, view.fake_outputs.logits
   loss = _mean_loss(adversarial.discriminator, real_logits, fake_logits)
   penalty, penalty_metrics = _penalty(game, state, view, examples, keys)
   terms, term_metrics = _terms("discriminator", game, state, view)
   thresholds = adversarial.threshold(real_logits, fake_logits)
-  fits = returned.is_pair(thresholds)
-  words = "two arrays, the thresholds of real and of fake logits"
-  returned.checked(thresholds, fits, "threshold", adversarial.threshold, words)
+  thresholds = returned.thresholds(thresholds, real_logits, adversarial.threshold)
   metrics = {
     "discriminator_loss": loss,
     "real_logit": jnp.mean(real_logits),
@@ -69,7 +67,11 @@ def discriminator_objective(
   if game.augment is not None:
     keeping["augmentation"] = as_augmentation(game.augment)
   moved = {
-    name: part.update(view, state.aux_state[name]) for name, part in keeping.items() if part.update
+    name: returned.same_tree(
+      part.update(view, kept := state.aux_state[name]), kept, f"update of {name}", part.update
+    )
+    for name, part in keeping.items()
+    if part.update
   }
   return hyper.discriminator_loss_scale * loss + penalty + terms, Observations(
     state.discriminator.model_state,
@@ -87,7 +89,7 @@ def generator_objective(
   """
   state = state.replace(generator=state.generator.replace(params=params))
   examples = placed(examples, game.axis_name)
-  view, _, model_state = play(game, state, examples, Keys.of(key))
+  view, _, model_state = play(game, state, examples, Keys.of(key), joint=False)
   logits = view.real_outputs.logits, view.fake_outputs.logits
   loss = _mean_loss(bound_loss(game, state.hyperparameters).generator, *logits)
   terms, metrics = _terms("generator", game, state, view)
@@ -137,9 +139,8 @@ def _terms(
   for name, regularizer in game.regularizers.items():
     if term := getattr(regularizer, player):
       found = term(view, state.aux_state[name])
-      fits = returned.is_pair(found) and hasattr(found[0], "shape") and isinstance(found[1], dict)
-      words = "(term, metrics), an array and a dict"
-      value, seen = returned.checked(found, fits, f"regularizer {name}", term, words)
+      counts = {len(view.real), len(view.shown_real)}
+      value, seen = returned.term(found, counts, f"regularizer {name}", term)
       total += state.hyperparameters.regularizer_weights[name] * jnp.mean(value)
       taken = {*STEP_METRICS, *metrics}
       if bad := sorted(each for each in seen if each in taken or not each.startswith(name)):

@@ -94,9 +94,9 @@ def _in_training(
 
 
 def play(
-  game: Game, state: GanState, examples: Examples, keys: Keys
+  game: Game, state: GanState, examples: Examples, keys: Keys, *, joint: bool
 ) -> tuple[View, GanState, ModelState]:
-  """Shows D the data and fakes.
+  """Shows D the data and fakes, in one call where `joint`.
 
   Returns what is to be seen of it, the state with D's model state after both calls, and the
   generator's new model state.
@@ -117,7 +117,8 @@ def play(
   shown_real = _show(game, state, examples.real, real_keys)
   shown_fake = _show(game, state, fake, fake_keys)
   shown, of = (shown_real, shown_fake), (examples, made)
-  real, fakes, state_after = _judge_both(game, state, shown, of, keys)
+  judge = _judge_jointly if joint else _judge_apart
+  real, fakes, state_after = judge(game, state, shown, of, keys)
   view = View(
     real=examples.real,
     fake=fake,
@@ -160,13 +161,18 @@ def _show(
   return pack(images, game.packing)
 
 
-def _judge_both(
+def _judge_jointly(
   game: Game, state: GanState, shown: Pair, of: tuple[Examples, Examples], keys: Keys
 ) -> tuple[Outputs, Outputs, GanState]:
-  """D on the data and on samples, in one call where it mixes no examples."""
-  if game.discriminator.joint:
-    outputs, state = _judge(game, state, jnp.concatenate(shown), _joined(of), keys.real)
-    return *apart(outputs, len(shown[0])), state
+  """D on the data and on samples, in one call; it mixes no examples."""
+  outputs, state = _judge(game, state, jnp.concatenate(shown), _joined(of), keys.real)
+  return *apart(outputs, len(shown[0])), state
+
+
+def _judge_apart(
+  game: Game, state: GanState, shown: Pair, of: tuple[Examples, Examples], keys: Keys
+) -> tuple[Outputs, Outputs, GanState]:
+  """D on the data, and then on samples."""
   real, state = _judge(game, state, shown[0], of[0], keys.real)
   fakes, state = _judge(game, state, shown[1], of[1], keys.fake)
   return real, fakes, state

@@ -1,8 +1,10 @@
 """What functions that were passed have returned, checked where it is used: one clear line."""
 
-from collections.abc import Callable
+import functools
+from collections.abc import Callable, Container
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
@@ -27,15 +29,34 @@ def checked(value: Any, fits: bool, what: str, function: Any, words: str) -> Any
   return value
 
 
-def is_pair(value: Any) -> bool:
-  """Whether two values can be unpacked, and it is no array."""
-  return isinstance(value, (tuple, list)) and len(value) == 2
-
-
 def images(value: Any, given: Array, what: str, function: Any) -> Float[Array, "b ..."]:
-  """Returns images that a function made of others, one of each."""
-  fits = getattr(value, "ndim", 0) == given.ndim and len(value) == len(given)
-  return checked(value, fits, what, function, f"an image of each that it was given, {given.shape}")
+  """Returns images that a function made of others; of integers there would be no gradient."""
+  fits = getattr(value, "shape", None) == given.shape and value.dtype == given.dtype
+  words = f"images {given.dtype} {list(given.shape)}, as it was given"
+  return checked(value, fits, what, function, words)
+
+
+def thresholds(value: Any, logits: Array, function: Any) -> tuple[Array, Array]:
+  """Returns the thresholds of real and of fake logits, [] or one of each logit."""
+  fits = is_pair(value) and all(_shape(each) in ((), logits.shape) for each in value)
+  words = f"two arrays {list(logits.shape)}, the thresholds of real and of fake logits"
+  return checked(value, fits, "threshold", function, words)
+
+
+def term(value: Any, counts: Container[int], what: str, function: Any) -> tuple[Any, dict]:
+  """Returns a term, [] or of as many examples as one of `counts`, and metrics, [] each."""
+  fits = is_pair(value) and isinstance(value[1], dict)
+  fits = fits and (_shape(value[0]) == () or _is_vector(value[0], counts))
+  fits = fits and all(_shape(each) == () for each in value[1].values())
+  words = "(term, metrics), an array [] or [B], and a dict of arrays []"
+  return checked(value, fits, what, function, words)
+
+
+def same_tree(value: Any, before: Any, what: str, function: Any) -> Any:
+  """Returns the new state of a part, whose arrays are of the shapes and types of the old."""
+  of = functools.partial(jax.tree.map, lambda leaf: (jnp.shape(leaf), jnp.result_type(leaf)))
+  fits = jax.tree.structure(value) == jax.tree.structure(before) and of(value) == of(before)
+  return checked(value, fits, what, function, "a state as it was given, of the same arrays")
 
 
 def mean(values: Any, count: int, what: str, function: Callable) -> Float[Array, ""]:
@@ -44,13 +65,25 @@ def mean(values: Any, count: int, what: str, function: Callable) -> Float[Array,
   Raises:
     UserError: it returned anything else; [B, 1] and [B, B] have a mean too, of something else.
   """
-  number = () if isinstance(values, (int, float)) else None
-  if getattr(values, "shape", number) not in ((), (count,)):
+  if _shape(values) not in ((), (count,)):
     raise UserError(
       f"{what} {_name(function)} returned {_kind(values)} of {count} examples: it must return one "
       f"number for each, an array [{count}]"
     )
   return jnp.mean(values)
+
+
+def is_pair(value: Any) -> bool:
+  """Whether two values can be unpacked, and it is no array."""
+  return isinstance(value, (tuple, list)) and len(value) == 2
+
+
+def _shape(value: Any) -> tuple[int, ...] | None:
+  return () if isinstance(value, (int, float)) else getattr(value, "shape", None)
+
+
+def _is_vector(value: Any, counts: Container[int]) -> bool:
+  return len(_shape(value) or ()) == 1 and len(value) in counts
 
 
 def _kind(value: Any) -> str:

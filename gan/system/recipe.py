@@ -37,7 +37,13 @@ def recorded(make: Callable) -> Callable:
       return part
     return part._replace(recipe=Recipe(make, _arguments(make, args, options)))
 
+  making.makes_parts = True
   return making
+
+
+def makes_parts(function: Any) -> bool:
+  """Whether a function is `recorded`: nothing else is called because a file names it."""
+  return getattr(function, "makes_parts", False)
 
 
 def _arguments(make: Callable, args: tuple, options: dict[str, Any]) -> dict[str, Any]:

@@ -27,7 +27,7 @@ from gan.networks import LATENTS, Network, latent_sampler
 from gan.penalties import PENALTIES, make_penalty
 from gan.regularizers import REGULARIZERS
 from gan.schedules import make_schedule
-from gan.system.recipe import Recipe
+from gan.system.recipe import Recipe, makes_parts
 from gan.training import plugins
 
 FIELD = "parts"  # of config.json
@@ -154,6 +154,9 @@ def find(record: Mapping[str, Any], workdir: str | os.PathLike) -> Game:
   for name, words in _recorded(record).items():
     try:
       found[name] = _find(places[name])
+      # A part that was changed after it was made keeps the call, and is called otherwise.
+      if '"arguments"' in json.dumps(places[name]) and _words(found[name]) != words:
+        missing.append(f"{name} {words}")
     except (KeyError, TypeError, AttributeError, ValueError, UserError):
       missing.append(f"{name} {words}")
   if missing:
@@ -175,7 +178,7 @@ def _recorded(record: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _find(place: Any) -> Any:
-  (kind, value), *rest = place.items()
+  (kind, value), *_ = place.items()
   finders: dict[str, Callable] = {
     "value": lambda: tuple(value) if isinstance(value, list) else value,
     "each": lambda: {name: _find(part) for name, part in value.items()},
@@ -185,7 +188,12 @@ def _find(place: Any) -> Any:
   if kind in finders:
     return finders[kind]()
   part = _places()[kind, value][place["name"]]
-  return getattr(part, "make", part)(**_find(place["arguments"])) if "arguments" in place else part
+  if "arguments" not in place:
+    return part
+  make = getattr(part, "make", part)
+  if not (makes_parts(make) or make in _MAKERS.values()):
+    raise ValueError(f"{value} {place['name']} makes no part")
+  return make(**_find(place["arguments"]))
 
 
 def _player(model: str, player: str, spec: Mapping[str, Any]) -> Network:

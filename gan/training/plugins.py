@@ -7,6 +7,7 @@ import importlib
 import os
 import pathlib
 import re
+import sys
 import traceback
 from collections.abc import Iterable
 from types import ModuleType
@@ -74,6 +75,11 @@ def load_recorded(names: Iterable[str], where: str | os.PathLike) -> None:
   """
   given = loaded()
   for name in names:
+    if name.split(".")[0] in sys.stdlib_module_names:
+      raise UserError(
+        f"{where} names {name} as its plugin, a module of Python's own, which has no parts: its "
+        "config.json is damaged"
+      )
     if not _load(name) and not given:
       raise UserError(
         f"{where} needs the plugin {name}, and there is no module of that name: put its folder on "

@@ -139,8 +139,8 @@ NOTHING = {
   "optimizer": (none_of, "it must return an optax transformation"),
   "sample_latent": (none_of, "it must return one latent, an array [Z]"),
   "schedule": (none_of, "it must return Hyperparameters"),
-  "prepare": (none_of, "it must return an image of each"),
-  "augment": (none_of, "it must return an image of each"),
+  "prepare": (none_of, "it must return images float32"),
+  "augment": (none_of, "it must return images float32"),
   "update_rule": (UpdateRule(None, none_of), "it must return (state, metrics)"),
   "loss": (LOSSES["wgan"]._replace(threshold=none_of), "it must return two arrays"),
   "regularizers": (
@@ -159,6 +159,41 @@ def test_a_part_that_returns_nothing_is_named_in_one_line(place):
     jax.eval_shape(game.step, game.init(toys.key(0)), points()[0], toys.key(1))
   assert "none_of returned a NoneType: it must return" in str(caught.value)
   assert message in str(caught.value) and "\n" not in str(caught.value)
+
+
+def keeping(update):
+  return Regularizer(init=lambda key, gan: {"n": jnp.zeros(())}, update=update)
+
+
+def of_term(value):
+  return {"regularizers": {"mine": Regularizer(discriminator=lambda view, state: value(view))}}
+
+
+SHAPES = {
+  "a term of a square": of_term(
+    lambda view: (view.real_outputs.logits[:, None] * view.fake_outputs.logits[None], {})
+  ),
+  "a metric of a vector": of_term(
+    lambda view: (view.real_outputs.logits, {"mine": view.real_outputs.logits})
+  ),
+  "a state that is gone": {"regularizers": {"mine": keeping(none_of)}},
+  "a state of another shape": {
+    "regularizers": {"mine": keeping(lambda view, state: {"n": jnp.zeros(2)})}
+  },
+  "integers": {"augment": lambda images, keys: images.astype(jnp.uint8)},
+  "fewer pixels": {"augment": lambda images, keys: images[:, :1]},
+  "columns": {"loss": LOSSES["wgan"]._replace(threshold=lambda r, f: (r[:, None], f[:, None]))},
+  "words": {"loss": LOSSES["wgan"]._replace(threshold=lambda r, f: ("a", None))},
+}
+
+
+@pytest.mark.parametrize("what", SHAPES)
+@pytest.mark.usefixtures("unchecked")
+def test_a_part_that_returns_other_shapes_is_named_in_one_line(what):
+  game = Game(**linear_players()._asdict() | SHAPES[what])
+  with pytest.raises(UserError, match=r"(regularizer|update|augment|threshold) .* returned ") as it:
+    jax.eval_shape(game.step, game.init(toys.key(0)), points()[0], toys.key(1))
+  assert ": it must return " in str(it.value) and "\n" not in str(it.value)
 
 
 def test_a_step_with_classes_asks_for_labels():

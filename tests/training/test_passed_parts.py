@@ -2,6 +2,7 @@
 
 import json
 import os
+import pathlib
 import shutil
 import subprocess
 import sys
@@ -211,6 +212,45 @@ def test_parts_that_registered_functions_made_are_made_again():
   assert record_of(found) == record
   other = game.replace(update_rule=gan.UPDATE_RULES["lookahead"].make(lookahead_steps=4))
   assert digests(passed.find(record_of(other), "run")) != digests(game)
+
+
+CHANGED = {
+  "loss": gan.make_loss("lsgan", lsgan_targets=(-1.0, 1.0, 0.0))._replace(generator=min),
+  "update_rule": gan.alternating()._replace(step=min),
+  "augment": gan.AUGMENTATIONS["instance_noise"].make()._replace(apply=min),
+  "regularizers": {"lecam": gan.REGULARIZERS["lecam"].make()._replace(update=min)},
+}
+
+
+@pytest.mark.parametrize("name", CHANGED)
+def test_a_part_that_was_changed_after_it_was_made_is_missing(name):
+  players = gan.models.build("points", gan.ModelSpec((2,), latent_dim=4, width=8))
+  with pytest.raises(UserError, match=f"no code of {name} "):
+    passed.find(record_of(gan.Game(**players._asdict(), **{name: CHANGED[name]})), "run")
+
+
+@pytest.mark.parametrize(
+  "place",
+  [
+    {"plugin": "my_front_parts", "name": "write"},
+    {"registry": "LOSSES", "name": "hinge"},
+    {"registry": "PENALTIES", "name": "r1"},
+  ],
+)
+def test_nothing_is_called_but_what_makes_parts(my_parts, place, tmp_path):
+  written = tmp_path / "written"
+  my_parts.write = lambda path: pathlib.Path(path).touch()
+  players = gan.models.build("points", gan.ModelSpec((2,), latent_dim=4, width=8))
+  record = record_of(gan.Game(**players._asdict(), loss=gan.LOSSES["hinge"]))
+  record["parts"]["loss"] = place | {"arguments": {"each": {"path": {"value": str(written)}}}}
+  with pytest.raises(UserError, match="no code of loss"):
+    passed.find(record, "run")
+  assert not written.exists()
+
+
+def test_a_module_of_pythons_own_is_no_plugin_of_a_run():
+  with pytest.raises(UserError, match="run names subprocess as its plugin, a module of Python's"):
+    plugins.load_recorded(["subprocess"], "run")
 
 
 def test_a_part_that_was_made_of_what_no_file_holds_is_missing():
