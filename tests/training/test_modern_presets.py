@@ -219,7 +219,7 @@ def train(name, folder, *flags, side=32):
 
 
 # The others compile for a minute or more.
-QUICK = ("sngan_cifar10",)
+QUICK = ("sngan_cifar10", "biggan_cifar10", "r3gan_stacked_mnist")
 
 
 @pytest.mark.parametrize(
