@@ -32,19 +32,23 @@ from gan.system.progress import say
 from gan.training.run_folder import writable_file
 
 DEVICES = (1, 2, 4)
+STEPS = 15
 
 
 def main(argv=None):
   command = Command(__doc__)
   command.add(PATH, "docs", None, "write the page to this file (default: print it)", "scaling")
-  command.add(int, "steps", 15, "steps that are timed", "scaling")
+  command.add(int, "steps", None, f"steps that are timed (default: {STEPS})", "scaling")
   command.add(bool, "presets", False, "lower every preset at full size instead", "scaling")
   return command.run(lambda: _scaling(command.values, list(argv or sys.argv)), argv)
 
 
 def _scaling(values, argv) -> int:
-  if values.steps < 1:
-    raise UserError(f"--steps={values.steps} must be above 0")
+  if values.presets and values.steps is not None:
+    raise UserError("--steps is of times, and --presets measures none: leave one of the two out")
+  steps = STEPS if values.steps is None else values.steps
+  if steps < 1:
+    raise UserError(f"--steps={steps} must be above 0")
   if values.docs:
     writable_file(values.docs)
   if values.presets:
@@ -55,7 +59,7 @@ def _scaling(values, argv) -> int:
     "machine": environment.describe(),
     "load": os.getloadavg()[0],
   }
-  text = page.render(facts | measured(values.steps))
+  text = page.render(facts | measured(steps))
   if values.docs:
     pathlib.Path(values.docs).write_text(text, encoding="utf-8")
   else:

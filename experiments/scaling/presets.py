@@ -140,7 +140,10 @@ def peak(jaxpr: core.Jaxpr) -> int:
   for place, equation in enumerate(jaxpr.eqns):
     inner = max((peak(inside) for inside in core.jaxprs_in_params(equation.params)), default=0)
     made = [one for one in equation.outvars if one in last]
-    most = max(most, live + max(inner, sum(_bytes(one.aval) for one in equation.outvars)))
+    results = sum(_bytes(one.aval) for one in equation.outvars)
+    # The stacked results of a loop lie beside its body; of any other program they are its own last.
+    loops = equation.primitive.name in ("scan", "while")
+    most = max(most, live + (inner + results if loops else max(inner, results)))
     for one in made:
       alive.setdefault(last[one], []).append(_bytes(one.aval))
       live += _bytes(one.aval)

@@ -1,4 +1,4 @@
-"""What is played in an update: fakes are drawn, and the discriminator judges them and the data.
+"""Fakes are drawn, and the discriminator judges them and the data: what both objectives share.
 
 Draws go by the place of an example in the global batch: devices do not matter.
 """

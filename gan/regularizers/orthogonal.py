@@ -7,7 +7,7 @@ from jaxtyping import Array, Float
 from gan.networks import Params
 from gan.regularizers.base import Regularizer, View
 
-TABLES = "embedding"  # what layers call the vectors of labels
+TABLES = jax.tree_util.DictKey("embedding")  # what layers call the vectors of labels
 
 
 def orthogonality(params: Params) -> Float[Array, ""]:
@@ -22,7 +22,7 @@ def orthogonality(params: Params) -> Float[Array, ""]:
   """
   total = jnp.zeros(())
   for path, weights in jax.tree_util.tree_leaves_with_path(params):
-    if weights.ndim > 1 and TABLES not in jax.tree_util.keystr(path):
+    if weights.ndim > 1 and path[-1] != TABLES:
       matrix = weights.reshape(-1, weights.shape[-1])
       products = jnp.matmul(matrix.T, matrix, precision="highest")
       total += jnp.sum(jnp.square(products - jnp.diag(jnp.diagonal(products))))

@@ -1,9 +1,13 @@
 """Programs of presets for machines that are not here, and their memory by hand."""
 
+import re
+
 import jax
 import jax.numpy as jnp
 import pytest
+from conftest import ROOT
 
+from experiments.scaling import __main__ as command
 from experiments.scaling import presets
 from gan.errors import UserError
 from gan.training.presets import PRESETS
@@ -42,6 +46,25 @@ def test_what_is_alive_at_once_by_hand():
 
   jaxpr = jax.make_jaxpr(inside)(jax.ShapeDtypeStruct((100,), jnp.float32)).jaxpr
   assert presets.peak(jaxpr) == 3 * 400
+
+
+def test_the_results_of_a_loop_are_alive_beside_its_body():
+  def loop(rows):
+    return jax.lax.map(lambda row: jnp.sin(row) * 2, rows)
+
+  jaxpr = jax.make_jaxpr(loop)(jax.ShapeDtypeStruct((5, 100), jnp.float32)).jaxpr
+  assert presets.peak(jaxpr) == 2 * 400 + 5 * 400  # the sine, twice it, and all rows
+
+
+def test_the_page_has_a_row_for_each_preset():
+  page = (ROOT / "docs/models.md").read_text(encoding="utf-8")
+  table = page.split("presets on accelerators: begin")[1].split("presets on accelerators: end")[0]
+  assert re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE) == list(PRESETS)
+
+
+def test_steps_that_are_not_timed_are_refused(capsys):
+  assert command.main(["scaling", "--presets", "--steps=3"]) == 2
+  assert "--presets measures none" in capsys.readouterr().err
 
 
 def lowered(function, *shapes, platform="cuda"):
