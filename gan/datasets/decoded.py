@@ -16,6 +16,7 @@ import math
 import os
 import pathlib
 import shutil
+import threading
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from typing import BinaryIO, NamedTuple
@@ -55,7 +56,8 @@ class Source(NamedTuple):
     read: `numbers -> (image [H, W, C] uint8, note)` of each, a note being an integer; any thread
       calls it.
     name: `number -> what to call an image`.
-    identity: `() -> text` that is another one where the images may be others.
+    identity: `() -> text` that changes whenever the images may have changed, as with the names,
+      sizes and times of their files.
   """
 
   where: str
@@ -82,18 +84,23 @@ def load(source: Source) -> tuple[base.Images, Notes]:
   blocks = _cut(source.count, max(1, BLOCK // math.prod(shape)))
   if source.count * math.prod(shape) < LARGE:
     return _in_memory(source, shape, blocks, lambda make: [*map(make, blocks)])
+  with files.readable(pathlib.Path(source.where)):
+    identity = source.identity()
   try:
-    with _folder(source) as folder, _opened(folder, (source.count, *shape)) as file:
+    with (
+      _folder(identity, source.where) as folder,
+      _removed_when_full(folder),
+      _opened(folder, (source.count, *shape), source.where) as file,
+    ):
       return _mapped(source, shape, blocks, folder, file)
   except OSError as error:
     say(f"{source.where}: decoded in memory, for it cannot be kept on disk: {error}")
-  everything = functools.partial(_in_parallel, source=source, blocks=blocks)
-  return _in_memory(source, shape, blocks, everything)
+  return _in_memory(source, shape, blocks, functools.partial(_decode, source=source, blocks=blocks))
 
 
-def is_large(images: np.ndarray) -> bool:
-  """Whether `load` keeps such images on disk, where it can."""
-  return images.nbytes >= LARGE
+def is_mapped(images: np.ndarray) -> bool:
+  """Whether images of `load` lie on disk, where the next call finds them."""
+  return isinstance(images.base, np.memmap)
 
 
 def files_identity(paths: Iterable[pathlib.Path], *how: object) -> str:
@@ -109,10 +116,12 @@ def _cut(count: int, length: int) -> list[range]:
 
 def _block(source: Source, shape: tuple[int, ...], numbers: range) -> tuple[base.Images, Notes]:
   images, notes = np.empty((len(numbers), *shape), np.uint8), np.empty(len(numbers), np.int64)
-  for place, (image, note) in enumerate(source.read(numbers)):
-    if image.shape != shape:
-      raise UserError(_differ(source.name(0), shape, source.name(numbers[place]), image.shape))
-    images[place], notes[place] = image, note
+  # What the system says of the source is no fault of the folder it is kept in.
+  with files.readable(pathlib.Path(source.where)):
+    for place, (image, note) in enumerate(source.read(numbers)):
+      if image.shape != shape:
+        raise UserError(_differ(source.name(0), shape, source.name(numbers[place]), image.shape))
+      images[place], notes[place] = image, note
   return images, notes
 
 
@@ -136,16 +145,22 @@ def _in_memory(source, shape, blocks, each) -> tuple[base.Images, Notes]:
   return images, notes
 
 
-def _in_parallel(make, *, source, blocks) -> None:
+def _decode(make, *, source, blocks) -> None:
   """Calls `make` of each block, in threads, and shows how many images are done."""
-  missing = sum(map(len, blocks))
-  progress = CountProgress(
-    f"Decoding {source.where}", source.count, source.count - missing, "image"
-  )
+  done = source.count - sum(map(len, blocks))
+  progress = CountProgress(f"Decoding {source.where}", source.count, done, "image")
+  _in_parallel(make, blocks, progress)
+
+
+def _in_parallel(call, blocks, progress) -> list:
+  """What `call` returns of each block, in threads; `progress` counts their images."""
+  found = []
   with progress, _threads() as pool:
     # An error, or an interrupt, leaves out what has not begun.
-    for numbers, _ in zip(blocks, pool.map(make, blocks), strict=True):
+    for numbers, result in zip(blocks, pool.map(call, blocks), strict=True):
+      found.append(result)
       progress.advance(len(numbers))
+  return found
 
 
 def _threads() -> concurrent.futures.ThreadPoolExecutor:
@@ -153,7 +168,7 @@ def _threads() -> concurrent.futures.ThreadPoolExecutor:
 
 
 @contextlib.contextmanager
-def _folder(source: Source) -> Iterator[pathlib.Path]:
+def _folder(identity: str, where: str) -> Iterator[pathlib.Path]:
   """The folder of a source in the cache folder, for this process alone meanwhile."""
   import PIL
 
@@ -161,12 +176,12 @@ def _folder(source: Source) -> Iterator[pathlib.Path]:
   if root is None:
     raise OSError("there is no cache folder that can be written to")
   # Releases of Pillow may decode to other pixels.
-  identity = f"{_LAYOUT} {PIL.__version__} {BLOCK}\0{source.identity()}"
+  identity = f"{_LAYOUT} {PIL.__version__} {BLOCK}\0{identity}"
   digest = hashlib.sha256(identity.encode("utf-8", "surrogateescape")).hexdigest()[:32]
   folder = root / "decoded" / digest
   folder.mkdir(parents=True, exist_ok=True)
   with open(folder / ".lock", "wb") as file:
-    _lock(file, source.where)
+    _lock(file, where)
     yield folder
 
 
@@ -183,18 +198,38 @@ def _lock(file: BinaryIO, where: str) -> None:
 
 
 @contextlib.contextmanager
-def _opened(folder: pathlib.Path, shape: tuple[int, ...]) -> Iterator[BinaryIO]:
+def _removed_when_full(folder: pathlib.Path) -> Iterator[None]:
+  """Takes away what was decoded into a folder when its disk fills, so that others have the room."""
+  try:
+    yield
+  except OSError as error:
+    if error.errno not in (errno.ENOSPC, errno.EDQUOT) or not (folder / _ARRAY).exists():
+      raise
+    _remove(folder)
+    raise OSError(f"{error}; what was decoded there is removed") from error
+
+
+def _remove(folder: pathlib.Path) -> None:
+  for name in (_ARRAY, _BLOCKS):
+    (folder / name).unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _opened(folder: pathlib.Path, shape: tuple[int, ...], where: str) -> Iterator[BinaryIO]:
   """The array of a folder, open to read and write; begun where there is none of this shape."""
   path, header = folder / _ARRAY, _header(shape)
   size = len(header) + math.prod(shape)
   if not _begins(path, header, size):
-    if path.exists():
-      say(f"{path} is not the array of these images: decoding them again.")
+    another = path.exists()
     # Removed and not written over: another process may have it mapped.
-    for name in (_ARRAY, _BLOCKS):
-      (folder / name).unlink(missing_ok=True)
+    _remove(folder)
     if shutil.disk_usage(folder).free < size:
       raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+    if another:
+      say(f"{path} is not the array of these images: decoding them again.")
+    else:
+      kept = f"decoded once and kept in {folder}, {memory.shown(size)}"
+      say(f"{where}: {kept}; delete that folder when these images are no longer used")
     with open(path, "xb") as file:
       file.write(header)
       file.truncate(size)
@@ -220,47 +255,53 @@ def _mapped(source, shape, blocks, folder, file) -> tuple[base.Images, Notes]:
   """The array of an open file, once all of its blocks are there."""
   notes, begin = np.empty(source.count, np.int64), len(_header((source.count, *shape)))
   images = np.memmap(file, np.uint8, "r", begin, (source.count, *shape))
-  missing = _missing(blocks, folder, images, notes)
+  missing = _missing(source, blocks, folder, images, notes)
   if not missing:
     return np.asarray(images), notes
+  writing = threading.Lock()
   with open(folder / _BLOCKS, "ab", buffering=0) as lines:
 
     def make(numbers):
       pixels, of_block = _block(source, shape, numbers)
       place = begin + numbers.start * math.prod(shape)
-      # Through a map of a full disk the system ends the process.
-      if os.pwrite(file.fileno(), pixels.data, place) != pixels.nbytes:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder))
       notes[numbers.start : numbers.stop] = of_block
-      lines.write(_line(numbers.start // len(blocks[0]), pixels, of_block))
+      line = _line(numbers.start // len(blocks[0]), pixels, of_block)
+      with writing:
+        file.seek(place)
+        # Through a map of a full disk the system ends the process.
+        if file.write(pixels.data) != pixels.nbytes:
+          raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder))
+        lines.write(line)
 
-    _in_parallel(make, source=source, blocks=missing)
+    _decode(make, source=source, blocks=missing)
   return np.asarray(images), notes
 
 
-def _missing(blocks, folder, images, notes) -> list[range]:
+def _missing(source, blocks, folder, images, notes) -> list[range]:
   """The blocks that are not as their lines say; of all others the notes are filled in."""
   lines = _lines(folder)
+  known = {blocks[number]: line for number, line in sorted(lines.items()) if number < len(blocks)}
 
-  def whole(number):
-    numbers, line = blocks[number], lines.get(number)
-    part = slice(numbers.start, numbers.stop)
-    kept = None if line is None else _notes(line, len(numbers))
-    if kept is None or _checksum(images[part], kept) != line["crc32"]:
+  def whole(numbers):
+    part, kept = slice(numbers.start, numbers.stop), _notes(known[numbers], len(numbers))
+    if kept is None or _checksum(images[part], kept) != known[numbers]["crc32"]:
       return False
     notes[part] = kept
     return True
 
-  with _threads() as pool:
-    found = list(pool.map(whole, range(len(blocks))))
-  if damaged := sum(number in lines and not ok for number, ok in enumerate(found)):
+  found = {}
+  if known:
+    progress = CountProgress(f"Checking {source.where}", sum(map(len, known)), 0, "image")
+    found = dict(zip(known, _in_parallel(whole, list(known), progress), strict=True))
+  if damaged := sum(not ok for ok in found.values()):
     say(f"{folder}: {damaged} of {len(blocks)} blocks are damaged: decoding these again.")
-  if not all(found):
+  missing = [numbers for numbers in blocks if not found.get(numbers)]
+  if missing:
     # Written anew without what is damaged, and without the end that a kill cut short.
-    text = b"".join(_text(lines[number]) for number, ok in enumerate(found) if ok)
+    text = b"".join(_text(known[numbers]) for numbers, ok in found.items() if ok)
     with files.replacing(folder / _BLOCKS) as file:
       file.write(text)
-  return [numbers for numbers, ok in zip(blocks, found, strict=True) if not ok]
+  return missing
 
 
 def _lines(folder: pathlib.Path) -> dict[int, dict]:

@@ -96,6 +96,12 @@ def has_images(folder: pathlib.Path) -> bool:
   return bool(here.images) or any(_list(path).images for path in here.folders)
 
 
+def has_images_below(folder: pathlib.Path) -> bool:
+  """Whether there are images in a folder or anywhere below it."""
+  here = _list(folder)
+  return bool(here.images) or any(map(_holds_images, here.folders))
+
+
 def _holds_images(folder: pathlib.Path) -> bool:
   """Whether an image lies anywhere in `folder`, hidden names aside."""
 

@@ -119,7 +119,7 @@ def read(folder: pathlib.Path, name: str, split: str, image_size: int | None) ->
   arrays = _read_cache(cache)
   if arrays is None:
     arrays = _decode(folder, split, image_size)
-    if not decoded.is_large(arrays["images"]):  # those are kept already
+    if not decoded.is_mapped(arrays["images"]):  # those are kept already
       _write_cache(cache, arrays)
   source = f"tensorflow-datasets {name} {folder.name} in {folder}"
   images, labels, count = _checked(arrays, str(folder))

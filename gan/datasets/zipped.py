@@ -36,12 +36,13 @@ def load(
 ) -> tuple[base.Images, base.Labels | None, int, str]:
   """The images of a zip in the natural order of their names, with the labels of dataset.json.
 
-  Names are keys and may have folders in them, which are no classes; nothing is extracted. Files are
-  read as those of a folder are.
+  Names are keys and may have folders in them, which are no classes; nothing is extracted. Where all
+  images lie in folders `train` or `test`, and `val`, `valid` or `validation` beside them, each is a
+  split, as in a folder; else "train" is everything. Files are read as those of a folder are.
 
   Args:
     path: the file.
-    split: "train", which is everything.
+    split: a split the zip has.
     image_size: side length in pixels: the centred square, resized; None takes images as they are.
 
   Returns:
@@ -52,18 +53,22 @@ def load(
     UserError: for another split, a file that is no zip, damaged, encrypted or too large, no image,
       images of several sizes, or labels that are none, or not of every image.
   """
-  base.check_split(split, ("train",), str(path))
   with Zip(path, str(path), "a zip of images") as archive:
     names, left_out = _names(archive)
     if not names:
       suffixes = ", ".join(sorted(files.SUFFIXES))
       raise UserError(f"{path} holds no image ({suffixes}){folder.skipped(left_out)}")
+    splits = _splits(names)
+    base.check_split(split, tuple(splits), str(path))
     labels, unused = _labels(archive, names, path)
-    images, notes = decoded.load(_source(archive, names, path, image_size))
-  count = base.count_classes(labels, where=str(path))
+    count = base.count_classes(labels, where=str(path))
+    rows = splits[split]
+    labels = None if labels is None else labels[rows]
+    images, notes = decoded.load(_source(archive, [names[i] for i in rows], path, image_size))
   classes = f"{count:,} classes" if labels is not None else f"no classes, by {LABELS}"
   classes = classes if LABELS in archive else f"no classes, for there is no {LABELS}"
-  return images, labels, count, folder.described(path, notes, classes, left_out + unused)
+  root = path if len(rows) == len(names) else path / split
+  return images, labels, count, folder.described(root, notes, classes, left_out + unused)
 
 
 def write(
@@ -72,7 +77,7 @@ def write(
   """Writes images as PNG files of a zip, with dataset.json; whole, or not at all.
 
   Args:
-    path: the file, which is written over.
+    path: the file, a .zip, which is written over.
     images: [N, H, W, C] uint8 in 0..255, C = 1 or 3.
     labels: [N] integers from 0 on, or None.
 
@@ -80,9 +85,12 @@ def write(
     The path.
 
   Raises:
-    UserError: images or labels are none, or the file cannot be written.
+    UserError: images or labels are none, the path ends in another suffix, or the file cannot be
+      written.
   """
   path = files.expanded_path(path)
+  if path.suffix.lower() != ".zip":
+    raise UserError(f"{path} is no name of a zip, which is read by its suffix: let it end in .zip")
   images = base.as_images(base.as_array("images", images), "images")
   names = [f"{i // 1000:05d}/img{i:08d}.png" for i in range(len(images))]
   pairs = None
@@ -113,6 +121,18 @@ def _names(archive: Zip) -> tuple[list[str], list[tuple[str, str]]]:
     else:
       left_out.append((folder.NO_IMAGE, name))
   return names, left_out
+
+
+def _splits(names: list[str]) -> dict[str, list[int]]:
+  """Which of the images each split has: as in a folder, "train" has all where none is named."""
+  tops = [name.partition("/")[0] if "/" in name else "" for name in names]
+  if not {"train", "test"} & set(tops) or not set(tops) <= set(folder.SPLITS):
+    return {"train": list(range(len(names)))}
+  return {
+    split: [i for i, top in enumerate(tops) if top == split]
+    for split in folder.SPLITS
+    if split in tops
+  }
 
 
 def _labels(

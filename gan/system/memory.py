@@ -30,12 +30,12 @@ def require(size: float, what: str, fields: str, available: int | None = None) -
   available = machine_bytes() if available is None else available
   if size > available:
     raise UserError(
-      f"{_shown(size)} of memory are needed for {what}, and there are {_shown(available)}: make "
+      f"{shown(size)} of memory are needed for {what}, and there are {shown(available)}: make "
       f"{fields} smaller"
     )
 
 
-def _shown(size: float) -> str:
+def shown(size: float) -> str:
   """Bytes in words, such as 3.2 GiB."""
   units = ("bytes", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB")
   power = min(int(math.log(max(size, 1), 1024)), len(units) - 1)

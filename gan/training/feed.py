@@ -1,4 +1,4 @@
-"""What the calls of a run take: how many steps each makes, and their batches, read ahead."""
+"""How many steps each call of the compiled program makes, and their batches, read ahead."""
 
 import concurrent.futures
 from collections.abc import Callable, Generator, Iterator

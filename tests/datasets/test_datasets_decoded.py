@@ -1,6 +1,7 @@
 """Large sets of images: decoded once into an array on disk, whatever happens to it meanwhile."""
 
 import errno
+import io
 import os
 import pathlib
 import shutil
@@ -93,6 +94,10 @@ def is_mapped(array):
 def test_the_second_load_decodes_one_image_and_gives_the_same(photos, large, said, read):
   folder, images = photos
   first = load(folder)
+  (kept,) = large.iterdir()
+  size = memory.shown((kept / "images.npy").stat().st_size)
+  assert len(said) == 1 and f"kept in {kept}, {size}; delete that folder when" in said[0]
+  said.clear()
   assert is_mapped(first.images) and not first.images.flags.writeable
   np.testing.assert_array_equal(first.images, images)
   assert "1 with transparency, which is dropped" in first.notice
@@ -206,11 +211,32 @@ def test_damaged_files_are_made_again_with_one_line(photos, large, said, kind):
   ((array,), (lines,)) = (list(large.rglob(name)) for name in ("images.npy", "blocks.jsonl"))
   damage, line = DAMAGE[kind]
   damage(array, lines)
+  said.clear()
   same(load(folder), expected)
   assert len(said) == (line is not None) and (line or "") in "".join(said)
   said.clear()
   same(load(folder), expected)
   assert said == []
+
+
+def test_checking_shows_how_many_images_are_checked(photos, monkeypatch):
+  shown, real = [], decoded.CountProgress
+
+  class Watched(real):
+    def __init__(self, what, total, start, unit):
+      shown.append((what.split()[0], total, start))
+      super().__init__(what, total, start, unit)
+
+    def advance(self, count):
+      shown.append(count)
+      super().advance(count)
+
+  monkeypatch.setattr(decoded, "CountProgress", Watched)
+  load(photos[0])
+  assert shown == [("Decoding", COUNT, 0), *[4] * 12, 2]
+  shown.clear()
+  load(photos[0])
+  assert shown == [("Checking", COUNT, 0), *[4] * 12, 2]
 
 
 def test_one_damaged_block_alone_is_decoded(photos, large, said, read):
@@ -261,14 +287,43 @@ def test_processes_at_once_wait_for_each_other(photos, large, said, read):
   assert len(found) == 3 and len(read) == COUNT + 3  # decoded once
   for dataset in found:
     np.testing.assert_array_equal(dataset.images, images)
-  assert all("another process decodes it; waiting" in line for line in said)
+  others = [line for line in said if "another process decodes it; waiting" not in line]
+  assert len(others) == 1 and "kept in" in others[0]
 
 
 # Where nothing can be kept.
 
 
-def full(*args):
-  raise OSError(errno.ENOSPC, "No space left on device")
+class Full(io.FileIO):
+  """A file on a disk that has room for `room` blocks."""
+
+  room, code = 0, errno.ENOSPC
+
+  def write(self, content):
+    if not self.room:
+      raise OSError(self.code, os.strerror(self.code))
+    self.room -= 1
+    return super().write(content)
+
+
+class Filling(Full):
+  room = 3
+
+
+class Quota(Filling):
+  code = errno.EDQUOT
+
+
+class Short(io.FileIO):
+  def write(self, content):
+    return super().write(content[:1])
+
+
+def on(kind):
+  """`open`, with the array in a file of this kind."""
+  return lambda path, mode, *args, **options: (
+    kind(path, mode) if mode == "r+b" else open(path, mode, *args, **options)
+  )
 
 
 NOWHERE = {
@@ -279,21 +334,28 @@ NOWHERE = {
     lambda: pathlib.Path("/dev/null"),
     "Not a directory",
   ),
-  "a full disk": (os, "pwrite", full, "No space left"),
-  "a disk that fills": (os, "pwrite", lambda *args: 3, "No space left"),
+  "a full disk": (decoded, "open", on(Full), "No space left"),
+  "a disk that fills": (decoded, "open", on(Filling), "No space left"),
+  "a quota": (decoded, "open", on(Quota), "quota exceeded"),
+  "a disk that takes a part": (decoded, "open", on(Short), "No space left"),
   "too small a disk": (shutil, "disk_usage", lambda folder: SimpleNamespace(free=9), "No space"),
 }
 
 
 @pytest.mark.parametrize("kind", NOWHERE)
-def test_what_cannot_be_kept_is_decoded_in_memory_with_one_line(photos, said, monkeypatch, kind):
+def test_what_cannot_be_kept_is_decoded_in_memory_with_one_line(
+  photos, large, said, monkeypatch, kind
+):
   folder, images = photos
   home, name, value, line = NOWHERE[kind]
-  monkeypatch.setattr(home, name, value)
+  monkeypatch.setattr(home, name, value, raising=name != "open")
   found = load(folder)
   assert not is_mapped(found.images)
   np.testing.assert_array_equal(found.images, images)
-  assert len(said) == 1 and "decoded in memory" in said[0] and line in said[0]
+  *begun, last = said
+  assert "decoded in memory" in last and line in last
+  assert len(begun) == ("; what was decoded there is removed" in last) == (name == "open")
+  assert not [*large.rglob("images.npy"), *large.rglob("blocks.jsonl")]
 
 
 def test_what_fits_neither_disk_nor_memory_is_refused(photos, said, monkeypatch):
@@ -304,6 +366,28 @@ def test_what_fits_neither_disk_nor_memory_is_refused(photos, said, monkeypatch)
 
 
 # Bad images among many.
+
+
+def test_what_the_system_says_of_the_source_is_no_fault_of_the_disk(photos, large, said, read):
+  folder, _ = photos
+  (folder / "dog" / "99.png").symlink_to("nowhere")
+  with pytest.raises(UserError, match="cannot read .*99.png: it is a link to nothing"):
+    load(folder)
+  assert len(read) == 1 and said == [] and not large.exists()
+
+
+def test_an_error_of_reading_is_no_fault_of_the_disk(photos, said, monkeypatch):
+  real = decode.read
+
+  def broken(path, name, image_size):
+    if path.name == "33.png":
+      raise OSError(errno.EIO, os.strerror(errno.EIO), str(path))
+    return real(path, name, image_size)
+
+  monkeypatch.setattr(decode, "read", broken)
+  with pytest.raises(UserError, match="cannot read .*33.png: Input/output error"):
+    load(photos[0])
+  assert "decoded in memory" not in "".join(said)
 
 
 @pytest.mark.parametrize(

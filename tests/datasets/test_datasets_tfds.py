@@ -314,12 +314,15 @@ def prepare_published(root, builder_class, shape, monkeypatch, **options):
   return images, [row.index(True) for row in order]
 
 
-@pytest.mark.parametrize("form", ["beside the records", "mapped"])
+@pytest.mark.parametrize("form", ["beside the records", "mapped", "not kept elsewhere"])
 @pytest.mark.parametrize("side", [32, 64])
 def test_imagenet_is_read_by_its_name(root, monkeypatch, tmp_path, side, form):
   monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-  if form == "mapped":
+  if form != "beside the records":
     monkeypatch.setattr(decoded, "LARGE", 1)
+  if form == "not kept elsewhere":
+    monkeypatch.setattr(decoded, "lasting_folder", lambda: None)
+  elif form == "mapped":
     monkeypatch.setattr(decoded, "BLOCK", 2 * side**2 * 3)
   size = f"{side}x{side}"
   images, order = prepare_published(root, Resized, (side, side, 3), monkeypatch, config=size)

@@ -129,6 +129,69 @@ def test_image_size_and_splits_are_as_for_folders(tmp_path):
   assert len(load(path, split="train[:1]", image_size=4).images) == 1
 
 
+def test_folders_of_splits_are_splits_as_in_a_folder(tmp_path):
+  names = ["train/10.png", "test/a/1.png", "train/2.png", "test/2.png", "val/1.png"]
+  members = {name: png(image) for name, image in zip(names, IMAGES, strict=False)}
+  members["dataset.json"] = {"labels": [[name, i] for i, name in enumerate(names)]}
+  path = write(tmp_path / "set.zip", members)
+  for split, rows in {"train": [2, 0], "test": [3, 1], "val": [4]}.items():
+    found = load(path, split=split)
+    np.testing.assert_array_equal(found.images, IMAGES[rows])
+    assert found.labels.tolist() == rows and found.num_classes == 5
+    many = "images" if len(rows) > 1 else "image"
+    assert f"{path / split}: {len(rows)} {many}, 5 classes; 0 left out" in found.notice
+  assert "unknown split 'valid'" in refusal(path, split="valid")
+  (tmp_path / "folder").mkdir()
+  with zipfile.ZipFile(path) as file:
+    file.extractall(tmp_path / "folder", [name for name in names if name != "test/a/1.png"])
+  for split in ("train", "val"):
+    own = load(tmp_path / "folder", split=split).images
+    np.testing.assert_array_equal(own, load(path, split=split).images)
+
+
+@pytest.mark.parametrize(
+  "names", [["train/1.png", "2.png"], ["train/1.png", "dogs/2.png"], ["val/1.png", "valid/2.png"]]
+)
+def test_other_folders_are_one_training_set(tmp_path, names):
+  members = {name: png(image) for name, image in zip(names, IMAGES, strict=False)}
+  path = write(tmp_path / "set.zip", members)
+  assert len(load(path).images) == 2
+  assert "has train;" in refusal(path, split="test")
+
+
+def test_one_zip_in_a_folder_is_read(tmp_path):
+  path = datasets.write_zip(tmp_path / "a.ZIP", IMAGES, LABELS)
+  (tmp_path / "readme.txt").write_text("text")
+  (tmp_path / "._a.zip").write_bytes(b"x")
+  found, named = load(tmp_path), load(path)
+  np.testing.assert_array_equal(found.images, IMAGES)
+  np.testing.assert_array_equal(found.labels, LABELS)
+  assert found.notice == named.notice and found.source == str(tmp_path)
+  datasets.write_zip(tmp_path / "b.zip", IMAGES)
+  assert "holds several .zip (a.ZIP, b.zip): name one of these files" in refusal(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["1.png", "cat/1.png", "train/cat/1.png"])
+def test_images_beside_a_zip_go_first(tmp_path, name):
+  datasets.write_zip(tmp_path / "a.zip", IMAGES)
+  (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+  (tmp_path / name).write_bytes(png())
+  assert len(load(tmp_path).images) == 1
+
+
+def test_arrays_beside_a_zip_go_first(tmp_path):
+  datasets.write_zip(tmp_path / "a.zip", IMAGES)
+  np.savez(tmp_path / "a.npz", images=IMAGES[:2])
+  assert len(load(tmp_path).images) == 2
+
+
+@pytest.mark.parametrize("name", ["set", "set.npz", "set.zip.tmp"])
+def test_a_zip_is_written_under_a_name_by_which_it_is_read(tmp_path, name):
+  with pytest.raises(UserError, match="let it end in .zip") as caught:
+    datasets.write_zip(tmp_path / name, IMAGES)
+  assert len(str(caught.value).splitlines()) == 1 and not list(tmp_path.iterdir())
+
+
 def test_a_zip_is_found_by_its_name(tmp_path, monkeypatch):
   datasets.write_zip(tmp_path / "birds.zip", IMAGES)
   monkeypatch.setenv("GAN_DATA_DIR", str(tmp_path))
