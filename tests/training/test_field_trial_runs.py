@@ -677,9 +677,20 @@ ENDLESS = {
 }
 
 
+def worked(process):
+  """Seconds of a processor that a process has had: other work beside it does not change them."""
+  stat = pathlib.Path(f"/proc/{process.pid}/stat")
+  if not stat.exists():
+    return math.inf
+  fields = stat.read_text().rpartition(")")[2].split()
+  return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def signal_after(module, folder, number, seconds):
   process = start(module, folder, *ENDLESS[module])
   time.sleep(seconds)
+  while worked(process) < seconds and process.poll() is None:
+    time.sleep(0.05)
   process.send_signal(number)
   try:
     out, error = process.communicate(timeout=120)
