@@ -79,7 +79,7 @@ class Command:
       _tell(line)
     _let_go_of_output()
     if code == MACHINE_FAILED:
-      _end_without_threads(code)
+      _end_without_threads(code, at_once=argv is None)
     return code
 
   def _outcome(self, main, argv) -> tuple[int, str]:
@@ -186,11 +186,16 @@ def _open_streams() -> None:
   sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: SIM115
 
 
-def _end_without_threads(code: int) -> None:
-  """Ends the process soon after its main thread: what broke off can leave threads that wait."""
+def _end_without_threads(code: int, at_once: bool) -> None:
+  """Ends the process soon after its main thread: what broke off can leave threads that wait.
+
+  Python joins the workers of pools before it says that the main thread has ended, so that is not
+  waited for where the command is the process (`at_once`); otherwise its caller goes on.
+  """
 
   def end():
-    threading.main_thread().join()
+    if not at_once:
+      threading.main_thread().join()
     time.sleep(5)
     os._exit(code)
 

@@ -395,6 +395,24 @@ def test_too_few_files_end_a_run_in_time(tmp_path):
   assert result.returncode == 5 and "too many open files" in result.stderr
 
 
+WAITS = """
+import concurrent.futures, errno, sys, threading
+from experiments.cli.command import Command
+
+def work():
+  concurrent.futures.ThreadPoolExecutor(1).submit(threading.Event().wait)
+  raise OSError(errno.EMFILE, "Too many open files")
+
+sys.exit(Command("A command.").run(work))
+"""
+
+
+def test_a_command_whose_machine_failed_ends_though_a_worker_waits(tmp_path):
+  (tmp_path / "waits.py").write_text(WAITS)
+  result = shell(f"{sys.executable} {tmp_path / 'waits.py'}", PYTHONPATH=str(kill_and_resume.ROOT))
+  assert result.returncode == 5 and "too many open files" in result.stderr
+
+
 def test_a_flag_of_absl_that_cannot_be_is_refused(refused, tmp_path):
   assert "noanimate" in refused("--noanimate=1", main=ring.main)
 
