@@ -161,11 +161,11 @@ def test_every_loss_steps_with_every_penalty(loss):
 
 
 @pytest.mark.parametrize("name", [name for name in MODELS if name != "points"])
-def test_every_network_steps_with_every_loss_and_with_every_penalty(name):
+def test_every_network_steps_with_half_of_the_losses_and_with_penalties(name):
   shift = list(MODELS).index(name)  # so that networks have other pairs
   losses = [name for name in LOSSES if name not in OF_DIVERGENCES]
   losses.append(OF_DIVERGENCES[shift % len(OF_DIVERGENCES)])
-  for place, loss in enumerate(losses):
+  for place, loss in list(enumerate(losses))[shift % 2 :: 2]:
     penalty = list(PENALTIES)[(place + shift) % len(PENALTIES)]
     assert_a_step_keeps_shapes(name, loss, penalty)
 

@@ -232,7 +232,7 @@ def interrupt_at(monkeypatch, steps):
   monkeypatch.setattr(SweepProgress, "advance", advance_and_signal)
 
 
-@pytest.mark.parametrize("steps", [4, 18])
+@pytest.mark.parametrize("steps", [pytest.param(4, marks=pytest.mark.slow), 18])
 def test_an_interrupted_sweep_goes_on_to_the_same_bits(tmp_path, swept, monkeypatch, steps):
   folder, chosen, _ = swept
   said = []
