@@ -61,10 +61,9 @@ def _draw(flags) -> int:
 def _write_set(run, key, count, path) -> pathlib.Path:
   """Writes samples of the classes in turn, where there are any."""
   from gan.datasets import write_zip
-  from gan.training import sampling
 
   labels = np.arange(count) % run.info.num_classes if run.config.conditional else None
-  return write_zip(path, sampling.samples(run.gan, run.state, key, count, labels), labels)
+  return write_zip(path, run.sample(count, key, labels), labels)
 
 
 def _chosen(text, run) -> list[int]:

@@ -23,7 +23,7 @@ import time
 from typing import Any
 
 from experiments.cli import children
-from experiments.cli.command import OK, PATH, Command
+from experiments.cli.command import OK, PATH, Command, typed
 from experiments.scaling import page, presets
 from experiments.scaling.cases import CASES
 from gan.errors import UserError
@@ -54,7 +54,7 @@ def _scaling(values, argv) -> int:
   if values.presets:
     return _presets(values.docs, argv)
   facts = {
-    "command": _typed(argv),
+    "command": typed("scaling", argv),
     "date": time.strftime("%Y-%m-%d"),
     "machine": environment.describe(),
     "load": os.getloadavg()[0],
@@ -67,12 +67,8 @@ def _scaling(values, argv) -> int:
   return OK
 
 
-def _typed(argv):
-  return " ".join(["python -m experiments.scaling", *argv[1:]])
-
-
 def _presets(docs, argv) -> int:
-  text = presets.write(pathlib.Path(docs) if docs else None, _typed(argv))
+  text = presets.write(pathlib.Path(docs) if docs else None, typed("scaling", argv))
   if not docs:
     print(text)
   return OK

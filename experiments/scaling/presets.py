@@ -15,6 +15,7 @@ from jax.extend import core
 from experiments.scaling.page import table
 from gan.errors import UserError
 from gan.method.game import PLAYERS, Batch
+from gan.system.memory import tree_bytes
 from gan.system.progress import say
 from gan.training.build import DataInfo, build
 from gan.training.config import Config
@@ -117,17 +118,6 @@ def dilated(program: str) -> int:
   return len(DILATED.findall(program))
 
 
-def size(tree: Any) -> int:
-  """Returns the bytes of arrays, or of their shapes."""
-  return sum(_bytes(leaf) for leaf in jax.tree.leaves(tree))
-
-
-def _bytes(aval):
-  if jnp.issubdtype(aval.dtype, jax.dtypes.prng_key):
-    return 8 * math.prod(aval.shape)
-  return math.prod(aval.shape) * np.dtype(aval.dtype).itemsize
-
-
 def peak(jaxpr: core.Jaxpr) -> int:
   """Returns the most bytes of values alive at once in a program, its inputs left out.
 
@@ -140,13 +130,13 @@ def peak(jaxpr: core.Jaxpr) -> int:
   for place, equation in enumerate(jaxpr.eqns):
     inner = max((peak(inside) for inside in core.jaxprs_in_params(equation.params)), default=0)
     made = [one for one in equation.outvars if one in last]
-    results = sum(_bytes(one.aval) for one in equation.outvars)
+    results = tree_bytes([one.aval for one in equation.outvars])
     # The stacked results of a loop lie beside its body; of any other program they are its own last.
     loops = equation.primitive.name in ("scan", "while")
     most = max(most, live + (inner + results if loops else max(inner, results)))
     for one in made:
-      alive.setdefault(last[one], []).append(_bytes(one.aval))
-      live += _bytes(one.aval)
+      alive.setdefault(last[one], []).append(tree_bytes(one.aval))
+      live += tree_bytes(one.aval)
     live -= sum(alive.pop(place, []))
   return most
 
@@ -166,7 +156,7 @@ def memory(step: Part) -> dict[str, int]:
     for player in PLAYERS
   }
   jaxpr = jax.make_jaxpr(jax.jit(step.function))(*step.arguments).jaxpr
-  return counts | {"state": size(state), "values": peak(jaxpr)}
+  return counts | {"state": tree_bytes(state), "values": peak(jaxpr)}
 
 
 def row(name: str) -> list[str]:

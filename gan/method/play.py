@@ -76,16 +76,16 @@ def generate(
 
 
 def _in_training(
-  apply: Callable[..., tuple[Array, ModelState]],
-  generator: PlayerState,
+  apply: Callable[..., tuple[Any, ModelState]],
+  player: PlayerState,
   inputs: Array,
   examples: Examples,
   key: Key[Array, ""],
-) -> tuple[Float[Array, "b ..."], ModelState]:
-  """The generator, or one of its stages, of inputs in the place of the examples."""
+) -> tuple[Any, ModelState]:
+  """A player in training mode, or one of its stages, of inputs in the place of the examples."""
   return apply(
-    generator.params,
-    generator.model_state,
+    player.params,
+    player.model_state,
     inputs,
     examples.labels,
     train=True,
@@ -190,14 +190,8 @@ def _judge(
 ) -> tuple[Outputs, GanState]:
   """D in training mode, and the state with D's new model state."""
   player = state.discriminator
-  outputs, model_state = game.discriminator.apply(
-    player.params,
-    player.model_state,
-    shown,
-    examples.labels,
-    train=True,
-    key=_dropout_key(key, examples),
-  )
+  apply = game.discriminator.apply
+  outputs, model_state = _in_training(apply, player, shown, examples, key)
   needs = {
     field: f"regularizer {name}" for name, each in game.regularizers.items() for field in each.needs
   }

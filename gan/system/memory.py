@@ -56,7 +56,7 @@ def require_training(config: Any, init: Any, image_shape: tuple[int, ...]) -> No
   import jax
 
   # The arrays of a state stand beside their successors, real examples beside fakes and latents.
-  state = 2 * _tree_bytes(jax.eval_shape(init, jax.random.key(0)))
+  state = 2 * tree_bytes(jax.eval_shape(init, jax.random.key(0)))
   example = math.prod(image_shape)
   numbers = (config.discriminator_steps + 1) * example + config.latent_dim
   batch = 4 * config.batch_size * numbers
@@ -70,7 +70,8 @@ def require_training(config: Any, init: Any, image_shape: tuple[int, ...]) -> No
     require(samples, "an evaluation", "eval_samples")
 
 
-def _tree_bytes(tree) -> int:
+def tree_bytes(tree: Any) -> int:
+  """Returns the bytes of all arrays of a tree, or of what has their shapes and types."""
   import jax
 
   return sum(math.prod(leaf.shape) * leaf.dtype.itemsize for leaf in jax.tree.leaves(tree))

@@ -103,11 +103,14 @@ def _reference(part: Any) -> Any:
   if isinstance(part, Network):
     return _named(part) or (json.loads(part.recipe) if part.recipe else None)
   recipe = getattr(part, "recipe", None)
-  return _named(part) or (_call(recipe) if isinstance(recipe, Recipe) else _latent(part))
+  return _named(part) or (_call(part, recipe) if isinstance(recipe, Recipe) else _latent(part))
 
 
-def _call(recipe: Recipe) -> dict[str, Any] | None:
+def _call(part: Any, recipe: Recipe) -> dict[str, Any] | None:
   """The call that makes a part again, where its function has a name and its arguments do."""
+  # A part that was changed after it was made has the call of another.
+  if _words(recipe.make(**recipe.arguments)) != _words(part):
+    return None
   arguments, make = _reference(recipe.arguments), inspect.unwrap(recipe.make)
   for (kind, place), values in _places().items():
     for name, value in values.items():
@@ -154,9 +157,6 @@ def find(record: Mapping[str, Any], workdir: str | os.PathLike) -> Game:
   for name, words in _recorded(record).items():
     try:
       found[name] = _find(places[name])
-      # A part that was changed after it was made keeps the call, and is called otherwise.
-      if '"arguments"' in json.dumps(places[name]) and _words(found[name]) != words:
-        missing.append(f"{name} {words}")
     except (KeyError, TypeError, AttributeError, ValueError, UserError):
       missing.append(f"{name} {words}")
   if missing:

@@ -818,11 +818,8 @@ def test_image_size_brings_every_form_to_one_size(tmp_path, form):
 
 
 @pytest.fixture
-def quick_compilation(monkeypatch):
+def quick_compilation(monkeypatch, fast_compiler):
   monkeypatch.setattr(common, "use_compilation_cache", lambda: None)
-  jax.config.update("jax_disable_most_optimizations", True)
-  yield
-  jax.config.update("jax_disable_most_optimizations", False)
 
 
 def test_names_of_classes_reach_the_user_and_can_be_typed(tmp_path, quick_compilation, capsys):

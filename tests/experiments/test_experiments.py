@@ -37,14 +37,12 @@ OTHER_LOSSES = sorted(set(LOSSES) - {"nonsat"})
 
 
 @pytest.fixture(autouse=True)
-def quick_compilation(monkeypatch):
+def quick_compilation(monkeypatch, fast_compiler):
   """Programs that run twice are not optimised, and those that losses share are compiled once."""
   monkeypatch.setattr(common, "use_compilation_cache", lambda: None)
   before = jax.config.jax_persistent_cache_min_compile_time_secs
   jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.05)
-  jax.config.update("jax_disable_most_optimizations", True)
   yield
-  jax.config.update("jax_disable_most_optimizations", False)
   jax.config.update("jax_persistent_cache_min_compile_time_secs", before)
 
 
