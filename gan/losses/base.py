@@ -53,6 +53,10 @@ class Loss(NamedTuple):
   `fake_logits < threshold[1]`; losses whose logits have no absolute zero put the threshold at the
   logits of the other side.
 
+  A loss of more than logits names in `needs` the fields of gan.Outputs that the discriminator has to
+  return beside them; `discriminator` and `generator` are then given Outputs in the place of logits,
+  `threshold` logits as ever.
+
   Where `zero_sum`, the generator's loss is minus the discriminator's without the data's part, in
   which it has no say unless the discriminator's updates are foreseen.
 
@@ -70,6 +74,7 @@ class Loss(NamedTuple):
   options: tuple[str, ...] = ()  # keyword-only options that all three functions take
   zero_sum: bool = False
   default_clip: float = 0.0  # bound on D's weights where there is no penalty; 0 for none
+  needs: tuple[str, ...] = ()  # fields of Outputs beside logits
   recipe: Recipe | None = None  # the call of make_loss that bound options
 
 

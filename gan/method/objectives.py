@@ -6,7 +6,6 @@ runs under `jit`, `vmap`, `jax.shard_map` and `jax.pmap`. The hyper-parameters o
 here are those of the step, schedules included.
 """
 
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -49,7 +48,7 @@ def discriminator_objective(
   view, state, _ = play(game, state, examples, keys, joint=game.discriminator.joint)
   adversarial = bound_loss(game, hyper)
   real_logits, fake_logits = view.real_outputs.logits, view.fake_outputs.logits
-  loss = _mean_loss(adversarial.discriminator, real_logits, fake_logits)
+  loss = _mean_loss(adversarial, "discriminator", view)
   penalty, penalty_metrics = _penalty(game, state, view, examples, keys)
   terms, term_metrics = _terms("discriminator", game, state, view)
   thresholds = adversarial.threshold(real_logits, fake_logits)
@@ -90,8 +89,7 @@ def generator_objective(
   state = state.replace(generator=state.generator.replace(params=params))
   examples = placed(examples, game.axis_name)
   view, _, model_state = play(game, state, examples, Keys.of(key), joint=False)
-  logits = view.real_outputs.logits, view.fake_outputs.logits
-  loss = _mean_loss(bound_loss(game, state.hyperparameters).generator, *logits)
+  loss = _mean_loss(bound_loss(game, state.hyperparameters), "generator", view)
   terms, metrics = _terms("generator", game, state, view)
   return loss + terms, Observations(model_state, {}, {"generator_loss": loss} | metrics)
 
@@ -101,8 +99,12 @@ def bound_loss(game: Game, hyper: Hyperparameters) -> Loss:
   return bind(game.loss, real_label=hyper.real_label, axis_name=game.axis_name)
 
 
-def _mean_loss(loss: Callable, real_logits: Array, fake_logits: Array) -> Float[Array, ""]:
-  return returned.mean(loss(real_logits, fake_logits), len(fake_logits), "loss", loss)
+def _mean_loss(loss: Loss, player: str, view: View) -> Float[Array, ""]:
+  """The loss of a player, of logits or of all that D returned."""
+  given, function = (view.real_outputs, view.fake_outputs), getattr(loss, player)
+  if not loss.needs:
+    given = given[0].logits, given[1].logits
+  return returned.mean(function(*given), len(view.fake_outputs.logits), "loss", function)
 
 
 def _penalty(

@@ -192,7 +192,7 @@ def _judge(
   player = state.discriminator
   apply = game.discriminator.apply
   outputs, model_state = _in_training(apply, player, shown, examples, key)
-  needs = {
+  needs = dict.fromkeys(game.loss.needs, "the loss") | {
     field: f"regularizer {name}" for name, each in game.regularizers.items() for field in each.needs
   }
   player = player.replace(model_state=model_state)

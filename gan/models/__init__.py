@@ -140,13 +140,13 @@ def check_conditioning(model: str, conditioning: str | None) -> None:
 
 
 def check_outputs(
-  model: str, regularizer: str, needs: Collection[str], conditioning: str | None = None
+  model: str, part: str, needs: Collection[str], conditioning: str | None = None
 ) -> None:
-  """Checks that the discriminator of an architecture returns what a regulariser needs.
+  """Checks that the discriminator of an architecture returns what a part of the method needs.
 
   Args:
     model: one of MODELS.
-    regularizer: its name.
+    part: what needs it, as it was chosen: "loss=NAME".
     needs: fields of Outputs.
     conditioning: one of CONDITIONINGS, where labels are given.
 
@@ -162,7 +162,7 @@ def check_outputs(
       if set(needs) - headed <= set(each.outputs) and (not headed or "acgan" in each.conditionings)
     ]
     raise UserError(
-      f"`regularizers={regularizer}` needs {', '.join(missing)} of the discriminator, which "
+      f"`{part}` needs {', '.join(missing)} of the discriminator, which "
       f"`model={model}` does not return: choose from {', '.join(fitting) or 'none as yet'}"
     )
 

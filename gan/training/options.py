@@ -6,6 +6,7 @@ value in `Config.options`. The weight of a regulariser is an option of its own, 
 """
 
 import dataclasses
+import functools
 import inspect
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
@@ -56,17 +57,24 @@ REGISTRIES: dict[str, Registry] = {
 
 def own_options() -> dict[str, dataclasses.Field]:
   """Returns the options that registered parts have and Config has not, by name, as fields."""
+  return dict(_options_of(tuple(part[:3] for part in _entries())))
+
+
+# A config's values are read thousands of times in a sweep; the parts change where a plugin adds one.
+@functools.lru_cache(maxsize=2)
+def _options_of(parts: tuple[tuple[str, str, Any], ...]) -> dict[str, dataclasses.Field]:
   found = {}
-  for choice, name, entry, registry in _entries():
+  for choice, name, entry in parts:
+    registry = REGISTRIES[choice]
     for own in _own(entry.options, registry):
       (first, *_) = _parameters(entry, registry, own)
       text = f"option of {name} (--{choice})"
       found[own] = _field(own, type(first.default), choice, first.default, text)
-  for name, entry in REGULARIZERS.items():
+  for choice, name, entry in parts:
     weight = weight_of(name)
-    if weight not in FIELDS:
+    if choice == "regularizers" and weight not in FIELDS:
       text = f"weight of the regulariser {name} (named: {entry.default_weight}; else off)"
-      found[weight] = _field(weight, float, "regularizers", None, text, minimum=0)
+      found[weight] = _field(weight, float, choice, None, text, minimum=0)
   return found
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from gan import schedules
 from gan.augment import AUGMENTATIONS
 from gan.errors import UserError
+from gan.losses import LOSSES
 from gan.method.game import PLAYERS, Game
 from gan.method.update_rules import check
 from gan.models import check_conditioning, check_outputs
@@ -107,14 +108,16 @@ def _validate_weights(config: Config) -> None:
         f"--{weight} has no meaning for --regularizers={config.regularizers}: name {name} there "
         "too, or leave the weight out"
       )
-  for name, regularizer in made(config, "regularizers").items():
-    check_outputs(config.model, name, regularizer.needs, config.conditioning)
 
 
 def _validate_conditioning(config: Config) -> None:
   check_conditioning(config.model, config.conditioning)
-  needed = {field for each in made(config, "regularizers").values() for field in each.needs}
-  if config.conditioning == "acgan" and "class_logits" not in needed:
+  needs = {f"loss={config.loss}": LOSSES[config.loss].needs}
+  for name, regularizer in made(config, "regularizers").items():
+    needs[f"regularizers={name}"] = regularizer.needs
+  for part, fields_needed in needs.items():
+    check_outputs(config.model, part, fields_needed, config.conditioning)
+  if config.conditioning == "acgan" and "class_logits" not in sum(needs.values(), ()):
     raise UserError(
       "--conditioning=acgan gives D a class head that nothing trains: add --regularizers=acgan"
     )

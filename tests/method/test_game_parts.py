@@ -477,6 +477,43 @@ def test_what_a_regularizer_needs_and_a_model_does_not_return_is_refused_with_th
   validate(config)
 
 
+def matching(real, fake):
+  """The generator's loss of feature matching: |mean f(x) - mean f(G(z))|^2, one for each example."""
+  apart = jnp.mean(real.features, axis=0) - jnp.mean(fake.features, axis=0)
+  return jnp.full(len(fake.logits), jnp.sum(jnp.square(apart)))
+
+
+MATCHING = Loss(lambda real, fake: fake.logits - real.logits, matching, needs=("features",))
+
+
+def test_a_loss_of_more_than_logits_is_given_all_that_the_discriminator_returns():
+  w, x, seen = jnp.array([2.0, -1.0]), points()[0], []
+  critic = toys.network(lambda key: w, lambda w, x: Outputs(x @ w, features=3 * x))
+
+  def generator(real, fake):
+    seen.append((real.features, jax.lax.stop_gradient(fake.features)))
+    return matching(real, fake)
+
+  loss = MATCHING._replace(generator=generator)
+  game = toys.make_game(linear_players()._replace(discriminator=critic)).replace(loss=loss)
+  _, metrics = game.step(toys.start(game), x, toys.key(0))
+  (real, fake) = seen[0]
+  np.testing.assert_allclose(real, 3 * x)
+  expected = np.sum(np.square(3 * np.mean(x, axis=0) - np.mean(fake, axis=0)))
+  np.testing.assert_allclose(metrics["generator_loss"], expected, rtol=1e-5)
+  apart = metrics["fake_logit"] - metrics["real_logit"]
+  np.testing.assert_allclose(metrics["discriminator_loss"], apart, rtol=1e-5)
+
+
+def test_what_a_loss_needs_and_the_discriminator_does_not_return_is_refused(monkeypatch):
+  game = toys.make_game(linear_players()).replace(loss=MATCHING)
+  with pytest.raises(UserError, match="the loss needs features .* returned logits:"):
+    game.step(toys.start(game), points()[0], toys.key(0))
+  monkeypatch.setitem(LOSSES, "matching", MATCHING)
+  with pytest.raises(UserError, match="`loss=matching` needs features .* `model=mlp` does"):
+    validate(Config(model="mlp", loss="matching"))
+
+
 def test_logits_with_an_axis_too_many_are_refused():
   critic = toys.network(lambda key: jnp.ones((2, 1)), lambda w, x: x @ w)  # [B, 1]
   game = toys.make_game(linear_players()._replace(discriminator=critic))

@@ -34,14 +34,14 @@ BASE = dataclasses.replace(
   b1=Config().b1,
   steps=12,
   log_every=2,
-  sample_every=6,
+  sample_every=12,
   eval_every=6,
   eval_samples=50,
   checkpoint_every=4,
 )
 
 
-def trials(points=({},), losses=("nonsat",), seeds=(0, 1, 2), **changes):
+def trials(points=({},), losses=("nonsat",), seeds=(0, 1), **changes):
   base = dataclasses.replace(BASE, **changes)
   make = lambda point: dataclasses.replace(base, **point)  # noqa: E731
   return make_trials(losses, seeds, list(points), make, searched=False)
@@ -100,7 +100,7 @@ RATES = ({"generator_learning_rate": 0.01}, {"generator_learning_rate": 0.05, "e
 
 @pytest.fixture(scope="module")
 def swept(tmp_path_factory):
-  """(folder, runs, plan) of two losses, two points and three seeds; to be read only."""
+  """(folder, runs, plan) of two losses, two points and two seeds; to be read only."""
   folder, chosen = tmp_path_factory.mktemp("sweep"), trials(RATES, ("nonsat", "wgan"))
   statuses, plan = fit(folder, chosen, command="what was typed", experiment="ring")
   assert set(statuses.values()) == {"finished"}
@@ -109,9 +109,9 @@ def swept(tmp_path_factory):
 
 def test_runs_that_differ_in_arrays_share_a_program(swept):
   _, chosen, plan = swept
-  assert len(chosen) == 12 and len(plan.programs) == 2
-  # Six runs on two devices, three each at once.
-  assert [(program.size, len(program.run_groups)) for program in plan.programs] == [(6, 1)] * 2
+  assert len(chosen) == 8 and len(plan.programs) == 2
+  # Four runs on two devices, two each at once.
+  assert [(program.size, len(program.run_groups)) for program in plan.programs] == [(4, 1)] * 2
   assert {m.config.loss for m in plan.programs[0].trials} == {"nonsat"}
 
 
@@ -123,7 +123,7 @@ def test_static_choices_and_what_is_switched_off_get_programs_of_their_own():
   assert found == [[None], [None], [0.1, 0.2], [None], [None]]
 
 
-@pytest.mark.parametrize("i", [0, 1, 6, 11])
+@pytest.mark.parametrize("i", [0, 1, 4, 7])
 def test_a_run_is_the_run_trained_alone(swept, tmp_path, i):
   folder, chosen, _ = swept
   alone = tmp_path / "alone"
@@ -139,7 +139,7 @@ def test_runs_differ(swept):
   folder, chosen, _ = swept
   # Clipped at 0.01, the critic of wgan moves G by less than rounding.
   last = [records(own(folder, m))[-1]["generator_loss"] for m in chosen if m.config.loss != "wgan"]
-  assert len(set(last)) == len(last) == 6
+  assert len(set(last)) == len(last) == 4
 
 
 def test_a_run_can_be_continued_alone(swept, tmp_path):
@@ -200,7 +200,7 @@ def test_one_that_diverges_does_not_disturb_the_others(tmp_path):
   fit(tmp_path / "calm", trials([{}, calm]))
   statuses, _ = fit(tmp_path / "wild", trials([{}, wild]), said.append)
   diverged = [name for name, status in statuses.items() if status.startswith("diverged at step")]
-  assert diverged == [f"nonsat,generator_learning_rate=1e+38,seed={seed}" for seed in (0, 1, 2)]
+  assert diverged == [f"nonsat,generator_learning_rate=1e+38,seed={seed}" for seed in (0, 1)]
   for trial in trials([{}]):
     assert statuses[trial.name] == "finished"
     assert_same_records(own(tmp_path / "calm", trial), own(tmp_path / "wild", trial))
@@ -298,7 +298,7 @@ def test_sweep_json_says_what_was_asked_for(swept):
   assert record["varied"] == ["ema_decay", "generator_learning_rate", "loss", "seed"]
   assert [m["name"] for m in record["members"]] == [m.name for m in chosen]
   assert record["determining"]["loss"] == ["nonsat", "wgan"]
-  assert record["determining"]["seed"] == [0, 1, 2]
+  assert record["determining"]["seed"] == [0, 1]
 
 
 def test_all_losses_are_taken_once():
@@ -353,7 +353,7 @@ def test_bad_input_gives_one_line(tmp_path, capsys, flags, message):
 
 
 def test_a_killed_sweep_goes_on_to_the_same_bits(tmp_path):
-  flags = [*FLAGS, "--steps=400", "--checkpoint_every=20", "--eval_every=200", "--log_every=10"]
+  flags = [*FLAGS, "--steps=300", "--checkpoint_every=50", "--eval_every=150", "--log_every=10"]
   line = [sys.executable, "-m", "experiments.sweep", *flags, "--losses=nonsat,sat"]
   environment = os.environ | {"JAX_PLATFORMS": "cpu"}
   start = lambda folder: subprocess.Popen(  # noqa: E731
