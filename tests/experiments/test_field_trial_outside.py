@@ -242,6 +242,26 @@ def test_a_cache_that_cannot_be_made_is_replaced(monkeypatch, tmp_path):
   assert cache.cache_folder().is_dir()
 
 
+FIGURES = """
+import sys
+from experiments.cli.command import Command
+
+def draw():
+  import matplotlib.font_manager
+  return 0
+
+sys.exit(Command("").run(draw, ["draw"]))
+"""
+
+
+def test_figures_are_drawn_without_a_line_where_no_home_can_be_written():
+  environment = {name: text for name, text in os.environ.items() if name != "MPLCONFIGDIR"}
+  environment |= {"HOME": "/proc/none", "XDG_CONFIG_HOME": "", "XDG_CACHE_HOME": "/proc/none"}
+  command = [sys.executable, "-c", FIGURES]
+  result = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, timeout=100)
+  assert (result.returncode, result.stdout, result.stderr) == (0, b"", b"")
+
+
 def test_a_path_from_home_without_a_home_is_refused(no_home, one_line):
   code, line = one_line(ring.main, "--workdir=~/x")
   assert code == BAD_INPUT and "no home folder ~" in line
