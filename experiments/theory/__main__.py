@@ -22,10 +22,12 @@ import pathlib
 import sys
 from typing import Any
 
+from tqdm import tqdm
+
 from experiments.cli.command import OK, PATH, Command, refuse_unread
 from gan.errors import UserError
 from gan.system.cores import cores
-from gan.system.progress import say
+from gan.system.progress import CountProgress, say
 from gan.training.run_folder import writable_file, writable_folder
 
 FAILED = 1
@@ -70,9 +72,12 @@ def _run(values) -> int:
   settings = Settings(values.quick, values.seeds, values.data_dir, values.workdir, folder)
   outcomes = []
   jobs = min(values.jobs or _jobs(), len(cores()), len(names))
-  for outcome in perform.each(names, settings, jobs):
-    print(table(outcome), flush=True)
-    outcomes.append(outcome)
+  with CountProgress("cases", len(names), 0, "case") as progress:
+    for outcome in perform.each(names, settings, jobs):
+      with tqdm.external_write_mode():
+        print(table(outcome), flush=True)
+      progress.advance(1)
+      outcomes.append(outcome)
   page.write_report(folder, list(CASES))
   say(f"Report: {folder / 'report.html'}")
   if values.case == "all":

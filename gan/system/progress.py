@@ -150,7 +150,8 @@ class CountProgress:
       rate = (self._done - self._start) / (now - self._began)
       left = tqdm.format_interval((self._total - self._done) / rate)
       share = f"{self._done:,} of {self._total:,} {self._unit}s"
-      line = f"{self._what}: {share}  {rate:.0f} {self._unit}s/s  {left} left"
+      digits = ".0f" if rate >= 10 else ".2g"
+      line = f"{self._what}: {share}  {rate:{digits}} {self._unit}s/s  {left} left"
       print(line, file=self._stream, flush=True)
       self._said = now
 
