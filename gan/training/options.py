@@ -19,7 +19,7 @@ from gan.models import MODELS, ModelSpec
 from gan.optimizers import OPTIMIZERS
 from gan.penalties import PENALTIES
 from gan.regularizers import REGULARIZERS
-from gan.training.config import Config, field_types, option
+from gan.training.config import Config, option, type_of
 
 FIELDS: Mapping[str, dataclasses.Field] = Config.__dataclass_fields__
 KINDS = (bool, int, float, str)  # that a flag may have
@@ -230,7 +230,7 @@ def _option_faults(entry: Any, registry: Registry) -> Iterator[str]:
 
 
 def _field_fault(name: str, parameters: list[inspect.Parameter]) -> str:
-  kind = field_types()[name]
+  kind = type_of(FIELDS[name])
   fitting = {kind, int} if kind is float else {kind}
   given = [each.default for each in parameters if each.default not in (each.empty, None)]
   if {type(default) for default in given} <= fitting:

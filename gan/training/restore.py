@@ -23,7 +23,7 @@ from gan.system.progress import say
 from gan.training import passed, plugins, program, sampling
 from gan.training.build import Algorithm, DataInfo, build
 from gan.training.checkpoint import Checkpoints
-from gan.training.config import Config, field_types
+from gan.training.config import Config, type_of
 from gan.training.parts import identity
 from gan.training.run_folder import (
   CONFIG,
@@ -229,7 +229,7 @@ def _kind() -> schema.Kind:
   fields = {
     field.name: schema.nullable(kind) if field.default is None else kind
     for field in dataclasses.fields(Config)
-    for kind in [schema.BY_TYPE[field_types()[field.name]]]
+    for kind in [schema.BY_TYPE[type_of(field)]]
   }
   required = {
     "config": schema.entries(optional=fields),

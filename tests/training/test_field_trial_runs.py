@@ -409,6 +409,15 @@ def work(kind, folder):
   return {"run": fit, "sweep": sweep_in}[kind](folder, steps=2)
 
 
+@pytest.fixture(scope="module")
+def done(tmp_path_factory):
+  """Folders of a run and of a sweep; to be copied."""
+  folder = tmp_path_factory.mktemp("done")
+  for kind in ("run", "sweep"):
+    work(kind, folder / kind)
+  return folder
+
+
 @pytest.mark.parametrize(
   ("there", "first", "then", "second"),
   [
@@ -426,9 +435,9 @@ def work(kind, folder):
   ],
 )
 def test_work_above_or_inside_other_work_is_refused(
-  tmp_path, refused, there, first, then, second, monkeypatch
+  tmp_path, refused, done, there, first, then, second, monkeypatch
 ):
-  work(there, tmp_path / first)
+  shutil.copytree(done / there, tmp_path / first, dirs_exist_ok=True)
   monkeypatch.setattr(loop, "train", lambda *args: pytest.fail("it trained"))
   monkeypatch.setattr(trainer, "train", lambda *args: pytest.fail("it trained"))
   (tmp_path / second).mkdir(parents=True, exist_ok=True)
