@@ -53,9 +53,9 @@ class Loss(NamedTuple):
   `fake_logits < threshold[1]`; losses whose logits have no absolute zero put the threshold at the
   logits of the other side.
 
-  A loss of more than logits names in `needs` the fields of gan.Outputs that the discriminator has to
-  return beside them; `discriminator` and `generator` are then given Outputs in the place of logits,
-  `threshold` logits as ever.
+  A loss of more than logits names in `needs` the fields of gan.Outputs that the discriminator has
+  to return beside them; `discriminator` and `generator` are then given Outputs in the place of
+  logits, `threshold` logits as ever.
 
   Where `zero_sum`, the generator's loss is minus the discriminator's without the data's part, in
   which it has no say unless the discriminator's updates are foreseen.

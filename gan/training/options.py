@@ -60,7 +60,7 @@ def own_options() -> dict[str, dataclasses.Field]:
   return dict(_options_of(tuple(part[:3] for part in _entries())))
 
 
-# A config's values are read thousands of times in a sweep; the parts change where a plugin adds one.
+# A sweep reads values of configs thousands of times; parts change where a plugin adds one.
 @functools.lru_cache(maxsize=2)
 def _options_of(parts: tuple[tuple[str, str, Any], ...]) -> dict[str, dataclasses.Field]:
   found = {}

@@ -84,8 +84,7 @@ def drawn(workdir):
 
 @pytest.mark.parametrize("loss", OTHER_LOSSES)
 def test_every_loss_trains(run, loss):
-  flags = ("--model=dcgan", *SIZES["dcgan"], f"--loss={loss}")
-  workdir = run(mnist.main, *DIGITS, *TWO_STEPS, *flags)
+  workdir = run(mnist.main, *DIGITS, *TWO_STEPS, "--model=mlp", f"--loss={loss}")
   assert [record["loss"] for record in read_metrics(workdir)] == [loss] * 2
 
 
@@ -106,8 +105,8 @@ def test_every_loss_trains_every_model(run, loss, model):
 @pytest.mark.parametrize("rule", sorted(UPDATE_RULES))
 def test_every_update_rule_trains(run, rule):
   own = {"unrolled": ["--unrolled_steps=1"], "consensus": ["--consensus_weight=0.1"]}
-  flags = ("--model=dcgan", "--width=4", *own.get(rule, []))
-  workdir = run(mnist.main, *DIGITS, *TWO_STEPS, *flags, f"--update_rule={rule}")
+  flags = ("--model=mlp", f"--update_rule={rule}", *own.get(rule, []))
+  workdir = run(mnist.main, *DIGITS, *TWO_STEPS, *flags)
   assert read_config(workdir)["config"]["update_rule"] == rule
 
 

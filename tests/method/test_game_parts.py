@@ -478,7 +478,7 @@ def test_what_a_regularizer_needs_and_a_model_does_not_return_is_refused_with_th
 
 
 def matching(real, fake):
-  """The generator's loss of feature matching: |mean f(x) - mean f(G(z))|^2, one for each example."""
+  """The generator's loss of feature matching: |mean f(x) - mean f(G(z))|^2 for each example."""
   apart = jnp.mean(real.features, axis=0) - jnp.mean(fake.features, axis=0)
   return jnp.full(len(fake.logits), jnp.sum(jnp.square(apart)))
 
