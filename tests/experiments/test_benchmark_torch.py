@@ -124,7 +124,7 @@ def test_the_same_weights_have_the_same_gradients(name, player):
     real = tensor(to_range(images[0], algorithm.gan.image_range)).permute(0, 3, 1, 2)
     gradients = of_discriminator(real, *draws(algorithm, keys[0], case.batch_size))
   else:
-    gradients = of_generator(draws(algorithm, keys[1], case.batch_size)[0])
+    gradients = of_generator(draws(algorithm, keys[1], case.batch_size)[0], None)
   before, after = (getattr(each, player).params for each in (state, stepped))
   check_agreement(getattr(players, player), before, after, gradients, flattened)
 
@@ -182,7 +182,7 @@ def executed(case):
   latents = torch.randn(case.batch_size, cases.LATENT_DIM)
   with Counter() as counter:
     of_discriminator(real, latents, torch.rand(case.batch_size, 1, 1, 1))
-    of_generator(latents)
+    of_generator(latents, real)
   return counter.total
 
 
