@@ -62,10 +62,11 @@ def draws(algorithm, key, count):
   """Latents [B, Z] and shares [B, 1, 1, 1] that an update draws from its key."""
   fake_key, rest = jax.random.split(key)
   latent_key, _ = jax.random.split(fake_key)
-  latents = jax.vmap(algorithm.gan.sample_latent)(example_keys(latent_key, count))
+  places = jnp.arange(count)
+  latents = jax.vmap(algorithm.gan.sample_latent)(example_keys(latent_key, places))
   penalty_key = jax.random.split(rest, 4)[2]
   uniform = jax.vmap(lambda key: jax.random.uniform(key, ()))
-  shares = uniform(example_keys(penalty_key, count))
+  shares = uniform(example_keys(penalty_key, places))
   return tensor(latents), tensor(shares).reshape(-1, 1, 1, 1)
 
 
