@@ -189,14 +189,14 @@ def test_the_same_weights_have_the_same_losses(name):
   fake = players.generator(latents, *given).detach()
   loss = torch_game.discriminator_loss(case, players, real, fake, shares, *given)
   expected = metrics["discriminator_loss"] + cases.PENALTY_WEIGHT * metrics["penalty"]
-  assert float(loss) == pytest.approx(float(expected), rel=1e-4)
+  assert loss.item() == pytest.approx(float(expected), rel=1e-4)
 
   # Ours: G's update starts from the vectors that G had, and D judges the data before the samples.
   load_modern(case, players.generator, state.generator)
   players.discriminator(real, *given)
   latents, _ = draws(algorithm, keys[1], case.batch_size)
   loss = torch_game.generator_loss(case, players, latents, real, *given)
-  assert float(loss) == pytest.approx(float(metrics["generator_loss"]), rel=1e-4, abs=1e-5)
+  assert loss.item() == pytest.approx(float(metrics["generator_loss"]), rel=1e-4, abs=1e-5)
 
 
 @pytest.mark.parametrize("name", ["dcgan-28-b2-k2", *TINY])
