@@ -15,9 +15,11 @@ mathematics needs are counted), and the peak memory of each process.
   python -m experiments.benchmark --cases=dcgan-28-r1 --forms=eager,channels_last --pairs=3
 
 times one case, quickly. A case is MODEL-SIZE-PENALTY-kN-bN-TASK, with what is left out plain;
-MODEL is mlp, dcgan or infogan, TASK sampling, evaluation, metrics or start. Groups of cases are
-steps, sampling, evaluation, k, batch, pixels, members, start and accelerator. Where JAX and PyTorch
-see a GPU, both work there, and torch.compile records CUDA graphs.
+MODEL is mlp, dcgan or infogan, TASK sampling, evaluation, metrics or start. resnet-32, biggan-32,
+stylegan2-32 and r3gan-32 are steps with the loss and penalty of their papers, in the group modern;
+wN sets their width. Groups of cases are steps, modern, sampling, evaluation, k, batch, pixels,
+members, start and accelerator. Where JAX and PyTorch see a GPU, both work there, and torch.compile
+records CUDA graphs.
 
   python -m experiments.benchmark --sweeps=ring_small,ring_large,mlp,dcgan
 

@@ -4,6 +4,7 @@ A name is a model and, joined by dashes in any order, what differs from the plai
 
   28, 32, 64              side of the images in pixels
   wgan_gp, r1             a gradient penalty; wgan_gp goes with the loss wgan, all else with nonsat
+  w16                     channels of the widest layers, of a network of MODERN
   k5                      discriminator updates in a step
   b256                    real examples in an update
   bf16                    type of the activations
@@ -12,6 +13,10 @@ A name is a model and, joined by dashes in any order, what differs from the plai
   evaluation              the Frechet distance of 2,000 generated images, by the features of MNIST
   metrics                 all that a run measures of itself with 2,000 images (ours alone)
   start                   from the start of a process to the end of its first step
+
+The networks of MODERN are those of 2018 and later, at a width for two cores, on colour images of 32
+pixels. Each has the loss and the penalty of its paper, the penalty in every step: `stylegan2-32` is
+a step that its lazy R1 falls on.
 """
 
 import re
@@ -24,7 +29,34 @@ PENALTY_WEIGHT = 10.0
 LEARNING_RATE, B1, B2 = 2e-4, 0.5, 0.999  # Adam, as in DCGAN
 SAMPLING_BATCH = 500  # images in a call of the generator
 EVALUATED = 2000  # images in an evaluation, and as many in the reference
-MODELS = ("mlp", "dcgan", "infogan")
+
+
+class Modern(NamedTuple):
+  """A network that brings its own game.
+
+  Attributes:
+    width: channels of the widest layers of both players.
+    batch_size: real examples in an update.
+    loss: the paper's.
+    penalty: the paper's, or "none".
+    classes: of labels that both players are given; 0 for none.
+  """
+
+  width: int
+  batch_size: int
+  loss: str
+  penalty: str
+  classes: int = 0
+
+
+MODERN = {
+  "resnet": Modern(32, 64, "hinge", "none"),
+  "biggan": Modern(64, 50, "hinge", "none", classes=10),
+  "stylegan2": Modern(64, 32, "nonsat", "r1"),
+  "r3gan": Modern(96, 64, "rsgan", "r1r2"),
+}
+EMA_DECAY = 0.999  # of G's average, which both sides make of those
+MODELS = ("mlp", "dcgan", "infogan", *MODERN)
 PENALTIES = ("wgan_gp", "r1")
 SIZES = (28, 32, 64)
 TASKS = ("step", "sampling", "evaluation", "metrics", "start")
@@ -40,11 +72,12 @@ class Case(NamedTuple):
     model: one of MODELS.
     size: side of the images in pixels.
     task: one of TASKS.
-    penalty: one of PENALTIES, or "none".
+    penalty: one of PENALTIES, that of a network of MODERN, or "none".
     discriminator_steps: k.
     batch_size: real examples in an update.
     precision: "float32" or "bfloat16".
     runs_per_call: how many are stepped in one call; 0 for a run alone.
+    width: channels of the widest layers of a network of MODERN, 0 for others.
     plain: whether neither k nor the batch size was chosen.
   """
 
@@ -57,12 +90,13 @@ class Case(NamedTuple):
   batch_size: int
   precision: str
   runs_per_call: int
+  width: int
   plain: bool
 
   @property
   def family(self) -> tuple[str, ...]:
     """What cases share that differ in k and in the batch size alone."""
-    return self.model, str(self.size), self.task, self.penalty, self.precision
+    return self.model, str(self.size), self.task, self.penalty, self.precision, str(self.width)
 
   @property
   def image_shape(self) -> tuple[int, int, int]:
@@ -71,7 +105,14 @@ class Case(NamedTuple):
 
   @property
   def loss(self) -> str:
+    if self.model in MODERN:
+      return MODERN[self.model].loss
     return "wgan" if self.penalty == "wgan_gp" else "nonsat"
+
+  @property
+  def classes(self) -> int:
+    """Labels that both players are given; 0 for none."""
+    return MODERN[self.model].classes if self.model in MODERN else 0
 
   @property
   def alone(self) -> bool:
@@ -88,7 +129,7 @@ def parse(name: str) -> Case:
   model, *parts = name.split("-")
   if model not in MODELS:
     raise UserError(f"--cases={name}: {model} is neither a group nor one of {', '.join(MODELS)}")
-  numbers = {key: _number(key, parts) for key in ("", "k", "b", "m")}
+  numbers = {key: _number(key, parts) for key in ("", "k", "b", "m", "w")}
   penalty, task = _word(PENALTIES, parts), _word(TASKS, parts)
   precision = _word(("bf16",), parts)
   if parts:
@@ -96,18 +137,22 @@ def parse(name: str) -> Case:
       f"--cases={name}: {parts[0]} means nothing; a name is MODEL-SIZE-PENALTY-kN-bN-TASK, as in "
       "dcgan-28-r1-k5-b256"
     )
-  size = numbers[""] or 28
+  own = MODERN.get(model)
+  size = numbers[""] or (32 if own else 28)
   _refuse(name, size, task or "step", numbers["m"])
+  _refuse_of_width(name, own, size, task or "step", penalty, numbers["w"])
+  batch_size = own.batch_size if own else 64 if size == 64 else 128
   return Case(
     name=name,
     model=model,
     size=size,
     task=task or "step",
-    penalty=penalty or "none",
+    penalty=penalty or (own.penalty if own else "none"),
     discriminator_steps=numbers["k"] or 1,
-    batch_size=numbers["b"] or (64 if size == 64 else 128),
+    batch_size=numbers["b"] or batch_size,
     precision="bfloat16" if precision else "float32",
     runs_per_call=numbers["m"] or 0,
+    width=numbers["w"] or (own.width if own else 0),
     plain=not (numbers["k"] or numbers["b"]),
   )
 
@@ -120,6 +165,17 @@ def _refuse(name, size, task, runs_per_call):
     raise UserError(f"--cases={name}: {task} needs the extractor of MNIST, so 28 pixels")
   if runs_per_call and task != "step":
     raise UserError(f"--cases={name}: runs are for steps, not for {task}")
+
+
+def _refuse_of_width(name, own, size, task, penalty, width):
+  """Raises UserError where a network of MODERN is asked for more than steps, or another for wN."""
+  if own and (size != 32 or penalty or task not in ("step", "start")):
+    raise UserError(
+      f"--cases={name}: {', '.join(MODERN)} have 32 pixels and a penalty of their own, for steps "
+      "and start"
+    )
+  if width and not own:
+    raise UserError(f"--cases={name}: w{width} is of {', '.join(MODERN)} alone")
 
 
 def _number(key, parts):
@@ -149,6 +205,7 @@ def _with_penalties(*networks):
 BATCHES = (64, 256, 512, 1024)
 GROUPS: dict[str, tuple[str, ...]] = {
   "steps": _with_penalties("mlp", "dcgan-28", "infogan", "dcgan-64"),
+  "modern": tuple(f"{network}-32" for network in MODERN),
   "sampling": tuple(f"{network}-sampling" for network in ("mlp", "dcgan-28", "infogan")),
   "evaluation": ("dcgan-28-evaluation", "dcgan-28-metrics"),
   "k": ("mlp-k5", "dcgan-28-k5"),
@@ -163,9 +220,8 @@ GROUPS["accelerator"] = tuple(f"{name}{end}" for name in ACCELERATED for end in 
 
 def default_groups(device: str) -> str:
   """Returns the groups that are run where none are chosen, by commas."""
-  return (
-    "steps,sampling,evaluation,k,batch,pixels,members,start" if device == CPU else "accelerator"
-  )
+  on_cpu = ("steps", "modern", "sampling", "evaluation", "k", "batch", "pixels", "members", "start")
+  return ",".join(on_cpu) if device == CPU else "accelerator"
 
 
 def chosen(text: str) -> list[Case]:
@@ -187,6 +243,8 @@ def target(case: Case, device: str = CPU) -> float | None:
     return None
   if device == GPU:
     return 1.2
+  if case.model in MODERN:
+    return 1.0 if case.plain and case.width == MODERN[case.model].width else None
   if not case.plain or case.size not in (28, 64):
     return None
   if case.task == "sampling" or case.penalty != "none":

@@ -31,7 +31,7 @@ def main():
 def make_work(case: Case) -> worker.Work:
   """Returns what a worker can do for a case."""
   config = make_config(case)
-  info = DataInfo(case.image_shape, 0, 10 * case.batch_size, pixel_mean=None)
+  info = DataInfo(case.image_shape, case.classes, 10 * case.batch_size, pixel_mean=None)
   algorithm = build(config, info)
   key = jax.random.key(0)
   state = jax.jit(algorithm.init)(key)
@@ -57,9 +57,26 @@ def make_config(case: Case) -> Config:
     discriminator_learning_rate=cases.LEARNING_RATE,
     b1=cases.B1,
     b2=cases.B2,
-    ema_decay=0.0,
-    **penalised,
+    **({"ema_decay": 0.0} | penalised | _own_fields(case)),
   )
+
+
+def _own_fields(case):
+  """Those of a network of cases.MODERN: its width in the terms of its options, labels, the average.
+
+  `biggan` has four times as many channels as its width, and `stylegan2` those of its widest layers
+  up to 16 pixels.
+  """
+  if case.model not in cases.MODERN:
+    return {}
+  width = case.width
+  fields = {
+    "resnet": {"width": width, "options": "generator_scale=1"},
+    "biggan": {"width": width // 4},
+    "stylegan2": {"options": f"channel_base={16 * width};channel_max={width}"},
+    "r3gan": {"width": width, "options": "stage_widths=96-64-32-16;stage_blocks=1"},
+  }[case.model]
+  return fields | {"conditional": case.classes > 0, "ema_decay": cases.EMA_DECAY}
 
 
 def _training(case, algorithm, state, key):
@@ -77,7 +94,9 @@ def _training(case, algorithm, state, key):
 
 
 def _data(case, key):
-  return Batch(jax.random.bits(key, (10 * case.batch_size, *case.image_shape), jnp.uint8), None)
+  count = 10 * case.batch_size
+  images = jax.random.bits(key, (count, *case.image_shape), jnp.uint8)
+  return Batch(images, jnp.arange(count) % case.classes if case.classes else None)
 
 
 def _indices(case, step):

@@ -69,6 +69,8 @@ def summary(
 
 def operations(case: Case) -> int | None:
   """Returns the operations of the products in a piece of work, or None where nobody counts them."""
+  if case.model in cases.MODERN:
+    return None
   if case.task == "sampling":
     return flops.sampling_flops(case)
   return flops.step_flops(case) * max(case.runs_per_call, 1) if case.task == "step" else None

@@ -7,14 +7,20 @@ import numpy as np
 import torch
 from torch import nn
 
-from experiments.benchmark.cases import LATENT_DIM, Case
+from experiments.benchmark import torch_biggan, torch_r3gan, torch_resnet, torch_stylegan2
+from experiments.benchmark.cases import LATENT_DIM, MODERN, Case
 
 SLOPE = 0.2  # of LeakyReLU
 
 
 def build(case: Case) -> tuple[nn.Module, nn.Module]:
-  """Returns (generator, discriminator) of a case: latents [B, Z] -> images [B, C, H, W] -> [B]."""
+  """Returns (generator, discriminator) of a case: latents [B, Z] -> images [B, C, H, W] -> [B].
+
+  Both are given labels [B] besides, where the case has classes.
+  """
   height, width, channels = case.image_shape
+  if case.model in MODERN:
+    return _MODERN[case.model](height, channels, case.width)
   return _NETWORKS[case.model](height, channels)
 
 
@@ -72,6 +78,41 @@ def _infogan(size, channels):
 
 
 _NETWORKS: dict[str, Callable] = {"mlp": _mlp, "dcgan": _dcgan, "infogan": _infogan}
+
+
+def _resnet(size, colours, width):
+  generator = torch_resnet.Generator(size, colours, (width,) * 4, LATENT_DIM)
+  downs = (True, True, False, False)
+  discriminator = torch_resnet.Discriminator(colours, (width,) * 4, downs, True, "sum", False)
+  return generator, discriminator
+
+
+def _biggan(size, colours, width):
+  classes = MODERN["biggan"].classes
+  generator = torch_biggan.Generator(size, colours, width, 3, LATENT_DIM, classes)
+  return generator, torch_biggan.Discriminator(colours, width, classes)
+
+
+def _stylegan2(size, colours, width):
+  sides = [side for side in (4, 8, 16, 32, 64) if side <= size]
+  channels = tuple(min(16 * width // side, width) for side in sides)
+  generator, discriminator = torch_stylegan2.initial(channels, colours, LATENT_DIM)
+  return (
+    torch_stylegan2.Generator(generator, LATENT_DIM),
+    torch_stylegan2.Discriminator(discriminator),
+  )
+
+
+def _r3gan(size, colours, width):
+  del size
+  widths = [width * each // 96 for each in (96, 64, 32, 16)]
+  groups = [width * each // 96 for each in (12, 8, 4, 2)]
+  stages = [*zip(widths, groups, (1,) * 4, strict=True)]
+  generator = torch_r3gan.Generator(LATENT_DIM, colours, stages)
+  return generator, torch_r3gan.Discriminator(colours, stages)
+
+
+_MODERN = {"resnet": _resnet, "biggan": _biggan, "stylegan2": _stylegan2, "r3gan": _r3gan}
 
 
 class Classifier(nn.Module):

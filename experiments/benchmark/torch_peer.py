@@ -3,10 +3,15 @@
 The same algorithm with the same counts: k updates of D on data and on fresh samples in calls of
 their own, one update of G; D's training mode for logits, running statistics for the penalty's
 logits. Where D treats both alike, as `dcgan` does, R1 takes the gradient of the logits that the
-loss has. Running variances are unbiased here, and move in the update of the other player too.
+loss has. Running variances are unbiased here, and move in the update of the other player too; so do
+the vectors of spectral normalisation and the mean w of StyleGAN2.
+
+G's average is made for the networks of cases.MODERN alone, where ours has one for all. Its R1 takes
+logits of its own for `stylegan2`, as ours does, with the running mean of the batch's deviation; an
+author of PyTorch code would take those of the loss, and save a pass of D. Labels are those of the
+batch for both players.
 """
 
-import contextlib
 import os
 import sys
 import time
@@ -16,15 +21,14 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from torch import nn
-from torch.nn.functional import softplus
 
 from experiments.benchmark import cases, worker
 from experiments.benchmark.cases import GPU, Case
+from experiments.benchmark.torch_game import PRECISIONS, Players, autocast, make_gradients
 from experiments.benchmark.torch_networks import Classifier, build, in_inference_mode, in_order
 from gan.system.cores import cores
 
 SIDES = {"cpu": 2048, "cuda": 8192}  # of the matrices whose product is timed
-PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 OPTIMIZER_TRIALS = 10
 
 
@@ -46,18 +50,6 @@ FORMS = {
   "compile": Form(True, torch.contiguous_format),
   "compile_channels_last": Form(True, torch.channels_last),
 }
-
-
-class Players(NamedTuple):
-  """Networks, their parameters, and the critic: D in inference mode with the same weights."""
-
-  generator: nn.Module
-  discriminator: nn.Module
-  critic: nn.Module
-
-  @property
-  def parameters(self) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
-    return list(self.generator.parameters()), list(self.discriminator.parameters())
 
 
 def main():
@@ -95,67 +87,6 @@ def make_players(case: Case, form: Form, device: str) -> Players:
   return Players(generator, discriminator, in_inference_mode(discriminator))
 
 
-# What the players minimise.
-
-LOSSES = {
-  "nonsat": (lambda real, fake: softplus(-real) + softplus(fake), lambda fake: softplus(-fake)),
-  "wgan": (lambda real, fake: fake - real, lambda fake: -fake),
-}
-
-
-def discriminator_loss(
-  case: Case, players: Players, real: torch.Tensor, fake: torch.Tensor, share: torch.Tensor
-) -> torch.Tensor:
-  """Returns D's loss on images [B, C, H, W]; share [B, 1, 1, 1] is of real ones in between."""
-  if case.penalty == "r1":
-    real = real.detach().requires_grad_()
-  real_logits, fake_logits = players.discriminator(real), players.discriminator(fake)
-  loss = LOSSES[case.loss][0](real_logits, fake_logits).mean()
-  if case.penalty == "none":
-    return loss
-  if case.penalty == "r1":
-    alike = case.model == "dcgan"  # neither dropout nor batch statistics in D
-    logits = real_logits if alike else players.critic(real)
-    penalty = _squared_norm(logits, real) / 2
-  else:
-    points = torch.lerp(fake, real, share).requires_grad_()
-    penalty = ((_squared_norm(players.critic(points), points) + 1e-12).sqrt() - 1).square()
-  return loss + cases.PENALTY_WEIGHT * penalty.mean()
-
-
-def _squared_norm(logits, images):
-  """[B], of the gradient of each example's logit, itself differentiable."""
-  (gradients,) = torch.autograd.grad(logits.sum(), images, create_graph=True)
-  return gradients.square().sum((1, 2, 3))
-
-
-def make_gradients(case: Case, players: Players, device: str) -> tuple[Callable, Callable]:
-  """Returns `(real, latents, share) -> gradients of D` and `latents -> gradients of G`."""
-  generator_params, discriminator_params = players.parameters
-  precision = _precision(case, device)
-
-  def of_discriminator(real, latents, share):
-    with precision():
-      with torch.no_grad():
-        fake = players.generator(latents)
-      loss = discriminator_loss(case, players, real, fake, share)
-    return torch.autograd.grad(loss, discriminator_params)
-
-  def of_generator(latents):
-    with precision():
-      logits = players.discriminator(players.generator(latents))
-      loss = LOSSES[case.loss][1](logits).mean()
-    return torch.autograd.grad(loss, generator_params)
-
-  return of_discriminator, of_generator
-
-
-def _precision(case, device):
-  if case.precision == "float32":
-    return contextlib.nullcontext
-  return lambda: torch.autocast(device, PRECISIONS[case.precision])
-
-
 def image_range(case: Case) -> tuple[float, float]:
   """Returns the range of the pixels that the generator makes."""
   return (0.0, 1.0) if case.model == "infogan" else (-1.0, 1.0)
@@ -174,19 +105,31 @@ def _training(case, players, form, device):
   size, (low, high) = case.batch_size, image_range(case)
   data = torch.randint(0, 256, (10 * size, *_shape(case)), dtype=torch.uint8, device=device)
   data = data.contiguous(memory_format=form.layout)
+  classes = torch.arange(len(data), device=device) % case.classes if case.classes else None
+  move_average = _averaging(players.generator) if case.model in cases.MODERN else lambda: None
 
   def latents():
     return torch.randn(size, cases.LATENT_DIM, device=device)
 
   def step():
     for _ in range(case.discriminator_steps):
-      real = data[torch.randint(len(data), (size,), device=device)].float()
-      real = real * ((high - low) / 255) + low
+      chosen = torch.randint(len(data), (size,), device=device)
+      real = data[chosen].float() * ((high - low) / 255) + low
+      labels = () if classes is None else (classes[chosen],)
       share = torch.rand(size, 1, 1, 1, device=device)
-      _apply(discriminator_adam, discriminator_params, of_discriminator(real, latents(), share))
-    _apply(generator_adam, generator_params, of_generator(latents()))
+      gradients = of_discriminator(real, latents(), share, *labels)
+      _apply(discriminator_adam, discriminator_params, gradients)
+    _apply(generator_adam, generator_params, of_generator(latents(), real, *labels))
+    move_average()
 
   return _repeated(step), {"optimizer": f"Adam, {kind}"}
+
+
+def _averaging(generator):
+  """A function that moves an average of G's parameters and statistics towards what they are."""
+  now = [each for each in generator.state_dict().values() if each.is_floating_point()]
+  averages = [each.clone() for each in now]
+  return lambda: torch._foreach_lerp_(averages, now, 1 - cases.EMA_DECAY)
 
 
 def _shape(case):
@@ -241,7 +184,7 @@ def _drawing(case, players, form, device):
   """`() -> [500, H, W, C]` uint8 images in NumPy."""
   generator = form.compile(players.generator.eval(), device)
   low, high = image_range(case)
-  precision = _precision(case, device)
+  precision = autocast(case, device)
 
   @torch.inference_mode()
   def draw():

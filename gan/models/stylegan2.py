@@ -112,6 +112,8 @@ class Synthesis(nn.Module):
     sides = [SMALLEST * 2 ** ((layer + 1) // 2) for layer in range(2 * len(self.channels) - 1)]
     *ends, pixels = np.cumsum(np.square(sides))
     drawn = jax.vmap(lambda key: jax.random.normal(key, (int(pixels),)))(keys)
+    # XLA would else draw it again for every channel, within what uses it.
+    drawn = lax.optimization_barrier(drawn)
     parts = zip(jnp.split(drawn, ends, axis=1), sides, strict=True)
     return [part.reshape(-1, side, side, 1) for part, side in parts]
 

@@ -52,12 +52,32 @@ def test_a_name_says_what_differs_from_a_plain_step():
     "mlp-k2-k3",
     "mlp-64-evaluation",
     "mlp-sampling-m4",
+    "dcgan-w16",
+    "resnet-28",
+    "resnet-r1",
+    "r3gan-sampling",
     "",
   ],
 )
 def test_a_name_that_means_nothing_is_refused(name):
   with pytest.raises(UserError, match=f"--cases={name}"):
     cases.parse(name)
+
+
+def test_networks_of_papers_have_games_of_their_own():
+  told = {
+    case.name: (case.width, case.batch_size, case.loss, case.penalty, case.classes)
+    for case in cases.chosen("modern")
+  }
+  assert told == {
+    "resnet-32": (32, 64, "hinge", "none", 0),
+    "biggan-32": (64, 50, "hinge", "none", 10),
+    "stylegan2-32": (64, 32, "nonsat", "r1", 0),
+    "r3gan-32": (96, 64, "rsgan", "r1r2", 0),
+  }
+  case = cases.parse("resnet-w16-b8")
+  assert (case.size, case.width, case.batch_size) == (32, 16, 8)
+  assert case.family != cases.parse("resnet").family == cases.parse("resnet-b8").family
 
 
 def test_every_group_has_cases_that_this_library_knows():
@@ -84,6 +104,8 @@ def test_cases_are_chosen_once():
     ("dcgan-64-r1", 1.2),
     ("mlp-wgan_gp", 1.2),
     ("mlp-sampling", 1.2),
+    ("stylegan2-32", 1.0),
+    ("resnet-w16", None),
     ("mlp-k5", None),
     ("dcgan-28-b256", None),
     ("mlp-b64-m2", None),
@@ -285,6 +307,12 @@ def test_what_has_no_peer_is_timed_alone(stub):
   assert record["operations"] == 2 * flops.step_flops(cases.parse("mlp-b64"))
 
 
+def test_operations_of_networks_of_papers_are_not_counted(stub):
+  record = compare.run(cases.parse("r3gan-32"), PLAN, {})
+  assert record["operations"] is None and "share" not in record
+  assert results.row(record)[6:8] == ["", ""]
+
+
 def test_the_first_start_is_cold_and_the_others_find_its_cache(stub):
   record = compare.run(cases.parse("mlp-start"), PLAN, {})
   for seconds in record["seconds"].values():
@@ -329,7 +357,7 @@ def test_the_command_writes_every_turn_the_table_and_pictures(stub, machine, tmp
 @pytest.mark.parametrize(
   ("flag", "message"),
   [
-    ("--cases=unet", "--cases=unet: unet is neither a group nor one of mlp, dcgan, infogan"),
+    ("--cases=unet", "--cases=unet: unet is neither a group nor one of mlp, dcgan, infogan,"),
     ("--forms=jit", "--forms=jit is unknown: choose from eager, channels_last, compile"),
     ("--pairs=0", "--pairs=0 must be above 0"),
     ("--seconds=-1", "--seconds=-1.0 must be above 0"),

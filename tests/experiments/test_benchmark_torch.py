@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import toys
 
 from experiments.benchmark import cases, flops, ours
 from gan.method.game import Batch
@@ -17,7 +18,14 @@ torch = pytest.importorskip("torch", reason="PyTorch is in the extra bench")
 
 from torch.utils import _python_dispatch, flop_counter  # noqa: E402
 
-from experiments.benchmark import torch_networks, torch_peer  # noqa: E402
+from experiments.benchmark import (  # noqa: E402
+  torch_game,
+  torch_networks,
+  torch_peer,
+  torch_r3gan,
+  torch_resnet,
+  torch_stylegan2,
+)
 
 EAGER = torch_peer.FORMS["eager"]
 STEPS = cases.GROUPS["steps"]
@@ -34,10 +42,12 @@ def one_thread():
 
 def algorithm_of(case, **changes):
   config = dataclasses.replace(ours.make_config(case), **changes)
-  return build(config, DataInfo(case.image_shape, 0, case.batch_size, None))
+  return build(config, DataInfo(case.image_shape, case.classes, case.batch_size, None))
 
 
-@pytest.mark.parametrize("name", ["mlp", "dcgan-28", "dcgan-32", "dcgan-64", "infogan"])
+@pytest.mark.parametrize(
+  "name", ["mlp", "dcgan-28", "dcgan-32", "dcgan-64", "infogan", *cases.GROUPS["modern"]]
+)
 def test_both_sides_have_equally_many_parameters(name):
   case = cases.parse(name)
   state = jax.eval_shape(algorithm_of(case).init, jax.random.key(0))
@@ -52,10 +62,11 @@ def draws(algorithm, key, count):
   """Latents [B, Z] and shares [B, 1, 1, 1] that an update draws from its key."""
   fake_key, rest = jax.random.split(key)
   latent_key, _ = jax.random.split(fake_key)
-  latents = jax.vmap(algorithm.gan.sample_latent)(example_keys(latent_key, count))
+  places = jnp.arange(count)
+  latents = jax.vmap(algorithm.gan.sample_latent)(example_keys(latent_key, places))
   penalty_key = jax.random.split(rest, 4)[2]
   uniform = jax.vmap(lambda key: jax.random.uniform(key, ()))
-  shares = uniform(example_keys(penalty_key, count))
+  shares = uniform(example_keys(penalty_key, places))
   return tensor(latents), tensor(shares).reshape(-1, 1, 1, 1)
 
 
@@ -124,13 +135,73 @@ def test_the_same_weights_have_the_same_gradients(name, player):
     real = tensor(to_range(images[0], algorithm.gan.image_range)).permute(0, 3, 1, 2)
     gradients = of_discriminator(real, *draws(algorithm, keys[0], case.batch_size))
   else:
-    gradients = of_generator(draws(algorithm, keys[1], case.batch_size)[0])
+    gradients = of_generator(draws(algorithm, keys[1], case.batch_size)[0], None)
   before, after = (getattr(each, player).params for each in (state, stepped))
   check_agreement(getattr(players, player), before, after, gradients, flattened)
 
 
-def test_the_worker_steps_both_players():
-  case = cases.parse("dcgan-28-b2-k2")
+def off_their_start(player):
+  """A player whose weights are none that it starts with; StyleGAN2's noise stays off."""
+  draw = np.random.default_rng(0).standard_normal
+
+  def moved(path, leaf):
+    noise = "strength" in jax.tree_util.keystr(path)
+    return leaf if noise else leaf + 0.1 * draw(leaf.shape, np.float32)
+
+  return player.replace(params=jax.tree_util.tree_map_with_path(moved, player.params))
+
+
+def load_modern(case, network, player):
+  """Gives a network our weights, and the vectors of spectral normalisation."""
+  if case.model == "r3gan":
+    network.load_state_dict(torch_r3gan.state_dict(player.params))
+  elif case.model == "stylegan2":
+    tensors = torch_stylegan2.as_module(torch_stylegan2.as_tensors(jax.device_get(player.params)))
+    network.params.load_state_dict(tensors.state_dict())
+  else:
+    torch_resnet.load(network, player.params, player.model_state.get("spectral", {}))
+
+
+TINY = ["resnet-w4-b4", "biggan-w4-b4", "stylegan2-w4-b4", "r3gan-w48-b4"]
+
+
+@pytest.mark.parametrize("name", TINY)
+def test_the_same_weights_have_the_same_losses(name):
+  """Of the first step, at rates of 0: D's loss with its penalty, and G's loss after it."""
+  case = cases.parse(name)
+  rates = {"generator_learning_rate": 0.0, "discriminator_learning_rate": 0.0}
+  algorithm, key = algorithm_of(case, **rates), jax.random.key(3)
+  state = toys.compiled(algorithm.init)(key)
+  state = state.replace(
+    generator=off_their_start(state.generator), discriminator=off_their_start(state.discriminator)
+  )
+  images = jax.random.bits(key, (1, case.batch_size, *case.image_shape), jnp.uint8)
+  labels = np.arange(case.batch_size)[None] % case.classes if case.classes else None
+  _, metrics = toys.compiled(algorithm.step)(state, Batch(images, labels), key)
+
+  players = torch_peer.make_players(case, EAGER, "cpu")
+  load_modern(case, players.generator, state.generator)
+  load_modern(case, players.discriminator, state.discriminator)
+  real = tensor(to_range(images[0], algorithm.gan.image_range)).permute(0, 3, 1, 2)
+  given = () if labels is None else (tensor(labels[0]),)
+  keys = jax.random.split(jax.random.fold_in(key, 0), 2)
+  latents, shares = draws(algorithm, keys[0], case.batch_size)
+  fake = players.generator(latents, *given).detach()
+  loss = torch_game.discriminator_loss(case, players, real, fake, shares, *given)
+  expected = metrics["discriminator_loss"] + cases.PENALTY_WEIGHT * metrics["penalty"]
+  assert loss.item() == pytest.approx(float(expected), rel=1e-4)
+
+  # Ours: G's update starts from the vectors that G had, and D judges the data before the samples.
+  load_modern(case, players.generator, state.generator)
+  players.discriminator(real, *given)
+  latents, _ = draws(algorithm, keys[1], case.batch_size)
+  loss = torch_game.generator_loss(case, players, latents, real, *given)
+  assert loss.item() == pytest.approx(float(metrics["generator_loss"]), rel=1e-4, abs=1e-5)
+
+
+@pytest.mark.parametrize("name", ["dcgan-28-b2-k2", *TINY])
+def test_the_worker_steps_both_players(name):
+  case = cases.parse(name)
   players = torch_peer.make_players(case, EAGER, "cpu")
   before = [[p.detach().clone() for p in params] for params in players.parameters]
   run, about = torch_peer._training(case, players, EAGER, "cpu")
@@ -138,6 +209,15 @@ def test_the_worker_steps_both_players():
   assert about["optimizer"] in ("Adam, foreach", "Adam, fused")
   for old, new in zip(before, players.parameters, strict=True):
     assert all((a != b).any() for a, b in zip(old, new, strict=True))
+
+
+def test_the_average_of_a_generator_follows_it():
+  generator = torch.nn.BatchNorm2d(2)
+  move = torch_peer._averaging(generator)
+  with torch.no_grad():
+    generator.weight += 1.0
+  averages = move()
+  np.testing.assert_allclose(averages[0], 2 - cases.EMA_DECAY, rtol=1e-6)
 
 
 def test_the_image_range_is_the_models():
@@ -182,7 +262,7 @@ def executed(case):
   latents = torch.randn(case.batch_size, cases.LATENT_DIM)
   with Counter() as counter:
     of_discriminator(real, latents, torch.rand(case.batch_size, 1, 1, 1))
-    of_generator(latents)
+    of_generator(latents, real)
   return counter.total
 
 

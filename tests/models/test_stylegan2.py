@@ -240,11 +240,13 @@ def flat(tree):
 
 def assert_gradients_agree(gradients, tensors):
   """Within 1e-4 of the largest gradient of each array."""
+  from experiments.benchmark.torch_stylegan2 import in_their_order
+
   ours, theirs = flat(gradients), flat(jax.tree.map(lambda tensor: tensor.grad, tensors))
   for name, gradient in ours.items():
     if "strength" in name:
       continue  # PyTorch's has no noise
-    expected = theirs[name].numpy()
+    gradient, expected = in_their_order(np.asarray(gradient)), theirs[name].numpy()
     scale = max(np.abs(expected).max(), 1e-3)
     np.testing.assert_allclose(gradient / scale, expected / scale, atol=1e-4, err_msg=name)
 

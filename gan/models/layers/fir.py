@@ -67,7 +67,8 @@ def fir_smooth(images: Images, padding: tuple[int, int]) -> Maps:
     length = padded.shape[side] - 3
     taps = [lax.slice_in_dim(padded, tap, tap + length, axis=side) for tap in range(4)]
     images = (taps[0] + taps[3] + 3 * (taps[1] + taps[2])) / 8
-  return images
+  # XLA would else filter again, within each of what uses it, and once for each tap of the next.
+  return lax.optimization_barrier(images)
 
 
 def _before(images, side):

@@ -52,7 +52,10 @@ def conv_transpose_to_blocks(inputs: Maps, kernel: Kernel, stride: int) -> Image
 
 def kernel_gradient(images: Images, cotangent: Maps, kernel: Kernel, stride: int) -> Kernel:
   """The gradient of <cotangent, conv(images, kernel)> in the kernel, for kernels of one block."""
-  gradient = jnp.einsum("bpqm,bpqf->mf", patches(images, len(kernel), stride), cotangent)
+  # Of matrices: from pixels in three dimensions XLA makes a transposed copy of one side.
+  covered = patches(images, len(kernel), stride)
+  rows = covered.reshape(-1, covered.shape[-1])
+  gradient = jnp.einsum("pm,pf->mf", rows, cotangent.reshape(-1, cotangent.shape[-1]))
   return gradient.reshape(kernel.shape)
 
 
