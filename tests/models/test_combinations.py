@@ -271,7 +271,7 @@ def member(config):
 # sum in another order rounds otherwise. The second is for tensors whose gradient is 0 but for the
 # rounding of terms as large as others' (a bias before batch normalisation, D's last one in a
 # relativistic loss). In float32 at most 6e-6 and 5e-6 were seen. In bfloat16, of a batch of four,
-# 0.5 and 0.05: both of infogan, with batch normalisation in both players, whose step is further
+# 0.6 and 0.05: both of infogan, with batch normalisation in both players, whose step is further
 # than that from the one in float32.
 BOUNDS = {"float32": (1e-4, 2e-5), "bfloat16": (0.6, 0.1)}
 
