@@ -1,9 +1,13 @@
 """What each field of a Game may be, as it is checked where a game is made."""
 
 import math
+import reprlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import numpy as np
+
+from gan.errors import UserError
 from gan.losses import Loss
 from gan.networks import Network
 from gan.optimizers import is_optimizer
@@ -81,3 +85,21 @@ FIELDS: dict[str, tuple[Kind, str]] = {
   ),
   "ema_ramp": (Kind("a finite number of at least 0", lambda it: are_finite(it) and it >= 0), ""),
 }
+
+
+def as_fake_labels(given: Any, num_classes: int) -> str | tuple[float, ...]:
+  """Returns how the labels of fakes are drawn: one of FAKE_LABELS, or a weight of each class.
+
+  Raises:
+    UserError: it is none of them.
+  """
+  if isinstance(given, str) and given in FAKE_LABELS:
+    return given
+  weights = np.asarray(given)
+  fits = weights.shape == (num_classes,) and weights.dtype.kind in "iuf" and are_finite(weights)
+  if not fits or weights.min() < 0 or not weights.any():
+    raise UserError(
+      f"fake_labels={reprlib.repr(given)} is unknown: choose from {', '.join(FAKE_LABELS)}, or "
+      f"give {num_classes} weights of classes, of at least 0, such as numpy.bincount(labels)"
+    )
+  return tuple(weights.tolist())

@@ -15,7 +15,7 @@ from gan import schedules
 from gan.augment import Augmentation, as_augmentation
 from gan.errors import UserError
 from gan.losses import LOSSES, Loss
-from gan.method.fields import FAKE_LABELS, FIELDS, PLAYERS
+from gan.method.fields import FIELDS, PLAYERS, as_fake_labels
 from gan.networks import Gan, Network, latent_sampler
 from gan.optimizers import Optimizer, as_optimizer, is_transformation
 from gan.penalties import Penalty
@@ -83,7 +83,7 @@ class Game:
     image_range: of the pixels on which both players work, (-1, 1) or (0, 1).
     num_classes: the players are given labels 0 .. num_classes - 1; 0 for none.
     fake_labels: one of FAKE_LABELS: those that the generator is given are those of the batch, or
-      uniform.
+      uniform; or drawn by weights of the classes, such as the data's `numpy.bincount(labels)`.
     packing: examples that the discriminator judges at once; see `networks.pack`.
     optimizer: of both players: an optax transformation, which brings its own rate, or
       `hyperparameters -> transformation`; Adam with the rates of the hyper-parameters by default.
@@ -131,7 +131,7 @@ class Game:
   sample_latent: Callable[[Key[Array, ""]], Float[Array, " z"]] = latent_sampler("normal", 64)
   image_range: tuple[float, float] = (-1.0, 1.0)
   num_classes: int = 0
-  fake_labels: str = "batch"
+  fake_labels: Any = "batch"
   packing: int = 1
   optimizer: optax.GradientTransformation | Optimizer | None = None
   generator_optimizer: optax.GradientTransformation | Optimizer | None = None
@@ -161,10 +161,7 @@ class Game:
         raise UserError(
           f"regularizers: {name} is what another part of the game is called: give it another name"
         )
-    if self.fake_labels not in FAKE_LABELS:
-      raise UserError(
-        f"fake_labels={self.fake_labels!r} is unknown: choose from {', '.join(FAKE_LABELS)}"
-      )
+    object.__setattr__(self, "fake_labels", as_fake_labels(self.fake_labels, self.num_classes))
     if self.augment is not None:
       as_augmentation(self.augment)
     self._check_numbers()

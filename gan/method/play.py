@@ -148,7 +148,10 @@ def _fake_labels(game: Game, examples: Examples, key: Key[Array, ""]) -> Int[Arr
     return examples.labels
   # Beyond the two that latents and dropout are drawn from.
   keys = example_keys(jax.random.fold_in(key, 2**31), examples.places)
-  return jax.vmap(lambda key: jax.random.randint(key, (), 0, game.num_classes))(keys)
+  if game.fake_labels == "uniform":
+    return jax.vmap(lambda key: jax.random.randint(key, (), 0, game.num_classes))(keys)
+  weights = jnp.array(game.fake_labels, jnp.float32)
+  return jax.vmap(lambda key: jax.random.choice(key, game.num_classes, p=weights))(keys)
 
 
 def _show(

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Key
+from jaxtyping import Array, Int, Key
 
 from gan import losses, models, schedules
 from gan.augment import compose, make_prepare
@@ -38,12 +38,14 @@ class DataInfo(NamedTuple):
     num_classes: 0 without labels.
     num_examples: length of an epoch.
     pixel_mean: [*image_shape] mean pixel in [0, 1]; None for points.
+    class_counts: [num_classes] examples of each class; None without labels.
   """
 
   image_shape: tuple[int, ...]
   num_classes: int
   num_examples: int
   pixel_mean: np.ndarray | None
+  class_counts: Int[np.ndarray, " c"] | None = None
 
 
 class Algorithm(NamedTuple):
@@ -82,7 +84,7 @@ def build_game(config: Config, info: DataInfo, axis_name: Any = ()) -> Game:
     **game_parts(config, axis_name),
     num_classes=info.num_classes if config.conditional else 0,
     prepare=_prepare(config, info),
-    fake_labels=config.fake_labels,
+    fake_labels=info.class_counts if config.fake_labels == "data" else config.fake_labels,
     schedule=_schedule(config, info),
   )
 

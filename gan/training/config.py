@@ -10,7 +10,7 @@ import typing
 from typing import Any
 
 from gan import losses, models
-from gan.method.game import FAKE_LABELS
+from gan.method.fields import FAKE_LABELS
 from gan.method.update_rules import UPDATE_RULES
 from gan.networks import LATENTS
 from gan.optimizers import OPTIMIZERS
@@ -107,8 +107,8 @@ class Config:
   fake_labels: str = option(
     "batch",
     "model",
-    "labels that G makes examples of (--conditional): those of the batch, or uniform",
-    choices=FAKE_LABELS,
+    "labels that G makes examples of (--conditional): the batch's, uniform, or as the data's are",
+    choices=(*FAKE_LABELS, "data"),
     added=True,
   )
   packing: int = option(

@@ -196,7 +196,9 @@ def _check_consistent(workdir: str | os.PathLike, record: dict[str, Any], config
 
 def _info(record: dict[str, Any]) -> DataInfo:
   shape = tuple(record["image_shape"])
-  return DataInfo(shape, record["num_classes"], record["num_examples"], pixel_mean=None)
+  # No step is made of a game that is read, and what steps know of the data is not kept.
+  counts = np.broadcast_to(1, (record["num_classes"],))
+  return DataInfo(shape, record["num_classes"], record["num_examples"], None, counts)
 
 
 def _check_game(

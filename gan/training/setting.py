@@ -70,7 +70,9 @@ def describe(config: Config, dataset: datasets.Dataset) -> DataInfo:
     raise UserError(f"--conditional needs labels, and {dataset.name} has none ({dataset.source})")
   points = dataset.images.ndim == 2
   mean = None if points else dataset.images.mean(axis=0, dtype=np.float64) / 255
-  return DataInfo(dataset.images.shape[1:], dataset.num_classes, len(dataset.images), mean)
+  classes, labels = dataset.num_classes, dataset.labels
+  counts = None if labels is None else np.bincount(labels, minlength=classes)
+  return DataInfo(dataset.images.shape[1:], classes, len(dataset.images), mean, counts)
 
 
 def fix_schedule(config: Config, folder: pathlib.Path) -> Config:

@@ -83,6 +83,12 @@ def test_a_generator_that_is_not_there_is_one_line(run, capsys, command, flag, m
   assert line.startswith("error: ") and message in line
 
 
+def test_a_truncation_is_of_models_that_have_one(run, capsys):
+  assert sample.main(["sample", f"--workdir={run}", "--truncation=0.7"]) == 2
+  (line,) = capsys.readouterr().err.splitlines()
+  assert "--truncation has no meaning for --model=points; it is for stylegan2" in line
+
+
 def test_samples_of_points_are_no_set_of_images(run, capsys):
   assert sample.main(["sample", f"--workdir={run}", "--samples=3"]) == 2
   assert "--samples is for images, and this run makes points" in capsys.readouterr().err

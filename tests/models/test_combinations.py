@@ -207,19 +207,28 @@ def test_two_steps_are_made_of_every_pair_of_choices(row):
 # gradient, and makes a whole step of the rounding of one that is 0.
 DESCENT = {"optimizer": "sgd", "generator_learning_rate": 0.01, "discriminator_learning_rate": 0.01}
 GAMES = [
-  {"model": name} | ({} if way == MODELS[name].conditionings[0] else {"conditioning": way})
-  for name in MODELS
-  for way in MODELS[name].conditionings
+  *({"model": name, "conditioning": way} for name in MODELS for way in MODELS[name].conditionings),
+  *({"model": name, "packing": 2} for name in MODELS if name not in LARGE),
+  *({"model": name, "precision": "bfloat16"} for name in MODELS if name not in LARGE),
 ]
-# Their masks, or noise, differ between devices: equal in distribution.
+# Their masks differ between devices that have a part of the batch each: equal in distribution.
 OF_MASKS = ("mlp", "goodfellow")
+# What makes a network the same over parts of a batch: a group whose standard deviation StyleGAN2's
+# D sees is of one device's examples, and there are others in it where the batch is whole.
+OVER_PARTS = {"stylegan2": {"options": "deviation_group=1"}}
+
+
+@functools.lru_cache(maxsize=1)
+def init_of(config):
+  """`key -> state`, the same of every strategy, compiled once for all of them."""
+  return jax.jit(build(config, info_of(config)).init)
 
 
 def run_of(config, way):
   """(state, run, data, key) of a strategy on two devices."""
   devices = jax.local_devices()[:2]
   algorithm = build(config, info_of(config), parallel.STRATEGIES[way][1])
-  state = jax.jit(algorithm.init)(jax.random.key(0))
+  state = init_of(config)(jax.random.key(0))
   run = parallel.make_run(algorithm.step, way, devices)
   placed = (parallel.replicate(tree, way, devices) for tree in (state, data_of(config)))
   state, data = placed
@@ -250,43 +259,73 @@ def member(config):
   """The same as `ends` of the first of two runs that are stepped together."""
   algorithm = build(config, info_of(config))
   run = parallel.make_group_run(algorithm.step, jax.local_devices()[:1])
-  states = jax.vmap(algorithm.init)(jnp.stack([jax.random.key(0), jax.random.key(5)]))
-  states = jax.tree.map(jnp.asarray, states)
+  states = [init_of(config)(jax.random.key(seed)) for seed in (0, 5)]
+  states = jax.tree.map(lambda *leaves: jnp.stack(leaves), *states)
   indices = np.stack([INDICES[0], INDICES[1]])
   keys = jnp.stack([jax.random.key(1), jax.random.key(2)])
   states, _ = run(states, jax.tree.map(jnp.asarray, data_of(config)), indices, keys)
   return jax.tree.map(lambda leaf: jax.device_get(leaf)[0], params_of(states))
 
 
-def assert_same_step(before, expected, found):
-  """A sum in another order differs by some 1e-6 of its terms, and a step is a sum of gradients
-  that cancel: each tensor within a thousandth of the longest step of its player's."""
+# How far a tensor may be off, as a share of its own longest step, and of its player's longest: a
+# sum in another order rounds otherwise. The second is for tensors whose gradient is 0 but for the
+# rounding of terms as large as others' (a bias before batch normalisation, D's last one in a
+# relativistic loss). In float32 at most 6e-6 and 5e-6 were seen. In bfloat16, of a batch of four,
+# 0.6 and 0.05: both of infogan, with batch normalisation in both players, whose step is further
+# than that from the one in float32.
+BOUNDS = {"float32": (1e-4, 2e-5), "bfloat16": (0.6, 0.1)}
+
+
+def assert_same_step(before, expected, found, precision="float32"):
+  """Each tensor is where it was expected, within BOUNDS and two roundings of its own values."""
+  of_own, of_player = BOUNDS[precision]
   for was, wanted, got in zip(before, expected, found, strict=True):
-    moved = max(jax.tree.leaves(jax.tree.map(lambda a, b: np.abs(a - b).max(), wanted, was)))
-    assert moved > 0
-    close = functools.partial(np.testing.assert_allclose, rtol=1e-5, atol=1e-3 * moved)
-    jax.tree.map(close, got, wanted)
+    steps = jax.tree.map(lambda a, b: np.abs(a - b).max(), wanted, was)
+    longest = max(jax.tree.leaves(steps))
+    assert longest > 0
+    for (path, step), there, here in zip(
+      jax.tree.leaves_with_path(steps), *map(jax.tree.leaves, (wanted, got)), strict=True
+    ):
+      bound = of_own * step + of_player * longest
+      np.testing.assert_allclose(
+        here, there, rtol=2**-22, atol=bound, err_msg=jax.tree_util.keystr(path)
+      )
 
 
-@pytest.mark.slow
+def slow_unless_of_points(game):
+  """All but one network, without packing and in float32, take long to compile."""
+  quick = game["model"] == "points" and not {"packing", "precision"} & game.keys()
+  return pytest.param(game, marks=[] if quick else pytest.mark.slow, id=words(game))
+
+
 @pytest.mark.usefixtures("fast_compiler")
-@pytest.mark.parametrize("game", GAMES, ids=words)
+@pytest.mark.parametrize("game", [slow_unless_of_points(game) for game in GAMES])
 def test_devices_and_groups_of_runs_do_not_matter(game):
   regular = {"loss": "ragan", "penalty": "r1"}  # a loss over the whole batch
-  labels = {} if "conditioning" in game else {"conditional": True}
-  config = dataclasses.replace(config_of(game | regular | labels), **DESCENT)
+  config = dataclasses.replace(config_of(game | regular), **DESCENT)
   before, expected = ends(config, "none")
-  for way in ("jit", "shard_map"):
-    if way == "jit" or config.model not in OF_MASKS:
-      assert_same_step(before, expected, ends(config, way)[1])
-  assert_same_step(before, expected, member(config))
+  if "conditioning" in game:  # the program of one device, parted by the compiler
+    assert_same_step(before, expected, ends(config, "jit")[1])
+  assert_same_step(before, expected, member(config), config.precision)
+  if config.model in OF_MASKS:
+    return
+  if config.model in OVER_PARTS:
+    config = dataclasses.replace(config, **OVER_PARTS[config.model])
+    before, expected = ends(config, "none")
+  assert_same_step(before, expected, ends(config, "shard_map")[1], config.precision)
 
 
-@pytest.mark.slow
 @pytest.mark.usefixtures("fast_compiler")
-@pytest.mark.parametrize("name", MODELS)
-def test_a_run_goes_on_from_a_checkpoint_to_the_bit(name, tmp_path):
-  config = config_of({"model": name, "penalty": "r1", "conditioning": UNCONDITIONAL})
+@pytest.mark.parametrize(
+  "game",
+  [
+    slow_unless_of_points({"model": name} | more)
+    for name in MODELS
+    for more in ({}, {"packing": 2, "precision": "bfloat16"})
+  ],
+)
+def test_a_run_goes_on_from_a_checkpoint_to_the_bit(game, tmp_path):
+  config = config_of(game | {"penalty": "r1"})
   state, run = run_of(config, "none")
   state, _ = run(state, INDICES[0])
   like = jax.eval_shape(lambda: state)

@@ -1,18 +1,25 @@
 """How labels reach the players, by name: what each changes, and that it trains."""
 
+import dataclasses
 import functools
 
 import jax
 import jax.numpy as jnp
+import kill_and_resume
 import numpy as np
 import pytest
 import toys
 
 import gan
+from gan import datasets
 from gan.models import MODELS, ModelSpec, build
 from gan.regularizers import make_acgan
 from gan.regularizers.acgan import cross_entropy
+from gan.training import loop
+from gan.training.build import build_game
 from gan.training.config import Config
+from gan.training.run_folder import read_config
+from gan.training.setting import describe
 
 SPEC = ModelSpec((8, 8, 1), 5, 3, width=2)
 IMAGES = np.random.default_rng(0).uniform(-1, 1, (1, 4, 8, 8, 1)).astype(np.float32)
@@ -113,7 +120,12 @@ def test_variants_of_the_class_loss(fakes, scale):
   np.testing.assert_allclose(value, scale * of_samples, rtol=1e-5)
 
 
-def test_uniform_labels_of_fakes_are_drawn_apart_from_those_of_the_batch():
+@pytest.mark.parametrize(
+  ("fake_labels", "shares"),
+  [("uniform", [1 / 3, 1 / 3, 1 / 3]), (np.array([1, 0, 3]), [0.25, 0.0, 0.75])],
+  ids=["uniform", "weights"],
+)
+def test_labels_of_fakes_are_drawn_apart_from_those_of_the_batch(fake_labels, shares):
   def look(view, state):
     counts = {f"look_{k}": jnp.mean(view.fake_labels == k) for k in range(3)}
     return jnp.zeros(()), counts | {"look_data": jnp.mean(view.labels)}
@@ -122,20 +134,49 @@ def test_uniform_labels_of_fakes_are_drawn_apart_from_those_of_the_batch():
   game = gan.Game(
     **players._asdict(),
     num_classes=3,
-    fake_labels="uniform",
+    fake_labels=fake_labels,
     regularizers={"look": gan.Regularizer(discriminator=look)},
   )
   batch = gan.Batch(jnp.zeros((1, 3000, 2)), jnp.zeros((1, 3000), jnp.int32))
   _, metrics = toys.compiled(game.step)(game.init(jax.random.key(0)), batch, jax.random.key(1))
   assert metrics["look_data"] == 0
   # Four standard deviations of a share of 3000 draws.
-  for k in range(3):
-    np.testing.assert_allclose(metrics[f"look_{k}"], 1 / 3, atol=4 * (2 / 9 / 3000) ** 0.5)
+  for k, share in enumerate(shares):
+    deviation = (share * (1 - share) / 3000) ** 0.5
+    np.testing.assert_allclose(metrics[f"look_{k}"], share, atol=4 * deviation)
 
 
-def test_fake_labels_that_do_not_exist_are_refused():
-  with pytest.raises(gan.UserError, match="choose from batch, uniform"):
-    game_of("concat", fake_labels="data")
+@pytest.mark.parametrize(
+  "fake_labels", ["data", [1, 1], [1, 1, -1], [0, 0, 0], [1.0, 1.0, np.nan], [[1, 1, 1]], None]
+)
+def test_fake_labels_that_do_not_exist_are_refused(fake_labels):
+  with pytest.raises(gan.UserError, match="choose from batch, uniform, or give 3 weights of"):
+    game_of("concat", fake_labels=fake_labels)
+
+
+OF_DATA = dataclasses.replace(
+  toys.RING, conditional=True, fake_labels="data", eval_every=0, sample_every=2
+)
+
+
+def test_the_datas_labels_are_drawn_by_the_counts_of_the_training_set():
+  labels = np.array([2, 0, 2, 2], np.int32)
+  data = datasets.Dataset("mine", np.zeros((4, 2), np.float32), labels, 4, "an array")
+  info = describe(OF_DATA, data)
+  np.testing.assert_array_equal(info.class_counts, [1, 0, 3, 0])
+  assert build_game(OF_DATA, info).fake_labels == (1, 0, 3, 0)
+  assert describe(toys.RING, data._replace(labels=None)).class_counts is None
+
+
+@pytest.mark.usefixtures("fast_compiler")
+def test_a_run_with_the_datas_labels_records_them_and_goes_on_to_the_bit(tmp_path):
+  for folder, steps in (("unbroken", 4), ("stopped", 2), ("stopped", 4)):
+    loop.fit(dataclasses.replace(OF_DATA, steps=steps), tmp_path / folder, say=lambda line: None)
+  record = read_config(tmp_path / "stopped")
+  assert record["config"]["fake_labels"] == record["determining"]["fake_labels"] == "data"
+  same = kill_and_resume.compare(tmp_path / "unbroken", tmp_path / "stopped")
+  assert all(same.values()), same
+  assert gan.load(tmp_path / "stopped").state.step == 4
 
 
 def test_a_conditioning_implies_labels():

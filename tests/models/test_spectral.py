@@ -1,12 +1,18 @@
 """Spectral normalisation against singular value decompositions and the papers' gradient."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import toys
 from flax import linen as nn
+from flax import traverse_util
+from test_models import CLASSES, SPECS, filled, inputs_of, labels_of
 
 import gan
+from gan import models
 from gan.models.layers import SPECTRAL, Conv, Dense, Embed, singular_triple
 from gan.networks import from_linen
 
@@ -154,3 +160,72 @@ def test_a_discriminator_update_makes_two_iterations_and_a_generator_update_none
   np.testing.assert_allclose(moved, expected, atol=1e-5)
   once_less, _, _ = singular_triple(kernel.T, before, 2 * discriminator_steps - 1)
   assert np.abs(moved - once_less).max() > 1e-4
+
+
+# Networks.
+
+
+def matrices(params):
+  """{layer: its weights as a matrix, of a row a feature or a class}."""
+  found = {}
+  for (*layer, name), leaf in traverse_util.flatten_dict(params).items():
+    if name == "embedding":
+      found[tuple(layer)] = np.asarray(leaf)
+    if name == "kernel":
+      found[tuple(layer)] = np.moveaxis(leaf, -1, 0).reshape(leaf.shape[-1], -1)
+  return found
+
+
+def vectors(state):
+  """{layer: its u}."""
+  found = traverse_util.flatten_dict(state[SPECTRAL])
+  return {path[:-1]: leaf for path, leaf in found.items()}
+
+
+def divided(params, norms):
+  """Parameters whose weights are divided by a number a layer."""
+  flat = traverse_util.flatten_dict(params)
+  weights = ("kernel", "embedding")
+  return traverse_util.unflatten_dict(
+    {path: leaf / norms[path[:-1]] if path[-1] in weights else leaf for path, leaf in flat.items()}
+  )
+
+
+SLOWLY_COMPILED = [pytest.param(name, marks=pytest.mark.slow) for name in ("resnet", "sndcgan")]
+
+
+@pytest.mark.parametrize("name", ["dcgan", "infogan", *SLOWLY_COMPILED])
+def test_a_network_with_spectral_norm_is_one_of_weights_divided_by_their_singular_value(name):
+  spec = SPECS[name]._replace(num_classes=CLASSES, discriminator_norm="spectral")
+  network = models.build(name, spec).discriminator
+  params, state = filled(np.random.default_rng(0), network)
+  # One singular value stands out, so that few iterations find it.
+  params = jax.tree.map(lambda leaf: leaf + leaf.std() * (leaf.ndim > 1), params)
+  args = inputs_of(name, "discriminator"), labels_of(CLASSES)
+
+  def judge(network, params, state):
+    apply = functools.partial(network.apply, train=False)
+    return toys.compiled(apply)(params, state, *args)
+
+  @toys.compiled
+  def train(state):
+    return network.apply(params, state, *args, train=True, key=KEY)[1]
+
+  # u moves in training alone, by one iteration; every weight has one, and there is no other norm.
+  assert set(state) == {SPECTRAL} and vectors(state).keys() == matrices(params).keys()
+  moved = train(state)
+  for layer, matrix in matrices(params).items():
+    expected, _, _ = singular_triple(jnp.asarray(matrix), vectors(state)[layer], 1)
+    np.testing.assert_allclose(vectors(moved)[layer], expected, atol=1e-5)
+  # After many the largest singular value of the weights that are used is 1.
+  for _ in range(40):
+    moved = train(moved)
+  norms = {layer: np.linalg.svd(it, compute_uv=False)[0] for layer, it in matrices(params).items()}
+  for layer, matrix in matrices(params).items():
+    _, norm, _ = singular_triple(jnp.asarray(matrix), vectors(moved)[layer], 0)
+    np.testing.assert_allclose(norm / norms[layer], 1, rtol=1e-5)
+  found, unmoved = judge(network, params, moved)
+  jax.tree.map(np.testing.assert_array_equal, unmoved, moved)
+  plain = models.build(name, spec._replace(discriminator_norm="none")).discriminator
+  expected, _ = judge(plain, divided(params, norms), {})
+  np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)

@@ -8,9 +8,13 @@ import numpy as np
 import pytest
 import toys
 
+from experiments import sample
 from gan import models
 from gan.errors import UserError
 from gan.models import ModelSpec
+from gan.training import restore
+from gan.training.build import DataInfo, build
+from gan.training.config import Config
 
 CIFAR = ModelSpec((32, 32, 3), latent_dim=512)
 SMALL = ModelSpec((32, 32, 3), latent_dim=64)
@@ -177,6 +181,47 @@ def test_truncation_draws_styles_to_their_mean_and_needs_no_other_parameters():
     styles(0.7), mean.reshape(1, 1, -1) + 0.7 * (styles(1.0) - mean.reshape(1, 1, -1)), atol=1e-6
   )
   np.testing.assert_allclose(styles(0.0), jnp.broadcast_to(mean, (BATCH, 4, 8)), atol=1e-6)
+
+
+@pytest.fixture
+def drawn_from(monkeypatch, tmp_path):
+  """drawn_from(*flags) is the generator from which `sample` draws of a run with truncation 0.5."""
+  config = Config(model="stylegan2", width=4, latent_dim=8, options="truncation=0.5")
+  info = DataInfo(TINY.image_shape, 0, 10, None)
+  run = restore.LoadedRun(config, info, build(config, info).gan, state=None)
+  monkeypatch.setattr(restore, "load", lambda workdir, step: run)
+
+  def drawn_from(*flags):
+    seen = []
+    monkeypatch.setattr(sample, "_pictures", lambda run, *rest: seen.append(run.gan) or ())
+    assert sample.main(["sample", f"--workdir={tmp_path}", *flags]) == 0
+    return seen[0].generator
+
+  return drawn_from
+
+
+def test_sample_truncates_by_its_own_share_and_by_none_to_the_bit(drawn_from):
+  _, (params, _), _ = tiny()
+  state = {"mean_style": {"w": jnp.linspace(-1, 1, 8)}}
+
+  def styles(network):
+    return toys.compiled(functools.partial(network.stages[0], train=False))(
+      params, state, latents_of()
+    )[0]
+
+  whole, mean = styles(tiny()[0].generator), jnp.linspace(-1, 1, 8).reshape(1, 1, -1)
+  for flags, share in (((), 0.5), (("--truncation=0.7",), 0.7)):
+    np.testing.assert_allclose(
+      styles(drawn_from(*flags)), mean + share * (whole - mean), rtol=1e-5, atol=1e-6
+    )
+  np.testing.assert_array_equal(styles(drawn_from("--truncation=1")), whole)
+
+
+@pytest.mark.parametrize("value", ["0", "-0.5", "1.1", "nan", "half"])
+def test_a_truncation_that_cannot_be_is_one_line(capsys, value):
+  assert sample.main(["sample", "--workdir=none", f"--truncation={value}"]) == 2
+  (line,) = capsys.readouterr().err.splitlines()
+  assert line.startswith("error: ") and f"--truncation={value}" in line
 
 
 def test_style_mixing_gives_the_later_layers_to_another_latent():

@@ -77,6 +77,8 @@ from gan.training.validation import validate
       "`model=resnet` does not return: choose from resnet with `conditioning=acgan`, biggan with ",
     ),
     ({"fake_labels": "uniform"}, "--fake_labels is of --conditional: give that or"),
+    ({"fake_labels": "data"}, "--fake_labels is of --conditional: give that or"),
+    ({"fake_labels": "any"}, "--fake_labels=any is unknown: choose from batch, data, uniform"),
     ({"augment": "nosuch"}, "--augment=nosuch is unknown: choose from instance_noise"),
     ({"ema_ramp": 0.1}, "--ema_ramp bounds --ema_half_life: give that too, or leave it out"),
   ],
