@@ -297,6 +297,8 @@ def _print_table(rows, facts):
     interval = "" if row.low is None else f"{row.low:.5g} to {row.high:.5g}"
     reference = "" if row.held_out_reference is None else f"{row.held_out_reference:.5g}"
     print(f"{name:24}{row.value:12.5g}  {interval:24}{reference:>12}  {row.better or ''}".rstrip())
+  if any(row.held_out_reference is not None for row in rows.values()):
+    print("floor: what held-out data, or a perfect sampler, score in the place of the samples")
 
 
 def _write(path, rows, facts, left_out):

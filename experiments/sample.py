@@ -74,7 +74,7 @@ def _truncated(run, truncation):
   takers = [name for name, model in MODELS.items() if "truncation" in model.options]
   if run.config.model not in takers:
     raise UserError(
-      f"--truncation has no meaning for --model={run.config.model}; it is for "
+      f"--truncation has no meaning for a run of {run.config.model}; it is for "
       f"{', '.join(takers)}: leave it out"
     )
   config = with_values(run.config, {"truncation": truncation})

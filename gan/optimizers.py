@@ -26,7 +26,7 @@ class Entry(NamedTuple):
   """
 
   make: Callable[..., optax.GradientTransformation]
-  options: tuple[str, ...]
+  options: tuple[str, ...] = ()
 
 
 _MOMENTS, _MOMENTUM = ("b1", "b2"), ("momentum",)

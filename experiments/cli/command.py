@@ -110,6 +110,9 @@ class Command:
       rest = self.values(argv)[1:]
     except ValueError as error:  # absl's, of --noNAME=VALUE
       raise UserError(f"{error}; see --help") from error
+    for name in flag_types.LISTS:
+      if name in self.values and self.values[name].present > 1:
+        raise UserError(f"--{name} is given twice, and only one is read: give all names in one")
     if rest:
       raise UserError(f"{' '.join(rest)}: every argument is a flag, --name=value; see --help")
     return main()

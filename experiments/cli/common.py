@@ -111,6 +111,12 @@ def refuse_unread_fields(values: Any, config: Config, chosen: Collection[str] = 
   for entry in AUGMENTATIONS.values():
     if entry.strength and not getattr(config, entry.strength) and entry.strength not in chosen:
       refuse_unread(values, entry.options, f"--{entry.strength} above 0")
+  swept = {"ema_half_life", "ema_decay"} & set(chosen)
+  if config.ema_half_life is not None and values["ema_decay"].present and not swept:
+    raise UserError(
+      f"--ema_decay is not read beside --ema_half_life={config.ema_half_life}, which says the "
+      "same in images: leave out one of the two"
+    )
   players = ("generator_optimizer", "discriminator_optimizer")
   if all(getattr(config, name) and name not in chosen for name in players):
     refuse_unread(values, ["optimizer"], "a player without an optimizer of its own")

@@ -10,6 +10,8 @@ from gan.system.files import expanded
 from gan.system.progress import say
 from gan.training.aliases import canonical
 
+# Flags that hold several things, of which a second flag would drop the first.
+LISTS = ("schedules", "regularizers", "augment", "options", "losses", "grid", "metrics")
 LARGEST = 2**32  # seeds end below it, and so does what a compiled program can count
 
 

@@ -263,7 +263,7 @@ def _held_out_reference(data, count, name, seed, say):
   try:
     return held_out_references(data, [name], count, seed)
   except UserError as error:
-    say(f"No floor, where held-out data stand in the place of the fakes, of {error}.")
+    say(f"Without its floor, what held-out data score: {error}.")
     return {}
 
 

@@ -50,9 +50,10 @@ def _numbers(part: str, name: str, arguments: list[str]) -> tuple[float, ...]:
   given = list(zip(kinds, numbers, strict=False))
   shares = [number for kind, number in given if kind == "SHARE"]
   if not (fits and _are_finite(numbers) and all(0 < np.float32(share) < 1 for share in shares)):
+    share = ", a SHARE of the images between 0 and 1" if "SHARE" in expected else ""
+    hint = "; fields are separated by ';'" if "," in part else ""
     raise UserError(
-      f"schedules: {part!r} must be {':'.join((name, *expected))} in finite numbers, a SHARE of "
-      "the images between 0 and 1"
+      f"schedules: {part!r} must be {':'.join((name, *expected))} in finite numbers{share}{hint}"
     )
   for kind, number in given:
     if kind in _ABOVE_0.get(name, ()) and not np.float32(number) > 0:

@@ -270,6 +270,8 @@ def lock(path: pathlib.Path) -> TextIO:
 def read_config(path: str | os.PathLike, kind: schema.Kind = CONFIG_KIND) -> dict[str, Any]:
   """Returns config.json of a run folder, with the names of now; UserError where it is not one."""
   config = schema.read(pathlib.Path(path) / CONFIG, kind, _RESTORE)
+  if config is None and (pathlib.Path(path) / SWEEP).exists():
+    raise UserError(f"{path} is a sweep: name one of its runs, which are in {path}/members")
   if config is None:
     raise UserError(f"{path} is not a run folder: it has no config.json; check --workdir")
   return config | {name: canonical(config[name]) for name in ("config", "determining")}
@@ -314,7 +316,7 @@ def differences(
 ) -> list[str]:
   """Returns a phrase on each field in which two configs differ, but for those in `without`."""
   return [
-    f"{name}: {there.get(name)} there, {here.get(name)} here"
+    f"{name}: {there.get(name, 'not given')} there, {here.get(name, 'not given')} here"
     for name in sorted((there.keys() | here.keys()) - set(without))
     if there.get(name) != here.get(name)
   ]

@@ -228,10 +228,11 @@ def test_every_value_in_the_file_has_all_that_it_depends_on(measured, run):
 
 def test_the_table_has_the_floor_beside_the_value(measured):
   rows, printed = measured
-  head, columns, *lines = printed.splitlines()
+  head, columns, *lines, legend = printed.splitlines()
   assert all(f"{name} " in head for name in ABOUT_A_VALUE)
   assert columns.split() == ["metric", "value", "95", "%", "interval", "floor", "better"]
   assert [line.split()[0] for line in lines] == list(rows)
+  assert legend.startswith("floor: what held-out data")
   for line in lines:
     name, value, *rest = line.split()
     row = rows[name]

@@ -334,6 +334,17 @@ UNREAD = [
     ("--optimizer=sgd", "--generator_optimizer=adam", "--discriminator_optimizer=adam"),
     "--optimizer is read by a player without",
   ),
+  (ring.main, ("--ema_half_life=100", "--ema_decay=0.9"), "--ema_decay is not read beside"),
+  (
+    ring.main,
+    ("--schedules=b1=linear:0.9", "--schedules=b2=linear:0.9"),
+    "--schedules is given twice",
+  ),
+  (
+    ring.main,
+    ("--schedules=b1=linear:0.9,b2=linear:0.9",),
+    "linear:END in finite numbers; fields are separated by ';'",
+  ),
   (ring.main, ("--process_timeout=9",), "--process_timeout is read by"),
   (ring.main, ("--coordinator=a:65536", *SEVERAL), "a port from 1 to 65535"),
   (ring.main, ("--coordinator=a:0", *SEVERAL), "a port from 1 to 65535"),

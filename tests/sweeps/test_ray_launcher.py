@@ -25,7 +25,8 @@ from gan.training.run_folder import read_metrics, read_summary
 
 TIMEOUT = 600  # seconds for a sweep, on a slow machine
 STEPS = 400
-FLAGS = ["--experiment=ring", "--losses=nonsat,hinge", "--seeds=3", f"--steps={STEPS}"]
+LOSSES = "--losses=nonsat,hinge"
+FLAGS = ["--experiment=ring", "--seeds=3", f"--steps={STEPS}"]
 FLAGS += ["--batch_size=16", "--width=16", "--steps_per_call=2", "--eval_every=0"]
 FLAGS += ["--checkpoint_every=50", "--log_every=50", "--sample_every=400"]
 
@@ -38,7 +39,7 @@ def start(workdir, *flags):
   environment = os.environ | {"JAX_PLATFORMS": "cpu", "JAX_NUM_CPU_DEVICES": "1"}
   name, value = mark.split("=")
   process = subprocess.Popen(
-    [sys.executable, "-m", "experiments.sweep", f"--workdir={workdir}", *FLAGS, *flags],
+    [sys.executable, "-m", "experiments.sweep", f"--workdir={workdir}", LOSSES, *FLAGS, *flags],
     cwd=ROOT,
     env=environment | {name: value},
     stdout=subprocess.PIPE,

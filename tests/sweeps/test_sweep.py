@@ -309,11 +309,12 @@ def test_all_losses_are_taken_once():
 
 
 FLAGS = ["--experiment=ring", "--split=train[:200]", "--width=8", "--batch_size=6", "--steps=12"]
-FLAGS += ["--losses=nonsat", "--seeds=2", "--eval_samples=50", "--checkpoint_every=4"]
+FLAGS += ["--seeds=2", "--eval_samples=50", "--checkpoint_every=4"]
+ONE_LOSS = [*FLAGS, "--losses=nonsat"]
 
 
 def test_the_command_plans_trains_and_says_how_to_compare(tmp_path, capsys):
-  argv = ["sweep", f"--workdir={tmp_path}", *FLAGS, "--grid=b1=0,0.5"]
+  argv = ["sweep", f"--workdir={tmp_path}", *ONE_LOSS, "--grid=b1=0,0.5"]
   assert command.main([*argv, "--dry_run"]) == 0
   assert "4 runs, 1 programs, 2 x cpu" in capsys.readouterr().out
   assert not list(tmp_path.iterdir())
@@ -331,6 +332,7 @@ def test_the_command_plans_trains_and_says_how_to_compare(tmp_path, capsys):
   ("flags", "message"),
   [
     (["--losses=nonstat"], "--losses=nonstat is unknown: choose from"),
+    (["--losses=sat", "--losses=hinge"], "--losses is given twice, and only one is read"),
     (["--losses=sat,sat"], "--losses has one loss twice: sat, sat"),
     (["--losses=sat,minimax"], "--losses has one loss twice: sat, minimax"),
     (["--seeds=0"], "--seeds=0 must be above 0"),
@@ -346,7 +348,8 @@ def test_the_command_plans_trains_and_says_how_to_compare(tmp_path, capsys):
   ],
 )
 def test_bad_input_gives_one_line(tmp_path, capsys, flags, message):
-  assert command.main(["sweep", f"--workdir={tmp_path}", *FLAGS, *flags]) == 2
+  given = FLAGS if flags[0].startswith("--losses") else ONE_LOSS
+  assert command.main(["sweep", f"--workdir={tmp_path}", *given, *flags]) == 2
   printed = capsys.readouterr().err
   told = printed.removeprefix("--losses=minimax is another name of sat\n")
   assert message in told and told.startswith("error: ") and told.count("\n") == 1

@@ -94,7 +94,7 @@ def test_claim_refuses_another_config_and_lists_every_difference_in_one_line(fol
   assert "\n" not in message and str(folder.path) in message
   assert "loss: sat there, hinge here" in message
   assert "width: None there, 8 here" in message
-  assert "extra: None there, True here" in message
+  assert "extra: not given there, True here" in message
   assert "seed:" not in message and "same:" not in message
   assert (folder.path / "config.json").read_bytes() == before
 
