@@ -123,7 +123,7 @@ def unrolled_objective(
 
 
 def _with_data(loss: Loss) -> Loss:
-  """The loss, its generator's with the data's part that a zero-sum game has."""
+  """A zero-sum loss whose generator minimises minus all of D's loss: that on the data too."""
   if not loss.zero_sum:
     return loss
   return loss._replace(

@@ -72,7 +72,7 @@ def _powers(matrix: np.ndarray, now: np.ndarray) -> Iterator[np.ndarray]:
 
 
 def _optimistic(now: np.ndarray, rate: float, *_) -> Iterator[np.ndarray]:
-  """Twice the step here less the step there; the first step is a plain one."""
+  """Steps by 2 v(now) - v(before), v the velocity of the game; the first step is a plain one."""
   before = now
   while True:
     velocity = 2 * ROTATION @ now - ROTATION @ before

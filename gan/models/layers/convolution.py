@@ -22,7 +22,7 @@ MOST_ADDED_WORK = 4 / 3
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
 def conv(images: Images, kernel: Kernel, stride: int) -> Maps:
   """Strided convolution: size h becomes h / stride."""
-  products = _products_pay(images.shape[1:3], kernel, stride)
+  products = _products_are_faster(images.shape[1:3], kernel, stride)
   form = patches.conv if products else plain.conv
   return by_platform(form, plain.conv, images, kernel, stride)
 
@@ -37,9 +37,9 @@ def conv_transpose(inputs: Maps, kernel: Kernel, stride: int) -> Images:
     stride: the factor by which each side grows.
   """
   sides, form = [side * stride for side in inputs.shape[1:3]], plain.conv_transpose
-  if _products_pay(sides, kernel, stride):
+  if _products_are_faster(sides, kernel, stride):
     form = patches.conv_transpose
-  elif _blocks_pay(sides, kernel, stride):
+  elif _blocks_are_faster(sides, kernel, stride):
     form = patches.conv_transpose_to_blocks
   return by_platform(form, plain.conv_transpose, inputs, kernel, stride)
 
@@ -76,7 +76,8 @@ def _in_blocks(sides, kernel, stride):
   return all(length % stride == 0 for length in (len(kernel), *sides))
 
 
-def _products_pay(sides, kernel, stride):
+def _products_are_faster(sides, kernel, stride):
+  """Whether products of patches and kernel take less time on the CPU than a convolution."""
   few = kernel.shape[2] < FEW_CHANNELS and _in_blocks(sides, kernel, stride)
   return few or _of_pixels(kernel, stride)
 
@@ -86,7 +87,8 @@ def _of_pixels(kernel, stride):
   return len(kernel) == stride == 1
 
 
-def _blocks_pay(sides, kernel, stride):
+def _blocks_are_faster(sides, kernel, stride):
+  """Whether a convolution over blocks of pixels, without a stride, takes less time on the CPU."""
   rim = len(kernel) // stride - 1
   added = math.prod(1 + rim * stride / side for side in sides)
   return stride > 1 and added <= MOST_ADDED_WORK and _in_blocks(sides, kernel, stride)

@@ -199,8 +199,8 @@ def minibatch_std(images: Float[Array, "b h w c"], group_size: int) -> Float[Arr
   count = len(images)
   size = max(size for size in range(1, min(group_size, count) + 1) if count % size == 0)
   groups = images.astype(jnp.float32).reshape(size, count // size, -1)
-  deviation = jnp.sqrt(jnp.var(groups, axis=0) + EPSILON)
-  return jnp.tile(jnp.mean(deviation, axis=-1), size)
+  standard_deviation = jnp.sqrt(jnp.var(groups, axis=0) + EPSILON)
+  return jnp.tile(jnp.mean(standard_deviation, axis=-1), size)
 
 
 class MinibatchStd(nn.Module):
