@@ -90,7 +90,13 @@ _FIELDS = {field.name for field in dataclasses.fields(Hyperparameters)}
 
 @flax.struct.dataclass
 class PlayerState:
-  """One player: its parameters, its batch statistics, its optimiser's state."""
+  """One player.
+
+  Attributes:
+    params: its parameters, a tree of arrays.
+    model_state: its batch statistics and other collections, a tree of arrays; {} where it has none.
+    opt_state: its optimiser's state.
+  """
 
   params: Params
   model_state: ModelState

@@ -64,6 +64,11 @@ def make_loss(name: str, **options) -> Loss:
   Raises:
     UserError: if no loss has the name, or an option cannot have its value.
     TypeError: if no loss takes an option.
+
+  Examples:
+    >>> import gan, jax.numpy as jnp
+    >>> gan.make_loss("sat", real_label=0.9).generator(jnp.zeros(2), jnp.zeros(2))
+    Array([-0.6931472, -0.6931472], dtype=float32)
   """
   loss = look_up(LOSSES, name, "loss")
   known = {option for loss in LOSSES.values() for option in loss.options}

@@ -123,6 +123,7 @@ EXAMPLES = {
   "from_linen",
   "from_nnx",
   "load",
+  "make_loss",
   "make_schedule",
 }
 
