@@ -19,7 +19,7 @@ from gan.training.build import DataInfo, build_game, hyperparameters
 from gan.training.config import Config
 from gan.training.options import value, with_values
 from gan.training.parts import identity
-from gan.training.run_folder import read_config, read_metrics, read_summary
+from gan.training.run_folder import EVALUATIONS, read_config, read_metrics, read_summary
 from gan.training.validation import validate
 
 PARTS = """
@@ -451,6 +451,48 @@ def test_the_plugin_of_the_page_goes_through_every_command(place, capsys):
   loaded = restore.load("a")
   assert {name: value(loaded.config, name) for name in OPTIONS} == OPTIONS
   assert loaded.sample(3, jax.random.key(0)).shape == (3, 8, 8, 1)
+
+
+MEASURES = """
+from gan.metrics import METRICS, Metric, Value
+
+def add(name, function, **fields):
+  METRICS[name] = Metric(function, {name: "higher"}, lambda data: {}, lambda data: True, **fields)
+
+def broken(data, fake, rng):
+  raise ValueError("my metric broke")
+
+add("fine", lambda data, fake, rng: {"fine": Value(fake.examples.mean())})
+add("slow", lambda data, fake, rng: {"slow": Value(0.5)}, resample=False, quick=False)
+add("broken", broken)
+add("number", lambda data, fake, rng: {"number": 0.5})
+add("other", lambda data, fake, rng: {"another": Value(0.5)})
+"""
+UNHAD = {
+  "broken": "broken: ValueError: my metric broke (",
+  "number": "METRICS['number'] of a plugin returns dict, where a dict with a gan.metrics.Value of",
+  "other": "a gan.metrics.Value of each of its numbers (other) belongs: correct the plugin",
+}
+
+
+def test_metrics_of_a_plugin_are_measured_in_training_and_those_that_fail_left_out(place, capsys):
+  (place[0] / "measures.py").write_text(MEASURES)
+  line = [*CHOSEN, "--workdir=a", "--steps=2", "--eval_every=2", "--eval_samples=50"]
+  assert mnist.main(["mnist", "--plugin=own_parts,measures", *line]) == 0
+  said = capsys.readouterr().err
+  assert all(f"Left out, {name}: " in said for name in UNHAD)
+  (record,) = read_metrics("a", EVALUATIONS)
+  assert record.keys() & {"brightness", "fine", "slow", *UNHAD} == {"brightness", "fine"}
+  assert read_summary("a")["evaluation"]["fine"]["best"] == [2, record["fine"]]
+  capsys.readouterr()
+  assert evaluate.main(["evaluate", "--workdir=a", "--samples=50"]) == 0
+  said = capsys.readouterr().err
+  assert all(message in said for message in UNHAD.values())
+  measured = json.loads((place[0] / "a/evaluation.json").read_text())["metrics"]
+  assert measured["slow"]["value"] == 0.5 and "fine" in measured and not measured.keys() & UNHAD
+  for name, message in UNHAD.items():
+    assert evaluate.main(["evaluate", "--workdir=a", "--samples=50", f"--metrics={name}"]) == 2
+    assert message in capsys.readouterr().err.splitlines()[-1]
 
 
 def test_a_sweep_goes_over_options_of_a_plugin_and_weights_share_a_program(place, capsys):
