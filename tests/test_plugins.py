@@ -19,7 +19,7 @@ from gan.training.build import DataInfo, build_game, hyperparameters
 from gan.training.config import Config
 from gan.training.options import value, with_values
 from gan.training.parts import identity
-from gan.training.run_folder import read_config, read_metrics, read_summary
+from gan.training.run_folder import EVALUATIONS, read_config, read_metrics, read_summary
 from gan.training.validation import validate
 
 PARTS = """
@@ -232,11 +232,52 @@ FAULTS = {
     "A['own'] = Entry(lambda *, own_weight=1.0: None, '', '', ('own_weight',))",
     "AUGMENTATIONS['own'], whose option own_weight is the weight of a regulariser",
   ),
+  "shadowed": (
+    "from gan.losses import LOSSES\nLOSSES['minimax'] = LOSSES['sat']._replace()",
+    "adds LOSSES['minimax'], which is another name of sat: give it another name",
+  ),
+  "spelling": (
+    "from gan.schedules import SCHEDULES\nSCHEDULES['cosine_decay_schedule'] = SCHEDULES['cosine']",
+    "adds SCHEDULES['cosine_decay_schedule'], which is another name of cosine",
+  ),
+  "needless": (
+    "from gan.losses import LOSSES\nLOSSES['o'] = LOSSES['sat']._replace(needs=('featurs',))",
+    "LOSSES['o'], whose needs are ('featurs',) where a tuple of fields of gan.Outputs (logits, cla",
+  ),
+  "needing_text": (
+    "from gan.losses import LOSSES\nLOSSES['o'] = LOSSES['sat']._replace(needs='features')",
+    "whose needs are 'features' where a tuple of fields of gan.Outputs",
+  ),
   "flagged": (
     f"{ENTRIES}R['own'] = Entry(lambda *, workdir='': None, 1.0, '', '', options=('workdir',))",
     "has an option workdir, and --workdir is another flag here",
   ),
 }
+# Functions of entries that cannot be called as they are.
+UNCALLED = {
+  "gan.augment.AUGMENTATIONS": ("Entry(lambda x: 0, '', '')", "whose make must take ()"),
+  "gan.losses.LOSSES": ("Loss(lambda r, f: r, lambda f: f)", "whose generator must take (real, f"),
+  "gan.metrics.METRICS": ("Metric(3, {}, dict, bool)", "whose function must take (data, fake, rng"),
+  "gan.models.MODELS": ("Model(lambda: 0)", "whose build must take (spec)"),
+  "gan.optimizers.OPTIMIZERS": ("Entry(lambda: 0, ())", "whose make must take (learning_rate)"),
+  "gan.penalties.PENALTIES": (
+    "Penalty(lambda critic, real, fake: 0, 1.0, '', '')",
+    "whose function must take (critic, real, fake, keys), and nothing else but options by name",
+  ),
+  "gan.schedules.SCHEDULES": ("Entry(lambda: 0, ('END',))", "whose make must take (END)"),
+}
+FAULTS |= {
+  f"uncalled_{place.split('.')[1]}": (
+    f"import {module}\n{place}['own'] = {module}.{entry}",
+    f"{place.split('.')[2]}['own'], {message}",
+  )
+  for place, (entry, message) in UNCALLED.items()
+  for module in [place.rpartition(".")[0]]
+}
+FAULTS["uncalled_sets"] = (
+  "from gan.datasets import DATASETS\nDATASETS['own'] = lambda split: 0",
+  "adds DATASETS['own'], which must take (split, data_dir, image_size)",
+)
 
 
 @pytest.mark.parametrize("name", FAULTS)
@@ -250,6 +291,55 @@ def test_a_plugin_that_cannot_be_used_is_one_line(place, capsys, name, unchecked
   if name != "flagged":
     assert name in line and name not in plugins.loaded()
   assert not (place[0] / "run").exists()
+
+
+def test_a_package_of_this_folder_is_not_taken_for_an_installed_one(place, capsys):
+  (place[0] / "absl").mkdir()
+  (place[0] / "absl" / "__init__.py").write_text("")
+  assert ring.main(["ring", "--plugin=absl", "--workdir=run"]) == 2
+  (line,) = capsys.readouterr().err.splitlines()
+  assert f"which is found before {place[0] / 'absl' / '__init__.py'}" in line
+
+
+WRONG = """
+from gan import augment, losses, models, regularizers, schedules
+from gan.method import update_rules
+losses.LOSSES["featured"] = losses.LOSSES["sat"]._replace(needs=("features",))
+augment.AUGMENTATIONS["three"] = augment.Entry(lambda: 3, "", "")
+models.MODELS["nothing"] = models.Model(lambda spec: None)
+regularizers.REGULARIZERS["text"] = regularizers.Entry(lambda: "none", 1.0, "", "")
+regularizers.REGULARIZERS["typo"] = regularizers.Entry(
+  lambda: regularizers.Regularizer(needs=("featurs",)), 1.0, "", ""
+)
+schedules.SCHEDULES["number"] = schedules.Entry(lambda end: end, ("END",))
+schedules.SCHEDULES["empty"] = schedules.Entry(lambda end: lambda start, progress: None, ("END",))
+update_rules.UPDATE_RULES["rule"] = update_rules.Entry(lambda: "no rule", "", "")
+"""
+
+
+@pytest.mark.parametrize(
+  ("flag", "message"),
+  [
+    ("--augment=three", "AUGMENTATIONS['three'] of a plugin returns int, where a gan.Augmentation"),
+    ("--model=nothing", "MODELS['nothing'] of a plugin returns NoneType, where a pair of gan.Netw"),
+    ("--regularizers=text", "REGULARIZERS['text'] of a plugin returns str, where a gan.Regulariz"),
+    ("--regularizers=typo", "whose needs are a tuple of fields of gan.Outputs (logits, class_logi"),
+    ("--schedules=b1=number:0", "SCHEDULES['number'] of a plugin returns float, where a function"),
+    ("--schedules=b1=empty:0", "a schedule of SCHEDULES['empty'] of a plugin returns NoneType, "),
+    ("--update_rule=rule", "UPDATE_RULES['rule'] of a plugin returns str, where a gan.UpdateRule"),
+    (
+      "--loss=featured",
+      "no model does; a Model(build, outputs=('logits', 'features')) of a plugin",
+    ),
+    ("--update_rule=simultaneous", "alternating, alternating_generator_first, unrolled, look"),
+  ],
+)
+def test_an_entry_that_makes_something_else_is_one_line(place, capsys, flag, message):
+  (place[0] / "wrong.py").write_text(WRONG)
+  line = ["ring", "--plugin=wrong", "--workdir=run", flag, "--steps=1", "--batch_size=4"]
+  assert ring.main([*line, "--discriminator_steps=2"]) == 2
+  *_, line = (said := capsys.readouterr().err).splitlines()
+  assert line.startswith("error: ") and message in line and "Traceback" not in said
 
 
 @pytest.mark.parametrize(
@@ -266,6 +356,9 @@ def test_a_plugin_that_cannot_be_used_is_one_line(place, capsys, name, unchecked
     ("", "'' names no plugin"),
     ("own_parts,", "'' names no plugin"),
     ("own parts", "'own parts' names no plugin"),
+    ("os", "--plugin=os names a module of Python's own, which adds no parts: name one of yours"),
+    ("gan", "--plugin=gan names a module of this library's own"),
+    ("experiments", "--plugin=experiments names a module of this library's own"),
   ],
 )
 @pytest.mark.parametrize("main", [ring.main, sweep.main, sample.main, evaluate.main, compare.main])
@@ -358,6 +451,48 @@ def test_the_plugin_of_the_page_goes_through_every_command(place, capsys):
   loaded = restore.load("a")
   assert {name: value(loaded.config, name) for name in OPTIONS} == OPTIONS
   assert loaded.sample(3, jax.random.key(0)).shape == (3, 8, 8, 1)
+
+
+MEASURES = """
+from gan.metrics import METRICS, Metric, Value
+
+def add(name, function, **fields):
+  METRICS[name] = Metric(function, {name: "higher"}, lambda data: {}, lambda data: True, **fields)
+
+def broken(data, fake, rng):
+  raise ValueError("my metric broke")
+
+add("fine", lambda data, fake, rng: {"fine": Value(fake.examples.mean())})
+add("slow", lambda data, fake, rng: {"slow": Value(0.5)}, resample=False, quick=False)
+add("broken", broken)
+add("number", lambda data, fake, rng: {"number": 0.5})
+add("other", lambda data, fake, rng: {"another": Value(0.5)})
+"""
+UNHAD = {
+  "broken": "broken: ValueError: my metric broke (",
+  "number": "METRICS['number'] of a plugin returns dict, where a dict with a gan.metrics.Value of",
+  "other": "a gan.metrics.Value of each of its numbers (other) belongs: correct the plugin",
+}
+
+
+def test_metrics_of_a_plugin_are_measured_in_training_and_those_that_fail_left_out(place, capsys):
+  (place[0] / "measures.py").write_text(MEASURES)
+  line = [*CHOSEN, "--workdir=a", "--steps=2", "--eval_every=2", "--eval_samples=50"]
+  assert mnist.main(["mnist", "--plugin=own_parts,measures", *line]) == 0
+  said = capsys.readouterr().err
+  assert all(f"Left out, {name}: " in said for name in UNHAD)
+  (record,) = read_metrics("a", EVALUATIONS)
+  assert record.keys() & {"brightness", "fine", "slow", *UNHAD} == {"brightness", "fine"}
+  assert read_summary("a")["evaluation"]["fine"]["best"] == [2, record["fine"]]
+  capsys.readouterr()
+  assert evaluate.main(["evaluate", "--workdir=a", "--samples=50"]) == 0
+  said = capsys.readouterr().err
+  assert all(message in said for message in UNHAD.values())
+  measured = json.loads((place[0] / "a/evaluation.json").read_text())["metrics"]
+  assert measured["slow"]["value"] == 0.5 and "fine" in measured and not measured.keys() & UNHAD
+  for name, message in UNHAD.items():
+    assert evaluate.main(["evaluate", "--workdir=a", "--samples=50", f"--metrics={name}"]) == 2
+    assert message in capsys.readouterr().err.splitlines()[-1]
 
 
 def test_a_sweep_goes_over_options_of_a_plugin_and_weights_share_a_program(place, capsys):

@@ -6,6 +6,7 @@ from gan.datasets import auto, base, digits, grid, named, resize, ring, stacked_
 from gan.datasets.base import Dataset, digest
 from gan.datasets.zipped import write as write_zip
 from gan.errors import UserError
+from gan.system.schema import Kind, check_made
 
 __all__ = ["DATASETS", "Dataset", "digest", "load", "write_zip"]
 
@@ -23,6 +24,8 @@ DATASETS = {
   "ring": ring.load,
   "stacked_mnist": stacked_mnist.load,
 }
+
+_DATASET = Kind("a gan.datasets.Dataset", lambda it: isinstance(it, Dataset))
 
 
 def load(
@@ -46,12 +49,7 @@ def load(
   resize.check_size(image_size)
   whole, part = base.parse_split(split)
   loader = DATASETS.get(name) or functools.partial(named.load, name)
-  of_split = loader(whole, data_dir, image_size)
-  if not isinstance(of_split, Dataset):
-    raise UserError(
-      f"DATASETS[{name!r}] of a plugin returns {type(of_split).__name__}, where a "
-      "gan.datasets.Dataset belongs: correct the plugin"
-    )
+  of_split = check_made(loader(whole, data_dir, image_size), _DATASET, f"DATASETS[{name!r}]")
   dataset = base.window(of_split, part)
   if _is_own(dataset.name):
     # A small window of a known set has not all its classes, and need not.

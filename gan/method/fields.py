@@ -9,7 +9,7 @@ import numpy as np
 
 from gan.errors import UserError
 from gan.losses import Loss
-from gan.networks import Network
+from gan.networks import Network, Outputs
 from gan.optimizers import is_optimizer
 from gan.regularizers import Regularizer
 from gan.system.schema import FLAG, Kind, are_finite, whole
@@ -35,6 +35,23 @@ def _calls(attribute: str) -> Callable[[Any], bool]:
   return lambda value: callable(getattr(value, attribute, value))
 
 
+NEEDS = Kind(
+  f"a tuple of fields of gan.Outputs ({', '.join(Outputs._fields)})",
+  lambda it: isinstance(it, tuple) and all(each in Outputs._fields for each in it),
+)
+
+
+def _is_part(part: type) -> Callable[[Any], bool]:
+  """Of a Loss or a Regularizer; UserError where its `needs` are what is wrong."""
+
+  def fits(value):
+    if isinstance(value, part) and not NEEDS.fits(value.needs):
+      raise UserError(f"`needs={value.needs!r}` of a gan.{part.__name__} must be {NEEDS.words}")
+    return isinstance(value, part)
+
+  return fits
+
+
 _NETWORK = Kind("a gan.Network, such as gan.from_linen(module)", lambda it: isinstance(it, Network))
 _OPTIMIZER = Kind(
   "an optax transformation or `hyperparameters -> transformation`, such as optax.{}(2e-4)",
@@ -43,7 +60,7 @@ _OPTIMIZER = Kind(
 # What each field of a Game may be, and an example: by the name that was given, or one of ours.
 FIELDS: dict[str, tuple[Kind, str]] = {
   **dict.fromkeys(PLAYERS, (_NETWORK, "")),
-  "loss": (Kind('a gan.Loss, such as gan.LOSSES["{}"]', lambda it: isinstance(it, Loss)), "nonsat"),
+  "loss": (Kind('a gan.Loss, such as gan.LOSSES["{}"]', _is_part(Loss)), "nonsat"),
   "sample_latent": (Kind('`key -> [Z]`, such as gan.latent_sampler("{}", 64)', callable), "normal"),
   "image_range": (Kind("two numbers, the lower one first, such as (-1, 1)", _is_range), ""),
   **dict.fromkeys(("num_classes", "ema_start"), (whole(0), "")),
@@ -64,7 +81,7 @@ FIELDS: dict[str, tuple[Kind, str]] = {
   "regularizers": (
     Kind(
       'gan.Regularizers by name, such as {{"lecam": gan.REGULARIZERS["lecam"].make()}}',
-      _all_of(lambda it: isinstance(it, Regularizer)),
+      _all_of(_is_part(Regularizer)),
     ),
     "",
   ),

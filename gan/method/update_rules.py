@@ -130,4 +130,6 @@ def check(
 
 
 def _those(ability: str) -> str:
-  return ", ".join(name for name, rule in UPDATE_RULES.items() if getattr(rule.make(), ability))
+  return ", ".join(
+    name for name, rule in UPDATE_RULES.items() if getattr(rule.make(), ability, False)
+  )

@@ -5,11 +5,10 @@ and of a generator, which numbers it yields, and what a perfect sampler would sc
 """
 
 import math
-from collections.abc import Callable
-from typing import NamedTuple
 
 import numpy as np
 
+from gan.metrics.base import ANY, NEAR_REFERENCE, POSITIVE, SHARE, Data, Metric, Sample, Value
 from gan.metrics.class_histogram import class_histogram
 from gan.metrics.classifier_score import classifier_score
 from gan.metrics.density_coverage import density_coverage
@@ -27,79 +26,7 @@ from gan.metrics.ndb import ndb
 from gan.metrics.parzen import parzen_log_likelihood
 from gan.metrics.precision_recall import precision_recall
 
-__all__ = ["METRICS", "Data", "Metric", "Sample", "Value"]
-
-
-class Sample(NamedTuple):
-  """Examples, and what a classifier makes of them.
-
-  Attributes:
-    examples: images [N, H, W, C] uint8, or points [N, 2].
-    features: [N, D], or None for points.
-    probabilities: [N, C] of classes; [N, K, C] of the K channels of stacked images; or None.
-  """
-
-  examples: np.ndarray
-  features: np.ndarray | None = None
-  probabilities: np.ndarray | None = None
-
-  def rows(self, chosen) -> "Sample":
-    """Returns the examples of these numbers."""
-    return Sample(*(None if array is None else array[chosen] for array in self))
-
-
-class Data(NamedTuple):
-  """What a generator is measured against.
-
-  Attributes:
-    reference: as many training examples as there are fakes, where there are as many.
-    train: all training examples.
-    held_out: data that training did not see, or None.
-    mixture: (centres [K, 2], sigma) of points from a mixture, or None.
-    mode_chances: [C^K] of the modes of stacked images whose distribution is known, or None.
-  """
-
-  reference: Sample
-  train: Sample
-  held_out: Sample | None
-  mixture: tuple[np.ndarray, float] | None = None
-  mode_chances: np.ndarray | None = None
-
-
-class Value(NamedTuple):
-  """A number and its standard error, None where the metric gives none."""
-
-  value: float
-  standard_error: float | None = None
-
-
-Values = dict[str, Value]
-Bounds = tuple[float, float]
-ANY, POSITIVE, SHARE = (-math.inf, math.inf), (0.0, math.inf), (0.0, 1.0)
-
-
-NEAR_REFERENCE = "floor"  # the direction of a number that is best near its held-out reference
-
-
-class Metric(NamedTuple):
-  """One metric.
-
-  Attributes:
-    function: `(data, fake, rng) -> {name: Value}`.
-    better: name -> "lower", "higher", or NEAR_REFERENCE where the nearer to real data the better.
-    range: `data -> {name: (least, largest)}`, between which each number of `better` lies.
-    applies: `data -> bool`, whether the data have what the function reads.
-    resample: whether half-samples tell the standard error.
-    perfect: `(data, count, rng) -> {name: Value}`, what a perfect sampler scores with that many
-      samples, or {} where these data do not tell; None for the score of held-out data.
-  """
-
-  function: Callable[[Data, Sample, np.random.Generator], Values]
-  better: dict[str, str]
-  range: Callable[[Data], dict[str, Bounds]]
-  applies: Callable[[Data], bool]
-  resample: bool = True
-  perfect: Callable[[Data, int, np.random.Generator], Values] | None = None
+__all__ = ["METRICS", "NEAR_REFERENCE", "Data", "Metric", "Sample", "Value"]
 
 
 def _frechet_distance(data, fake, rng):
@@ -278,6 +205,7 @@ METRICS: dict[str, Metric] = {
     _always(frechet_infinity=ANY),  # the intercept of a line
     _has_features,
     resample=False,
+    quick=False,
   ),
   "kernel_distance": Metric(
     _kernel_distance,
@@ -285,6 +213,7 @@ METRICS: dict[str, Metric] = {
     _always(kernel_distance=ANY),  # unbiased about 0
     _has_features,
     resample=False,
+    quick=False,
   ),
   "precision_recall": Metric(
     _precision_recall,
@@ -329,6 +258,7 @@ METRICS: dict[str, Metric] = {
     _always(ndb_share=SHARE, ndb_js=(0.0, math.log(2))),
     _has_images,
     resample=False,
+    quick=False,
   ),
   "parzen": Metric(
     _parzen,
@@ -336,6 +266,7 @@ METRICS: dict[str, Metric] = {
     _always(parzen_log_likelihood=ANY),
     lambda data: _has_images(data) and data.held_out is not None,
     resample=False,
+    quick=False,
     perfect=_perfect_parzen,
   ),
   "memorisation": Metric(
@@ -344,6 +275,7 @@ METRICS: dict[str, Metric] = {
     _always(memorisation_ratio=POSITIVE),
     lambda data: _has_features(data) and data.held_out is not None,
     resample=False,
+    quick=False,
     perfect=_perfect_memorisation,
   ),
 }

@@ -11,7 +11,9 @@ by Shao and Wu (Annals of Statistics 17, 1989). Intervals stay in the range of t
 import hashlib
 import os
 import pathlib
+import traceback
 from collections.abc import Callable, Iterable
+from types import NoneType
 from typing import NamedTuple
 
 import numpy as np
@@ -19,8 +21,9 @@ from scipy import stats
 
 from gan import datasets
 from gan.datasets import grid, ring
-from gan.errors import UserError
+from gan.errors import UserError, failure
 from gan.metrics import METRICS, Data, Sample, Value, extractors
+from gan.metrics.base import ANY
 from gan.metrics.best import better
 from gan.metrics.extractors import Extractor
 from gan.metrics.intervals import score_interval
@@ -28,6 +31,7 @@ from gan.metrics.modes import joint_chances
 from gan.system.archive import Archive
 from gan.system.cache import cache_folder
 from gan.system.progress import say
+from gan.system.schema import Kind, check_made
 
 HALVES = 10
 MIXTURES = {"ring": (ring.centres(), ring.SIGMA), "grid": (grid.centres(), grid.SIGMA)}
@@ -125,7 +129,7 @@ def _keep(path: pathlib.Path, **arrays) -> None:
 
 def applicable(data: Data) -> list[str]:
   """Returns the names of METRICS for which the data have what is needed."""
-  return [name for name, metric in METRICS.items() if metric.applies(data)]
+  return [name for name, metric in METRICS.items() if _call(f"{name}: ", metric.applies, data)]
 
 
 def measure(
@@ -146,25 +150,74 @@ def measure(
   values = {}
   for name in names:
     try:
-      values |= _measure_one(METRICS[name], data, fake, seed, errors)
+      values |= _measure_one(name, data, fake, seed, errors)
     except UserError as error:
       raise UserError(f"{name}: {error}") from error
   return values
 
 
-def _measure_one(metric, data, fake, seed, errors):
-  values = metric.function(data, fake, np.random.default_rng(seed))
-  if not (errors and metric.resample):
+def _measure_one(name, data, fake, seed, errors):
+  values = _values_of(name, data, fake, np.random.default_rng(seed))
+  if not (errors and METRICS[name].resample):
     return values
   rng = np.random.default_rng([seed, 1])
   halves = [
-    metric.function(data._replace(reference=_half(data.reference, rng)), _half(fake, rng), rng)
+    _values_of(name, data._replace(reference=_half(data.reference, rng)), _half(fake, rng), rng)
     for _ in range(HALVES)
   ]
   return {
     name: Value(value.value, float(np.std([half[name].value for half in halves], ddof=1)))
     for name, value in values.items()
   }
+
+
+def _values_of(name, data, fake, rng):
+  """What a metric returns, its numbers as Python's own."""
+  metric = METRICS[name]
+  words = f"a dict with a gan.metrics.Value of each of its numbers ({', '.join(metric.better)})"
+  kind = Kind(words, lambda it: _are_values(it) and it.keys() >= metric.better.keys())
+  values = check_made(_call("", metric.function, data, fake, rng), kind, f"METRICS[{name!r}]")
+  return {number: Value(*map(_plain, value)) for number, value in values.items()}
+
+
+def _are_values(found) -> bool:
+  return isinstance(found, dict) and all(
+    isinstance(each, Value)
+    and isinstance(_plain(each.value), (int, float))
+    and isinstance(_plain(each.standard_error), (int, float, NoneType))
+    for each in found.values()
+  )
+
+
+_VALUES = Kind("a dict of gan.metrics.Value by name", _are_values)
+_RANGES = Kind(
+  "a dict of (least, largest) by name",
+  lambda it: isinstance(it, dict) and all(np.shape(each) == (2,) for each in it.values()),
+)
+
+
+def _plain(number):
+  """A number as Python's own, whatever array [] it was."""
+  return number.item() if getattr(number, "shape", None) == () else number
+
+
+def _call(before: str, function: Callable, *arguments):
+  """What a function of a metric returns; UserError, with its line, where it ends with an error.
+
+  The machine's failures are told as such by who runs commands.
+  """
+  try:
+    return function(*arguments)
+  except UserError:
+    raise
+  except Exception as error:
+    known = failure(error)
+    if known and known.of_machine:
+      raise
+    # Its own line says more than that of a library which it called.
+    frame = traceback.extract_tb(error.__traceback__)[:2][-1]
+    what = f"{type(error).__name__}: {error}"
+    raise UserError(f"{before}{what} ({frame.filename}, line {frame.lineno})") from error
 
 
 def _half(sample, rng):
@@ -190,7 +243,8 @@ def held_out_references(
   values = {}
   for name in names:
     perfect = METRICS[name].perfect
-    found = perfect(data, count, rng) if perfect else {}
+    found = _call(f"{name}: ", perfect, data, count, rng) if perfect else {}
+    check_made(found, _VALUES, f"`perfect` of METRICS[{name!r}]")
     if not found and data.held_out is not None:
       found = measure(data, held_out_sample(data, count, seed), [name], seed)
     values |= found
@@ -240,10 +294,11 @@ def rows(
   for name in names:
     values = _with_errors(data, fake, name, seed, say)
     references = _held_out_reference(data, len(fake.examples), name, seed, say)
-    ranges = METRICS[name].range(data)
+    ranges = _call(f"{name}: ", METRICS[name].range, data)
+    check_made(ranges, _RANGES, f"`range` of METRICS[{name!r}]")
     count = min(len(data.reference.examples), len(fake.examples))
     for number, value in values.items():
-      interval = _interval(value, ranges.get(number), count)
+      interval = _interval(value, ranges.get(number, ANY), count)
       reference = references[number].value if number in references else None
       result[number] = Row(value.value, *interval, reference, better(number))
   return result

@@ -5,21 +5,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gan import datasets
-from gan.metrics import Data, extractors
-from gan.metrics.evaluation import MIXTURES, applicable, extract_features, make_data, measure
+from gan.errors import UserError
+from gan.metrics import METRICS, Data, extractors
+from gan.metrics.evaluation import applicable, extract_features, make_data, measure
 from gan.metrics.extractors import Extractor
+from gan.system.progress import say
 
 LEAST_REFERENCE = 6  # density_coverage needs five neighbours
-# What a run measures of itself: seconds at a few thousand samples.
-QUICK = (
-  "frechet_distance",
-  "precision_recall",
-  "density_coverage",
-  "classifier_score",
-  "class_histogram",
-  "stacked_modes",
-  "mixture_modes",
-)
 
 
 class Evaluator(NamedTuple):
@@ -38,11 +30,22 @@ class Evaluator(NamedTuple):
   facts: dict[str, Any]
 
   def __call__(self, examples: np.ndarray) -> dict[str, Any]:
-    """Returns the facts and the value of every quick metric of generated examples."""
-    names = [name for name in applicable(self.data) if name in QUICK]
-    seed = self.facts["eval_seed"]
-    values = measure(self.data, extract_features(examples, self.extractor), names, seed)
+    """Returns the facts and the value of every quick metric of generated examples.
+
+    One that cannot be had is left out, with a line to the user.
+    """
+    fake, values = extract_features(examples, self.extractor), {}
+    for name in quick(self.data):
+      try:
+        values |= measure(self.data, fake, [name], self.facts["eval_seed"])
+      except UserError as error:  # a run need not end for it
+        say(f"Left out, {error}")
     return self.facts | {name: value.value for name, value in values.items()}
+
+
+def quick(data: Data) -> list[str]:
+  """Returns the names of METRICS by which a run on these data measures itself."""
+  return [name for name in applicable(data) if METRICS[name].quick]
 
 
 def make_evaluator(
@@ -57,13 +60,13 @@ def make_evaluator(
     seed: of the choice of the reference.
   """
   extractor, notice = find_extractor(train)
-  if notice and train.name not in MIXTURES:
-    return None, f"No metrics while training: {notice}."
   if len(train.images) < LEAST_REFERENCE:
     return None, f"No metrics while training: {len(train.images)} training examples are too few."
   order = np.random.default_rng(seed).permutation(len(train.images))
   reference = train._replace(images=train.images[np.sort(order[:count])], labels=None)
   data = make_data(reference, None, extractor, count, seed)
+  if not quick(data):
+    return None, f"No metrics while training: {notice}."
   facts = {
     "eval_samples": count,
     "reference_samples": len(reference.images),

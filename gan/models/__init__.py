@@ -22,6 +22,7 @@ from gan.models import (
 )
 from gan.models.spec import CONDITIONINGS, NORMS, ModelSpec
 from gan.networks import Gan, Network, latent_sampler
+from gan.system.schema import Kind, check_made
 
 __all__ = [
   "CONDITIONINGS",
@@ -119,6 +120,11 @@ MODELS: dict[str, Model] = {
   "r3gan_small": Model(r3gan.build_small, options=("width",), conditionings=("native",)),
 }
 
+_PLAYERS = Kind(
+  "a pair of gan.Networks, generator and discriminator,",
+  lambda it: isinstance(it, (tuple, list)) and [type(each) for each in it] == [Network] * 2,
+)
+
 
 def check_conditioning(model: str, conditioning: str | None) -> None:
   """Checks that labels can reach the players of an architecture in a way.
@@ -161,9 +167,15 @@ def check_outputs(
       for name, each in MODELS.items()
       if set(needs) - headed <= set(each.outputs) and (not headed or "acgan" in each.conditionings)
     ]
+    words = ", ".join(map(repr, dict.fromkeys(("logits", *sorted(needs)))))
+    how = (
+      f"choose from {', '.join(fitting)}"
+      if fitting
+      else f"no model does; a Model(build, outputs=({words})) of a plugin may"
+    )
     raise UserError(
-      f"`{part}` needs {', '.join(missing)} of the discriminator, which "
-      f"`model={model}` does not return: choose from {', '.join(fitting) or 'none as yet'}"
+      f"`{part}` needs {', '.join(missing)} of the discriminator, which `model={model}` does not "
+      f"return: {how}"
     )
 
 
@@ -184,7 +196,8 @@ def build(name: str, spec: ModelSpec, latent: str = "normal", **options: Any) ->
     if option not in model.options and (value := getattr(spec, option)) is not None:
       raise UserError(f"`model={name}` has no `{option}` (given: {value}): leave it out")
   check_conditioning(name, spec.conditioning)
-  networks = dict(zip(("generator", "discriminator"), model.build(spec, **options), strict=True))
+  built = check_made(model.build(spec, **options), _PLAYERS, f"MODELS[{name!r}]")
+  networks = dict(zip(("generator", "discriminator"), built, strict=True))
   players = {
     player: network._replace(recipe="" if options else _recipe(name, player, spec))
     for player, network in networks.items()

@@ -4,6 +4,7 @@ A description is data, as in `entries({"step": COUNT}, others=METRIC)`. A file t
 gives one line: the file, its line, the field, what is there, what belongs there, and how to fix it.
 """
 
+import inspect
 import json
 import pathlib
 import re
@@ -96,6 +97,40 @@ def check_whole(name: str, value: Any, least: int = -(2**63)) -> int:
   if not kind.fits(value):
     raise UserError(f"`{name}={value!r}` must be {kind.words}")
   return value
+
+
+def check_made(value: Any, kind: Kind, entry: str) -> Any:
+  """Returns what an entry of a registry made; UserError where something else belongs there.
+
+  Args:
+    value: that it made.
+    kind: what it has to be.
+    entry: what made it, such as "MODELS['mlp']"; the library's own make what they have to.
+  """
+  if not kind.fits(value):
+    raise UserError(
+      f"{entry} of a plugin returns {type(value).__name__}, where {kind.words} belongs: correct "
+      "the plugin"
+    )
+  return value
+
+
+def takes(function: Any, *given: str, named: Iterable[str] = ()) -> bool:
+  """Whether something can be called with so many arguments, and with others by name.
+
+  Args:
+    function: anything.
+    *given: what the arguments are called; its parameters may have other names.
+    named: those by name, where it has parameters of these names.
+  """
+  try:
+    signature = inspect.signature(function)
+    signature.bind(*given, **dict.fromkeys(signature.parameters.keys() & set(named)))
+  except TypeError:
+    return False
+  except ValueError:  # one of C may tell nothing
+    return True
+  return True
 
 
 def matching(pattern: str, words: str) -> Kind:

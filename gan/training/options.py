@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from gan.augment import AUGMENTATIONS
 from gan.errors import UserError
 from gan.losses import LOSSES
+from gan.method.fields import NEEDS
 from gan.method.update_rules import UPDATE_RULES
 from gan.models import MODELS, ModelSpec
 from gan.optimizers import OPTIMIZERS
@@ -201,7 +202,7 @@ def entry_fault(entries: Mapping[str, Any], name: str) -> str:
 
 
 def _name_fault(choice: str, name: str) -> str:
-  """What is wrong with a name of a part: that of a regulariser is a part of its weight's."""
+  """What is wrong with a name of a part: a regulariser's is a part of the name of its weight."""
   stated = {own for _, _, entry, registry in _entries() for own in _own(entry.options, registry)}
   if choice == "regularizers" and weight_of(name) in {*FIELDS, *stated}:
     return f"whose weight, {weight_of(name)}, is another option: give it another name"
@@ -210,6 +211,8 @@ def _name_fault(choice: str, name: str) -> str:
 
 def _option_faults(entry: Any, registry: Registry) -> Iterator[str]:
   options, takers = entry.options, ", ".join(registry.takers)
+  if not NEEDS.fits(needs := getattr(entry, "needs", ())):
+    yield f"whose needs are {needs!r} where {NEEDS.words} belongs"
   if not (isinstance(options, tuple) and all(map(str.isidentifier, map(str, options)))):
     yield f"whose options are {options!r} where a tuple of names belongs"
     return

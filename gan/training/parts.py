@@ -8,12 +8,43 @@ import hashlib
 import json
 from typing import Any
 
-from gan.augment import AUGMENTATIONS
+import jax.numpy as jnp
+
+from gan.augment import AUGMENTATIONS, Augmentation
 from gan.losses import LOSSES
+from gan.method.fields import NEEDS
 from gan.penalties import PENALTIES
-from gan.regularizers import REGULARIZERS
+from gan.regularizers import REGULARIZERS, Regularizer
+from gan.schedules import SCHEDULES
+from gan.system.schema import Kind, check_made, takes
 from gan.training.config import Config
 from gan.training.options import REGISTRIES, parse, value, weight_of
+
+# What entries of a registry make, and the registry's name, by the keys of REGISTRIES.
+_MADE = {
+  "update_rule": (
+    "UPDATE_RULES",
+    Kind("a gan.UpdateRule", lambda it: callable(getattr(it, "step", None))),
+  ),
+  "regularizers": (
+    "REGULARIZERS",
+    Kind(
+      f"a gan.Regularizer whose needs are {NEEDS.words}",
+      lambda it: isinstance(it, Regularizer) and NEEDS.fits(it.needs),
+    ),
+  ),
+  "augment": (
+    "AUGMENTATIONS",
+    Kind(
+      "a gan.Augmentation or a function (images, keys) -> images",
+      lambda it: isinstance(it, Augmentation) or takes(it, "images", "keys"),
+    ),
+  ),
+}
+_SCHEDULE = Kind("a function (start, progress) -> value", lambda it: takes(it, "start", "progress"))
+_SCHEDULED = Kind(
+  "a number", lambda it: isinstance(it, (int, float)) or getattr(it, "shape", None) == ()
+)
 
 
 def names_in(text: str) -> list[str]:
@@ -92,10 +123,28 @@ def arguments(config: Config, choice: str, name: str) -> dict[str, Any]:
 
 def made(config: Config, choice: str) -> dict[str, Any]:
   """Returns what the chosen entries of a registry make, by name."""
-  entries = REGISTRIES[choice].entries
+  entries, (registry, kind) = REGISTRIES[choice].entries, _MADE[choice]
   return {
-    name: entries[name].make(**arguments(config, choice, name)) for name in chosen(config)[choice]
+    name: check_made(
+      entries[name].make(**arguments(config, choice, name)), kind, f"{registry}[{name!r}]"
+    )
+    for name in chosen(config)[choice]
   }
+
+
+def check_schedule(name: str, numbers: tuple[float, ...]) -> None:
+  """Checks what an entry of SCHEDULES makes, and what that returns.
+
+  Args:
+    name: of the entry.
+    numbers: that are typed after it.
+
+  Raises:
+    UserError: either is something else.
+  """
+  of = check_made(SCHEDULES[name].make(*numbers), _SCHEDULE, f"SCHEDULES[{name!r}]")
+  start, progress = jnp.float32(0.5), jnp.float32(0.5)
+  check_made(of(start, progress), _SCHEDULED, f"a schedule of SCHEDULES[{name!r}]")
 
 
 def identity(config: Config) -> dict[str, Any]:

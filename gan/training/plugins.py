@@ -15,9 +15,12 @@ from typing import Any
 
 from gan.errors import UserError
 from gan.system import schema
+from gan.system.schema import takes
+from gan.training.aliases import ALIASES
 from gan.training.run_folder import CONFIG, SWEEP
 
 FIELD = "plugins"  # of config.json and sweep.json
+_OURS = ("gan", "experiments")
 _LOADED: dict[str, None] = {}  # in the order of their import
 
 
@@ -51,7 +54,8 @@ def load(names: Iterable[str]) -> None:
     names: as in `import NAME`, found on PYTHONPATH and wherever else Python looks.
 
   Raises:
-    UserError: one does not exist, ends with an error, or replaces or misuses a registry.
+    UserError: one does not exist, is none of the user's, ends with an error, or replaces or misuses
+      a registry.
   """
   for name in names:
     if not _load(name):
@@ -75,7 +79,9 @@ def load_recorded(names: Iterable[str], where: str | os.PathLike) -> None:
   """
   given = loaded()
   for name in names:
-    if name.split(".")[0] in sys.stdlib_module_names:
+    if name in _OURS:  # as earlier versions took them
+      continue
+    if _is_of_python(name):
       raise UserError(
         f"{where} names {name} as its plugin, a module of Python's own, which has no parts: its "
         "config.json is damaged"
@@ -102,6 +108,7 @@ def _load(name: str) -> bool:
   except (Exception, SystemExit) as error:
     raise UserError(_fault(name, error)) from error
   _check_place(name, module)
+  _check_owner(name)
   for what, registry in _registries().items():
     _check_entries(name, what, before[what], registry)
   _LOADED[name] = None
@@ -116,13 +123,26 @@ def _check_name(name):
 
 def _check_place(name: str, module: ModuleType) -> None:
   """Raises UserError where Python has another module of the name than the one in this folder."""
-  own = pathlib.Path(_here(), *name.split(".")).with_suffix(".py")
+  place = pathlib.Path(_here(), *name.split("."))
   found = getattr(module, "__file__", None)
-  if own.is_file() and not (found and pathlib.Path(found).exists() and own.samefile(found)):
+  for own in (place.with_suffix(".py"), place / "__init__.py"):
+    if own.is_file() and not (found and pathlib.Path(found).exists() and own.samefile(found)):
+      raise UserError(
+        f"the plugin {name} is {found or 'built into Python'}, which is found before {own}: give "
+        "your module a name of its own"
+      )
+
+
+def _check_owner(name: str) -> None:
+  if name in _OURS or _is_of_python(name):
+    owner = "this library's" if name in _OURS else "Python's"
     raise UserError(
-      f"the plugin {name} is {found or 'built into Python'}, which is found before {own}: give "
-      "your module a name of its own"
+      f"--plugin={name} names a module of {owner} own, which adds no parts: name one of yours"
     )
+
+
+def _is_of_python(name: str) -> bool:
+  return name.split(".")[0] in sys.stdlib_module_names
 
 
 def _here() -> str:
@@ -202,8 +222,46 @@ def _check_entries(plugin, what, before, after):
         f"the plugin {plugin} adds a {type(after[name]).__name__} as {what}[{name!r}], where "
         f"{wanted} belongs"
       )
-    if fault := entry_fault(after, name):
+    fault = _name_fault(what, name) or entry_fault(after, name) or _call_fault(what, after[name])
+    if fault:
       raise UserError(f"the plugin {plugin} adds {what}[{name!r}], {fault}")
+
+
+def _name_fault(what: str, name: str) -> str:
+  """What is wrong with a name that flags take for another entry, which then hides this one."""
+  from gan.schedules import SPELLINGS
+
+  others = {"LOSSES": ALIASES["loss"], "SCHEDULES": SPELLINGS}.get(what, {})
+  return f"which is another name of {others[name]}: give it another name" if name in others else ""
+
+
+# What the functions of an entry are given in order: {attribute: names}, "" for the entry itself.
+_GIVEN: dict[str, dict[str, tuple[str, ...]]] = {
+  **dict.fromkeys(("AUGMENTATIONS", "REGULARIZERS", "UPDATE_RULES"), {"make": ()}),
+  "DATASETS": {"": ("split", "data_dir", "image_size")},
+  "LOSSES": dict.fromkeys(("discriminator", "generator", "threshold"), ("real", "fake")),
+  "METRICS": {
+    "function": ("data", "fake", "rng"),
+    "perfect": ("data", "count", "rng"),
+    **dict.fromkeys(("range", "applies"), ("data",)),
+  },
+  "MODELS": {"build": ("spec",)},
+  "OPTIMIZERS": {"make": ("learning_rate",)},
+  "PENALTIES": {"function": ("critic", "real", "fake", "keys")},
+  "PRESETS": {},
+}
+
+
+def _call_fault(what: str, entry: Any) -> str:
+  """What is wrong with how the functions of an entry can be called, or ""."""
+  functions = {"make": entry.arguments} if what == "SCHEDULES" else _GIVEN[what]
+  by_name = {*getattr(entry, "options", ()), *getattr(entry, "keywords", ())}
+  for attribute, given in functions.items():
+    function = getattr(entry, attribute) if attribute else entry
+    if function is not None and not takes(function, *given, named=by_name):
+      part = f"whose {attribute}" if attribute else "which"
+      return f"{part} must take ({', '.join(given)}), and nothing else but options by name"
+  return ""
 
 
 def _wanted(what, kind, entry) -> str:

@@ -17,7 +17,7 @@ from gan.system.schema import BY_TYPE
 from gan.training.build import game_parts, hyperparameters, lsgan_targets
 from gan.training.config import Config, default, type_of
 from gan.training.options import REGISTRIES, fields, parse, value, weight_of
-from gan.training.parts import chosen, made, names_in, regularizer_names
+from gan.training.parts import check_schedule, chosen, made, names_in, regularizer_names
 
 
 def validate(config: Config) -> None:
@@ -183,5 +183,7 @@ def _validate_schedules(config: Config) -> None:
         f"--schedules: {field!r} is no number that a step of this run reads: choose from "
         f"{', '.join(names)}"
       )
+  for spec in specs.values():
+    check_schedule(*spec)
   for field in schedules.out_of_range(specs, hyperparameters(config)):
     raise UserError(f"--schedules: {field} would leave its range: check the number it ends at")

@@ -70,6 +70,14 @@ NO_PARTS = [
   ({"image_range": 1}, "`image_range=1` must be two numbers, the lower one first"),
   ({"loss": "hinge"}, "`loss='hinge'` must be a gan.Loss, such as gan.LOSSES[\"hinge\"]"),
   ({"loss": None}, 'must be a gan.Loss, such as gan.LOSSES["nonsat"]'),
+  (
+    {"loss": LOSSES["hinge"]._replace(needs=("featurs",))},
+    "`needs=('featurs',)` of a gan.Loss must be a tuple of fields of gan.Outputs (logits, class_lo",
+  ),
+  (
+    {"regularizers": {"own": Regularizer(needs="features")}},
+    "`needs='features'` of a gan.Regularizer must be a tuple of fields of gan.Outputs",
+  ),
   ({"optimizer": "sgd"}, "`optimizer='sgd'` must be an optax transformation or"),
   ({"optimizer": "sgd"}, "such as optax.sgd(2e-4)"),
   ({"optimizer": optax.adam}, "such as optax.adam(2e-4)"),
