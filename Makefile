@@ -41,7 +41,7 @@ r3gan := --preset=r3gan_cifar10 --stage_widths=64-64-32-16 --stage_blocks=1 --pr
   --batch_size=16 --steps=5000
 CIFAR10 = $(RUN) -m experiments.cifar10 --sample_every=1000
 
-# Ten minutes on two cores that are idle.
+# About ten minutes on two cores that are idle.
 cifar10: $(VENV)/installed
 	$(CIFAR10) $(resnet) --workdir=runs/cifar10 $(ARGS)
 	$(RUN) -m experiments.sample --workdir=runs/cifar10
