@@ -8,7 +8,8 @@ VENV ?= .venv-$(TAG)
 RUN := $(VENV)/bin/python
 ARGS ?=
 
-.PHONY: mnist test test-cluster test-slow test-install lint figures theory scaling benchmark clean
+.PHONY: mnist cifar10 families test test-cluster test-slow test-install lint figures theory \
+  scaling benchmark clean
 .DEFAULT_GOAL := mnist
 
 ifeq ($(TAG)$(wildcard $(VENV)/bin/python)$(filter clean,$(MAKECMDGOALS)),)
@@ -26,6 +27,40 @@ endef
 
 mnist: $(VENV)/installed
 	$(RUN) -m experiments.mnist --loss=nonsat --workdir=runs/nonsat $(ARGS)
+
+# Presets of CIFAR-10 at sizes for two cores; docs/models.md shows what they make.
+BATCH := --discriminator_steps=1 --batch_size=16
+RATES := --generator_learning_rate=4e-4 --discriminator_learning_rate=4e-4 --ema_decay=0.99
+RESIDUAL := $(BATCH) --generator_batch_size=16 $(RATES)
+resnet := --preset=cgan_pd_cifar10 --width=16 $(RESIDUAL) --steps=10000
+sndcgan := --preset=sngan_cifar10 --model=sndcgan --width=16 $(RESIDUAL) --steps=5000
+biggan := --preset=biggan_cifar10 --width=8 $(BATCH) $(RATES) --ema_start=100 --steps=5000
+sagan := --preset=sagan_cifar10 --width=8 $(BATCH) $(RATES) --steps=5000
+stylegan2 := --preset=stylegan2_cifar10 --width=16 --latent_dim=128 --batch_size=16 --steps=5000
+r3gan := --preset=r3gan_cifar10 --stage_widths=64-64-32-16 --stage_blocks=1 --precision=float32 \
+  --batch_size=16 --steps=5000
+CIFAR10 = $(RUN) -m experiments.cifar10 --sample_every=1000
+
+# About ten minutes on two cores that are idle.
+cifar10: $(VENV)/installed
+	$(CIFAR10) $(resnet) --workdir=runs/cifar10 $(ARGS)
+	$(RUN) -m experiments.sample --workdir=runs/cifar10
+
+# That run, and then one of each other network; what was interrupted goes on.
+FAMILIES := resnet sndcgan biggan sagan stylegan2 r3gan
+families: $(FAMILIES)
+.PHONY: $(FAMILIES)
+$(FAMILIES): FOLDER = runs/families/$@
+resnet: FOLDER := runs/cifar10
+# Every second class: figures of the documentation are small.
+resnet biggan sagan r3gan: CLASSES := 0,2,4,6,8
+FIGURES := docs/figures/families
+$(FAMILIES): $(VENV)/installed
+	$(CIFAR10) $($@) --workdir=$(FOLDER) $(ARGS)
+	$(RUN) -m experiments.sample --workdir=$(FOLDER) $(CLASSES:%=--classes=%)
+	mkdir -p $(FIGURES)
+	cp $(FOLDER)/drawn/grid.png $(FIGURES)/$@.png
+	$(CLASSES:%=cp $(FOLDER)/drawn/classes.png $(FIGURES)/$@_classes.png)
 
 test: $(VENV)/installed-dev
 	$(RUN) -m pytest -n 2 --dist loadfile $(ARGS)

@@ -9,6 +9,7 @@ import os
 import pathlib
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -36,7 +37,7 @@ from gan.training.validation import validate
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-COMMAND = re.compile(r"\b(?:python -m experiments\.([a-z_.]*[a-z])|(gan-[a-z]+))\b(.*)")
+COMMAND = re.compile(r"\b(?:python -m experiments\.([a-z0-9_.]*[a-z0-9])|(gan-[a-z]+))\b(.*)")
 # Other names under which a flag takes an entry.
 ALIASES = {"minimax"}
 # (registry, page, head of the first column of its table)
@@ -119,6 +120,8 @@ def command_of(module, monkeypatch):
   monkeypatch.setattr(Command, "run", lambda self, *_: made.append(self) or 0)
   if "Command" in pathlib.Path(page.__file__).read_text() or hasattr(page, "DEFAULTS"):
     page.main(["command"])
+  for found in made:
+    found.add_plugin_flags()
   return made[0] if made else None
 
 
@@ -187,6 +190,17 @@ def test_commands_exist_and_know_their_flags(page, module, script, flags, monkey
 def test_a_page_lists_the_names_of_a_registry(registry, page, head):
   listed = table_names(page_text(page), head)
   assert sorted(set(listed) - ALIASES) == sorted(set(registry) - ALIASES)
+
+
+@pytest.mark.skipif(not shutil.which("make"), reason="needs make")
+def test_a_page_has_the_commands_by_which_make_trains_on_cifar10():
+  words = ["make", "-n", "families", "cifar10", f"PYTHON={sys.executable}"]
+  printed = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+  made = [tuple(arguments(rest)) for rest in re.findall(r"-m experiments\.cifar10 (.*)", printed)]
+  shown = {
+    flags for page, module, _, flags in SHOWN if (page, module) == ("docs/models.md", "cifar10")
+  }
+  assert len(made) == 7 and len(set(made)) == 6 and set(made) <= shown
 
 
 def test_optimizers_are_listed():
