@@ -44,6 +44,11 @@ def linear_players(w=(2.0, -1.0)) -> Gan:
 
 # What a game cannot be made of.
 
+
+def course(text):
+  return schedules.make_schedule(text, images_per_step=4, schedule_images=40)
+
+
 NO_PARTS = [
   ({"penalty_every": 0}, "`penalty_every=0` must be a whole number of at least 1"),
   ({"penalty_every": 1.5}, "`penalty_every=1.5` must be a whole number of at least 1"),
@@ -61,6 +66,30 @@ NO_PARTS = [
   ({"ema_ramp": "x"}, "`ema_ramp='x'` must be a finite number of at least 0"),
   ({"hyperparameters": {"real_label": 2}}, "`hyperparameters`: real_label=2 must be from 0 to 1"),
   ({"hyperparameters": {"ema_decay": 1.0}}, "`hyperparameters`: ema_decay=1.0 must be from 0 to 1"),
+  (
+    {"hyperparameters": {"generator_learning_rate": -5.0}},
+    "`hyperparameters`: generator_learning_rate=-5.0 must be at least 0",
+  ),
+  (
+    {"hyperparameters": {"lecam_weight": [1, -1]}, "regularizers": {"lecam": make_lecam()}},
+    "`hyperparameters`: lecam_weight=[1, -1] must be at least 0",
+  ),
+  (
+    {"schedule": course("discriminator_loss_scale=linear:-3")},
+    "`schedule`: discriminator_loss_scale must be at least 0 at every step: check the number",
+  ),
+  (
+    {"schedule": course("penalty_weight=linear:-5"), "penalty": r1_penalty},
+    "`schedule`: penalty_weight must be at least 0 at every step",
+  ),
+  ({"schedule": course("b1=linear:1")}, "`schedule`: b1 must be from 0 to 1 at every step"),
+  (
+    {
+      "schedule": course("b1=piecewise_constant:0.5:1.5"),
+      "hyperparameters": {"b1": np.array([0.5, 0.9])},
+    },
+    "`schedule`: b1 must be from 0 to 1 at every step",
+  ),
   ({"hyperparameters": {"real_label": np.nan}}, "must be finite numbers by name"),
   ({"hyperparameters": {"real_label": "x"}}, "must be finite numbers by name"),
   ({"hyperparameters": {"real_label": [1.0, [2.0]]}}, "must be finite numbers by name"),
@@ -106,6 +135,18 @@ def test_numbers_of_numpy_and_of_a_trace_are_numbers_of_a_game(unchecked):
     return game.default_hyperparameters().b1
 
   np.testing.assert_array_equal(jax.jit(jax.vmap(rate))(jnp.array([0.25, 0.5])), [0.25, 0.5])
+
+
+def test_a_schedule_of_numbers_that_are_traced_is_one_of_a_game():
+  players, schedule = linear_players()._asdict(), course("b1=linear:0.25;b2=linear:0.5")
+
+  def rate(value):
+    game = Game(**players, hyperparameters={"b1": value}, schedule=schedule)
+    return game.schedule(game.default_hyperparameters(), jnp.int32(10)).b1
+
+  np.testing.assert_array_equal(jax.jit(jax.vmap(rate))(jnp.array([0.5, 2.0])), [0.25, 0.25])
+  with pytest.raises(UserError, match="`schedule`: b2 must be from 0 to 1"):
+    jax.jit(lambda: Game(**players, schedule=course("b2=linear:1")).default_hyperparameters())()
 
 
 def none_of(*given):
