@@ -15,7 +15,8 @@ import jax.numpy as jnp
 from flax import linen as nn
 from jaxtyping import Array, Float, Int, Key
 
-from gan.errors import UserError
+from gan.errors import UserError, look_up
+from gan.system.schema import check_whole
 
 Params = Any
 ModelState = Any
@@ -276,7 +277,8 @@ def unpack(rows: Float[Array, "r ..."], packing: int) -> Float[Array, "b ..."]:
 @functools.cache
 def latent_sampler(kind: str, latent_dim: int) -> Callable[[Key[Array, ""]], Float[Array, " z"]]:
   """Returns `key -> [latent_dim]` for one of LATENTS; of equal arguments the same function."""
-  return lambda key: LATENTS[kind](key, (latent_dim,))
+  draw, shape = look_up(LATENTS, kind, "latent"), (check_whole("latent_dim", latent_dim, least=1),)
+  return lambda key: draw(key, shape)
 
 
 def _unit_variance_uniform(key, shape):

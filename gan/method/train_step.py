@@ -37,8 +37,11 @@ def init_state(
 
   Raises:
     UserError: a rate is not the game's, and a passed optimiser brings its own. Of rates that are
-      traced, as under `vmap`, this is not known: such an optimiser does not read them.
+      traced, as under `vmap`, this is not known: such an optimiser does not read them. Or the
+      average has a half-life, and nothing says which.
   """
+  if hyperparameters is None:
+    _check_half_life(game)
   hyper = game.default_hyperparameters() if hyperparameters is None else hyperparameters
   game.check_rates(name for name in game.fixed_rates() if _is_set(hyper.get(name), name))
   keys, examples = jax.random.split(key), _examples(game)
@@ -57,6 +60,17 @@ def init_state(
     # Beyond the two keys of the players.
     aux_state=_init_aux_state(jax.random.fold_in(key, 2**31), game, players, examples),
   )
+
+
+def _check_half_life(game: Game) -> None:
+  """Raises UserError where the average would have the default half-life, 0: it is no average."""
+  unknown = () if game.schedule is Game.schedule else ("ema_half_life",)
+  said = {*game.hyperparameters, *getattr(game.schedule, "fields", unknown)}
+  if game.ema_half_life and "ema_half_life" not in said:
+    raise UserError(
+      "`ema_half_life`: the average has no half-life: give it in images, as in "
+      '`hyperparameters={"ema_half_life": 10_000}`; 0 is the generator itself'
+    )
 
 
 def _is_set(value: Any, name: str) -> bool:

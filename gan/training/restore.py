@@ -280,7 +280,9 @@ def _assembled(
   """The method of a run, and the shapes of its state."""
   if game is not None:
     algorithm = Algorithm(game.init, game.step, game.gan)
-    return algorithm, jax.eval_shape(algorithm.init, jax.random.key(0))
+    # With its numbers given, a game that lacks some has a state too: it may be of an earlier run.
+    given = game.default_hyperparameters()
+    return algorithm, jax.eval_shape(lambda key: game.init(key, given), jax.random.key(0))
   try:
     validate(config)
     algorithm = build(config, info)

@@ -15,12 +15,22 @@ from gan.errors import UserError
 from gan.losses import LOSSES, Loss
 from gan.method.game import PLAYERS, STEP_METRICS, Batch, Examples, Game
 from gan.method.objectives import discriminator_objective, generator_objective
-from gan.method.update_rules import UpdateRule, alternating
+from gan.method.update_rules import UpdateRule, alternating, consensus, lookahead, unrolled
 from gan.models import MODELS
-from gan.networks import Gan, Network, Outputs, from_linen, from_nnx, pack, unpack
+from gan.networks import (
+  Gan,
+  Network,
+  Outputs,
+  from_linen,
+  from_nnx,
+  latent_sampler,
+  pack,
+  unpack,
+)
 from gan.optimizers import make_optimizer
 from gan.penalties import PENALTIES, make_penalty, r1_penalty
 from gan.regularizers import Regularizer, make_lecam
+from gan.regularizers.path_length import make_path_length
 from gan.training.config import Config
 from gan.training.validation import validate
 
@@ -115,6 +125,49 @@ NO_PARTS = [
   ({"generator": None}, "`generator=None` must be a gan.Network, such as gan.from_linen(module)"),
   ({"discriminator": nn.Dense(1)}, "must be a gan.Network, such as gan.from_linen(module)"),
 ]
+
+
+# What parts cannot be made of.
+NO_OPTIONS = [
+  (lookahead, {"lookahead_steps": 0}, "`lookahead_steps=0` must be a whole number of at least 1"),
+  (lookahead, {"lookahead_alpha": -0.5}, "`lookahead_alpha=-0.5` must be a number of at least 0"),
+  (unrolled, {"unrolled_steps": -1}, "`unrolled_steps=-1` must be a whole number of at least 0"),
+  (consensus, {"consensus_weight": -1.0}, "`consensus_weight=-1.0` must be a number of at least 0"),
+  (consensus, {"consensus_weight": "x"}, "`consensus_weight='x'` must be a number of at least 0"),
+  (
+    make_lecam,
+    {"lecam_decay": 3.0},
+    "`lecam_decay=3.0` must be a number of at least 0 and below 1",
+  ),
+  (
+    make_lecam,
+    {"lecam_decay": 1.0},
+    "`lecam_decay=1.0` must be a number of at least 0 and below 1",
+  ),
+  (make_lecam, {"lecam_start": -1}, "`lecam_start=-1` must be a whole number of at least 0"),
+  (make_path_length, {"path_length_decay": np.nan}, "`path_length_decay=nan` must be a number"),
+  (make_path_length, {"path_length_every": 0}, "`path_length_every=0` must be a whole number of"),
+  (latent_sampler, {"kind": "nosuch", "latent_dim": 3}, "'nosuch' is unknown: choose from normal"),
+  (latent_sampler, {"kind": "normal", "latent_dim": 0}, "`latent_dim=0` must be a whole number of"),
+]
+
+
+@pytest.mark.parametrize(("make", "options", "message"), NO_OPTIONS)
+@pytest.mark.usefixtures("unchecked")
+def test_what_is_no_option_of_a_part_is_one_line(make, options, message):
+  with pytest.raises(UserError) as caught:
+    make(**options)
+  assert message in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_a_half_life_that_nothing_says_is_asked_for():
+  players = linear_players()._asdict()
+  for parts in ({}, {"schedule": course("b1=linear:0")}):
+    with pytest.raises(UserError, match="`ema_half_life`: .* give it in images") as caught:
+      Game(**players, ema_half_life=True, **parts).init(toys.key(0))
+    assert "\n" not in str(caught.value)
+  for numbers in ({"ema_half_life": 0.0}, {"ema_half_life": 8.0}):
+    Game(**players, ema_half_life=True, hyperparameters=numbers).init(toys.key(0))
 
 
 @pytest.mark.parametrize(("parts", "message"), NO_PARTS)
