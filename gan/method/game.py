@@ -19,7 +19,7 @@ from gan.optimizers import Optimizer, as_optimizer, is_transformation
 from gan.penalties import Penalty
 from gan.regularizers import Regularizer
 from gan.state import GanState, Hyperparameters, as_arrays
-from gan.system.schema import plain_number
+from gan.system.schema import Kind, plain_number
 
 Metrics = dict[str, Float[Array, ""]]
 
@@ -296,3 +296,6 @@ class Game:
     ]
     own = [f"{name}_learning_rate" for name, fixed in zip(PLAYERS, passed, strict=True) if fixed]
     return (*own, "b1", "b2", "momentum") if all(passed) else tuple(own)
+
+
+GAME = Kind("a gan.Game as it was made, and not its class", lambda it: isinstance(it, Game))

@@ -14,12 +14,14 @@ from jaxtyping import Array, Float, Key
 
 from gan.errors import UserError
 from gan.method import returned
+from gan.method.fields import KEY
 from gan.method.game import PLAYERS, Batch, Examples, Game, Metrics
 from gan.method.play import example_keys, placed, to_range
 from gan.method.update_rules import UpdateRule, alternating, check
 from gan.networks import BATCH_STATISTICS, Network
 from gan.optimizers import Optimizer
 from gan.state import GanState, Hyperparameters, PlayerState
+from gan.system import schema
 
 PREPARING = 2**31  # beyond what an update rule folds into, or splits, the key of a step
 TrainStep = Callable[[GanState, Batch, Key[Array, ""]], tuple[GanState, Metrics]]
@@ -40,6 +42,7 @@ def init_state(
       traced, as under `vmap`, this is not known: such an optimiser does not read them. Or the
       average has a half-life, and nothing says which.
   """
+  schema.check("key", key, KEY)
   if hyperparameters is None:
     _check_half_life(game)
   hyper = game.default_hyperparameters() if hyperparameters is None else hyperparameters
@@ -94,7 +97,7 @@ def _given(game: Game) -> tuple[Array, Array | None]:
   """What the generator is given for an example."""
   labels = jnp.zeros((1,), jnp.int32) if game.num_classes else None
   latent = jax.eval_shape(game.sample_latent, jax.random.key(0))
-  fits, words = hasattr(latent, "shape"), "one latent, an array [Z]"
+  fits, words = len(getattr(latent, "shape", ())) == 1, "one latent, an array [Z]"
   returned.checked(latent, fits, "sample_latent", game.sample_latent, words)
   return jnp.zeros((1, *latent.shape)), labels
 
@@ -164,8 +167,11 @@ def step(
   Raises:
     UserError: parts of the game, or the batch, do not fit each other; where it is traced.
   """
+  schema.check("key", key, KEY)
   if not isinstance(batch, Batch):
     batch = Batch(batch[None], None)
+  if 0 in batch.image.shape[:2]:
+    raise UserError(f"the batch of images {list(batch.image.shape)} [K, B, ...] holds no image")
   if game.num_classes and batch.label is None:
     raise UserError(
       f"the game has {game.num_classes} classes: give gan.Batch(images [K, B, ...], labels [K, B])"

@@ -1,5 +1,7 @@
 """Parts that a game is given: augmentations, regularisers, outputs, batches, averages, networks."""
 
+import functools
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -109,6 +111,7 @@ NO_PARTS = [
   ({"image_range": 1}, "`image_range=1` must be two numbers, the lower one first"),
   ({"loss": "hinge"}, "`loss='hinge'` must be a gan.Loss, such as gan.LOSSES[\"hinge\"]"),
   ({"loss": None}, 'must be a gan.Loss, such as gan.LOSSES["nonsat"]'),
+  ({"loss": Loss(jnp.subtract, None)}, 'such as gan.LOSSES["nonsat"], of two functions'),
   ({"optimizer": "sgd"}, "`optimizer='sgd'` must be an optax transformation or"),
   ({"optimizer": "sgd"}, "such as optax.sgd(2e-4)"),
   ({"optimizer": optax.adam}, "such as optax.adam(2e-4)"),
@@ -160,6 +163,83 @@ def test_what_is_no_option_of_a_part_is_one_line(make, options, message):
   assert message in str(caught.value) and "\n" not in str(caught.value)
 
 
+def none_of(*given):
+  return None
+
+
+class Dense(nnx.Module):
+  def __init__(self, rngs):
+    self.layer = nnx.Linear(2, 1, rngs=rngs)
+
+  def __call__(self, x):
+    return self.layer(x)[:, 0]
+
+
+NO_NETWORKS = [
+  (from_linen, lambda: nnx.Linear(2, 1, rngs=nnx.Rngs(0)), "is given to gan.from_nnx"),
+  (from_linen, lambda: nn.Dense, "`module=Dense` must be a flax.linen.Module as it was made"),
+  (from_linen, lambda: None, "`module=a builtins.NoneType` must be a flax.linen.Module"),
+  (from_nnx, lambda: Dense(nnx.Rngs(0)), "must be a function `nnx.Rngs -> nnx.Module`"),
+  (from_nnx, lambda: nn.Dense(1), "must be a function `nnx.Rngs -> nnx.Module`"),
+  (from_nnx, lambda: None, "must be a function `nnx.Rngs -> nnx.Module`"),
+  (from_nnx, lambda: lambda rngs: nn.Dense(1), "one of flax.linen is given to gan.from_linen"),
+  (from_nnx, lambda: none_of, "`make=none_of` returned a builtins.NoneType: it must return a"),
+]
+
+
+@pytest.mark.parametrize(("make", "given", "message"), NO_NETWORKS)
+@pytest.mark.usefixtures("unchecked")
+def test_what_is_no_network_is_one_line(make, given, message):
+  with pytest.raises(UserError) as caught:
+    make(given())
+  assert message in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_a_class_or_a_partial_makes_an_nnx_network():
+  for make in (Dense, functools.partial(Dense)):
+    assert from_nnx(make).name.endswith(".Dense")
+
+
+NO_STEPS = {
+  "a number for a key": ({}, points()[0], 0, "`key=0` must be a random key, such as jax.random"),
+  "several keys": ({}, points()[0], toys.key(0)[None], "must be a random key, such as jax.random"),
+  "no image": ({}, jnp.zeros((0, 2)), toys.key(0), "images [1, 0, 2] [K, B, ...] holds no image"),
+  "no update": (
+    {},
+    Batch(jnp.zeros((0, 4, 2)), None),
+    toys.key(0),
+    "images [0, 4, 2] [K, B, ...] holds no image",
+  ),
+  "an optimiser of values": (
+    {"optimizer": optax.lbfgs()},
+    points()[0],
+    toys.key(0),
+    "(3 required keyword-only arguments: 'value', 'grad', and 'value_fn'): choose",
+  ),
+}
+
+
+@pytest.mark.parametrize("what", NO_STEPS)
+@pytest.mark.usefixtures("unchecked")
+def test_what_no_step_can_be_made_of_is_one_line(what):
+  parts, batch, key, message = NO_STEPS[what]
+  game = Game(**linear_players()._asdict() | parts)
+  state = jax.eval_shape(game.init, toys.key(0))
+  with pytest.raises(UserError) as caught:
+    jax.eval_shape(lambda state: game.step(state, batch, key), state)
+  assert message in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_a_state_is_made_of_one_key_and_one_latent(unchecked):
+  players = linear_players()._asdict()
+  with pytest.raises(UserError, match="`key=7` must be a random key, such as jax.random.key"):
+    Game(**players).init(7)
+  square = players | {"sample_latent": lambda key: jax.random.normal(key, (4, 4))}
+  with pytest.raises(UserError, match=r"returned \[4, 4\]: it must return one latent, an array"):
+    Game(**square).init(toys.key(0))
+  jax.eval_shape(Game(**players).init, jax.random.PRNGKey(0))
+
+
 def test_a_half_life_that_nothing_says_is_asked_for():
   players = linear_players()._asdict()
   for parts in ({}, {"schedule": course("b1=linear:0")}):
@@ -200,10 +280,6 @@ def test_a_schedule_of_numbers_that_are_traced_is_one_of_a_game():
   np.testing.assert_array_equal(jax.jit(jax.vmap(rate))(jnp.array([0.5, 2.0])), [0.25, 0.25])
   with pytest.raises(UserError, match="`schedule`: b2 must be from 0 to 1"):
     jax.jit(lambda: Game(**players, schedule=course("b2=linear:1")).default_hyperparameters())()
-
-
-def none_of(*given):
-  return None
 
 
 WRONG = {
