@@ -186,10 +186,18 @@ def step(
   before, state = state.hyperparameters, at_this_step(game, state)
   stepped = _rule(game).step(game, state, minibatches, step_key)
   fits = returned.is_pair(stepped) and isinstance(stepped[0], GanState)
+  fits = fits and isinstance(stepped[1], dict)
   words = "(state, metrics), a GanState and a dict"
-  state, metrics = returned.checked(stepped, fits, "update_rule", _rule(game), words)
+  after, metrics = returned.checked(stepped, fits, "update_rule", _rule(game), words)
+  returned.same_tree(_of_rule(after), _of_rule(state), "update_rule", _rule(game))
   count = images.shape[0] * images.shape[1] * jax.lax.psum(1, game.axis_name)
-  return _advance(game, state, count).replace(hyperparameters=before), metrics
+  return _advance(game, after, count).replace(hyperparameters=before), metrics
+
+
+def _of_rule(state: GanState) -> GanState:
+  """A state without what networks keep, which is theirs: what Linen sows grows with each call."""
+  players = {name: getattr(state, name).replace(model_state=None) for name in PLAYERS}
+  return state.replace(**players)
 
 
 def _prepared(game: Game, minibatches: list[Examples], key: Key[Array, ""]) -> list[Examples]:

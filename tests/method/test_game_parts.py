@@ -339,7 +339,20 @@ def of_term(value):
   return {"regularizers": {"mine": Regularizer(discriminator=lambda view, state: value(view))}}
 
 
+def ruled(change):
+  """An update rule that changes a state."""
+  return {"update_rule": UpdateRule(None, lambda game, state, *_: (change(state), {}))}
+
+
 SHAPES = {
+  "a rule that forgets what is kept": ruled(lambda state: state.replace(aux_state={}))
+  | {"regularizers": {"mine": keeping(lambda view, state: state)}},
+  "a rule that keeps more": ruled(lambda state: state.replace(aux_state={"more": jnp.zeros(())})),
+  "a rule that changes a type": ruled(lambda state: state.replace(step=state.step * 1.5)),
+  "a rule that changes a shape": ruled(
+    lambda state: state.replace(discriminator=state.discriminator.replace(params=jnp.zeros(3)))
+  ),
+  "a rule without metrics": {"update_rule": UpdateRule(None, lambda game, state, *_: (state, 0))},
   "a term of a square": of_term(
     lambda view: (view.real_outputs.logits[:, None] * view.fake_outputs.logits[None], {})
   ),
@@ -361,7 +374,9 @@ SHAPES = {
 @pytest.mark.usefixtures("unchecked")
 def test_a_part_that_returns_other_shapes_is_named_in_one_line(what):
   game = Game(**linear_players()._asdict() | SHAPES[what])
-  with pytest.raises(UserError, match=r"(regularizer|update|augment|threshold) .* returned ") as it:
+  with pytest.raises(
+    UserError, match=r"^(regularizer|update of|update_rule|augment|threshold) .* returned "
+  ) as it:
     jax.eval_shape(game.step, game.init(toys.key(0)), points()[0], toys.key(1))
   assert ": it must return " in str(it.value) and "\n" not in str(it.value)
 
