@@ -209,7 +209,9 @@ def test_another_game_or_other_data_are_refused_with_the_difference(tmp_path):
 
 def test_a_run_of_a_passed_game_says_what_is_missing(tmp_path):
   fit(make_game(), tmp_path / "run")
-  with pytest.raises(UserError, match=r"a game that was passed, .*generator G\(.*: give it"):
+  with pytest.raises(
+    UserError, match=r"a game that was passed, .* code of generator G, discriminator D: give it"
+  ):
     gan.load(tmp_path / "run")
 
 
