@@ -15,7 +15,8 @@ import jax.numpy as jnp
 from flax import linen as nn
 from jaxtyping import Array, Float, Int, Key
 
-from gan.errors import UserError
+from gan.errors import UserError, look_up
+from gan.system.schema import check_whole
 
 Params = Any
 ModelState = Any
@@ -152,6 +153,11 @@ def from_linen(
     >>> network.apply(params, model_state, jnp.ones((5, 2)), train=False)[0].shape
     (5, 3)
   """
+  if not isinstance(module, nn.Module):
+    raise UserError(
+      f"`module={_shown(module)}` must be a flax.linen.Module as it was made, such as "
+      "gan.from_linen(G()), and not its class; one of flax.nnx is given to gan.from_nnx"
+    )
   call = _Call(type(module).__call__)
 
   def init(key, inputs=example, labels=labels):
@@ -192,7 +198,21 @@ def from_nnx(make: Callable[[Any], Any]) -> Network:
   """
   from flax import nnx
 
-  module = nnx.eval_shape(lambda: make(nnx.Rngs(0)))
+  if not callable(make) or isinstance(make, (nnx.Module, nn.Module)):
+    raise UserError(
+      f"`make={_shown(make)}` must be a function `nnx.Rngs -> nnx.Module`, such as "
+      "gan.from_nnx(lambda rngs: D(rngs)), and not a module as it was made"
+    )
+
+  def made_of(rngs):
+    if not isinstance(made := make(rngs), nnx.Module):
+      raise UserError(
+        f"`make={_shown(make)}` returned {_shown(made)}: it must return a flax.nnx.Module; one of "
+        "flax.linen is given to gan.from_linen"
+      )
+    return made
+
+  module = nnx.eval_shape(lambda: made_of(nnx.Rngs(0)))
   graph, streams, _ = nnx.split(module, nnx.RngState, ...)
   call = _Call(type(module).__call__)
 
@@ -216,7 +236,13 @@ def from_nnx(make: Callable[[Any], Any]) -> Network:
     outputs = made(*call(inputs, labels), **call.train(train))
     return outputs, _take_apart(made)[1] if train else model_state
 
-  return Network(jax.jit(init), apply, f"{make.__module__}.{make.__qualname__}")
+  named = getattr(make, "func", make)  # of a partial
+  return Network(jax.jit(init), apply, f"{named.__module__}.{named.__qualname__}")
+
+
+def _shown(value: Any) -> str:
+  """A module, class or function in a few words; their own representations are long."""
+  return getattr(value, "__qualname__", f"a {type(value).__module__}.{type(value).__qualname__}")
 
 
 def _unseeded(stream: jax.ShapeDtypeStruct) -> Array:
@@ -276,7 +302,8 @@ def unpack(rows: Float[Array, "r ..."], packing: int) -> Float[Array, "b ..."]:
 @functools.cache
 def latent_sampler(kind: str, latent_dim: int) -> Callable[[Key[Array, ""]], Float[Array, " z"]]:
   """Returns `key -> [latent_dim]` for one of LATENTS; of equal arguments the same function."""
-  return lambda key: LATENTS[kind](key, (latent_dim,))
+  draw, shape = look_up(LATENTS, kind, "latent"), (check_whole("latent_dim", latent_dim, least=1),)
+  return lambda key: draw(key, shape)
 
 
 def _unit_variance_uniform(key, shape):

@@ -103,3 +103,23 @@ def as_optimizer(given: Any, player: str) -> Optimizer:
     return made
 
   return optimizer
+
+
+def changed(
+  optimizer: optax.GradientTransformation, grads: Any, state: Any, params: Any
+) -> tuple[Any, Any]:
+  """Returns the changes of the parameters, and the optimiser's new state.
+
+  Raises:
+    UserError: its update needs more than gradients, as that of optax.lbfgs needs the value.
+  """
+  try:
+    return optimizer.update(grads, state, params)
+  except TypeError as error:
+    if "required keyword-only argument" not in str(error):
+      raise
+    _, _, missing = str(error).partition("missing ")
+    raise UserError(
+      f"an optimizer whose update needs more than gradients cannot be used ({missing}): choose "
+      "one that needs these alone, such as optax.adam(2e-4)"
+    ) from error

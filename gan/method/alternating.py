@@ -22,6 +22,7 @@ from gan.method.updates import (
 from gan.networks import Params
 from gan.state import GanState, PlayerState
 from gan.system.recipe import recorded
+from gan.system.schema import check, check_whole, within
 
 # The smallest gradient that "unrolled" differentiates an optimiser at.
 SMALLEST_GRADIENT = 1e-12
@@ -96,6 +97,7 @@ def unrolled(*, unrolled_steps: int = 5) -> UpdateRule:
   Args:
     unrolled_steps: K.
   """
+  check_whole("unrolled_steps", unrolled_steps, least=0)
   objective = functools.partial(unrolled_objective, unrolled_steps=unrolled_steps)
   update = functools.partial(propose, objective, "generator")
   step = functools.partial(_generator_first, update)
@@ -153,6 +155,8 @@ def lookahead(
     lookahead_alpha: share of the fast weights in one.
     shared_latents: as for `alternating`.
   """
+  check_whole("lookahead_steps", lookahead_steps, least=1)
+  check("lookahead_alpha", lookahead_alpha, within(0))
   play = alternating(shared_latents=shared_latents).step
 
   def init(generator: PlayerState, discriminator: PlayerState) -> dict[str, Params]:

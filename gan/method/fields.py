@@ -5,6 +5,7 @@ import reprlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import jax
 import numpy as np
 
 from gan.errors import UserError
@@ -30,6 +31,14 @@ def _all_of(fits: Callable[[Any], bool]) -> Callable[[Any], bool]:
   return lambda value: isinstance(value, Mapping) and all(map(fits, value.values()))
 
 
+def _is_key(value: Any) -> bool:
+  """Whether a value is one key, or the numbers of one, as of jax.random.PRNGKey."""
+  kind, shape = getattr(value, "dtype", None), getattr(value, "shape", None)
+  if kind is not None and jax.dtypes.issubdtype(kind, jax.dtypes.prng_key):
+    return shape == ()
+  return kind == np.uint32 and len(shape) == 1
+
+
 def _calls(attribute: str) -> Callable[[Any], bool]:
   """Of what is a function, or has one under a name."""
   return lambda value: callable(getattr(value, attribute, value))
@@ -52,15 +61,24 @@ def _is_part(part: type) -> Callable[[Any], bool]:
   return fits
 
 
+def _is_loss(value: Any) -> bool:
+  functions = (getattr(value, player, None) for player in PLAYERS)
+  return _is_part(Loss)(value) and all(map(callable, functions))
+
+
 _NETWORK = Kind("a gan.Network, such as gan.from_linen(module)", lambda it: isinstance(it, Network))
 _OPTIMIZER = Kind(
   "an optax transformation or `hyperparameters -> transformation`, such as optax.{}(2e-4)",
   is_optimizer,
 )
+KEY = Kind("a random key, such as jax.random.key(0)", _is_key)
 # What each field of a Game may be, and an example: by the name that was given, or one of ours.
 FIELDS: dict[str, tuple[Kind, str]] = {
   **dict.fromkeys(PLAYERS, (_NETWORK, "")),
-  "loss": (Kind('a gan.Loss, such as gan.LOSSES["{}"]', _is_part(Loss)), "nonsat"),
+  "loss": (
+    Kind('a gan.Loss, such as gan.LOSSES["{}"], of two functions', _is_loss),
+    "nonsat",
+  ),
   "sample_latent": (Kind('`key -> [Z]`, such as gan.latent_sampler("{}", 64)', callable), "normal"),
   "image_range": (Kind("two numbers, the lower one first, such as (-1, 1)", _is_range), ""),
   **dict.fromkeys(("num_classes", "ema_start"), (whole(0), "")),

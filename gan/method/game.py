@@ -1,13 +1,11 @@
 """A GAN method as data: two players, what they play, and the pair `(init, step)`."""
 
 import dataclasses
-import math
 import reprlib
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 import jax
-import numpy as np
 import optax
 from jaxtyping import Array, Float, Int, Key
 
@@ -21,7 +19,7 @@ from gan.optimizers import Optimizer, as_optimizer, is_transformation
 from gan.penalties import Penalty
 from gan.regularizers import Regularizer
 from gan.state import GanState, Hyperparameters, as_arrays
-from gan.system.schema import plain_number
+from gan.system.schema import Kind, plain_number
 
 Metrics = dict[str, Float[Array, ""]]
 
@@ -191,9 +189,26 @@ class Game:
         f"choose from {', '.join(self.read_numbers())}, which a step of this game reads"
       )
     for name, value in self.hyperparameters.items():
-      low, high = schedules.RANGES.get(name, (-math.inf, math.inf))
-      if not isinstance(value, jax.core.Tracer) and not np.all((low <= value) & (value < high)):
-        raise UserError(f"`hyperparameters`: {name}={value} must be from {low:g} to {high:g}")
+      if not (kind := schedules.range_of(name)).fits(value):
+        raise UserError(f"`hyperparameters`: {name}={value} must be {kind.words}")
+    self._check_course()
+
+  def _check_course(self) -> None:
+    """Raises UserError where a schedule of `make_schedule` leads a number out of its range."""
+    if (recipe := getattr(self.schedule, "recipe", None)) is None:
+      return
+    hyper = self._numbers().with_values(self.hyperparameters)
+    known = {
+      field: spec
+      for field, spec in schedules.parse(recipe.arguments["text"]).items()
+      if not isinstance(hyper.get(field), jax.core.Tracer)
+    }
+    with jax.ensure_compile_time_eval():  # a game may be made where a step is traced
+      for field in schedules.out_of_range(known, hyper):
+        raise UserError(
+          f"`schedule`: {field} must be {schedules.range_of(field).words} at every step: check the "
+          "number it ends at, and that of `hyperparameters` it starts from"
+        )
 
   def check_rates(self, changed: Iterable[str]) -> None:
     """Raises UserError where a passed optimiser brings one of the changed numbers itself."""
@@ -281,3 +296,6 @@ class Game:
     ]
     own = [f"{name}_learning_rate" for name, fixed in zip(PLAYERS, passed, strict=True) if fixed]
     return (*own, "b1", "b2", "momentum") if all(passed) else tuple(own)
+
+
+GAME = Kind("a gan.Game as it was made, and not its class", lambda it: isinstance(it, Game))

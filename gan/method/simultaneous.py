@@ -16,6 +16,7 @@ from gan.method.updates import (
 from gan.networks import Params
 from gan.state import GanState
 from gan.system.recipe import recorded
+from gan.system.schema import check, within
 
 
 @recorded
@@ -86,6 +87,7 @@ def consensus(*, consensus_weight: float | Array = 10.0) -> UpdateRule:
   Args:
     consensus_weight: gamma, [].
   """
+  check("consensus_weight", consensus_weight, within(0))
 
   def step(game: Game, state: GanState, minibatches: Minibatches, key: Key[Array, ""]) -> Stepped:
     (examples,) = minibatches

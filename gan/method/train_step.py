@@ -14,12 +14,14 @@ from jaxtyping import Array, Float, Key
 
 from gan.errors import UserError
 from gan.method import returned
+from gan.method.fields import KEY
 from gan.method.game import PLAYERS, Batch, Examples, Game, Metrics
 from gan.method.play import example_keys, placed, to_range
 from gan.method.update_rules import UpdateRule, alternating, check
 from gan.networks import BATCH_STATISTICS, Network
 from gan.optimizers import Optimizer
 from gan.state import GanState, Hyperparameters, PlayerState
+from gan.system import schema
 
 PREPARING = 2**31  # beyond what an update rule folds into, or splits, the key of a step
 TrainStep = Callable[[GanState, Batch, Key[Array, ""]], tuple[GanState, Metrics]]
@@ -37,8 +39,12 @@ def init_state(
 
   Raises:
     UserError: a rate is not the game's, and a passed optimiser brings its own. Of rates that are
-      traced, as under `vmap`, this is not known: such an optimiser does not read them.
+      traced, as under `vmap`, this is not known: such an optimiser does not read them. Or the
+      average has a half-life, and nothing says which.
   """
+  schema.check("key", key, KEY)
+  if hyperparameters is None:
+    _check_half_life(game)
   hyper = game.default_hyperparameters() if hyperparameters is None else hyperparameters
   game.check_rates(name for name in game.fixed_rates() if _is_set(hyper.get(name), name))
   keys, examples = jax.random.split(key), _examples(game)
@@ -57,6 +63,17 @@ def init_state(
     # Beyond the two keys of the players.
     aux_state=_init_aux_state(jax.random.fold_in(key, 2**31), game, players, examples),
   )
+
+
+def _check_half_life(game: Game) -> None:
+  """Raises UserError where the average would have the default half-life, 0: it is no average."""
+  unknown = () if game.schedule is Game.schedule else ("ema_half_life",)
+  said = {*game.hyperparameters, *getattr(game.schedule, "fields", unknown)}
+  if game.ema_half_life and "ema_half_life" not in said:
+    raise UserError(
+      "`ema_half_life`: the average has no half-life: give it in images, as in "
+      '`hyperparameters={"ema_half_life": 10_000}`; 0 is the generator itself'
+    )
 
 
 def _is_set(value: Any, name: str) -> bool:
@@ -80,7 +97,7 @@ def _given(game: Game) -> tuple[Array, Array | None]:
   """What the generator is given for an example."""
   labels = jnp.zeros((1,), jnp.int32) if game.num_classes else None
   latent = jax.eval_shape(game.sample_latent, jax.random.key(0))
-  fits, words = hasattr(latent, "shape"), "one latent, an array [Z]"
+  fits, words = len(getattr(latent, "shape", ())) == 1, "one latent, an array [Z]"
   returned.checked(latent, fits, "sample_latent", game.sample_latent, words)
   return jnp.zeros((1, *latent.shape)), labels
 
@@ -150,8 +167,11 @@ def step(
   Raises:
     UserError: parts of the game, or the batch, do not fit each other; where it is traced.
   """
+  schema.check("key", key, KEY)
   if not isinstance(batch, Batch):
     batch = Batch(batch[None], None)
+  if 0 in batch.image.shape[:2]:
+    raise UserError(f"the batch of images {list(batch.image.shape)} [K, B, ...] holds no image")
   if game.num_classes and batch.label is None:
     raise UserError(
       f"the game has {game.num_classes} classes: give gan.Batch(images [K, B, ...], labels [K, B])"
@@ -166,10 +186,18 @@ def step(
   before, state = state.hyperparameters, at_this_step(game, state)
   stepped = _rule(game).step(game, state, minibatches, step_key)
   fits = returned.is_pair(stepped) and isinstance(stepped[0], GanState)
+  fits = fits and isinstance(stepped[1], dict)
   words = "(state, metrics), a GanState and a dict"
-  state, metrics = returned.checked(stepped, fits, "update_rule", _rule(game), words)
+  after, metrics = returned.checked(stepped, fits, "update_rule", _rule(game), words)
+  returned.same_tree(_of_rule(after), _of_rule(state), "update_rule", _rule(game))
   count = images.shape[0] * images.shape[1] * jax.lax.psum(1, game.axis_name)
-  return _advance(game, state, count).replace(hyperparameters=before), metrics
+  return _advance(game, after, count).replace(hyperparameters=before), metrics
+
+
+def _of_rule(state: GanState) -> GanState:
+  """A state without what networks keep, which is theirs: what Linen sows grows with each call."""
+  players = {name: getattr(state, name).replace(model_state=None) for name in PLAYERS}
+  return state.replace(**players)
 
 
 def _prepared(game: Game, minibatches: list[Examples], key: Key[Array, ""]) -> list[Examples]:

@@ -18,6 +18,7 @@ from gan.method.objectives import (
   placed,
 )
 from gan.networks import BATCH_STATISTICS, ModelState, Params, at_least_float32
+from gan.optimizers import changed
 from gan.state import GanState, PlayerState
 
 Objective = Callable[..., tuple[Float[Array, ""], Observations]]
@@ -148,7 +149,7 @@ def _as_before(new: Array, old: Array) -> Array:
 
 def _stepped(game: Game, name: str, state: GanState, update: Update) -> PlayerState:
   player, optimizer = getattr(state, name), game.optimizer_of(name)(state.hyperparameters)
-  changes, opt_state = optimizer.update(update.grads, player.opt_state, player.params)
+  changes, opt_state = changed(optimizer, update.grads, player.opt_state, player.params)
   # Rates are float32, and would make moments of bfloat16 parameters so.
   opt_state = jax.tree.map(_as_before, opt_state, player.opt_state)
   return PlayerState(optax.apply_updates(player.params, changes), update.model_state, opt_state)

@@ -8,6 +8,7 @@ from jaxtyping import Array, Bool, Float, Key
 
 from gan.networks import Gan
 from gan.regularizers.base import Regularizer, View
+from gan.system.schema import check, check_whole, within
 
 MANY = 1e9  # updates after which the average is a full one: decay^MANY is 0
 DECAY = 0.99  # of both averages, in the authors' code for StyleGAN2; 0.9 in that for BigGAN
@@ -90,6 +91,8 @@ def make_lecam(*, lecam_decay: float = DECAY, lecam_start: int = 0) -> Regulariz
     lecam_decay: of the averages in an update, in [0, 1).
     lecam_start: the first step with the term.
   """
+  check("lecam_decay", lecam_decay, within(0, 1))
+  check_whole("lecam_start", lecam_start, least=0)
 
   def moved(view: View, averages: Averages) -> Averages:
     return lecam_averages(

@@ -7,6 +7,7 @@ from jaxtyping import Array, Float, Key
 from gan.errors import UserError
 from gan.networks import Gan
 from gan.regularizers.base import Regularizer, View
+from gan.system.schema import check, check_whole, within
 
 DECAY = 0.99  # of the running mean, in an update that computes lengths
 EVERY = 4  # steps: "lazy" regularisation of the generator in the paper
@@ -52,6 +53,8 @@ def make_path_length(
   Raises:
     UserError: the generator has no mapping network, when the state is made.
   """
+  check("path_length_decay", path_length_decay, within(0, 1))
+  check_whole("path_length_every", path_length_every, least=1)
 
   def is_due(view: View):
     return view.step % path_length_every == 0

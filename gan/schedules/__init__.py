@@ -10,6 +10,7 @@ from gan.schedules.scheduled import (
   make,
   make_schedule,
   out_of_range,
+  range_of,
 )
 from gan.schedules.shapes import SCHEDULES, SPELLINGS, Entry
 from gan.schedules.text import parse
@@ -29,4 +30,5 @@ __all__ = [
   "make_schedule",
   "out_of_range",
   "parse",
+  "range_of",
 ]

@@ -12,7 +12,7 @@ from gan.schedules.shapes import SCHEDULES
 from gan.schedules.text import parse
 from gan.state import Hyperparameters
 from gan.system.recipe import Recipe, recorded
-from gan.system.schema import check_whole
+from gan.system.schema import Kind, are_finite, check_whole
 
 HyperSchedule = Callable[[Hyperparameters, Int[Array, ""]], Hyperparameters]
 
@@ -84,6 +84,13 @@ RANGES = {name: (0.0, 1.0) for name in ("b1", "b2", "momentum", "ema_decay")}
 RANGES |= {"real_label": (0.0, 1.0 + 1e-6), "augment_strength": (0.0, 1.0 + 1e-6)}
 
 
+def range_of(name: str) -> Kind:
+  """What a hyper-parameter may be; one that is traced passes."""
+  low, high = RANGES.get(name, (0.0, math.inf))
+  words = f"from {low:g} to {high:g}" if name in RANGES else f"at least {low:g}"
+  return Kind(words, lambda value: are_finite(value, low, high))
+
+
 def out_of_range(
   specs: Mapping[str, tuple[str, tuple[float, ...]]], hyper: Hyperparameters
 ) -> list[str]:
@@ -93,11 +100,10 @@ def out_of_range(
     specs: of `parse`.
     hyper: the numbers before the first step.
   """
-  found, progress = [], np.linspace(0, 1, 101, dtype=np.float32)
+  found, progress = [], np.linspace(0, 1, 101, dtype=np.float32)[None]
   for field, (name, numbers) in specs.items():
-    low, high = RANGES.get(field, (0.0, math.inf))
-    values = np.asarray(SCHEDULES[name].make(*numbers)(hyper.get(field), progress))
-    if not (np.isfinite(values) & (values >= low) & (values < high)).all():
+    start = np.reshape(hyper.get(field), (-1, 1))
+    if not range_of(field).fits(SCHEDULES[name].make(*numbers)(start, progress)):
       found.append(field)
   return found
 

@@ -6,8 +6,10 @@ gives one line: the file, its line, the field, what is there, what belongs there
 
 import inspect
 import json
+import math
 import pathlib
 import re
+import reprlib
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
@@ -79,24 +81,42 @@ def plain_number(value: Any) -> Any:
   return value.item() if isinstance(value, np.generic) else value
 
 
-def are_finite(value: Any) -> bool:
-  """Whether a value is a finite number, or an array of such; what JAX traces passes."""
+def are_finite(value: Any, least: float = -math.inf, below: float = math.inf) -> bool:
+  """Whether a value is a finite number, or an array of such; what JAX traces passes.
+
+  Args:
+    value: anything.
+    least: the least that it may be.
+    below: what it must be below.
+  """
   try:
     array = np.asarray(value)
   except (TypeError, ValueError) as error:  # of a tracer, and of rows of several lengths
     return isinstance(error, TypeError)
   try:
-    return array.dtype.kind != "b" and bool(np.isfinite(array).all())
+    inside = np.isfinite(array) & (array >= least) & (array < below)
+    return array.dtype.kind != "b" and bool(inside.all())
   except TypeError:
     return False
 
 
+def within(least: float, below: float = math.inf) -> Kind:
+  """A finite number in [least, below), or an array of such; what JAX traces passes."""
+  end = f" and below {below:g}" if below < math.inf else ""
+  return Kind(f"a number of at least {least:g}{end}", lambda it: are_finite(it, least, below))
+
+
+def check(name: str, value: Any, kind: Kind) -> Any:
+  """Returns an argument, a number of NumPy's as Python's own; UserError, where it is none."""
+  value = plain_number(value)
+  if not kind.fits(value):
+    raise UserError(f"`{name}={reprlib.repr(value)}` must be {kind.words}")
+  return value
+
+
 def check_whole(name: str, value: Any, least: int = -(2**63)) -> int:
   """Returns a whole number as Python's own; UserError, with its name, where it is none."""
-  value, kind = plain_number(value), whole(least)
-  if not kind.fits(value):
-    raise UserError(f"`{name}={value!r}` must be {kind.words}")
-  return value
+  return check(name, value, whole(least))
 
 
 def check_made(value: Any, kind: Kind, entry: str) -> Any:

@@ -14,10 +14,10 @@ from gan.datasets import Dataset
 from gan.datasets.base import as_array, as_labels
 from gan.errors import UserError
 from gan.losses import LOSSES
-from gan.method.game import Batch, Game
+from gan.method.game import GAME, Batch, Game
 from gan.method.train_step import made_shape
 from gan.state import GanState
-from gan.system import memory
+from gan.system import memory, schema
 from gan.system.progress import say
 from gan.training import loop, passed, program, restore
 from gan.training.build import Algorithm, DataInfo
@@ -71,6 +71,7 @@ def fit(
     >>> run.summary["status"], run.sample(8, jax.random.key(0)).shape
     ('finished', (8, 2))
   """
+  schema.check("game", game, GAME)
   workdir, dataset = named_folder(workdir), _dataset(game, images, labels, name)
   config = _config(game, name, steps, options)
   shape = dataset.images.shape[1:]

@@ -9,6 +9,7 @@ import functools
 import inspect
 import json
 import os
+import re
 import sys
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -38,6 +39,7 @@ _REGISTRIES = {
   "AUGMENTATIONS": AUGMENTATIONS,
   "UPDATE_RULES": UPDATE_RULES,
 }
+_LIBRARIES = ("builtins", "flax", "functools", "gan", "jax", "optax")
 # What makes parts, and is no entry of a registry.
 _MAKERS = {each.__name__: each for each in (make_loss, make_penalty, make_schedule)}
 
@@ -158,13 +160,20 @@ def find(record: Mapping[str, Any], workdir: str | os.PathLike) -> Game:
     try:
       found[name] = _find(places[name])
     except (KeyError, TypeError, AttributeError, ValueError, UserError):
-      missing.append(f"{name} {words}")
+      missing.append(f"{name} {_own_name(words)}".rstrip())
   if missing:
     raise UserError(
       f"{workdir} was trained with a game that was passed, and its folder has no code of "
       f"{', '.join(missing)}: give it, gan.load(workdir, game), or register its parts in a plugin"
     )
   return Game(**found)
+
+
+def _own_name(words: Any) -> str:
+  """What the user calls a part, by what it is called in config.json; "" for what a library made."""
+  first = re.match(r"[\w.<>]*", str(words))[0]
+  name = first.rpartition(".")[2]
+  return "" if first.split(".")[0] in _LIBRARIES or name.startswith("<") else name
 
 
 def were_passed(record: Mapping[str, Any]) -> bool:

@@ -15,7 +15,8 @@ from jaxtyping import Array, Int, Key
 
 from gan.datasets.base import as_array
 from gan.errors import UserError
-from gan.method.game import Game
+from gan.method.fields import KEY
+from gan.method.game import GAME, Game
 from gan.networks import Gan
 from gan.state import GanState
 from gan.system import schema
@@ -85,6 +86,7 @@ class LoadedRun(NamedTuple):
     if self.state is None:
       raise UserError(f"the run has no weights to draw from: it {self.summary['status']}")
     count = schema.check_whole("count", count, least=1)
+    schema.check("key", key, KEY)
     state = self.with_weights(weights).state
     return sampling.samples(self.gan, state, key, count, self._labels(count, labels))
 
@@ -144,6 +146,8 @@ def load(
   """
   workdir = named_folder(workdir)
   step = step if step is None else schema.check_whole("step", step)
+  if game is not None:
+    schema.check("game", game, GAME)
   record = read_config(workdir, _kind())
   plugins.load_recorded(record.get(plugins.FIELD, []), workdir)
   if game is None and passed.were_passed(record):
@@ -280,7 +284,9 @@ def _assembled(
   """The method of a run, and the shapes of its state."""
   if game is not None:
     algorithm = Algorithm(game.init, game.step, game.gan)
-    return algorithm, jax.eval_shape(algorithm.init, jax.random.key(0))
+    # With its numbers given, a game that lacks some has a state too: it may be of an earlier run.
+    given = game.default_hyperparameters()
+    return algorithm, jax.eval_shape(lambda key: game.init(key, given), jax.random.key(0))
   try:
     validate(config)
     algorithm = build(config, info)

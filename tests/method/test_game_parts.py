@@ -1,5 +1,7 @@
 """Parts that a game is given: augmentations, regularisers, outputs, batches, averages, networks."""
 
+import functools
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -15,12 +17,22 @@ from gan.errors import UserError
 from gan.losses import LOSSES, Loss
 from gan.method.game import PLAYERS, STEP_METRICS, Batch, Examples, Game
 from gan.method.objectives import discriminator_objective, generator_objective
-from gan.method.update_rules import UpdateRule, alternating
+from gan.method.update_rules import UpdateRule, alternating, consensus, lookahead, unrolled
 from gan.models import MODELS
-from gan.networks import Gan, Network, Outputs, from_linen, from_nnx, pack, unpack
+from gan.networks import (
+  Gan,
+  Network,
+  Outputs,
+  from_linen,
+  from_nnx,
+  latent_sampler,
+  pack,
+  unpack,
+)
 from gan.optimizers import make_optimizer
 from gan.penalties import PENALTIES, make_penalty, r1_penalty
 from gan.regularizers import Regularizer, make_lecam
+from gan.regularizers.path_length import make_path_length
 from gan.training.config import Config
 from gan.training.validation import validate
 
@@ -44,6 +56,11 @@ def linear_players(w=(2.0, -1.0)) -> Gan:
 
 # What a game cannot be made of.
 
+
+def course(text):
+  return schedules.make_schedule(text, images_per_step=4, schedule_images=40)
+
+
 NO_PARTS = [
   ({"penalty_every": 0}, "`penalty_every=0` must be a whole number of at least 1"),
   ({"penalty_every": 1.5}, "`penalty_every=1.5` must be a whole number of at least 1"),
@@ -61,6 +78,30 @@ NO_PARTS = [
   ({"ema_ramp": "x"}, "`ema_ramp='x'` must be a finite number of at least 0"),
   ({"hyperparameters": {"real_label": 2}}, "`hyperparameters`: real_label=2 must be from 0 to 1"),
   ({"hyperparameters": {"ema_decay": 1.0}}, "`hyperparameters`: ema_decay=1.0 must be from 0 to 1"),
+  (
+    {"hyperparameters": {"generator_learning_rate": -5.0}},
+    "`hyperparameters`: generator_learning_rate=-5.0 must be at least 0",
+  ),
+  (
+    {"hyperparameters": {"lecam_weight": [1, -1]}, "regularizers": {"lecam": make_lecam()}},
+    "`hyperparameters`: lecam_weight=[1, -1] must be at least 0",
+  ),
+  (
+    {"schedule": course("discriminator_loss_scale=linear:-3")},
+    "`schedule`: discriminator_loss_scale must be at least 0 at every step: check the number",
+  ),
+  (
+    {"schedule": course("penalty_weight=linear:-5"), "penalty": r1_penalty},
+    "`schedule`: penalty_weight must be at least 0 at every step",
+  ),
+  ({"schedule": course("b1=linear:1")}, "`schedule`: b1 must be from 0 to 1 at every step"),
+  (
+    {
+      "schedule": course("b1=piecewise_constant:0.5:1.5"),
+      "hyperparameters": {"b1": np.array([0.5, 0.9])},
+    },
+    "`schedule`: b1 must be from 0 to 1 at every step",
+  ),
   ({"hyperparameters": {"real_label": np.nan}}, "must be finite numbers by name"),
   ({"hyperparameters": {"real_label": "x"}}, "must be finite numbers by name"),
   ({"hyperparameters": {"real_label": [1.0, [2.0]]}}, "must be finite numbers by name"),
@@ -78,6 +119,7 @@ NO_PARTS = [
     {"regularizers": {"own": Regularizer(needs="features")}},
     "`needs='features'` of a gan.Regularizer must be a tuple of fields of gan.Outputs",
   ),
+  ({"loss": Loss(jnp.subtract, None)}, 'such as gan.LOSSES["nonsat"], of two functions'),
   ({"optimizer": "sgd"}, "`optimizer='sgd'` must be an optax transformation or"),
   ({"optimizer": "sgd"}, "such as optax.sgd(2e-4)"),
   ({"optimizer": optax.adam}, "such as optax.adam(2e-4)"),
@@ -94,6 +136,126 @@ NO_PARTS = [
   ({"generator": None}, "`generator=None` must be a gan.Network, such as gan.from_linen(module)"),
   ({"discriminator": nn.Dense(1)}, "must be a gan.Network, such as gan.from_linen(module)"),
 ]
+
+
+# What parts cannot be made of.
+NO_OPTIONS = [
+  (lookahead, {"lookahead_steps": 0}, "`lookahead_steps=0` must be a whole number of at least 1"),
+  (lookahead, {"lookahead_alpha": -0.5}, "`lookahead_alpha=-0.5` must be a number of at least 0"),
+  (unrolled, {"unrolled_steps": -1}, "`unrolled_steps=-1` must be a whole number of at least 0"),
+  (consensus, {"consensus_weight": -1.0}, "`consensus_weight=-1.0` must be a number of at least 0"),
+  (consensus, {"consensus_weight": "x"}, "`consensus_weight='x'` must be a number of at least 0"),
+  (
+    make_lecam,
+    {"lecam_decay": 3.0},
+    "`lecam_decay=3.0` must be a number of at least 0 and below 1",
+  ),
+  (
+    make_lecam,
+    {"lecam_decay": 1.0},
+    "`lecam_decay=1.0` must be a number of at least 0 and below 1",
+  ),
+  (make_lecam, {"lecam_start": -1}, "`lecam_start=-1` must be a whole number of at least 0"),
+  (make_path_length, {"path_length_decay": np.nan}, "`path_length_decay=nan` must be a number"),
+  (make_path_length, {"path_length_every": 0}, "`path_length_every=0` must be a whole number of"),
+  (latent_sampler, {"kind": "nosuch", "latent_dim": 3}, "'nosuch' is unknown: choose from normal"),
+  (latent_sampler, {"kind": "normal", "latent_dim": 0}, "`latent_dim=0` must be a whole number of"),
+]
+
+
+@pytest.mark.parametrize(("make", "options", "message"), NO_OPTIONS)
+@pytest.mark.usefixtures("unchecked")
+def test_what_is_no_option_of_a_part_is_one_line(make, options, message):
+  with pytest.raises(UserError) as caught:
+    make(**options)
+  assert message in str(caught.value) and "\n" not in str(caught.value)
+
+
+def none_of(*given):
+  return None
+
+
+class Dense(nnx.Module):
+  def __init__(self, rngs):
+    self.layer = nnx.Linear(2, 1, rngs=rngs)
+
+  def __call__(self, x):
+    return self.layer(x)[:, 0]
+
+
+NO_NETWORKS = [
+  (from_linen, lambda: nnx.Linear(2, 1, rngs=nnx.Rngs(0)), "is given to gan.from_nnx"),
+  (from_linen, lambda: nn.Dense, "`module=Dense` must be a flax.linen.Module as it was made"),
+  (from_linen, lambda: None, "`module=a builtins.NoneType` must be a flax.linen.Module"),
+  (from_nnx, lambda: Dense(nnx.Rngs(0)), "must be a function `nnx.Rngs -> nnx.Module`"),
+  (from_nnx, lambda: nn.Dense(1), "must be a function `nnx.Rngs -> nnx.Module`"),
+  (from_nnx, lambda: None, "must be a function `nnx.Rngs -> nnx.Module`"),
+  (from_nnx, lambda: lambda rngs: nn.Dense(1), "one of flax.linen is given to gan.from_linen"),
+  (from_nnx, lambda: none_of, "`make=none_of` returned a builtins.NoneType: it must return a"),
+]
+
+
+@pytest.mark.parametrize(("make", "given", "message"), NO_NETWORKS)
+@pytest.mark.usefixtures("unchecked")
+def test_what_is_no_network_is_one_line(make, given, message):
+  with pytest.raises(UserError) as caught:
+    make(given())
+  assert message in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_a_class_or_a_partial_makes_an_nnx_network():
+  for make in (Dense, functools.partial(Dense)):
+    assert from_nnx(make).name.endswith(".Dense")
+
+
+NO_STEPS = {
+  "a number for a key": ({}, points()[0], 0, "`key=0` must be a random key, such as jax.random"),
+  "several keys": ({}, points()[0], toys.key(0)[None], "must be a random key, such as jax.random"),
+  "no image": ({}, jnp.zeros((0, 2)), toys.key(0), "images [1, 0, 2] [K, B, ...] holds no image"),
+  "no update": (
+    {},
+    Batch(jnp.zeros((0, 4, 2)), None),
+    toys.key(0),
+    "images [0, 4, 2] [K, B, ...] holds no image",
+  ),
+  "an optimiser of values": (
+    {"optimizer": optax.lbfgs()},
+    points()[0],
+    toys.key(0),
+    "(3 required keyword-only arguments: 'value', 'grad', and 'value_fn'): choose",
+  ),
+}
+
+
+@pytest.mark.parametrize("what", NO_STEPS)
+@pytest.mark.usefixtures("unchecked")
+def test_what_no_step_can_be_made_of_is_one_line(what):
+  parts, batch, key, message = NO_STEPS[what]
+  game = Game(**linear_players()._asdict() | parts)
+  state = jax.eval_shape(game.init, toys.key(0))
+  with pytest.raises(UserError) as caught:
+    jax.eval_shape(lambda state: game.step(state, batch, key), state)
+  assert message in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_a_state_is_made_of_one_key_and_one_latent(unchecked):
+  players = linear_players()._asdict()
+  with pytest.raises(UserError, match="`key=7` must be a random key, such as jax.random.key"):
+    Game(**players).init(7)
+  square = players | {"sample_latent": lambda key: jax.random.normal(key, (4, 4))}
+  with pytest.raises(UserError, match=r"returned \[4, 4\]: it must return one latent, an array"):
+    Game(**square).init(toys.key(0))
+  jax.eval_shape(Game(**players).init, jax.random.PRNGKey(0))
+
+
+def test_a_half_life_that_nothing_says_is_asked_for():
+  players = linear_players()._asdict()
+  for parts in ({}, {"schedule": course("b1=linear:0")}):
+    with pytest.raises(UserError, match="`ema_half_life`: .* give it in images") as caught:
+      Game(**players, ema_half_life=True, **parts).init(toys.key(0))
+    assert "\n" not in str(caught.value)
+  for numbers in ({"ema_half_life": 0.0}, {"ema_half_life": 8.0}):
+    Game(**players, ema_half_life=True, hyperparameters=numbers).init(toys.key(0))
 
 
 @pytest.mark.parametrize(("parts", "message"), NO_PARTS)
@@ -116,8 +278,16 @@ def test_numbers_of_numpy_and_of_a_trace_are_numbers_of_a_game(unchecked):
   np.testing.assert_array_equal(jax.jit(jax.vmap(rate))(jnp.array([0.25, 0.5])), [0.25, 0.5])
 
 
-def none_of(*given):
-  return None
+def test_a_schedule_of_numbers_that_are_traced_is_one_of_a_game():
+  players, schedule = linear_players()._asdict(), course("b1=linear:0.25;b2=linear:0.5")
+
+  def rate(value):
+    game = Game(**players, hyperparameters={"b1": value}, schedule=schedule)
+    return game.schedule(game.default_hyperparameters(), jnp.int32(10)).b1
+
+  np.testing.assert_array_equal(jax.jit(jax.vmap(rate))(jnp.array([0.5, 2.0])), [0.25, 0.25])
+  with pytest.raises(UserError, match="`schedule`: b2 must be from 0 to 1"):
+    jax.jit(lambda: Game(**players, schedule=course("b2=linear:1")).default_hyperparameters())()
 
 
 WRONG = {
@@ -177,7 +347,20 @@ def of_term(value):
   return {"regularizers": {"mine": Regularizer(discriminator=lambda view, state: value(view))}}
 
 
+def ruled(change):
+  """An update rule that changes a state."""
+  return {"update_rule": UpdateRule(None, lambda game, state, *_: (change(state), {}))}
+
+
 SHAPES = {
+  "a rule that forgets what is kept": ruled(lambda state: state.replace(aux_state={}))
+  | {"regularizers": {"mine": keeping(lambda view, state: state)}},
+  "a rule that keeps more": ruled(lambda state: state.replace(aux_state={"more": jnp.zeros(())})),
+  "a rule that changes a type": ruled(lambda state: state.replace(step=state.step * 1.5)),
+  "a rule that changes a shape": ruled(
+    lambda state: state.replace(discriminator=state.discriminator.replace(params=jnp.zeros(3)))
+  ),
+  "a rule without metrics": {"update_rule": UpdateRule(None, lambda game, state, *_: (state, 0))},
   "a term of a square": of_term(
     lambda view: (view.real_outputs.logits[:, None] * view.fake_outputs.logits[None], {})
   ),
@@ -199,7 +382,9 @@ SHAPES = {
 @pytest.mark.usefixtures("unchecked")
 def test_a_part_that_returns_other_shapes_is_named_in_one_line(what):
   game = Game(**linear_players()._asdict() | SHAPES[what])
-  with pytest.raises(UserError, match=r"(regularizer|update|augment|threshold) .* returned ") as it:
+  with pytest.raises(
+    UserError, match=r"^(regularizer|update of|update_rule|augment|threshold) .* returned "
+  ) as it:
     jax.eval_shape(game.step, game.init(toys.key(0)), points()[0], toys.key(1))
   assert ": it must return " in str(it.value) and "\n" not in str(it.value)
 

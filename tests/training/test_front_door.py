@@ -210,7 +210,9 @@ def test_another_game_or_other_data_are_refused_with_the_difference(tmp_path):
 
 def test_a_run_of_a_passed_game_says_what_is_missing(tmp_path):
   fit(make_game(), tmp_path / "run")
-  with pytest.raises(UserError, match=r"a game that was passed, .*generator G\(.*: give it"):
+  with pytest.raises(
+    UserError, match=r"a game that was passed, .* code of generator G, discriminator D: give it"
+  ):
     gan.load(tmp_path / "run")
 
 
@@ -296,6 +298,9 @@ def test_what_cannot_be_is_one_line(tmp_path):
 
 # What is no argument of `fit`, and what is said of it.
 NO_ARGUMENTS = [
+  ({"game": "x"}, "`game='x'` must be a gan.Game as it was made, and not its class"),
+  ({"images": np.zeros((0, 2), np.float32)}, "images are float32 [0, 2]: give"),
+  ({"images": np.zeros((0, 8, 8, 1), np.uint8)}, "images holds no image"),
   ({"steps": "5"}, "--steps='5' must be a whole number"),
   ({"steps": True}, "--steps=True must be a whole number"),
   ({"steps": 2.5}, "--steps=2.5 must be a whole number"),
@@ -361,6 +366,7 @@ NO_SAMPLES = [
   ({"count": 1.5}, "`count=1.5` must be a whole number of at least 1"),
   ({"count": True}, "`count=True` must be a whole number of at least 1"),
   ({"count": 0}, "`count=0` must be a whole number of at least 1"),
+  ({"key": 0}, "`key=0` must be a random key, such as jax.random.key(0)"),
 ]
 
 
@@ -373,6 +379,9 @@ def test_what_is_no_label_count_or_step_is_one_line(tmp_path, unchecked):
   for step in (1.0, True, "1"):
     with pytest.raises(UserError, match=f"`step={step!r}` must be a whole number$"):
       gan.load(tmp_path / "run", game, step=step)
+  for other in ("x", gan.Game):
+    with pytest.raises(UserError, match="`game=.* must be a gan.Game as it was made"):
+      gan.load(tmp_path / "run", other)
 
 
 def test_scheduling_what_a_passed_optimizer_brings_itself_is_refused():
