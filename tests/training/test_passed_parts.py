@@ -153,7 +153,7 @@ def test_loading_from_a_folder_without_digests_compares_words(folder):
   gan.load(folder, GAME, say=said.append)
   assert not said
   gan.load(folder, GAME.replace(loss=gan.LOSSES["hinge"]), say=said.append)
-  assert len(said) == 1 and "loss: not given there, gan.losses.hinge" in said[0]
+  assert len(said) == 1 and "loss: None there, gan.losses.hinge" in said[0]
 
 
 # Games whose parts are found again.
