@@ -86,7 +86,7 @@ def test_a_generator_that_is_not_there_is_one_line(run, capsys, command, flag, m
 def test_a_truncation_is_of_models_that_have_one(run, capsys):
   assert sample.main(["sample", f"--workdir={run}", "--truncation=0.7"]) == 2
   (line,) = capsys.readouterr().err.splitlines()
-  assert "--truncation has no meaning for --model=points; it is for stylegan2" in line
+  assert "--truncation has no meaning for a run of points; it is for stylegan2" in line
 
 
 def test_samples_of_points_are_no_set_of_images(run, capsys):
