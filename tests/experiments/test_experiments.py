@@ -84,11 +84,22 @@ def drawn(workdir):
 
 @pytest.mark.parametrize("loss", OTHER_LOSSES)
 def test_every_loss_trains(run, loss):
-  workdir = run(mnist.main, *DIGITS, *TWO_STEPS, "--model=mlp", f"--loss={loss}")
+  flags = ("--model=dcgan", *SIZES["dcgan"], f"--loss={loss}")
+  workdir = run(mnist.main, *DIGITS, *TWO_STEPS, *flags)
   assert [record["loss"] for record in read_metrics(workdir)] == [loss] * 2
 
 
-@pytest.mark.parametrize("model", sorted(set(MODELS) - POINTS))
+# Those that a quick test trains by their preset.
+BY_PRESET = {"biggan", "tutorial_dcgan"}
+
+
+@pytest.mark.parametrize(
+  "model",
+  [
+    pytest.param(name, marks=pytest.mark.slow if name in BY_PRESET else ())
+    for name in sorted(set(MODELS) - POINTS)
+  ],
+)
 def test_every_model_trains(run, model):
   flags = SIZES.get(model, [])
   workdir = run(mnist.main, *DIGITS, *TWO_STEPS, f"--model={model}", "--loss=nonsat", *flags)
@@ -105,8 +116,8 @@ def test_every_loss_trains_every_model(run, loss, model):
 @pytest.mark.parametrize("rule", sorted(UPDATE_RULES))
 def test_every_update_rule_trains(run, rule):
   own = {"unrolled": ["--unrolled_steps=1"], "consensus": ["--consensus_weight=0.1"]}
-  flags = ("--model=mlp", f"--update_rule={rule}", *own.get(rule, []))
-  workdir = run(mnist.main, *DIGITS, *TWO_STEPS, *flags)
+  flags = ("--model=dcgan", "--width=4", *own.get(rule, []))
+  workdir = run(mnist.main, *DIGITS, *TWO_STEPS, *flags, f"--update_rule={rule}")
   assert read_config(workdir)["config"]["update_rule"] == rule
 
 
