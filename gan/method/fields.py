@@ -118,7 +118,7 @@ FIELDS: dict[str, tuple[Kind, str]] = {
   **dict.fromkeys(
     ("packing", "penalty_every", "generator_batch_size", "accumulate"), (whole(1), "")
   ),
-  "ema_ramp": (Kind("a finite number of at least 0", lambda it: are_finite(it) and it >= 0), ""),
+  "ema_ramp": (Kind("a finite number of at least 0", lambda it: are_finite(it, 0)), ""),
 }
 
 
@@ -131,8 +131,8 @@ def as_fake_labels(given: Any, num_classes: int) -> str | tuple[float, ...]:
   if isinstance(given, str) and given in FAKE_LABELS:
     return given
   weights = np.asarray(given)
-  fits = weights.shape == (num_classes,) and weights.dtype.kind in "iuf" and are_finite(weights)
-  if not fits or weights.min() < 0 or not weights.any():
+  fits = weights.shape == (num_classes,) and weights.dtype.kind in "iuf" and are_finite(weights, 0)
+  if not fits or not weights.any():
     raise UserError(
       f"fake_labels={reprlib.repr(given)} is unknown: choose from {', '.join(FAKE_LABELS)}, or "
       f"give {num_classes} weights of classes, of at least 0, such as numpy.bincount(labels)"

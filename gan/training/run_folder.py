@@ -271,7 +271,7 @@ def read_config(path: str | os.PathLike, kind: schema.Kind = CONFIG_KIND) -> dic
   """Returns config.json of a run folder, with the names of now; UserError where it is not one."""
   config = schema.read(pathlib.Path(path) / CONFIG, kind, _RESTORE)
   if config is None and (pathlib.Path(path) / SWEEP).exists():
-    raise UserError(f"{path} is a sweep: name one of its runs, which are in {path}/members")
+    raise UserError(f"{path} is a sweep: name one of its runs, which are in {path}/{RUNS_FOLDER}")
   if config is None:
     raise UserError(f"{path} is not a run folder: it has no config.json; check --workdir")
   return config | {name: canonical(config[name]) for name in ("config", "determining")}
