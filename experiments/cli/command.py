@@ -112,7 +112,8 @@ class Command:
       raise UserError(f"{error}; see --help") from error
     for name in flag_types.LISTS:
       if name in self.values and self.values[name].present > 1:
-        raise UserError(f"--{name} is given twice, and only one is read: give all names in one")
+        read = self.values[name].serialize()
+        say(f"note: --{name} is given twice: {read} alone is read; one flag can hold all")
     if rest:
       raise UserError(f"{' '.join(rest)}: every argument is a flag, --name=value; see --help")
     return main()

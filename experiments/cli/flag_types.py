@@ -10,7 +10,7 @@ from gan.system.files import expanded
 from gan.system.progress import say
 from gan.training.aliases import canonical
 
-# Flags that hold several things, of which a second flag would drop the first.
+# Flags that hold several things: a second one takes the place of the first, which is said.
 LISTS = ("schedules", "regularizers", "augment", "options", "losses", "grid", "metrics")
 LARGEST = 2**32  # seeds end below it, and so does what a compiled program can count
 

@@ -337,11 +337,6 @@ UNREAD = [
   (ring.main, ("--ema_half_life=100", "--ema_decay=0.9"), "--ema_decay is not read beside"),
   (
     ring.main,
-    ("--schedules=b1=linear:0.9", "--schedules=b2=linear:0.9"),
-    "--schedules is given twice",
-  ),
-  (
-    ring.main,
     ("--schedules=b1=linear:0.9,b2=linear:0.9",),
     "linear:END in finite numbers; fields are separated by ';'",
   ),
@@ -369,6 +364,21 @@ UNREAD = [
 def test_what_nothing_reads_or_cannot_be_is_refused(main, given, words, one_line):
   code, line = one_line(main, *given)
   assert code == BAD_INPUT and words in line
+
+
+@pytest.mark.parametrize(
+  ("main", "first", "last"),
+  [
+    (sweep.main, "--losses=sat", "--losses=nosuch,hinge"),
+    (ring.main, "--schedules=b1=linear:0.9", "--schedules=b3=linear:0.9"),
+  ],
+)
+def test_a_list_that_is_given_twice_is_said(main, first, last, capsys):
+  assert main([main.__module__, first, last]) == BAD_INPUT
+  note, error = capsys.readouterr().err.splitlines()
+  name = last.partition("=")[0]
+  assert note == f"note: {name} is given twice: {last} alone is read; one flag can hold all"
+  assert error.startswith("error: ") and first not in error
 
 
 # Sizes.

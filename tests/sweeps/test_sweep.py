@@ -332,7 +332,6 @@ def test_the_command_plans_trains_and_says_how_to_compare(tmp_path, capsys):
   ("flags", "message"),
   [
     (["--losses=nonstat"], "--losses=nonstat is unknown: choose from"),
-    (["--losses=sat", "--losses=hinge"], "--losses is given twice, and only one is read"),
     (["--losses=sat,sat"], "--losses has one loss twice: sat, sat"),
     (["--losses=sat,minimax"], "--losses has one loss twice: sat, minimax"),
     (["--seeds=0"], "--seeds=0 must be above 0"),
