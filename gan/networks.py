@@ -301,7 +301,14 @@ def unpack(rows: Float[Array, "r ..."], packing: int) -> Float[Array, "b ..."]:
 
 @functools.cache
 def latent_sampler(kind: str, latent_dim: int) -> Callable[[Key[Array, ""]], Float[Array, " z"]]:
-  """Returns `key -> [latent_dim]` for one of LATENTS; of equal arguments the same function."""
+  """Returns `key -> [latent_dim]` for one of LATENTS; of equal arguments the same function.
+
+  Examples:
+    >>> import gan, jax
+    >>> draw = gan.latent_sampler("uniform", 3)
+    >>> jax.vmap(draw)(jax.random.split(jax.random.key(0), 8)).shape
+    (8, 3)
+  """
   draw, shape = look_up(LATENTS, kind, "latent"), (check_whole("latent_dim", latent_dim, least=1),)
   return lambda key: draw(key, shape)
 

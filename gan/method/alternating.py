@@ -96,6 +96,16 @@ def unrolled(*, unrolled_steps: int = 5) -> UpdateRule:
 
   Args:
     unrolled_steps: K.
+
+  Examples:
+    >>> import gan, jax, jax.numpy as jnp
+    >>> players = gan.models.build("points", gan.ModelSpec((2,), latent_dim=4, width=8))
+    >>> game = gan.Game(**players._asdict(), update_rule=gan.unrolled(unrolled_steps=2))
+    >>> state = game.init(jax.random.key(0))
+    >>> batch = gan.Batch(jnp.zeros((1, 16, 2)), None)  # [K, B, ...]
+    >>> state, metrics = jax.jit(game.step)(state, batch, jax.random.key(1))
+    >>> int(state.step)
+    1
   """
   check_whole("unrolled_steps", unrolled_steps, least=0)
   objective = functools.partial(unrolled_objective, unrolled_steps=unrolled_steps)

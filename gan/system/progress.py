@@ -57,7 +57,7 @@ class RunProgress:
     steps: where the run ends.
     start: where it begins.
     images_per_step: real images that a step sees.
-    stream: a terminal gets a bar, anything else a line for each `report`.
+    stream: a terminal gets a bar, anything else a line at the start and for each `report`.
   """
 
   def __init__(self, steps: int, start: int, images_per_step: int, stream=None):
@@ -67,6 +67,7 @@ class RunProgress:
     self._bar = tqdm(
       total=steps,
       initial=start,
+      desc="compiling",
       unit="step",
       dynamic_ncols=True,
       file=self._stream,
@@ -74,6 +75,8 @@ class RunProgress:
     )
 
   def __enter__(self):
+    if self._bar.disable:
+      print("compiling the first step", file=self._stream, flush=True)
     return self
 
   def __exit__(self, *error):
@@ -81,6 +84,7 @@ class RunProgress:
 
   def advance(self, steps: int) -> None:
     """Moves the bar."""
+    self._bar.set_description_str(refresh=False)
     self._bar.update(steps)
 
   def show(self, record: dict) -> None:

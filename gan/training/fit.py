@@ -12,7 +12,7 @@ from jaxtyping import Int
 from gan import datasets
 from gan.datasets import Dataset
 from gan.datasets.base import as_array, as_labels
-from gan.errors import UserError
+from gan.errors import UserError, as_arguments, speaking_of_arguments
 from gan.losses import LOSSES
 from gan.method.game import GAME, Batch, Game
 from gan.method.train_step import made_shape
@@ -26,7 +26,10 @@ from gan.training.run_folder import PROGRAM, named_folder, read_config
 from gan.training.setting import GAME_IDENTITY_FIELDS, Setting, make_evaluators
 from gan.training.validation import validate_field
 
+ARGUMENTS = frozenset({"workdir", *(field.name for field in dataclasses.fields(Config))})
 
+
+@speaking_of_arguments(ARGUMENTS)
 def fit(
   game: Game,
   images: np.ndarray,
@@ -99,7 +102,10 @@ def fit(
       },
     ), config
 
-  summary = loop.run_in(workdir, config, make, command="gan.fit", say=say)
+  def say_of_arguments(line: str) -> None:
+    say(as_arguments(line, ARGUMENTS))
+
+  summary = loop.run_in(workdir, config, make, command="gan.fit", say=say_of_arguments)
   try:
     return restore.read(workdir, read_config(workdir), game, None, say)._replace(summary=summary)
   except UserError:

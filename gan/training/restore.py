@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Array, Int, Key
 
 from gan.datasets.base import as_array
-from gan.errors import UserError
+from gan.errors import UserError, speaking_of_arguments
 from gan.method.fields import KEY
 from gan.method.game import GAME, Game
 from gan.networks import Gan
@@ -113,6 +113,7 @@ class LoadedRun(NamedTuple):
     return self._replace(state=state)
 
 
+@speaking_of_arguments(frozenset({"workdir"}))
 def load(
   workdir: str | os.PathLike,
   game: Game | None = None,

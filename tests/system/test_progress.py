@@ -43,7 +43,8 @@ def run(stream, clock, *, steps=100, start=0, until=20, seconds=10.0, images=64)
 
 def test_elsewhere_than_on_a_terminal_there_are_plain_lines(clock):
   text = run(io.StringIO(), clock)
-  assert text.count("\n") == 1 and text.endswith("\n") and "\r" not in text
+  assert text.startswith("compiling the first step\nstep 20/100 ")
+  assert text.count("\n") == 2 and text.endswith("\n") and "\r" not in text
   assert "\x1b" not in text and "%|" not in text
 
 
@@ -81,6 +82,13 @@ def test_the_bar_of_a_continued_run_starts_where_the_run_stands():
   with RunProgress(100, 40, 64, stream):
     pass
   assert "40/100" in stream.getvalue() and " 0/100" not in stream.getvalue()
+
+
+def test_the_bar_says_that_the_first_step_is_compiled_until_it_is_made(clock):
+  stream = Terminal()
+  run(stream, clock)
+  before, _, after = stream.getvalue().partition("20/100")
+  assert "compiling" in before and "compiling" not in after
 
 
 def count(stream, clock):

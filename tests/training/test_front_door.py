@@ -122,9 +122,11 @@ EXAMPLES = {
   "fit",
   "from_linen",
   "from_nnx",
+  "latent_sampler",
   "load",
   "make_loss",
   "make_schedule",
+  "unrolled",
 }
 
 
@@ -301,19 +303,19 @@ NO_ARGUMENTS = [
   ({"game": "x"}, "`game='x'` must be a gan.Game as it was made, and not its class"),
   ({"images": np.zeros((0, 2), np.float32)}, "images are float32 [0, 2]: give"),
   ({"images": np.zeros((0, 8, 8, 1), np.uint8)}, "images holds no image"),
-  ({"steps": "5"}, "--steps='5' must be a whole number"),
-  ({"steps": True}, "--steps=True must be a whole number"),
-  ({"steps": 2.5}, "--steps=2.5 must be a whole number"),
-  ({"steps": None}, "--steps=None must be a whole number"),
-  ({"steps": np.float32(2)}, "--steps=2.0 must be a whole number"),
+  ({"steps": "5"}, "steps='5' must be a whole number"),
+  ({"steps": True}, "steps=True must be a whole number"),
+  ({"steps": 2.5}, "steps=2.5 must be a whole number"),
+  ({"steps": None}, "steps=None must be a whole number"),
+  ({"steps": np.float32(2)}, "steps=2.0 must be a whole number"),
   ({"steps": 2**70}, "must be below 2^31"),
-  ({"batch_size": None}, "--batch_size=None must be a whole number"),
-  ({"batch_size": 16.0}, "--batch_size=16.0 must be a whole number"),
-  ({"seed": 1.5}, "--seed=1.5 must be a whole number"),
-  ({"seed": np.bool_(True)}, "--seed=True must be a whole number"),
-  ({"parallel": None}, "--parallel=None must be text"),
-  ({"parallel": ["jit"]}, "--parallel=['jit'] must be text"),
-  ({"log_every": 1.5}, "--log_every=1.5 must be a whole number"),
+  ({"batch_size": None}, "batch_size=None must be a whole number"),
+  ({"batch_size": 16.0}, "batch_size=16.0 must be a whole number"),
+  ({"seed": 1.5}, "seed=1.5 must be a whole number"),
+  ({"seed": np.bool_(True)}, "seed=True must be a whole number"),
+  ({"parallel": None}, "parallel=None must be text"),
+  ({"parallel": ["jit"]}, "parallel=['jit'] must be text"),
+  ({"log_every": 1.5}, "log_every=1.5 must be a whole number"),
   ({"name": None}, "`name=None` must be a line of text"),
   ({"name": 5}, "`name=5` must be a line of text"),
   ({"name": "a\nb"}, "must be a line of text"),
@@ -338,8 +340,19 @@ def test_what_is_no_argument_is_one_line_before_anything_is_written(
   monkeypatch.chdir(tmp_path)
   with pytest.raises(UserError) as caught:
     fit(**{"game": make_game(), "workdir": "run"} | arguments)
-  assert message in str(caught.value) and "\n" not in str(caught.value)
+  assert message in str(caught.value)
+  assert "\n" not in str(caught.value) and "--" not in str(caught.value)
   assert not any(tmp_path.iterdir())
+
+
+def test_what_is_said_in_python_names_arguments_and_no_flags(tmp_path):
+  game, said = make_game(), []
+  for _ in range(2):
+    fit(game, tmp_path / "run", steps=2, say=said.append)
+  assert any("Finished at step 2 already: steps above 2 trains on." in line for line in said)
+  assert not any("--" in line for line in said)
+  with pytest.raises(UserError, match="it has no config.json; check workdir"):
+    gan.load(tmp_path, game)
 
 
 def test_numbers_of_numpy_and_a_home_folder_are_taken_as_they_are_meant(
