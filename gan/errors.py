@@ -1,10 +1,9 @@
 """The one exception for what a user can put right, and what failures of the machine are called."""
 
-import contextlib
 import errno
 import os
 import re
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 
@@ -39,25 +38,6 @@ def look_up(registry: Mapping[str, Any], name: str, what: str) -> Any:
   if name not in registry:
     raise UserError(f"{what} {name!r} is unknown: choose from {', '.join(sorted(registry))}")
   return registry[name]
-
-
-def as_arguments(line: str, names: Set[str]) -> str:
-  """Returns a line with the arguments of a function in the place of a command's flags.
-
-  Args:
-    line: for a user, as in "--steps=0 must be above 0".
-    names: of the arguments: other flags stay.
-  """
-  return re.sub(r"--([a-z]\w*)", lambda flag: flag[flag[1] in names], line)
-
-
-@contextlib.contextmanager
-def speaking_of_arguments(names: Set[str]) -> Iterator[None]:
-  """Within it a UserError names arguments where it named flags; `names` as for as_arguments."""
-  try:
-    yield
-  except UserError as error:
-    raise UserError(as_arguments(str(error), names)) from None
 
 
 class Failure(NamedTuple):

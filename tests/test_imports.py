@@ -49,6 +49,7 @@ FILES = {
   ],
   "training": [
     "aliases",
+    "arguments",
     "distributed",
     "pictures",
     "parallel",

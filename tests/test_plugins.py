@@ -163,7 +163,7 @@ ENTRIES = "from gan.regularizers import REGULARIZERS as R, Entry\n"
 FAULTS = {
   "raising": ("x = 1\nraise ValueError('bad')", "raising.py, line 2): ValueError: bad"),
   "silent": ("raise KeyError", "silent.py, line 1): KeyError"),
-  "several": ("raise ValueError('a\\nb')", "ValueError: a\\nb"),
+  "several": ("raise ValueError('a\\nb')", "several.py, line 1): ValueError: a"),
   "leaving": ("import sys\nsys.exit(3)", "leaving.py, line 2): SystemExit: 3"),
   "unparsed": ("x = 1\ndef f(:\n", "unparsed.py, line 2): SyntaxError: invalid syntax"),
   "needing": ("import no_such_thing", "ModuleNotFoundError: No module named 'no_such_thing'"),
@@ -274,6 +274,16 @@ FAULTS |= {
   for place, (entry, message) in UNCALLED.items()
   for module in [place.rpartition(".")[0]]
 }
+FAULTS["unlabelled"] = (
+  "from gan.losses import LOSSES\n"
+  "LOSSES['own'] = LOSSES['sat']._replace(generator=lambda real, fake: -fake)",
+  "whose discriminator, generator, threshold must take its option real_label by name",
+)
+FAULTS["unmoving"] = (
+  "import optax\nfrom gan import optimizers\n"
+  "optimizers.OPTIMIZERS['own'] = optimizers.Entry(lambda learning_rate: optax.sgd(1), ('b1',))",
+  "whose make must take its option b1 by name",
+)
 FAULTS["uncalled_sets"] = (
   "from gan.datasets import DATASETS\nDATASETS['own'] = lambda split: 0",
   "adds DATASETS['own'], which must take (split, data_dir, image_size)",
@@ -340,6 +350,41 @@ def test_an_entry_that_makes_something_else_is_one_line(place, capsys, flag, mes
   assert ring.main([*line, "--discriminator_steps=2"]) == 2
   *_, line = (said := capsys.readouterr().err).splitlines()
   assert line.startswith("error: ") and message in line and "Traceback" not in said
+
+
+FAILING = """
+import jax.numpy as jnp
+from gan import datasets, losses, regularizers
+
+def fail(*args, **options):
+  raise ValueError("not today\\nand not tomorrow")
+
+losses.LOSSES["raises"] = losses.LOSSES["hinge"]._replace(generator=lambda real, fake: 1 // 0)
+losses.LOSSES["shapes"] = losses.LOSSES["hinge"]._replace(
+  generator=lambda real, fake: real + jnp.ones(3)
+)
+regularizers.REGULARIZERS["fails"] = regularizers.Entry(lambda: fail(), 1.0, "", "")
+datasets.DATASETS["fails"] = lambda split, data_dir, image_size: fail()
+"""
+
+
+@pytest.mark.parametrize(
+  ("flag", "message"),
+  [
+    ("--loss=raises", "line 8): ZeroDivisionError: integer division or modulo by zero"),
+    ("--loss=shapes", "line 10): TypeError: add got incompatible shapes"),
+    ("--regularizers=fails", "line 6): ValueError: not today"),
+    ("--dataset=fails", "line 6): ValueError: not today"),
+  ],
+)
+def test_what_a_part_raises_is_one_line_with_its_place(place, capsys, flag, message):
+  (place[0] / "failing.py").write_text(FAILING)
+  line = ["ring", "--plugin=failing", "--workdir=run", flag, "--steps=1", "--batch_size=4"]
+  assert ring.main(line) == 2
+  *_, line = (said := capsys.readouterr().err).splitlines()
+  assert line.startswith(f"error: the plugin failing failed ({place[0] / 'failing.py'}, ")
+  assert message in line
+  assert "Traceback" not in said and "tomorrow" not in said
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ from experiments import begin
 from experiments.cli import flag_types, plugin_flag, quiet
 from gan.errors import UserError, failure
 from gan.system.progress import say
+from gan.training import plugins
 
 # Kinds of flags that name a file or folder, and several by commas.
 PATH, PATHS = pathlib.Path, list[pathlib.Path]
@@ -96,6 +97,8 @@ class Command:
       return INTERRUPTED, "Interrupted; what was saved before is on disk."
     except Exception as error:
       found = failure(error)
+      if found is None and (fault := plugins.fault(error)):
+        return BAD_INPUT, f"error: {fault}"
       if found is None:
         raise
       return MACHINE_FAILED if found.of_machine else BAD_INPUT, f"error: {found.line}"

@@ -12,7 +12,7 @@ from jaxtyping import Int
 from gan import datasets
 from gan.datasets import Dataset
 from gan.datasets.base import as_array, as_labels
-from gan.errors import UserError, as_arguments, speaking_of_arguments
+from gan.errors import UserError
 from gan.losses import LOSSES
 from gan.method.game import GAME, Batch, Game
 from gan.method.train_step import made_shape
@@ -20,6 +20,7 @@ from gan.state import GanState
 from gan.system import memory, schema
 from gan.system.progress import say
 from gan.training import loop, passed, program, restore
+from gan.training.arguments import as_arguments, speaking_of_arguments
 from gan.training.build import Algorithm, DataInfo
 from gan.training.config import Config
 from gan.training.run_folder import PROGRAM, named_folder, read_config

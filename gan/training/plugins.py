@@ -9,7 +9,7 @@ import pathlib
 import re
 import sys
 import traceback
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from types import ModuleType
 from typing import Any
 
@@ -152,22 +152,43 @@ def _here() -> str:
     return ""
 
 
+def fault(error: BaseException) -> str | None:
+  """Returns a line on what the parts of a plugin raised as they were used; None where none did."""
+  for name in _LOADED:
+    files = {
+      getattr(module, "__file__", None)
+      for known, module in list(sys.modules.items())
+      if f"{known}.".startswith(f"{name}.")
+    }
+    own = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename in files]
+    if own:
+      return f"the plugin {name} failed ({_place(own)}): {_what(error)}"
+  return None
+
+
 def _fault(name: str, error: BaseException) -> str:
   """What a plugin raised as it was imported: type, message, file and line."""
+  frames = [
+    frame
+    for frame in traceback.extract_tb(error.__traceback__)
+    if not frame.filename.startswith("<frozen") and frame.filename != __file__
+  ]
+  # Its own line says more than that of a library which it called.
+  own = [frame for frame in frames if pathlib.Path(frame.filename).stem in name.split(".")]
+  place = _place(own or frames)
   if isinstance(error, SyntaxError):
-    place, text = f"{error.filename}, line {error.lineno}", error.msg
-  else:
-    frames = [
-      frame
-      for frame in traceback.extract_tb(error.__traceback__)
-      if not frame.filename.startswith("<frozen") and frame.filename != __file__
-    ]
-    # Its own line says more than that of a library which it called.
-    own = [frame for frame in frames if pathlib.Path(frame.filename).stem in name.split(".")]
-    frame = (own or frames)[-1] if frames else None
-    place, text = frame and f"{frame.filename}, line {frame.lineno}", str(error)
-  what = f"{type(error).__name__}: {text}" if text else type(error).__name__
-  return f"the plugin {name} cannot be imported ({place or 'no line is known'}): {what}"
+    place = f"{error.filename}, line {error.lineno}"
+  return f"the plugin {name} cannot be imported ({place}): {_what(error)}"
+
+
+def _place(frames: Sequence[traceback.FrameSummary]) -> str:
+  return f"{frames[-1].filename}, line {frames[-1].lineno}" if frames else "no line is known"
+
+
+def _what(error: BaseException) -> str:
+  """Type and message of an exception; of several lines, as from a compiler, the first."""
+  lines = (error.msg if isinstance(error, SyntaxError) else str(error)).strip().splitlines()
+  return ": ".join([type(error).__name__, *lines[:1]])
 
 
 def _registries() -> dict[str, dict[str, Any]]:

@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Array, Int, Key
 
 from gan.datasets.base import as_array
-from gan.errors import UserError, speaking_of_arguments
+from gan.errors import UserError
 from gan.method.fields import KEY
 from gan.method.game import GAME, Game
 from gan.networks import Gan
@@ -22,6 +22,7 @@ from gan.state import GanState
 from gan.system import schema
 from gan.system.progress import say
 from gan.training import passed, plugins, program, sampling
+from gan.training.arguments import speaking_of_arguments
 from gan.training.build import Algorithm, DataInfo, build
 from gan.training.checkpoint import Checkpoints
 from gan.training.config import Config, type_of

@@ -1,0 +1,26 @@
+"""What is said to a user of a function, in whose messages a command names its flags."""
+
+import contextlib
+import re
+from collections.abc import Iterator, Set
+
+from gan.errors import UserError
+
+
+def as_arguments(line: str, names: Set[str]) -> str:
+  """Returns a line with the arguments of a function in the place of a command's flags.
+
+  Args:
+    line: for a user, as in "--steps=0 must be above 0".
+    names: of the arguments: other flags stay.
+  """
+  return re.sub(r"--([a-z]\w*)", lambda flag: flag[flag[1] in names], line)
+
+
+@contextlib.contextmanager
+def speaking_of_arguments(names: Set[str]) -> Iterator[None]:
+  """Within it a UserError names arguments where it named flags; `names` as for as_arguments."""
+  try:
+    yield
+  except UserError as error:
+    raise UserError(as_arguments(str(error), names)) from None
