@@ -9,6 +9,8 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 CACHE = os.path.join(tempfile.gettempdir(), f"gan-tests-{os.getuid()}")
 os.environ["XDG_CACHE_HOME"] = CACHE
+# Compilation is most of the time of programs that make two steps; processes of tests inherit it.
+os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
 
 import jax  # noqa: E402
 import jaxtyping  # noqa: E402
@@ -30,7 +32,7 @@ jax.config.update("jax_numpy_rank_promotion", "raise")
 # JAX writes an entry in place: a worker of its own folder reads none that another has half written.
 PROGRAMS = os.path.join(CACHE, "xla-" + os.environ.get("PYTEST_XDIST_WORKER", "alone"))
 jax.config.update("jax_compilation_cache_dir", PROGRAMS)
-jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
+jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.02)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -41,11 +43,11 @@ def programs_of_a_file():
 
 
 @pytest.fixture
-def fast_compiler():
-  """As of toys.compiled, for a command: two steps spend their time in the compiler."""
-  jax.config.update("jax_disable_most_optimizations", True)
-  yield
+def optimized():
+  """Programs as users have them: for long runs, and where a rounding counts."""
   jax.config.update("jax_disable_most_optimizations", False)
+  yield
+  jax.config.update("jax_disable_most_optimizations", True)
 
 
 @pytest.fixture

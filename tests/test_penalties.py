@@ -166,7 +166,7 @@ def test_jacobian_over_examples_is_diagonal(name):
     shifts = shifts.reshape(4, 1, 1, 1)
     return make_penalty(name)(score, real + shifts, fake + shifts, keys)
 
-  jacobian = toys.compiled(jax.jacobian(values))(jnp.zeros(4))
+  jacobian = jax.jit(jax.jacobian(values))(jnp.zeros(4))
   diagonal = jnp.diag(jacobian)
   np.testing.assert_array_equal(jacobian, jnp.diag(diagonal))
   assert jnp.all(jnp.abs(diagonal) > 1e-6)
@@ -194,7 +194,7 @@ def test_parameter_gradient_agrees_with_finite_differences(x64, name):
   def mean(flat):
     return jnp.mean(make_penalty(name)(tanh_score(shape(flat)), real, fake, keys))
 
-  found, mean = toys.compiled(jax.grad(mean))(params), toys.compiled(mean)
+  found, mean = jax.jit(jax.grad(mean))(params), jax.jit(mean)
   expected = [(mean(params + d) - mean(params - d)) / 2e-6 for d in 1e-6 * jnp.eye(len(params))]
   np.testing.assert_allclose(found, expected, rtol=1e-6, atol=1e-8)
 
@@ -266,7 +266,7 @@ def test_two_devices_step_as_one_with_every_penalty(x64):
     game = batch_norm_game("none", axis_name, **choices).replace(penalty=penalty)
     return game.step
 
-  @toys.compiled
+  @jax.jit
   def both(index):
     return step(index, ())(*args), toys.over_two_devices(step(index, "batch"))(*args)
 
@@ -297,7 +297,7 @@ def test_lazy_penalty_gives_the_critic_the_gradient_on_multiples_only():
   game = toys.make_game(toys.tanh_gan(), penalty="r1", penalty_every=2)
   state, examples = toys.start(game, penalty_weight=0.5), Examples(toys.points()[0], None)
 
-  @toys.compiled
+  @jax.jit
   def gradient(step, weight):
     hyper = state.hyperparameters.replace(penalty_weight=weight)
     here = state.replace(step=step, hyperparameters=hyper)

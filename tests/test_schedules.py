@@ -185,11 +185,11 @@ def test_all_of_a_step_reads_the_scheduled_number(field):
   # Beyond the first steps the average's ramp is out of the way.
   state = state.replace(step=jnp.int32(1000) if field == "ema_rate" else state.step)
   if field == "b2":  # Adam's first step is of size 1 whatever the decays are.
-    state, _ = toys.compiled(game.step)(state, batch, key)
-  scheduled, _ = toys.compiled(game.replace(schedule=halved).step)(state, batch, key)
+    state, _ = game.step(state, batch, key)
+  scheduled, _ = game.replace(schedule=halved).step(state, batch, key)
   changed = state.replace(hyperparameters=halved(state.hyperparameters, 0))
-  by_hand, _ = toys.compiled(game.step)(changed, batch, key)
-  plain, _ = toys.compiled(game.step)(state, batch, key)
+  by_hand, _ = game.step(changed, batch, key)
+  plain, _ = game.step(state, batch, key)
   assert furthest(scheduled, by_hand) == 0
   assert furthest(scheduled, plain) > 0
   # The state keeps the number from before the schedule.

@@ -2,7 +2,6 @@
 
 import jax
 import numpy as np
-import toys
 
 KEY = jax.random.key(0)
 
@@ -25,7 +24,7 @@ def check(ours, theirs, shape, labels, train):
 
   from experiments.benchmark import torch_resnet
 
-  params, state = toys.compiled(ours.init)(KEY)
+  params, state = jax.jit(ours.init)(KEY)
   draw = np.random.default_rng(0).standard_normal
   params = jax.tree.map(lambda leaf: leaf + 0.1 * draw(leaf.shape, np.float32), params)
   torch_resnet.load(theirs, params, state.get("spectral", {}))
@@ -35,7 +34,7 @@ def check(ours, theirs, shape, labels, train):
     return ours.apply(params, state, inputs, labels, train=train, key=KEY)[0]
 
   weights = draw(jax.eval_shape(run, params, inputs).shape, np.float32)
-  outputs, pull = jax.vjp(toys.compiled(run), params, inputs)
+  outputs, pull = jax.vjp(jax.jit(run), params, inputs)
   of_params, of_inputs = pull(weights)
 
   theirs_in = torch.tensor(channels_first(inputs), requires_grad=True)

@@ -20,7 +20,6 @@ from gan.training.config import Config
 __all__ = [
   "CHEAP",
   "RING",
-  "compiled",
   "dirac_gan",
   "equalized_variables",
   "key",
@@ -84,12 +83,6 @@ CHEAP = jax.extend.random.define_prng_impl(
 def key(seed: int):
   """A typed key of CHEAP."""
   return jax.random.key(seed, impl=CHEAP)
-
-
-def compiled(function):
-  """`jax.jit` that compiles fast and runs slowly: tiny games spend their time in the compiler."""
-  options = {"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes": True}
-  return jax.jit(function, compiler_options=options)
 
 
 def over_two_devices(step):

@@ -22,7 +22,6 @@ from gan.state import GanState
 from gan.system import schema
 from gan.system.progress import say
 from gan.training import passed, plugins, program, sampling
-from gan.training.arguments import speaking_of_arguments
 from gan.training.build import Algorithm, DataInfo, build
 from gan.training.checkpoint import Checkpoints
 from gan.training.config import Config, type_of
@@ -114,7 +113,6 @@ class LoadedRun(NamedTuple):
     return self._replace(state=state)
 
 
-@speaking_of_arguments(frozenset({"workdir"}))
 def load(
   workdir: str | os.PathLike,
   game: Game | None = None,

@@ -818,7 +818,7 @@ def test_image_size_brings_every_form_to_one_size(tmp_path, form):
 
 
 @pytest.fixture
-def quick_compilation(monkeypatch, fast_compiler):
+def quick_compilation(monkeypatch):
   monkeypatch.setattr(common, "use_compilation_cache", lambda: None)
 
 

@@ -6,7 +6,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-import toys
 
 from experiments.benchmark import cases, flops, ours
 from gan.method.game import Batch
@@ -171,13 +170,13 @@ def test_the_same_weights_have_the_same_losses(name):
   case = cases.parse(name)
   rates = {"generator_learning_rate": 0.0, "discriminator_learning_rate": 0.0}
   algorithm, key = algorithm_of(case, **rates), jax.random.key(3)
-  state = toys.compiled(algorithm.init)(key)
+  state = jax.jit(algorithm.init)(key)
   state = state.replace(
     generator=off_their_start(state.generator), discriminator=off_their_start(state.discriminator)
   )
   images = jax.random.bits(key, (1, case.batch_size, *case.image_shape), jnp.uint8)
   labels = np.arange(case.batch_size)[None] % case.classes if case.classes else None
-  _, metrics = toys.compiled(algorithm.step)(state, Batch(images, labels), key)
+  _, metrics = jax.jit(algorithm.step)(state, Batch(images, labels), key)
 
   players = torch_peer.make_players(case, EAGER, "cpu")
   load_modern(case, players.generator, state.generator)

@@ -5,7 +5,6 @@ import json
 import math
 import re
 
-import jax
 import numpy as np
 import pytest
 from PIL import Image
@@ -37,13 +36,9 @@ OTHER_LOSSES = sorted(set(LOSSES) - {"nonsat"})
 
 
 @pytest.fixture(autouse=True)
-def quick_compilation(monkeypatch, fast_compiler):
-  """Programs that run twice are not optimised, and those that losses share are compiled once."""
+def programs_of_the_tests(monkeypatch):
+  """The cache of the tests, where a command would take the user's."""
   monkeypatch.setattr(common, "use_compilation_cache", lambda: None)
-  before = jax.config.jax_persistent_cache_min_compile_time_secs
-  jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.05)
-  yield
-  jax.config.update("jax_persistent_cache_min_compile_time_secs", before)
 
 
 @pytest.fixture
@@ -84,19 +79,19 @@ def drawn(workdir):
 
 @pytest.mark.parametrize("loss", OTHER_LOSSES)
 def test_every_loss_trains(run, loss):
-  flags = ("--model=dcgan", *SIZES["dcgan"], f"--loss={loss}")
-  workdir = run(mnist.main, *DIGITS, *TWO_STEPS, *flags)
+  workdir = run(ring.main, *TWO_STEPS, f"--loss={loss}")
   assert [record["loss"] for record in read_metrics(workdir)] == [loss] * 2
 
 
-# Those that a quick test trains by their preset.
-BY_PRESET = {"biggan", "tutorial_dcgan"}
+# They compile long: a quick test trains them by their preset, or steps them (test_combinations).
+BY_PRESET = {"biggan", "firstgan_dcgan", "goodfellow", "r3gan_small", "resnet", "tutorial_dcgan"}
+STEPPED = {"sagan", "sndcgan", "stylegan2"}
 
 
 @pytest.mark.parametrize(
   "model",
   [
-    pytest.param(name, marks=pytest.mark.slow if name in BY_PRESET else ())
+    pytest.param(name, marks=pytest.mark.slow if name in BY_PRESET | STEPPED else ())
     for name in sorted(set(MODELS) - POINTS)
   ],
 )
@@ -116,8 +111,7 @@ def test_every_loss_trains_every_model(run, loss, model):
 @pytest.mark.parametrize("rule", sorted(UPDATE_RULES))
 def test_every_update_rule_trains(run, rule):
   own = {"unrolled": ["--unrolled_steps=1"], "consensus": ["--consensus_weight=0.1"]}
-  flags = ("--model=dcgan", "--width=4", *own.get(rule, []))
-  workdir = run(mnist.main, *DIGITS, *TWO_STEPS, *flags, f"--update_rule={rule}")
+  workdir = run(ring.main, *TWO_STEPS, *own.get(rule, []), f"--update_rule={rule}")
   assert read_config(workdir)["config"]["update_rule"] == rule
 
 

@@ -505,7 +505,7 @@ def test_augmentations_in_a_row_keep_arrays_of_their_own():
 
   augment = compose([shifting(1.0), double, shifting(100.0)])
   game = toys.make_game(toys.tanh_gan(), augment=augment)
-  state, _ = toys.compiled(game.step)(toys.start(game), Batch(points(2), None), toys.key(4))
+  state, _ = jax.jit(game.step)(toys.start(game), Batch(points(2), None), toys.key(4))
   assert jax.device_get(state.aux_state) == {
     "augmentation": {"0": {"shift": 2.0}, "2": {"shift": 200.0}}
   }
@@ -533,7 +533,7 @@ def test_a_stateful_augmentation_needs_nothing_but_its_own_lines():
     return {"strength": own["strength"] + 0.1 * jnp.mean(jnp.sign(view.real_outputs.logits))}
 
   game = toys.make_game(toys.tanh_gan(), augment=Augmentation(apply, init, update))
-  state, step = toys.start(game), toys.compiled(game.step)
+  state, step = toys.start(game), jax.jit(game.step)
   for _ in range(3):
     state, metrics = step(state, Batch(points(2), None), toys.key(4))
   assert jnp.abs(state.aux_state["augmentation"]["strength"]) > 0
@@ -580,7 +580,7 @@ def test_a_stateful_regularizer_needs_nothing_but_its_own_lines(x64):
     for one in (game, plain)
   )
   assert g > g0
-  after, metrics = toys.compiled(game.step)(state, Batch(points(3), None), toys.key(4))
+  after, metrics = jax.jit(game.step)(state, Batch(points(3), None), toys.key(4))
   assert after.aux_state["toy"]["updates"] == 3 and metrics["toy"] == 2
 
 
@@ -592,10 +592,10 @@ def test_a_regularizers_state_is_that_of_the_whole_batch(parts):
   }
   state = toys.start(games[()])
   args = state, Batch(points(), None), toys.key(4)
-  whole = toys.compiled(games[()].step)(*args)
+  whole = jax.jit(games[()].step)(*args)
   other = games[()] if parts == "one device" else games["batch"]
   step = other.step if parts == "one device" else toys.over_two_devices(other.step)
-  found = toys.compiled(step)(*args)
+  found = jax.jit(step)(*args)
   jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-6, atol=1e-6), found, whole)
 
 
@@ -744,7 +744,7 @@ def test_parts_of_a_batch_give_the_gradient_of_the_whole(x64, update_rule):
       toys.tanh_gan(), penalty="r1", update_rule=update_rule, accumulate=accumulate
     )
     state = toys.start(game, penalty_weight=0.5)
-    return toys.compiled(game.step)(state, Batch(points(1, 8), None), toys.key(4))
+    return jax.jit(game.step)(state, Batch(points(1, 8), None), toys.key(4))
 
   jax.tree.map(
     lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-12), play(4), play(1)
@@ -781,7 +781,7 @@ def test_parts_of_a_batch_move_what_is_kept_once_and_as_the_whole_batch(x64, upd
       augment=Augmentation(lambda images, keys, state: images, init, update),
     )
     state = toys.start(game, lecam_weight=0.0)
-    return toys.compiled(game.step)(state, Batch(points(1, 8), None), toys.key(4))[0].aux_state
+    return jax.jit(game.step)(state, Batch(points(1, 8), None), toys.key(4))[0].aux_state
 
   parts, whole = play(4), play(1)
   assert parts["lecam"]["updates"] == parts["toy"]["updates"] == parts["toy"]["count"] == 1
@@ -822,7 +822,7 @@ def test_a_generators_batch_of_its_own_does_not_depend_on_devices():
   ]
   state = toys.start(toys.make_game(toys.tanh_gan(), loss="rsgan"))
   args = state, Batch(points(), None), toys.key(4)
-  one, two = toys.compiled(steps[0])(*args), toys.compiled(toys.over_two_devices(steps[1]))(*args)
+  one, two = jax.jit(steps[0])(*args), jax.jit(toys.over_two_devices(steps[1]))(*args)
   jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-6, atol=1e-6), one, two)
 
 

@@ -77,7 +77,7 @@ def test_loss_is_that_of_packed_rows(loss):
   config = dataclasses.replace(PACKED, loss=loss, optimizer="sgd", b1=0.5, **rates)
   state, step = step_of(config)
   real = points()
-  metrics = jax.jit(step)(state, Batch(real, None), jax.random.key(1))[1]
+  metrics = step(state, Batch(real, None), jax.random.key(1))[1]
   rows = jnp.concatenate([real[0, 0::2], real[0, 1::2]], axis=1)  # [4, 4]
   player, gan = state.discriminator, build(config, INFO).gan
   logits, _ = gan.discriminator.apply(player.params, {}, rows, None, train=False)
@@ -89,7 +89,7 @@ def test_loss_is_that_of_packed_rows(loss):
 @pytest.mark.parametrize("penalty", [name for name in PENALTIES if name != "none"])
 def test_penalties_are_of_rows(penalty):
   state, step = step_of(dataclasses.replace(PACKED, penalty=penalty))
-  metrics = jax.jit(step)(state, Batch(points(), None), jax.random.key(1))[1]
+  metrics = step(state, Batch(points(), None), jax.random.key(1))[1]
   assert np.isfinite(metrics["penalty"]) and metrics["penalty"] >= 0
 
 

@@ -50,7 +50,7 @@ def players(state):
 def stepped(update_rule, discriminator_steps=1, **choices):
   game, state = tiny(update_rule, **choices)
   batch = Batch(real_points(discriminator_steps), None)
-  return toys.compiled(game.step)(state, batch, toys.key(4))[0]
+  return jax.jit(game.step)(state, batch, toys.key(4))[0]
 
 
 def test_generator_first_with_one_discriminator_update_is_simultaneous(x64):
@@ -60,7 +60,7 @@ def test_generator_first_with_one_discriminator_update_is_simultaneous(x64):
     gan = toys.tanh_gan()._replace(sample_latent=lambda key: jnp.array([0.5, -1.0]))
     game = toys.make_game(gan, penalty="r1", update_rule=update_rule)
     state = toys.start(game, penalty_weight=0.5)
-    step = toys.compiled(game.step)
+    step = jax.jit(game.step)
     results.append(players(step(state, Batch(real_points(), None), toys.key(4))[0]))
   assert_same(*results, 1e-12)
 
@@ -68,7 +68,7 @@ def test_generator_first_with_one_discriminator_update_is_simultaneous(x64):
 def test_shared_latents_show_the_generator_the_fakes_of_the_last_discriminator_update(x64):
   game, state = tiny("alternating", shared_latents=True)
   batch, key = Batch(real_points(2), None), toys.key(4)
-  _, metrics = toys.compiled(game.step)(state, batch, key)
+  _, metrics = jax.jit(game.step)(state, batch, key)
   # By hand: two discriminator updates, then the generator's loss at the key of the second.
   keys = jax.random.split(jax.random.fold_in(key, state.step), 3)[:2]
   for points, own in zip(batch.image, keys, strict=True):
@@ -105,7 +105,7 @@ def test_unrolled_gradient_agrees_with_finite_differences(x64, optimizer):
   def value(flat):
     return unrolled_objective(shape(flat), game, state, examples, key, unrolled_steps=3)[0]
 
-  found, value = toys.compiled(jax.grad(value))(params), toys.compiled(value)
+  found, value = jax.jit(jax.grad(value))(params), jax.jit(value)
   expected = [(value(params + d) - value(params - d)) / 2e-5 for d in 1e-5 * jnp.eye(len(params))]
   np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-8)
 
@@ -140,15 +140,15 @@ def test_unrolled_discriminator_keeps_its_own_updates_only(x64):
 def test_unrolled_gradient_is_finite_where_the_discriminators_gradient_is_zero(optimizer):
   game = toys.make_game(toys.dirac_gan(0.0, 0.0), update_rule="unrolled", optimizer=optimizer)
   state = toys.start(game)
-  step = toys.compiled(game.step)
+  step = jax.jit(game.step)
   after, _ = step(state, Batch(jnp.zeros((1, 2, 1)), None), toys.key(0))
   assert np.isfinite(after.generator.params)
 
 
 def test_lookahead_moves_both_players_on_every_kth_step_only():
   game, state = tiny("lookahead", lookahead_steps=2)
-  plain = toys.compiled(game.replace(update_rule=None).step)
-  step = toys.compiled(game.step)
+  plain = jax.jit(game.replace(update_rule=None).step)
+  step = jax.jit(game.step)
   batch, key = Batch(real_points(), None), toys.key(4)
   first, slow = step(state, batch, key)[0], state.aux_state["update_rule"]
   assert_same(players(first), players(plain(state, batch, key)[0]))
@@ -175,7 +175,7 @@ def assert_agrees(update_rule, names):
   states = jax.tree.map(lambda *leaves: jnp.stack(leaves), other, state)
   batch, key = Batch(real_points(), None), toys.key(4)
 
-  @toys.compiled
+  @jax.jit
   def both(index):
     alone, split = (
       game.replace(loss=games.any_loss(index, names, game.axis_name)).step

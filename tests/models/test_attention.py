@@ -4,7 +4,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-import toys
 
 from gan.models.layers import SelfAttention, max_pool
 
@@ -34,7 +33,7 @@ def test_few_channels_have_one_feature():
 @pytest.mark.parametrize("spectral", [0, 1])
 def test_it_starts_as_the_identity(spectral):
   layer = SelfAttention(NORMAL, spectral)
-  outputs, _ = toys.compiled(lambda key: layer.init_with_output(key, IMAGES))(KEY)
+  outputs, _ = jax.jit(lambda key: layer.init_with_output(key, IMAGES))(KEY)
   np.testing.assert_array_equal(outputs, IMAGES)
 
 

@@ -7,7 +7,6 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import torch_agreement
-import toys
 
 import gan
 from gan.models import ModelSpec, biggan, build
@@ -129,7 +128,7 @@ def watched(classes, hierarchical):
   init = functools.partial(module.init, train=False)
   variables = drawn(jax.eval_shape(init, KEY, jnp.zeros((2, 9)), labels))
 
-  @toys.compiled
+  @jax.jit
   def run(latents, labels):
     _, seen = module.apply(
       variables,
@@ -194,7 +193,7 @@ def test_all_norms_share_one_vector_of_a_label():
 
 
 def test_the_tables_of_norms_hold_what_is_added_to_1():
-  params, state = toys.compiled(build("biggan", tiny()).generator.init)(KEY)
+  params, state = jax.jit(build("biggan", tiny()).generator.init)(KEY)
   table = params["UpBlock_0"]["ConditionalNorm_0"]["scale"]["embedding"]
   assert 0 < np.abs(table).max() < 0.1  # N(0, 0.02)
   assert "ConditionalNorm_0" not in state["spectral"]["UpBlock_0"]
@@ -208,7 +207,7 @@ def test_the_tables_of_norms_hold_what_is_added_to_1():
 )
 def test_weights_start_as_asked(kind, square):
   network = build("biggan", spec(8, width=2, num_classes=0), weight_init=kind).discriminator
-  params, _ = toys.compiled(network.init)(KEY)
+  params, _ = jax.jit(network.init)(KEY)
   kernel = np.asarray(params["DownBlock_1"]["Conv_0"]["kernel"]).reshape(72, 8)
   np.testing.assert_allclose(np.mean(np.sum(kernel**2, axis=0)), square, rtol=0.3)
   if kind == "orthogonal":
@@ -225,7 +224,7 @@ def test_attention_changes_nothing_at_first(model):
   plain = build("biggan", tiny(width=2 if model == "biggan" else 1)).discriminator
 
   def judge(network, params, state):
-    run = toys.compiled(functools.partial(network.apply, train=False))
+    run = jax.jit(functools.partial(network.apply, train=False))
     return run(params, state, images, jnp.array([0, 1]))[0]
 
   before = judge(network, params, state)
@@ -255,8 +254,8 @@ def test_norms_have_the_statistics_of_the_whole_batch_on_two_devices():
     in_specs=jax.P("batch"),
     out_specs=jax.P("batch"),
   )
-  found = toys.compiled(halves)(latents, labels)
-  expected = toys.compiled(functools.partial(generate, alone))(latents, labels)
+  found = jax.jit(halves)(latents, labels)
+  expected = jax.jit(functools.partial(generate, alone))(latents, labels)
   np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
@@ -278,7 +277,7 @@ def test_no_convolution_of_a_step_has_a_dilated_left_side():
     return jnp.mean(judge(fakes, True)) + jnp.mean(jnp.square(slopes))
 
   arguments = (*(each[0] for each in variables), jnp.zeros((2, 9)), jnp.zeros((2, 16, 16, 3)))
-  lowered = toys.compiled(jax.grad(losses, argnums=(0, 1))).lower(*arguments)
+  lowered = jax.jit(jax.grad(losses, argnums=(0, 1))).lower(*arguments)
   text = lowered.compile().as_text()
   assert "convolution(" in text and "lhs_dilate" not in text
 

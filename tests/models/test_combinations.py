@@ -12,7 +12,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-import toys
 from covering import allowed_pairs, covering, pairs_of
 from test_models import LARGE, SPECS
 
@@ -190,8 +189,8 @@ def test_two_steps_are_made_of_every_pair_of_choices(row):
   config = config_of(row)
   validate(config)
   algorithm = build(config, info_of(config))
-  state = toys.compiled(algorithm.init)(jax.random.key(0))
-  step, before = toys.compiled(algorithm.step), jax.device_get(state)
+  state = jax.jit(algorithm.init)(jax.random.key(0))
+  step, before = jax.jit(algorithm.step), jax.device_get(state)
   for _ in range(2):
     state, metrics = step(state, batch_of(config), jax.random.key(1))
   assert int(state.step) == 2
@@ -298,7 +297,6 @@ def slow_unless_of_points(game):
   return pytest.param(game, marks=[] if quick else pytest.mark.slow, id=words(game))
 
 
-@pytest.mark.usefixtures("fast_compiler")
 @pytest.mark.parametrize("game", [slow_unless_of_points(game) for game in GAMES])
 def test_devices_and_groups_of_runs_do_not_matter(game):
   regular = {"loss": "ragan", "penalty": "r1"}  # a loss over the whole batch
@@ -315,7 +313,6 @@ def test_devices_and_groups_of_runs_do_not_matter(game):
   assert_same_step(before, expected, ends(config, "shard_map")[1], config.precision)
 
 
-@pytest.mark.usefixtures("fast_compiler")
 @pytest.mark.parametrize(
   "game",
   [

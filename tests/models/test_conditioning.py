@@ -62,8 +62,8 @@ def test_a_step_keeps_the_shapes_of_the_state(conditioning):
 @pytest.mark.parametrize("conditioning", ["projection", "acgan"])
 def test_two_steps_are_made(conditioning):
   game = game_of(conditioning)
-  state = toys.compiled(game.init)(jax.random.key(0))
-  step = toys.compiled(game.step)
+  state = jax.jit(game.init)(jax.random.key(0))
+  step = jax.jit(game.step)
   for _ in range(2):
     state, metrics = step(state, BATCH, jax.random.key(1))
   assert all(np.isfinite(value) for value in metrics.values())
@@ -138,7 +138,7 @@ def test_labels_of_fakes_are_drawn_apart_from_those_of_the_batch(fake_labels, sh
     regularizers={"look": gan.Regularizer(discriminator=look)},
   )
   batch = gan.Batch(jnp.zeros((1, 3000, 2)), jnp.zeros((1, 3000), jnp.int32))
-  _, metrics = toys.compiled(game.step)(game.init(jax.random.key(0)), batch, jax.random.key(1))
+  _, metrics = jax.jit(game.step)(game.init(jax.random.key(0)), batch, jax.random.key(1))
   assert metrics["look_data"] == 0
   # Four standard deviations of a share of 3000 draws.
   for k, share in enumerate(shares):
@@ -168,7 +168,6 @@ def test_the_datas_labels_are_drawn_by_the_counts_of_the_training_set():
   assert describe(toys.RING, data._replace(labels=None)).class_counts is None
 
 
-@pytest.mark.usefixtures("fast_compiler")
 def test_a_run_with_the_datas_labels_records_them_and_goes_on_to_the_bit(tmp_path):
   for folder, steps in (("unbroken", 4), ("stopped", 2), ("stopped", 4)):
     loop.fit(dataclasses.replace(OF_DATA, steps=steps), tmp_path / folder, say=lambda line: None)

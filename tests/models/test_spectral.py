@@ -6,7 +6,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-import toys
 from flax import linen as nn
 from flax import traverse_util
 from test_models import CLASSES, SPECS, filled, inputs_of, labels_of
@@ -205,9 +204,9 @@ def test_a_network_with_spectral_norm_is_one_of_weights_divided_by_their_singula
 
   def judge(network, params, state):
     apply = functools.partial(network.apply, train=False)
-    return toys.compiled(apply)(params, state, *args)
+    return jax.jit(apply)(params, state, *args)
 
-  @toys.compiled
+  @jax.jit
   def train(state):
     return network.apply(params, state, *args, train=True, key=KEY)[1]
 

@@ -48,7 +48,7 @@ def noisy(params):
 
 @functools.cache
 def program(network, **options):
-  return toys.compiled(functools.partial(network.apply, **options))
+  return jax.jit(functools.partial(network.apply, **options))
 
 
 # Sizes.
@@ -109,7 +109,7 @@ def test_the_scale_of_a_latent_does_not_matter():
 
 
 def test_noise_and_the_mean_style_are_off_at_first_and_styles_about_one():
-  params, state = toys.compiled(tiny()[0].generator.init)(jax.random.key(0))
+  params, state = jax.jit(tiny()[0].generator.init)(jax.random.key(0))
   found = flat(params)
   for name, leaf in found.items():
     if "strength" in name or "bias" in name:
@@ -159,7 +159,7 @@ def test_noise_of_inference_is_a_function_of_the_latent_or_of_nothing():
 def test_the_mean_style_moves_in_training_by_a_two_hundredth():
   gan, (params, state), _ = tiny()
   _, after = program(gan.generator, train=True)(params, state, latents_of(), key=jax.random.key(0))
-  styles, _ = toys.compiled(functools.partial(gan.generator.stages[0], train=False))(
+  styles, _ = jax.jit(functools.partial(gan.generator.stages[0], train=False))(
     params, state, latents_of()
   )
   np.testing.assert_allclose(
@@ -174,7 +174,7 @@ def test_truncation_draws_styles_to_their_mean_and_needs_no_other_parameters():
 
   def styles(truncation):
     network = tiny(truncation=truncation)[0].generator
-    run = toys.compiled(functools.partial(network.stages[0], train=False))
+    run = jax.jit(functools.partial(network.stages[0], train=False))
     return run(params, state, latents_of())[0]
 
   np.testing.assert_allclose(
@@ -205,9 +205,9 @@ def test_sample_truncates_by_its_own_share_and_by_none_to_the_bit(drawn_from):
   state = {"mean_style": {"w": jnp.linspace(-1, 1, 8)}}
 
   def styles(network):
-    return toys.compiled(functools.partial(network.stages[0], train=False))(
-      params, state, latents_of()
-    )[0]
+    return jax.jit(functools.partial(network.stages[0], train=False))(params, state, latents_of())[
+      0
+    ]
 
   whole, mean = styles(tiny()[0].generator), jnp.linspace(-1, 1, 8).reshape(1, 1, -1)
   for flags, share in (((), 0.5), (("--truncation=0.7",), 0.7)):
@@ -226,7 +226,7 @@ def test_a_truncation_that_cannot_be_is_one_line(capsys, value):
 
 def test_style_mixing_gives_the_later_layers_to_another_latent():
   gan, (params, state), _ = tiny(style_mixing=1.0)
-  run = toys.compiled(functools.partial(gan.generator.stages[0], train=True))
+  run = jax.jit(functools.partial(gan.generator.stages[0], train=True))
   styles, _ = run(params, state, latents_of(), key=jax.random.key(0))
   own, _ = tiny()[0].generator.stages[0](params, state, latents_of(), train=False)
   is_own = np.all(np.isclose(styles, own, atol=1e-6), axis=2)  # [B, L]
@@ -241,7 +241,7 @@ def test_the_stages_compose_to_the_network():
   options = {"train": True, "key": jax.random.key(3)}
   styles, synthesise = gan.generator.stages
   ws, _ = styles(params, state, latents_of(), **options)
-  images, _ = toys.compiled(functools.partial(synthesise, train=True))(
+  images, _ = jax.jit(functools.partial(synthesise, train=True))(
     noisy(params), state, ws, key=options["key"]
   )
   whole, _ = program(gan.generator, train=True)(
@@ -269,7 +269,7 @@ def test_no_derivative_of_a_step_holds_a_convolution_with_a_dilated_left_side(ar
     slopes = jax.grad(lambda shown: jnp.sum(judge(shown, False)))(images)
     return jnp.mean(judge(fakes, True)) + jnp.mean(jnp.square(slopes))
 
-  lowered = toys.compiled(jax.grad(losses, argnums=(0, 1))).lower(
+  lowered = jax.jit(jax.grad(losses, argnums=(0, 1))).lower(
     generator[0], discriminator[0], latents_of(), images_of()
   )
   text = lowered.compile().as_text()
@@ -309,7 +309,7 @@ def test_the_generator_is_that_of_pytorch(architecture, classes):
     images, _ = gan.generator.apply(params, state, latents_of(), labels, train=False)
     return jnp.sum(images * weights), images
 
-  gradients, images = toys.compiled(jax.grad(score, has_aux=True))(params)
+  gradients, images = jax.jit(jax.grad(score, has_aux=True))(params)
   tensors = peer.as_tensors(jax.device_get(params))
   shown = None if labels is None else torch.from_numpy(np.array(labels, np.int64))
   expected = peer.generator(tensors, torch.from_numpy(np.array(latents_of())), shown, architecture)
@@ -339,7 +339,7 @@ def test_the_discriminator_and_its_r1_are_those_of_pytorch(architecture, classes
     slopes, logits = jax.grad(judge, has_aux=True)(images_of())
     return jnp.sum(logits) + jnp.sum(jnp.square(slopes)), logits
 
-  gradients, logits = toys.compiled(jax.grad(score, has_aux=True))(params)
+  gradients, logits = jax.jit(jax.grad(score, has_aux=True))(params)
   tensors = peer.as_tensors(jax.device_get(params))
   shown = None if labels is None else torch.from_numpy(np.array(labels, np.int64))
   images = torch.from_numpy(np.array(images_of()).transpose(0, 3, 1, 2)).requires_grad_()

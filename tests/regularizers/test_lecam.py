@@ -35,8 +35,7 @@ def test_lecam_enters_the_objective_with_its_weight_and_is_remembered():
   )
   np.testing.assert_allclose(value - base, 0.3 * metrics["lecam"], rtol=1e-5)
   state = toys.start(game)
-  step = toys.compiled(game.step)
-  after, seen = step(state, Batch(toys.points().repeat(2, 0), None), toys.key(0))
+  after, seen = game.step(state, Batch(toys.points().repeat(2, 0), None), toys.key(0))
   assert after.aux_state["lecam"]["updates"] == 2
   assert jnp.isfinite(seen["lecam"]) and after.aux_state["lecam"]["real_logit"] != 0
 

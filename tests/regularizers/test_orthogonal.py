@@ -49,7 +49,7 @@ def test_a_step_adds_its_weight_times_the_term_to_the_players_loss(both):
 
   def after(weight):
     state = toys.start(game, orthogonal_weight=weight, **rates)
-    return state, *toys.compiled(game.step)(state, toys.points()[0], toys.key(0))
+    return state, *jax.jit(game.step)(state, toys.points()[0], toys.key(0))
 
   (start, moved, metrics), (_, plain, _) = after(0.5), after(0.0)
   for player, with_term in (("generator", True), ("discriminator", both)):

@@ -103,7 +103,7 @@ def test_a_step_moves_the_mean_and_the_weights_of_images_only(devices):
   def after(weight, steps):
     state = toys.start(game, path_length_weight=weight)
     step = toys.over_two_devices(game.step) if devices == 2 else game.step
-    step = toys.compiled(step)
+    step = jax.jit(step)
     for _ in range(steps):
       state, metrics = step(state, Batch(images, None), toys.key(0))
     return state, metrics

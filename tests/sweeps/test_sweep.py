@@ -354,6 +354,7 @@ def test_bad_input_gives_one_line(tmp_path, capsys, flags, message):
   assert message in told and told.startswith("error: ") and told.count("\n") == 1
 
 
+@pytest.mark.cluster
 def test_a_killed_sweep_goes_on_to_the_same_bits(tmp_path):
   flags = [*FLAGS, "--steps=300", "--checkpoint_every=50", "--eval_every=150", "--log_every=10"]
   line = [sys.executable, "-m", "experiments.sweep", *flags, "--losses=nonsat,sat"]

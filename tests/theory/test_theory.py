@@ -228,6 +228,7 @@ def told(folder, name):
   return lines, result["checks"], result["notes"], result["error"], result["figures"]
 
 
+@pytest.mark.cluster
 def test_cases_side_by_side_find_what_they_find_one_after_the_other(tmp_path, capsys):
   names = ("generator_costs", "bilinear")
   for jobs in (1, 2):

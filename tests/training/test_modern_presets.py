@@ -226,7 +226,7 @@ QUICK = ("sngan_cifar10", "biggan_cifar10", "r3gan_stacked_mnist")
   "name",
   [pytest.param(name, marks=[] if name in QUICK else pytest.mark.slow) for name in PUBLISHED],
 )
-def test_a_preset_trains_by_its_name_and_a_width(name, tmp_path, fast_compiler):
+def test_a_preset_trains_by_its_name_and_a_width(name, tmp_path):
   # Fewer updates of D than in the source, and images of 8 pixels where the preset has a side: its
   # stages are unrolled, and compiled one by one.
   flags = ["--discriminator_steps=1"]
@@ -237,7 +237,7 @@ def test_a_preset_trains_by_its_name_and_a_width(name, tmp_path, fast_compiler):
 
 @pytest.mark.slow
 @every
-def test_a_preset_trains_with_all_updates_of_its_source(name, tmp_path, fast_compiler):
+def test_a_preset_trains_with_all_updates_of_its_source(name, tmp_path):
   assert train(name, tmp_path, side=PRESETS[name].get("image_size", 32)) == "finished"
 
 

@@ -215,6 +215,7 @@ def main():
     print(strategy)
 
 
+@pytest.mark.cluster
 def test_every_way_on_four_devices_is_one_device():
   env = {
     **os.environ,

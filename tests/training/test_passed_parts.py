@@ -83,6 +83,7 @@ def digests(game):
   return program.describe(game, config, DataInfo((2,), 0, 8, None))["digests"]
 
 
+@pytest.mark.cluster
 def test_digests_are_equal_for_equal_games_and_in_other_processes():
   # Each makes its own lambdas; one has traced other things before, and hashes in another order.
   code = (

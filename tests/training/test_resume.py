@@ -11,6 +11,7 @@ def shared_compilation_cache(monkeypatch):
   monkeypatch.setenv("JAX_PLATFORMS", "cpu")
 
 
+@pytest.mark.cluster
 @pytest.mark.parametrize(
   "flags",
   [
@@ -28,6 +29,7 @@ def test_a_killed_run_ends_as_an_unbroken_one_to_the_bit(flags, capsys):
   assert sum(line.startswith("ok") for line in lines) == 4
 
 
+@pytest.mark.cluster
 def test_the_script_notices_a_difference(tmp_path):
   """Two runs of different seeds are equal in nothing that is compared."""
   runs = [tmp_path / str(seed) for seed in (0, 1)]
