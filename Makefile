@@ -65,7 +65,7 @@ $(FAMILIES): $(VENV)/installed
 test: $(VENV)/installed-dev
 	$(RUN) -m pytest -n 2 --dist loadfile $(ARGS)
 
-# Runs and sweeps of several processes: jax.distributed and Ray on this machine.
+# What takes several processes: killed runs and sweeps, jax.distributed and Ray on this machine.
 test-cluster: $(VENV)/installed-dev
 	$(RUN) -m pytest -m cluster $(ARGS)
 

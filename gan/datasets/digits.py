@@ -1,7 +1,9 @@
 """The 1,797 handwritten digits that come with scikit-learn, enlarged to MNIST's size."""
 
+import functools
+
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int, UInt8
 
 from gan.datasets import base
 
@@ -30,14 +32,19 @@ def load(split: str, data_dir: str | None = None, image_size: int | None = None)
     UserError: for another split.
   """
   del data_dir, image_size
+  base.check_split(split, ("train", "test"), "digits")
+  images, labels = _both_splits()
+  chosen = np.flatnonzero(_is_test(labels) == (split == "test"))
+  source = "scikit-learn's digits, 8x8 enlarged to 20x20 inside 28x28"
+  return base.Dataset("digits", images[chosen], labels[chosen].astype(np.int32), 10, source)
+
+
+@functools.cache  # a process asks for them once for each run and evaluation
+def _both_splits() -> tuple[UInt8[np.ndarray, "n 28 28 1"], Int[np.ndarray, " n"]]:
   from sklearn import datasets
 
-  base.check_split(split, ("train", "test"), "digits")
   bunch = datasets.load_digits()
-  chosen = np.flatnonzero(_is_test(bunch.target) == (split == "test"))
-  images = np.stack([_enlarge(image) for image in bunch.images[chosen]])
-  source = "scikit-learn's digits, 8x8 enlarged to 20x20 inside 28x28"
-  return base.Dataset("digits", images, bunch.target[chosen].astype(np.int32), 10, source)
+  return np.stack([_enlarge(image) for image in bunch.images]), bunch.target
 
 
 def _is_test(labels: np.ndarray) -> np.ndarray:
