@@ -6,6 +6,8 @@ ASK := import sys; print("version=%d.%d" % sys.version_info[:2])
 TAG := $(patsubst version=%,%,$(filter version=%,$(shell $(PYTHON) -c '$(ASK)' 2>/dev/null || true)))
 VENV ?= .venv-$(TAG)
 RUN := $(VENV)/bin/python
+# Tests compile without optimisations, but where runs are long or several processes agree.
+AS_USERS := JAX_DISABLE_MOST_OPTIMIZATIONS=0
 ARGS ?=
 
 .PHONY: mnist cifar10 families test test-cluster test-slow test-install lint figures theory \
@@ -67,10 +69,10 @@ test: $(VENV)/installed-dev
 
 # What takes several processes: killed runs and sweeps, jax.distributed and Ray on this machine.
 test-cluster: $(VENV)/installed-dev
-	$(RUN) -m pytest -m cluster $(ARGS)
+	$(AS_USERS) $(RUN) -m pytest -m "cluster and not slow" $(ARGS)
 
 test-slow: $(VENV)/installed-dev
-	$(RUN) -m pytest -m slow -n 2 $(ARGS)
+	$(AS_USERS) $(RUN) -m pytest -m slow -n 2 $(ARGS)
 
 # Installs the package into a new environment, uses it from a folder outside of this one, and runs
 # the commands of the README.

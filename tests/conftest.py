@@ -44,10 +44,12 @@ def programs_of_a_file():
 
 @pytest.fixture
 def optimized():
-  """Programs as users have them: for long runs, and where a rounding counts."""
+  """Programs as users have them, where a rounding counts."""
+  before = jax.config.jax_disable_most_optimizations
+  jax.clear_caches()
   jax.config.update("jax_disable_most_optimizations", False)
   yield
-  jax.config.update("jax_disable_most_optimizations", True)
+  jax.config.update("jax_disable_most_optimizations", before)
 
 
 @pytest.fixture

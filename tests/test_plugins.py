@@ -163,7 +163,8 @@ ENTRIES = "from gan.regularizers import REGULARIZERS as R, Entry\n"
 FAULTS = {
   "raising": ("x = 1\nraise ValueError('bad')", "raising.py, line 2): ValueError: bad"),
   "silent": ("raise KeyError", "silent.py, line 1): KeyError"),
-  "several": ("raise ValueError('a\\nb')", "several.py, line 1): ValueError: a"),
+  "several": ("raise ValueError('a\\nb')", "several.py, line 1): ValueError: a b"),
+  "unsaid": ("raise SyntaxError", "unsaid.py, line 1): SyntaxError"),
   "leaving": ("import sys\nsys.exit(3)", "leaving.py, line 2): SystemExit: 3"),
   "unparsed": ("x = 1\ndef f(:\n", "unparsed.py, line 2): SyntaxError: invalid syntax"),
   "needing": ("import no_such_thing", "ModuleNotFoundError: No module named 'no_such_thing'"),
@@ -373,7 +374,7 @@ datasets.DATASETS["fails"] = lambda split, data_dir, image_size: fail()
   [
     ("--loss=raises", "line 8): ZeroDivisionError: integer division or modulo by zero"),
     ("--loss=shapes", "line 10): TypeError: add got incompatible shapes"),
-    ("--regularizers=fails", "line 6): ValueError: not today"),
+    ("--regularizers=fails", "line 6): ValueError: not today and not tomorrow"),
     ("--dataset=fails", "line 6): ValueError: not today"),
   ],
 )
@@ -384,7 +385,7 @@ def test_what_a_part_raises_is_one_line_with_its_place(place, capsys, flag, mess
   *_, line = (said := capsys.readouterr().err).splitlines()
   assert line.startswith(f"error: the plugin failing failed ({place[0] / 'failing.py'}, ")
   assert message in line
-  assert "Traceback" not in said and "tomorrow" not in said
+  assert "Traceback" not in said
 
 
 @pytest.mark.parametrize(

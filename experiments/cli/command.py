@@ -69,8 +69,9 @@ class Command:
   def run(self, main: Callable[[], int], argv: Sequence[str] | None = None) -> int:
     """Parses the flags and runs `main`; returns the exit code, and prints errors in one line.
 
-    What is wrong with the input, what the world outside refuses, and the end of a reader of our
-    output are translated here, and nowhere else. Other exceptions are faults of the program.
+    What is wrong with the input, what the world outside refuses, the end of a reader of our
+    output, and what a plugin raised, are translated here, and nowhere else. Other exceptions are
+    faults of the program.
     """
     _open_streams()
     quiet.background()
@@ -97,7 +98,8 @@ class Command:
       return INTERRUPTED, "Interrupted; what was saved before is on disk."
     except Exception as error:
       found = failure(error)
-      if found is None and (fault := plugins.fault(error)):
+      fault = None if found else plugins.fault(error)
+      if fault:
         return BAD_INPUT, f"error: {fault}"
       if found is None:
         raise
@@ -116,7 +118,7 @@ class Command:
     for name in flag_types.LISTS:
       if name in self.values and self.values[name].present > 1:
         read = self.values[name].serialize()
-        say(f"note: --{name} is given twice: {read} alone is read; one flag can hold all")
+        say(f"note: --{name} is given again: {read} alone is read; one flag can hold all")
     if rest:
       raise UserError(f"{' '.join(rest)}: every argument is a flag, --name=value; see --help")
     return main()

@@ -13,10 +13,10 @@ LINES_EVERY = 10.0  # seconds between lines on what is counted, where there is n
 SHOWN = ("classifier_score", "frechet_distance", "coverage", "high_quality_share", "modes_kl")
 
 
-def say(line: str) -> None:
+def say(line: str, stream=None) -> None:
   """Prints a line to the user; a terminal that has been closed costs the line, and not the run."""
   try:
-    print(line, file=sys.stderr, flush=True)
+    print(line, file=stream or sys.stderr, flush=True)
   except OSError as error:
     if error.errno != errno.EIO:
       raise
@@ -76,7 +76,7 @@ class RunProgress:
 
   def __enter__(self):
     if self._bar.disable:
-      print("compiling the first step", file=self._stream, flush=True)
+      say("compiling the step", self._stream)
     return self
 
   def __exit__(self, *error):
@@ -101,7 +101,7 @@ class RunProgress:
       speed = f"{rate:.1f} steps/s  {rate * self._images:.0f} images/s"
       left = f"{tqdm.format_interval(left)} left"
       line = f"step {record['step']}/{self._steps}  {speed}  {losses(record)}  {left}"
-      print(line, file=self._stream, flush=True)
+      say(line, self._stream)
 
   def evaluated(self, record: dict) -> None:
     """Prints what a run measured of its generator, above the bar where there is one."""
@@ -213,7 +213,7 @@ class SweepProgress:
       left = tqdm.format_interval((self._total - self._done) / rate)
       share = f"{100 * self._done / self._total:.0f} % of the sweep"
       line = f"{self._who()} step {record['step']}  {share}  {rate:.1f} steps/s  {left} left"
-      print(line, file=self._stream, flush=True)
+      say(line, self._stream)
 
   def evaluated(self, record: dict) -> None:
     """Evaluations of runs are read from their folders."""

@@ -14,7 +14,7 @@ def as_arguments(line: str, names: Set[str]) -> str:
     line: for a user, as in "--steps=0 must be above 0".
     names: of the arguments: other flags stay.
   """
-  return re.sub(r"--([a-z]\w*)", lambda flag: flag[flag[1] in names], line)
+  return re.sub(r"(?<![\w/.-])--([a-z]\w*)", lambda flag: flag[flag[1] in names], line)
 
 
 @contextlib.contextmanager
@@ -23,4 +23,4 @@ def speaking_of_arguments(names: Set[str]) -> Iterator[None]:
   try:
     yield
   except UserError as error:
-    raise UserError(as_arguments(str(error), names)) from None
+    raise UserError(as_arguments(str(error), names)) from error

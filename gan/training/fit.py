@@ -76,6 +76,7 @@ def fit(
     ('finished', (8, 2))
   """
   schema.check("game", game, GAME)
+  say = _speaking_of_arguments(say)
   workdir, dataset = named_folder(workdir), _dataset(game, images, labels, name)
   config = _config(game, name, steps, options)
   shape = dataset.images.shape[1:]
@@ -103,16 +104,17 @@ def fit(
       },
     ), config
 
-  def say_of_arguments(line: str) -> None:
-    say(as_arguments(line, ARGUMENTS))
-
-  summary = loop.run_in(workdir, config, make, command="gan.fit", say=say_of_arguments)
+  summary = loop.run_in(workdir, config, make, command="gan.fit", say=say)
   try:
     return restore.read(workdir, read_config(workdir), game, None, say)._replace(summary=summary)
   except UserError:
     if not summary["status"].startswith("diverged"):
       raise
     return restore.LoadedRun(config, info, game.gan, None, summary=summary)
+
+
+def _speaking_of_arguments(say: Callable[[str], None]) -> Callable[[str], None]:
+  return lambda line: say(as_arguments(line, ARGUMENTS))
 
 
 def _check_state(state: GanState) -> None:

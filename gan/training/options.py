@@ -33,13 +33,13 @@ class Registry(NamedTuple):
     entries: by name; each has `options`.
     takers: attributes of an entry: the functions that take its options.
     elsewhere: options that reach the part in another way.
-    by_name: those of them that its functions are still given by name.
+    by_name: whether its functions are still given these by name.
   """
 
   entries: Mapping[str, Any]
   takers: tuple[str, ...] = ("make",)
   elsewhere: tuple[str, ...] = ()
-  by_name: tuple[str, ...] = ()
+  by_name: bool = False
 
 
 _OF_LOSSES = ("real_label", "lsgan_targets", "fgan_generator", "axis_name")
@@ -48,13 +48,11 @@ _OF_OPTIMIZERS = ("b1", "b2", "momentum")
 # By the field of Config that chooses the part.
 REGISTRIES: dict[str, Registry] = {
   "update_rule": Registry(UPDATE_RULES),
-  "loss": Registry(
-    LOSSES, ("discriminator", "generator", "threshold"), _OF_LOSSES, by_name=_OF_LOSSES
-  ),
+  "loss": Registry(LOSSES, ("discriminator", "generator", "threshold"), _OF_LOSSES, by_name=True),
   "penalty": Registry(PENALTIES, ("function",), ("penalty_weight", "penalty_every")),
   "regularizers": Registry(REGULARIZERS),
   "augment": Registry(AUGMENTATIONS, elsewhere=("instance_noise_steps",)),
-  "optimizer": Registry(OPTIMIZERS, elsewhere=_OF_OPTIMIZERS, by_name=_OF_OPTIMIZERS),
+  "optimizer": Registry(OPTIMIZERS, elsewhere=_OF_OPTIMIZERS, by_name=True),
   "model": Registry(MODELS, ("build",), ModelSpec._fields),
 }
 
@@ -223,11 +221,12 @@ def _option_faults(entry: Any, registry: Registry) -> Iterator[str]:
     yield f"whose {takers} is no function"
     return
   for name in options:
-    if name not in registry.elsewhere or name in registry.by_name:
+    own = name not in registry.elsewhere
+    if own or registry.by_name:
       parameters = _parameters(entry, registry, name)
-      if not parameters and name not in registry.by_name or None in parameters:
+      if None in parameters or own and not parameters:
         yield f"whose {takers} must take its option {name} by name"
-      elif name in registry.by_name:
+      elif not own:
         continue
       elif name in map(weight_of, REGULARIZERS):
         yield f"whose option {name} is the weight of a regulariser: give it another name"

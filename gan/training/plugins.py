@@ -153,17 +153,23 @@ def _here() -> str:
 
 
 def fault(error: BaseException) -> str | None:
-  """Returns a line on what the parts of a plugin raised as they were used; None where none did."""
-  for name in _LOADED:
-    files = {
-      getattr(module, "__file__", None)
-      for known, module in list(sys.modules.items())
-      if f"{known}.".startswith(f"{name}.")
-    }
-    own = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename in files]
-    if own:
-      return f"the plugin {name} failed ({_place(own)}): {_what(error)}"
-  return None
+  """Returns a line on what a part of a plugin raised as it was used; None where none did.
+
+  What this library raised, called by a plugin or not, is not the plugin's.
+  """
+  owners = {
+    file: owner
+    for owner in (*_OURS, *_LOADED)
+    for known, module in list(sys.modules.items())
+    if f"{known}.".startswith(f"{owner}.") and (file := getattr(module, "__file__", None))
+  }
+  frames = [
+    frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename in owners
+  ]
+  name = owners[frames[-1].filename] if frames else None
+  if name not in _LOADED:
+    return None
+  return f"the plugin {name} failed ({_place(frames)}): {_what(error)}"
 
 
 def _fault(name: str, error: BaseException) -> str:
@@ -176,7 +182,7 @@ def _fault(name: str, error: BaseException) -> str:
   # Its own line says more than that of a library which it called.
   own = [frame for frame in frames if pathlib.Path(frame.filename).stem in name.split(".")]
   place = _place(own or frames)
-  if isinstance(error, SyntaxError):
+  if isinstance(error, SyntaxError) and error.filename:
     place = f"{error.filename}, line {error.lineno}"
   return f"the plugin {name} cannot be imported ({place}): {_what(error)}"
 
@@ -186,9 +192,9 @@ def _place(frames: Sequence[traceback.FrameSummary]) -> str:
 
 
 def _what(error: BaseException) -> str:
-  """Type and message of an exception; of several lines, as from a compiler, the first."""
-  lines = (error.msg if isinstance(error, SyntaxError) else str(error)).strip().splitlines()
-  return ": ".join([type(error).__name__, *lines[:1]])
+  """Type and message of an exception, whose lines follow each other in one."""
+  text = " ".join(str(error.msg or "" if isinstance(error, SyntaxError) else error).split())
+  return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
 def _registries() -> dict[str, dict[str, Any]]:

@@ -384,14 +384,12 @@ def test_a_platform_that_is_not_here_is_refused(tmp_path):
   assert "Traceback" not in result.stderr
 
 
-@pytest.mark.cluster
 @pytest.mark.parametrize("closed", ["2>&-", ">&-", "<&- >&- 2>&-"])
 def test_a_command_without_its_streams_runs(tmp_path, closed):
   assert shell(f"{RING} --workdir={tmp_path} {closed}").returncode == 0
   assert json.loads((tmp_path / "summary.json").read_text())["status"] == "finished"
 
 
-@pytest.mark.cluster
 def test_too_few_files_end_a_run_in_time(tmp_path):
   result = shell(f"ulimit -n 10; {RING} --workdir={tmp_path}")
   assert result.returncode == 5 and "too many open files" in result.stderr

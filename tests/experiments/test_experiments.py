@@ -83,15 +83,14 @@ def test_every_loss_trains(run, loss):
   assert [record["loss"] for record in read_metrics(workdir)] == [loss] * 2
 
 
-# They compile long: a quick test trains them by their preset, or steps them (test_combinations).
+# Those that a quick test trains by their preset.
 BY_PRESET = {"biggan", "firstgan_dcgan", "goodfellow", "r3gan_small", "resnet", "tutorial_dcgan"}
-STEPPED = {"sagan", "sndcgan", "stylegan2"}
 
 
 @pytest.mark.parametrize(
   "model",
   [
-    pytest.param(name, marks=pytest.mark.slow if name in BY_PRESET | STEPPED else ())
+    pytest.param(name, marks=pytest.mark.slow if name in BY_PRESET else ())
     for name in sorted(set(MODELS) - POINTS)
   ],
 )

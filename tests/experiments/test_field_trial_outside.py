@@ -377,7 +377,7 @@ def test_a_list_that_is_given_twice_is_said(main, first, last, capsys):
   assert main([main.__module__, first, last]) == BAD_INPUT
   note, error = capsys.readouterr().err.splitlines()
   name = last.partition("=")[0]
-  assert note == f"note: {name} is given twice: {last} alone is read; one flag can hold all"
+  assert note == f"note: {name} is given again: {last} alone is read; one flag can hold all"
   assert error.startswith("error: ") and first not in error
 
 

@@ -43,7 +43,7 @@ def run(stream, clock, *, steps=100, start=0, until=20, seconds=10.0, images=64)
 
 def test_elsewhere_than_on_a_terminal_there_are_plain_lines(clock):
   text = run(io.StringIO(), clock)
-  assert text.startswith("compiling the first step\nstep 20/100 ")
+  assert text.startswith("compiling the step\nstep 20/100 ")
   assert text.count("\n") == 2 and text.endswith("\n") and "\r" not in text
   assert "\x1b" not in text and "%|" not in text
 

@@ -99,7 +99,7 @@ def test_cells_train_are_interrupted_and_sample(tmp_path):
   assert (trained["status"], trained["step"]) == ("finished", 4)
   # Lines, and no bar: a cell keeps all that it is sent.
   first, *lines = trained["said"].splitlines()
-  assert first == "compiling the first step"
+  assert first == "compiling the step"
   assert [line.split()[:2] for line in lines] == [["step", "2/4"], ["step", "4/4"]]
   assert interrupted["status"] == "interrupted" and 6 <= interrupted["step"] < 1000
   begins = ["Continuing from step 4.", first, "step 6/1000 "]
