@@ -45,7 +45,7 @@ def programs_of_a_file():
 @pytest.fixture
 def optimized():
   """Programs as users have them, where a rounding counts."""
-  before = jax.config.jax_disable_most_optimizations
+  before = jax.config.read("jax_disable_most_optimizations")
   jax.clear_caches()
   jax.config.update("jax_disable_most_optimizations", False)
   yield
