@@ -53,6 +53,12 @@ def optimized():
 
 
 @pytest.fixture
+def programs_of_the_tests(monkeypatch):
+  """The cache of the tests, where a command in this process would take the user's."""
+  monkeypatch.setattr("experiments.cli.common.use_compilation_cache", lambda: None)
+
+
+@pytest.fixture
 def unchecked(monkeypatch):
   """For tests of what a function itself says of arguments that its signature rules out."""
   monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)

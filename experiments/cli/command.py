@@ -97,13 +97,11 @@ class Command:
     except KeyboardInterrupt:
       return INTERRUPTED, "Interrupted; what was saved before is on disk."
     except Exception as error:
-      found = failure(error)
-      fault = None if found else plugins.fault(error)
-      if fault:
+      if (found := failure(error)) is not None:
+        return MACHINE_FAILED if found.of_machine else BAD_INPUT, f"error: {found.line}"
+      if (fault := plugins.fault(error)) is not None:
         return BAD_INPUT, f"error: {fault}"
-      if found is None:
-        raise
-      return MACHINE_FAILED if found.of_machine else BAD_INPUT, f"error: {found.line}"
+      raise
 
   def _parse_and_run(self, main, argv):
     plugin_flag.load(argv, self._opens_run)

@@ -156,7 +156,7 @@ class CountProgress:
       share = f"{self._done:,} of {self._total:,} {self._unit}s"
       digits = ".0f" if rate >= 10 else ".2g"
       line = f"{self._what}: {share}  {rate:{digits}} {self._unit}s/s  {left} left"
-      print(line, file=self._stream, flush=True)
+      say(line, self._stream)
       self._said = now
 
 
@@ -269,7 +269,7 @@ class GroupsProgress:
       bar.refresh()
     elif changed:
       title, total = self._rows[index]
-      print(f"{title}: {state}, {steps} of {total} steps", file=self._stream, flush=True)
+      say(f"{title}: {state}, {steps} of {total} steps", self._stream)
 
 
 def losses(record: dict) -> str:

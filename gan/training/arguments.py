@@ -2,7 +2,7 @@
 
 import contextlib
 import re
-from collections.abc import Iterator, Set
+from collections.abc import Callable, Iterator, Set
 
 from gan.errors import UserError
 
@@ -17,8 +17,13 @@ def as_arguments(line: str, names: Set[str]) -> str:
   return re.sub(r"(?<![\w/.-])--([a-z]\w*)", lambda flag: flag[flag[1] in names], line)
 
 
+def saying_arguments(say: Callable[[str], None], names: Set[str]) -> Callable[[str], None]:
+  """Returns `say` for lines that name flags; `names` as for as_arguments."""
+  return lambda line: say(as_arguments(line, names))
+
+
 @contextlib.contextmanager
-def speaking_of_arguments(names: Set[str]) -> Iterator[None]:
+def raising_arguments(names: Set[str]) -> Iterator[None]:
   """Within it a UserError names arguments where it named flags; `names` as for as_arguments."""
   try:
     yield

@@ -20,7 +20,7 @@ from gan.state import GanState
 from gan.system import memory, schema
 from gan.system.progress import say
 from gan.training import loop, passed, program, restore
-from gan.training.arguments import as_arguments, speaking_of_arguments
+from gan.training.arguments import raising_arguments, saying_arguments
 from gan.training.build import Algorithm, DataInfo
 from gan.training.config import Config
 from gan.training.run_folder import PROGRAM, named_folder, read_config
@@ -30,7 +30,7 @@ from gan.training.validation import validate_field
 ARGUMENTS = frozenset({"workdir", *(field.name for field in dataclasses.fields(Config))})
 
 
-@speaking_of_arguments(ARGUMENTS)
+@raising_arguments(ARGUMENTS)
 def fit(
   game: Game,
   images: np.ndarray,
@@ -76,7 +76,7 @@ def fit(
     ('finished', (8, 2))
   """
   schema.check("game", game, GAME)
-  say = _speaking_of_arguments(say)
+  say = saying_arguments(say, ARGUMENTS)
   workdir, dataset = named_folder(workdir), _dataset(game, images, labels, name)
   config = _config(game, name, steps, options)
   shape = dataset.images.shape[1:]
@@ -111,10 +111,6 @@ def fit(
     if not summary["status"].startswith("diverged"):
       raise
     return restore.LoadedRun(config, info, game.gan, None, summary=summary)
-
-
-def _speaking_of_arguments(say: Callable[[str], None]) -> Callable[[str], None]:
-  return lambda line: say(as_arguments(line, ARGUMENTS))
 
 
 def _check_state(state: GanState) -> None:

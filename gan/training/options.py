@@ -222,18 +222,17 @@ def _option_faults(entry: Any, registry: Registry) -> Iterator[str]:
     return
   for name in options:
     own = name not in registry.elsewhere
-    if own or registry.by_name:
-      parameters = _parameters(entry, registry, name)
-      if None in parameters or own and not parameters:
-        yield f"whose {takers} must take its option {name} by name"
-      elif not own:
-        continue
-      elif name in map(weight_of, REGULARIZERS):
-        yield f"whose option {name} is the weight of a regulariser: give it another name"
-      elif name in FIELDS:
-        yield _field_fault(name, parameters)
-      else:
-        yield _default_fault(name, parameters)
+    if not own and not registry.by_name:
+      continue
+    parameters = _parameters(entry, registry, name)
+    if None in parameters or own and not parameters:
+      yield f"whose {takers} must take its option {name} by name"
+    elif own and name in map(weight_of, REGULARIZERS):
+      yield f"whose option {name} is the weight of a regulariser: give it another name"
+    elif own and name in FIELDS:
+      yield _field_fault(name, parameters)
+    elif own:
+      yield _default_fault(name, parameters)
 
 
 def _field_fault(name: str, parameters: list[inspect.Parameter]) -> str:

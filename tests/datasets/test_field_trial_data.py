@@ -20,7 +20,6 @@ from fake_studies import write_run
 from PIL import Image
 
 from experiments import mnist, sample
-from experiments.cli import common
 from gan import datasets
 from gan.datasets import base, folder, local, tfds
 from gan.errors import UserError
@@ -817,12 +816,7 @@ def test_image_size_brings_every_form_to_one_size(tmp_path, form):
 # Commands.
 
 
-@pytest.fixture
-def quick_compilation(monkeypatch):
-  monkeypatch.setattr(common, "use_compilation_cache", lambda: None)
-
-
-def test_names_of_classes_reach_the_user_and_can_be_typed(tmp_path, quick_compilation, capsys):
+def test_names_of_classes_reach_the_user_and_can_be_typed(tmp_path, programs_of_the_tests, capsys):
   for name in ("2 two", "10 ten", "cat"):
     for i in range(3):
       put(tmp_path / "own" / name / f"{i}.png")

@@ -35,10 +35,7 @@ MODELS_OF_28_PIXELS = sorted(set(MODELS) - POINTS - OF_OTHER_SIDES)
 OTHER_LOSSES = sorted(set(LOSSES) - {"nonsat"})
 
 
-@pytest.fixture(autouse=True)
-def programs_of_the_tests(monkeypatch):
-  """The cache of the tests, where a command would take the user's."""
-  monkeypatch.setattr(common, "use_compilation_cache", lambda: None)
+pytestmark = pytest.mark.usefixtures("programs_of_the_tests")
 
 
 @pytest.fixture
