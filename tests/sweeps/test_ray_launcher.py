@@ -24,11 +24,11 @@ from gan.training.config import Config
 from gan.training.run_folder import read_metrics, read_summary
 
 TIMEOUT = 600  # seconds for a sweep, on a slow machine
-STEPS = 400
+STEPS = 2000  # seconds of them are left after the hundredth, when a run is killed or interrupted
 LOSSES = "--losses=nonsat,hinge"
 FLAGS = ["--experiment=ring", "--seeds=3", f"--steps={STEPS}"]
 FLAGS += ["--batch_size=16", "--width=16", "--steps_per_call=2", "--eval_every=0"]
-FLAGS += ["--checkpoint_every=50", "--log_every=50", "--sample_every=400"]
+FLAGS += ["--checkpoint_every=50", "--log_every=50", f"--sample_every={STEPS}"]
 
 pytestmark = pytest.mark.cluster
 
@@ -116,7 +116,8 @@ def assert_same_run(ours, theirs):
 
 def test_a_sweep_by_ray_is_the_local_one(local, tmp_path):
   output = run(tmp_path / "sweep", "--launcher=ray")
-  assert "nonsat,seed=0 and 2 more: finished, 1200 of 1200 steps" in output
+  total = 3 * STEPS
+  assert f"nonsat,seed=0 and 2 more: finished, {total} of {total} steps" in output
   assert_same_sweep(tmp_path / "sweep", local)
   # Nothing is left to do, and nothing is done again.
   again = run(tmp_path / "sweep", "--launcher=ray")
