@@ -134,7 +134,7 @@ def _of_run(values) -> Subject:
   from gan.datasets import recorded
   from gan.training import restore
 
-  run = restore.load(values.workdir, step=values.step).with_weights(values.weights)
+  run = restore.find(values.workdir, step=values.step).with_weights(values.weights)
   config = run.config
   train, load = recorded.reopen(read_config(values.workdir), values.workdir, values.data_dir)
   if values.data_dir and not train.path:

@@ -51,7 +51,7 @@ def _draw(flags) -> int:
   if flags.truncation is not None and not 0 < flags.truncation <= 1:
     raise UserError(f"--truncation={flags.truncation} must be above 0 and at most 1, which is none")
   common.prepare()
-  run = restore.load(flags.workdir, step=flags.step).with_weights(flags.weights)
+  run = restore.find(flags.workdir, step=flags.step).with_weights(flags.weights)
   if flags.samples and len(run.info.image_shape) == 1:
     raise UserError("--samples is for images, and this run makes points: leave it out")
   run = run if flags.truncation is None else _truncated(run, flags.truncation)

@@ -1,5 +1,6 @@
 """Two CPU devices, checked signatures, no silent rank promotion, and caches for tests alone."""
 
+import gc
 import os
 import pathlib
 import tempfile
@@ -11,6 +12,8 @@ CACHE = os.path.join(tempfile.gettempdir(), f"gan-tests-{os.getuid()}")
 os.environ["XDG_CACHE_HOME"] = CACHE
 # Compilation is most of the time of programs that make two steps; processes of tests inherit it.
 os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
+# A worker has a core: a program's parts are compiled as one, and not by threads.
+os.environ.setdefault("XLA_FLAGS", "--xla_cpu_parallel_codegen_split_count=1")
 
 import jax  # noqa: E402
 import jaxtyping  # noqa: E402
@@ -33,6 +36,13 @@ jax.config.update("jax_numpy_rank_promotion", "raise")
 PROGRAMS = os.path.join(CACHE, "xla-" + os.environ.get("PYTEST_XDIST_WORKER", "alone"))
 jax.config.update("jax_compilation_cache_dir", PROGRAMS)
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.02)
+
+
+def pytest_collection_finish():
+  """Libraries and tests stay: what looks for garbage passes them over, and seldom looks."""
+  gc.collect()
+  gc.freeze()
+  gc.set_threshold(20_000, 20, 20)
 
 
 @pytest.fixture(scope="module", autouse=True)

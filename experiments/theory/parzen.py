@@ -115,7 +115,7 @@ def draw(folder) -> np.ndarray:
   Raises:
     UserError: it makes other images than MNIST's.
   """
-  found = restore.load(folder)
+  found = restore.find(folder)
   if found.info.image_shape != (28, 28, 1):
     raise UserError(f"{folder} makes {found.info.image_shape}, and MNIST's images are (28, 28, 1)")
   conditional = found.config.conditional

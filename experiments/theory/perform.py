@@ -87,9 +87,10 @@ def perform(name: str, settings: Settings) -> dict[str, Any]:
     error = str(refusal)
   except Exception as fault:
     known = failure(fault)
-    if known is None:
+    error = known.line if known else plugins.fault(fault)
+    if error is None:
       traceback.print_exc()
-    error = known.line if known else f"{type(fault).__name__}: {fault}"
+      error = f"{type(fault).__name__}: {fault}"
   took = time.monotonic() - began[0], time.process_time() - began[1]
   outcome = _describe(name, run, settings, took, error) | found
   write_json(writable_folder(folder / name) / "result.json", outcome)

@@ -125,7 +125,7 @@ def _costs(**more):
 
 def of_run(workdir: str, data_dir: str | None):
   """Returns (Lab, G's state, title) of a run folder; of its newest checkpoint."""
-  found = restore.load(workdir)
+  found = restore.find(workdir)
   config = found.config
   dataset, _ = recorded.reopen(read_config(workdir), workdir, data_dir)
   # Its own loss, penalty and optimisers; D is trained alone, so the rest has no say.

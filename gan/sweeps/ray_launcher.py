@@ -298,8 +298,10 @@ def _train(plan, program, run_group, folder, report_progress, upload):
   try:
     trainer = Trainer(plan, program, place(plan), once(lines.append))
     trainer.train(run_group, folder, counter, signals)
-  except UserError as failure:
-    error, state = str(failure), "failed"
+  except Exception as fault:
+    error, state = str(fault) if isinstance(fault, UserError) else plugins.fault(fault), "failed"
+    if error is None:
+      raise
   finally:
     ended.set()
     reporter.join()

@@ -6,14 +6,18 @@ from collections.abc import Callable, Iterator, Set
 
 from gan.errors import UserError
 
+_WORDS = {"same command": "same call", "same flags": "same arguments", "the flags": "the arguments"}
+
 
 def as_arguments(line: str, names: Set[str]) -> str:
-  """Returns a line with the arguments of a function in the place of a command's flags.
+  """Returns a line with a function and its arguments in the place of a command and its flags.
 
   Args:
     line: for a user, as in "--steps=0 must be above 0".
     names: of the arguments: other flags stay.
   """
+  for of_command, of_function in _WORDS.items():
+    line = line.replace(of_command, of_function)
   return re.sub(r"(?<![\w/.-])--([a-z]\w*)", lambda flag: flag[flag[1] in names], line)
 
 

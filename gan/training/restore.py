@@ -22,6 +22,7 @@ from gan.state import GanState
 from gan.system import schema
 from gan.system.progress import say
 from gan.training import passed, plugins, program, sampling
+from gan.training.arguments import raising_arguments, saying_arguments
 from gan.training.build import Algorithm, DataInfo, build
 from gan.training.checkpoint import Checkpoints
 from gan.training.config import Config, type_of
@@ -38,6 +39,8 @@ from gan.training.run_folder import (
   read_summary,
 )
 from gan.training.validation import validate
+
+ARGUMENTS = frozenset({"workdir", "step"})
 
 
 class LoadedRun(NamedTuple):
@@ -113,6 +116,7 @@ class LoadedRun(NamedTuple):
     return self._replace(state=state)
 
 
+@raising_arguments(ARGUMENTS)
 def load(
   workdir: str | os.PathLike,
   game: Game | None = None,
@@ -144,6 +148,16 @@ def load(
     >>> int(run.state.step), run.sample(4, jax.random.key(0), weights="raw").shape
     (1, (4, 2))
   """
+  return find(workdir, game, step, saying_arguments(say, ARGUMENTS))
+
+
+def find(
+  workdir: str | os.PathLike,
+  game: Game | None = None,
+  step: int | None = None,
+  say: Callable[[str], None] = say,
+) -> LoadedRun:
+  """Does what `load` does for a command, whose flags the messages name."""
   workdir = named_folder(workdir)
   step = step if step is None else schema.check_whole("step", step)
   if game is not None:

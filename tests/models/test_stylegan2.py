@@ -189,7 +189,7 @@ def drawn_from(monkeypatch, tmp_path):
   config = Config(model="stylegan2", width=4, latent_dim=8, options="truncation=0.5")
   info = DataInfo(TINY.image_shape, 0, 10, None)
   run = restore.LoadedRun(config, info, build(config, info).gan, state=None)
-  monkeypatch.setattr(restore, "load", lambda workdir, step: run)
+  monkeypatch.setattr(restore, "find", lambda workdir, step: run)
 
   def drawn_from(*flags):
     seen = []

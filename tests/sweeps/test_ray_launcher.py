@@ -270,6 +270,8 @@ from gan.regularizers import REGULARIZERS, Entry, Regularizer
 
 def make_drift(*, drift_power=2.0):
   def discriminator(view, state):
+    if drift_power == 9:
+      raise ValueError("no power of nine")
     term = abs(view.real_outputs.logits) ** drift_power
     return term, {"drift": term.mean()}
 
@@ -280,23 +282,35 @@ REGULARIZERS["drift"] = Entry(make_drift, 1.0, "|D(x)|^power", "", options=("dri
 """
 
 
-def test_workers_find_a_plugin_in_the_folder_where_the_command_was_started(tmp_path):
-  (tmp_path / "own_parts.py").write_text(PLUGIN)
+def sweep_with_plugin(folder, *flags):
+  (folder / "own_parts.py").write_text(PLUGIN)
   environment = os.environ | {"JAX_PLATFORMS": "cpu", "JAX_NUM_CPU_DEVICES": "1"}
-  flags = [*FLAGS, "--plugin=own_parts", "--steps=4", "--losses=nonsat", "--seeds=1"]
-  flags += ["--grid=drift_weight=0.1,1;drift_power=1,2", "--log_every=1", "--launcher=ray"]
-  result = subprocess.run(
-    [sys.executable, "-m", "experiments.sweep", "--workdir=sweep", *flags],
-    cwd=tmp_path,
+  flags = [*FLAGS, "--plugin=own_parts", "--steps=4", "--losses=nonsat", "--seeds=1", *flags]
+  return subprocess.run(
+    [sys.executable, "-m", "experiments.sweep", "--workdir=sweep", "--launcher=ray", *flags],
+    cwd=folder,
     env=environment | {"PYTHONPATH": str(ROOT)},
     capture_output=True,
     text=True,
     timeout=TIMEOUT,
     check=False,
   )
+
+
+def test_workers_find_a_plugin_in_the_folder_where_the_command_was_started(tmp_path):
+  grid = "--grid=drift_weight=0.1,1;drift_power=1,2"
+  result = sweep_with_plugin(tmp_path, grid, "--log_every=1")
   assert result.returncode == 0, result.stdout + result.stderr
   runs = sorted((tmp_path / "sweep" / "members").iterdir())
   assert len(runs) == 4
   for folder in runs:
     assert read_summary(folder)["status"] == "finished"
     assert [record["drift"] > 0 for record in read_metrics(folder)] == [True] * 4
+
+
+def test_what_a_plugin_raises_in_a_worker_is_one_line(tmp_path):
+  result = sweep_with_plugin(tmp_path, "--regularizers=drift", "--drift_power=9")
+  assert result.returncode == 2, result.stdout + result.stderr
+  line = result.stderr.splitlines()[-1]
+  assert line.startswith("error: nonsat,seed=0: the plugin own_parts failed (")
+  assert line.endswith("): ValueError: no power of nine") and "Traceback" not in result.stderr

@@ -351,6 +351,15 @@ def test_what_is_said_in_python_names_arguments_and_no_flags(tmp_path):
     fit(game, tmp_path / "run", steps=2, say=said.append)
   assert any("Finished at step 2 already: steps above 2 trains on." in line for line in said)
   assert not any("--" in line for line in said)
+  others = [
+    lambda: fit(game, tmp_path / "run", steps=2, seed=1),
+    lambda: gan.load(tmp_path),
+    lambda: gan.load(tmp_path / "run", game, step=7),
+  ]
+  for call in others:
+    with pytest.raises(UserError) as caught:
+      call()
+    assert not re.search("--|flags|command", str(caught.value))
 
 
 def test_numbers_of_numpy_and_a_home_folder_are_taken_as_they_are_meant(
