@@ -64,6 +64,7 @@ def make_optimizer(name: str, player: str, **bound: Any) -> Optimizer:
     rates = {name: getattr(hyper, name) for name in options if name not in bound}
     return make(learning_rate, **rates, **bound)
 
+  optimizer.__qualname__ = name  # by which messages call it
   return optimizer
 
 

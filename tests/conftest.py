@@ -1,6 +1,7 @@
 """Two CPU devices, checked signatures, no silent rank promotion, and caches for tests alone."""
 
 import gc
+import math
 import os
 import pathlib
 import tempfile
@@ -47,9 +48,19 @@ def pytest_collection_finish():
 
 @pytest.fixture(scope="module", autouse=True)
 def programs_of_a_file():
-  """What JAX has traced and compiled for a file of tests goes with it: kept, it is gigabytes."""
+  """What JAX has traced and compiled goes with a file of tests where it has become gigabytes."""
   yield
-  jax.clear_caches()
+  if resident() > 2 * 2**30:
+    jax.clear_caches()
+
+
+def resident() -> float:
+  """Bytes of this process in memory; infinite where the system does not tell."""
+  try:
+    pages = pathlib.Path("/proc/self/statm").read_text(encoding="ascii").split()[1]
+  except OSError:
+    return math.inf
+  return int(pages) * os.sysconf("SC_PAGE_SIZE")
 
 
 @pytest.fixture

@@ -11,7 +11,8 @@ import optax
 import pytest
 
 from gan import schedules
-from gan.optimizers import OPTIMIZERS, make_optimizer
+from gan.errors import UserError
+from gan.optimizers import OPTIMIZERS, Entry, as_optimizer, make_optimizer
 from gan.training.build import hyperparameters
 from gan.training.config import Config
 
@@ -162,3 +163,9 @@ def test_goodfellows_schedule_by_hand(step, momentum, rate):
   np.testing.assert_allclose(after.discriminator_learning_rate, rate, rtol=1e-5)
   kept = {"momentum": 0, "generator_learning_rate": 0, "discriminator_learning_rate": 0}
   assert jax.tree.leaves(after.replace(**kept)) == jax.tree.leaves(before.replace(**kept))
+
+
+def test_an_entry_that_makes_nothing_is_called_by_its_name(monkeypatch):
+  monkeypatch.setitem(OPTIMIZERS, "idle", Entry(lambda rate: None))
+  with pytest.raises(UserError, match="^optimizer idle returned a NoneType: it must return"):
+    as_optimizer(make_optimizer("idle", "generator"), "generator")(RATES)
