@@ -283,8 +283,8 @@ def pack(examples: Float[Array, "b ..."], packing: int) -> Float[Array, "r ..."]
     return examples
   if examples.shape[0] % packing:
     raise UserError(
-      f"`packing={packing}` does not divide the {examples.shape[0]} examples of a device: choose "
-      "`batch_size` as a multiple of `packing` times the number of devices, or `parallel=jit`"
+      f"`packing={packing}` does not divide the {examples.shape[0]} examples of a device: take a "
+      "batch that is a multiple of `packing` times the number of devices"
     )
   rows = examples.reshape(-1, packing, *examples.shape[1:])
   rows = jnp.moveaxis(rows, 1, -2)  # [B/m, ..., m, C]

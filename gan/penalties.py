@@ -256,7 +256,7 @@ class Penalty(NamedTuple):
     formula: what is averaged and weighted; x is data, G(z) a sample, x^ a point between the two.
     source: paper.
     keywords: keyword-only arguments of the function.
-    options: fields of a config that are of it.
+    options: fields of a config that it reads.
     recipe: the call of `make_penalty` that bound options, or None.
   """
 

@@ -1,10 +1,11 @@
 """Two CPU devices, checked signatures, no silent rank promotion, and caches for tests alone."""
 
 import gc
-import math
 import os
 import pathlib
 import tempfile
+
+from jaxlib.version import __version_info__ as jaxlib_version
 
 # Before NumPy is loaded. Threads of its products wait for each other where workers share cores.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -12,9 +13,13 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 CACHE = os.path.join(tempfile.gettempdir(), f"gan-tests-{os.getuid()}")
 os.environ["XDG_CACHE_HOME"] = CACHE
 # Compilation is most of the time of programs that make two steps; processes of tests inherit it.
-os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
-# A worker has a core: a program's parts are compiled as one, and not by threads.
-os.environ.setdefault("XLA_FLAGS", "--xla_cpu_parallel_codegen_split_count=1")
+# A worker has a core, so that a program is compiled in one piece and not by threads. The emitters
+# of fusions take most of the time; jaxlib 0.12 has no others, and ends at a flag that it lacks.
+if os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1") == "1":
+  flags = ["--xla_cpu_parallel_codegen_split_count=1"]
+  if jaxlib_version < (0, 11):
+    flags.append("--xla_cpu_use_fusion_emitters=false")
+  os.environ.setdefault("XLA_FLAGS", " ".join(flags))
 
 import jax  # noqa: E402
 import jaxtyping  # noqa: E402
@@ -48,19 +53,9 @@ def pytest_collection_finish():
 
 @pytest.fixture(scope="module", autouse=True)
 def programs_of_a_file():
-  """What JAX has traced and compiled goes with a file of tests where it has become gigabytes."""
+  """What JAX has traced and compiled for a file of tests goes with it: kept, it is gigabytes."""
   yield
-  if resident() > 2 * 2**30:
-    jax.clear_caches()
-
-
-def resident() -> float:
-  """Bytes of this process in memory; infinite where the system does not tell."""
-  try:
-    pages = pathlib.Path("/proc/self/statm").read_text(encoding="ascii").split()[1]
-  except OSError:
-    return math.inf
-  return int(pages) * os.sysconf("SC_PAGE_SIZE")
+  jax.clear_caches()
 
 
 @pytest.fixture

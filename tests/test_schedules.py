@@ -73,7 +73,7 @@ def test_a_schedule_is_that_of_optax(spec):
 
 def test_every_schedule_of_optax_has_its_spelling():
   own = {name for name in vars(optax) if name.endswith("_schedule")} | {"exponential_decay"}
-  # What makes transformations or joins, and is no course of one number.
+  # What makes transformations or joins, and is no schedule of one number.
   assert own - {"scale_by_schedule", "join_schedules"} <= set(schedules.SPELLINGS)
   assert set(schedules.SPELLINGS.values()) == set(schedules.SCHEDULES)
 

@@ -50,10 +50,11 @@ class Command:
       default: where the flag is not given.
       text: what it means, with its unit.
       group: the heading under which `--help` lists it.
-      choices: the names it may take, read when it is parsed; or None.
+      choices: the names it may take, or may list, read when it is parsed; or None.
     """
     if choices is not None:
-      parser = flag_types.Choice(name, choices)
+      several = name in flag_types.LISTS
+      parser = flag_types.Names(choices) if several else flag_types.Choice(name, choices)
       flags.DEFINE(parser, name, default, text, self.values, flags.ArgumentSerializer())
     elif kind in flag_types.PARSERS:
       parser = flag_types.PARSERS[kind]()

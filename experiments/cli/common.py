@@ -24,6 +24,7 @@ from experiments.cli.command import (
 )
 from gan.augment import AUGMENTATIONS
 from gan.errors import UserError
+from gan.regularizers import REGULARIZERS
 from gan.system.cache import cache_folder
 from gan.system.compilation import keep_freed_memory
 from gan.system.progress import say
@@ -65,7 +66,8 @@ class ConfigCommand(Command):
     for name in self._names:
       default = None if defaults is None else getattr(defaults, name)
       group, text = FIELDS[name].metadata["group"], FIELDS[name].metadata["help"]
-      self.add(kinds[name], name, default, text, group, FIELDS[name].metadata["choices"])
+      choices = REGULARIZERS if name == "regularizers" else FIELDS[name].metadata["choices"]
+      self.add(kinds[name], name, default, text, group, choices)
     self.add(str, "preset", None, "start from a published system's values", "model", PRESETS)
 
   def add_plugin_flags(self) -> None:

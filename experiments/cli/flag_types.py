@@ -68,6 +68,17 @@ class Choice(flags.ArgumentParser):
     return name
 
 
+class Names(flags.ArgumentParser):
+  """Names by commas, checked where all that they are for is known; help lists the choices.
+
+  Args:
+    choices: the names.
+  """
+
+  def __init__(self, choices: Collection[str]):
+    self.choices = choices
+
+
 def known_as(field: str, given: str, flag: str) -> str:
   """Returns the name of a value that was given by an alias, which is said; others as they are."""
   name = canonical({field: given})[field]

@@ -57,7 +57,7 @@ def run(settings: Settings) -> Result:
   )
   checks += [_trajectory_check(name, path) for name, path in paths.items()]
   records = [{"update_rule": name, "radius": radii[name].tolist()} for name in paths]
-  return Result(checks, {"courses": _figure(paths, radii)}, records, _notes(radii))
+  return Result(checks, {"trajectories": _figure(paths, radii)}, records, _notes(radii))
 
 
 def play(update_rule: str, steps: int) -> np.ndarray:

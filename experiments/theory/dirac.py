@@ -77,7 +77,7 @@ def run(settings: Settings) -> Result:
     paths = {schedule: trajectories(schedule) for schedule in SCHEDULES}
     checks = [check for schedule in SCHEDULES for check in _radii(schedule, paths[schedule])]
     checks += _consensus(paths) + _spectra() + _convergence(paths)
-    figures = {"courses": _trajectories_figure(paths), "fields": _fields_figure(paths)}
+    figures = {"trajectories": _trajectories_figure(paths), "fields": _fields_figure(paths)}
   records = [
     {"method": name, "schedule": schedule, "radius": np.linalg.norm(path, axis=1).tolist()}
     for schedule, found in paths.items()

@@ -69,7 +69,7 @@ def run(settings: Settings) -> Result:
     for seed in range(seeds)
   ]
   checks = [check for kind, rows in found.items() for check in _checks(kind, rows)]
-  figures = {"courses": _trajectories(found, steps), "samples": _clouds(found)}
+  figures = {"trajectories": _trajectories(found, steps), "samples": _clouds(found)}
   films = {name: _film(kind, shown[kind], steps) for name, kind in FILMED.items()}
   return Result(checks, figures, records, _notes(found), films)
 

@@ -53,12 +53,19 @@ class Loss(NamedTuple):
   `fake_logits < threshold[1]`; losses whose logits have no absolute zero put the threshold at the
   logits of the other side.
 
-  A loss of more than logits names in `needs` the fields of gan.Outputs that the discriminator has
-  to return beside them; `discriminator` and `generator` are then given Outputs in the place of
-  logits, `threshold` logits as ever.
-
-  Where `zero_sum`, the generator's loss is minus the discriminator's without the data's part, in
-  which it has no say unless the discriminator's updates are foreseen.
+  Attributes:
+    discriminator: -> [*batch], its loss of each example, not averaged.
+    generator: -> [*batch], the same of the generator.
+    threshold: -> ([*batch] or [], for data; the same for samples).
+    about: what the page on losses says of it, or None.
+    options: keyword-only arguments that all three functions take.
+    zero_sum: whether the generator's loss is minus the discriminator's term of samples. The term of
+      data has no gradient in the generator, but where it looks ahead through updates of the
+      discriminator.
+    default_clip: bound on the discriminator's weights where there is no penalty; 0 for none.
+    needs: fields of gan.Outputs that the discriminator has to return beside logits; `discriminator`
+      and `generator` are then given Outputs in the place of logits, `threshold` logits as ever.
+    recipe: the call of make_loss that bound options, or None.
 
   Examples:
     >>> import gan, jax.numpy as jnp
@@ -67,15 +74,15 @@ class Loss(NamedTuple):
     Array([-1.5, -0.5], dtype=float32)
   """
 
-  discriminator: Callable  # -> [*batch], loss per example, not averaged
-  generator: Callable  # -> [*batch]
-  threshold: Callable = zero_threshold  # -> (for real, for fake), [*batch] each
+  discriminator: Callable
+  generator: Callable
+  threshold: Callable = zero_threshold
   about: About | None = None
-  options: tuple[str, ...] = ()  # keyword-only options that all three functions take
+  options: tuple[str, ...] = ()
   zero_sum: bool = False
-  default_clip: float = 0.0  # bound on D's weights where there is no penalty; 0 for none
-  needs: tuple[str, ...] = ()  # fields of Outputs beside logits
-  recipe: Recipe | None = None  # the call of make_loss that bound options
+  default_clip: float = 0.0
+  needs: tuple[str, ...] = ()
+  recipe: Recipe | None = None
 
 
 def paired_threshold(real_logits: Logits, fake_logits: Logits) -> tuple[Logits, Logits]:

@@ -61,6 +61,14 @@ def _is_part(part: type) -> Callable[[Any], bool]:
   return fits
 
 
+def _is_regularizer(value: Any) -> bool:
+  if not _is_part(Regularizer)(value):
+    return False
+  if not are_finite(value.default_weight):
+    raise UserError(f"`default_weight={value.default_weight!r}` of a gan.Regularizer is no number")
+  return True
+
+
 def _is_loss(value: Any) -> bool:
   functions = (getattr(value, player, None) for player in PLAYERS)
   return _is_part(Loss)(value) and all(map(callable, functions))
@@ -99,7 +107,7 @@ FIELDS: dict[str, tuple[Kind, str]] = {
   "regularizers": (
     Kind(
       'gan.Regularizers by name, such as {{"lecam": gan.REGULARIZERS["lecam"].make()}}',
-      _all_of(_is_part(Regularizer)),
+      _all_of(_is_regularizer),
     ),
     "",
   ),

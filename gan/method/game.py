@@ -94,7 +94,8 @@ class Game:
     penalty_every: the penalty is computed on the steps that this number divides, and its weight is
       multiplied by it there: the lazy regularisation of "Analyzing and Improving the Image Quality
       of StyleGAN" by Karras et al. (https://arxiv.org/abs/1912.04958).
-    regularizers: further terms, by name.
+    regularizers: further terms, by name; each weighs its default_weight, or `<name>_weight` of
+      `hyperparameters`.
     augment: an Augmentation or `(images, keys) -> images`: the discriminator sees everything
       through it, and the penalty's gradient is in the raw image.
     prepare: `(images, keys) -> images`, what is done to the real images of each update, such as
@@ -184,16 +185,17 @@ class Game:
     self.check_rates(given)
     if given and (unread := sorted(given - set(self.read_numbers()))):
       known = set(unread) <= set(self._numbers().names())
+      given_by = "hyperparameters" if {*unread} & {*self.hyperparameters} else "schedule"
       raise UserError(
-        f"hyperparameters: {', '.join(unread)} {'read by nothing here' if known else 'unknown'}: "
+        f"{given_by}: {', '.join(unread)} {'read by nothing here' if known else 'unknown'}: "
         f"choose from {', '.join(self.read_numbers())}, which a step of this game reads"
       )
     for name, value in self.hyperparameters.items():
       if not (kind := schedules.range_of(name)).fits(value):
         raise UserError(f"`hyperparameters`: {name}={value} must be {kind.words}")
-    self._check_course()
+    self._check_schedule()
 
-  def _check_course(self) -> None:
+  def _check_schedule(self) -> None:
     """Raises UserError where a schedule of `make_schedule` leads a number out of its range."""
     if (recipe := getattr(self.schedule, "recipe", None)) is None:
       return
@@ -254,7 +256,7 @@ class Game:
 
   def _numbers(self) -> Hyperparameters:
     weight = self.penalty.default_weight if isinstance(self.penalty, Penalty) else 1.0
-    weights = dict.fromkeys(self.regularizers, 1.0)
+    weights = {name: each.default_weight for name, each in self.regularizers.items()}
     bound = (self.loss.default_clip or LOSSES["wgan"].default_clip) if self.clip_weights else 0.0
     return Hyperparameters(penalty_weight=weight, regularizer_weights=weights, weight_clip=bound)
 

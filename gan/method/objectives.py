@@ -30,7 +30,7 @@ class Observations(NamedTuple):
   Attributes:
     model_state: new model state of the player.
     aux_state: new entries of `GanState.aux_state`.
-    metrics: what was seen on the way.
+    metrics: of the step, by the names of STEP_METRICS and of regularisers.
   """
 
   model_state: ModelState

@@ -98,8 +98,8 @@ def play(
 ) -> tuple[View, GanState, ModelState]:
   """Shows D the data and fakes, in one call where `joint`.
 
-  Returns what is to be seen of it, the state with D's model state after both calls, and the
-  generator's new model state.
+  Returns the View of regularisers and losses, the state with D's model state after both calls, and
+  the generator's new model state.
   """
   dropout_key = jax.random.split(keys.generate)[1]  # that of `generate`
   made = examples._replace(labels=_fake_labels(game, examples, keys.generate))

@@ -40,7 +40,7 @@ def init_state(
   Raises:
     UserError: a rate is not the game's, and a passed optimiser brings its own. Of rates that are
       traced, as under `vmap`, this is not known: such an optimiser does not read them. Or the
-      average has a half-life, and nothing says which.
+      average is to have a half-life, and no hyper-parameter or schedule gives it one.
   """
   schema.check("key", key, KEY)
   if hyperparameters is None:
@@ -77,7 +77,7 @@ def _check_half_life(game: Game) -> None:
 
 
 def _is_set(value: Any, name: str) -> bool:
-  """Whether a number is another than the default, which alone a passed optimiser allows."""
+  """Whether a number differs from the default; a passed optimiser has no use for it."""
   usual = np.float32(getattr(Hyperparameters(), name))
   return not isinstance(value, jax.core.Tracer) and bool(np.float32(value) != usual)
 

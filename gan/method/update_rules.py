@@ -120,7 +120,7 @@ def check(
   if discriminator_steps > 1 and not rule.several:
     raise UserError(
       f"{name} updates both players once: `discriminator_steps` must be 1, not "
-      f"{discriminator_steps}; {_those('several')} take more"
+      f"{discriminator_steps}, the batches of a step; {_those('several')} take more"
     )
   if accumulate > 1 and not rule.in_parts:
     raise UserError(

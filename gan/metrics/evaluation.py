@@ -318,7 +318,7 @@ def _held_out_reference(data, count, name, seed, say):
   try:
     return held_out_references(data, [name], count, seed)
   except UserError as error:
-    say(f"Without its floor, what held-out data score: {error}.")
+    say(f"Without the score of held-out data: {error}.")
     return {}
 
 

@@ -127,7 +127,7 @@ _PLAYERS = Kind(
 
 
 def check_conditioning(model: str, conditioning: str | None) -> None:
-  """Checks that labels can reach the players of an architecture in a way.
+  """Checks that an architecture has a conditioning, how labels reach its players.
 
   Args:
     model: one of MODELS.

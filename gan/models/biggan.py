@@ -172,8 +172,10 @@ def build(
       the paper; 0 for a table in each norm.
     hierarchical_latents: whether the latent is split in equal parts, the first for the dense layer
       and one for the norms of each block.
-    attention_side: of the pixels that attention connects, in both players; 0 for none.
-    weight_init: "normal" of standard deviation 0.02, "orthogonal" or "glorot"; "" for normal.
+    attention_side: side of the images that attention connects the pixels of, in both players; 0 for
+      none in biggan, for half of the images' in sagan.
+    weight_init: "normal" of standard deviation 0.02, "orthogonal" or "glorot"; "" for normal in
+      biggan, for orthogonal in sagan.
 
   Raises:
     UserError: the side or the length of latents does not fit, or options do not fit each other.
@@ -194,8 +196,8 @@ def build_sagan(
   Args:
     spec: `width`, 64, is a half of the channels of the discriminator and a quarter of those of the
       generator; `discriminator_norm` is spectral by default.
-    attention_side: as of `build`; 0 for half of the side of the images.
-    weight_init: as of `build`; "" for orthogonal.
+    attention_side: as of `build`.
+    weight_init: as of `build`.
 
   Raises:
     UserError: the side does not fit.

@@ -172,8 +172,9 @@ def build(
       alike, so that groups stay as wide as they were. In bfloat16 the stage of 4 pixels, the latent
       and the logits stay in float32.
     stage_widths: channels of the stages from 4 pixels on, 96-64-32-16, or one number for all.
-    stage_groups: groups of the same, over twice the channels; groups of 16 channels by default.
-    stage_blocks: residual blocks of the same.
+    stage_groups: groups of each stage's convolutions, over twice the channels; groups of 16
+      channels by default.
+    stage_blocks: residual blocks of each stage, or one number for all.
 
   Raises:
     UserError: the sides, the widths or the groups do not fit.

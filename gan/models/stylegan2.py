@@ -273,16 +273,16 @@ def build(
 
   Args:
     spec: sides of 4 times a power of 2, from 8 on; `width` stands for channel_base / side.
-    channel_base: channels of side 1, as it were.
-    channel_max: channels at most.
-    style_dim: of w; 0 for that of the latents.
-    mapping_layers: of the mapping network, at least 1.
-    generator_architecture: one of ARCHITECTURES.
-    discriminator_architecture: one of ARCHITECTURES.
+    channel_base: channels at a side of 1 pixel; at side r there are this over r.
+    channel_max: channels at most, at any side.
+    style_dim: length of w; 0 for that of the latents.
+    mapping_layers: layers of the mapping network, at least 1.
+    generator_architecture: how the generator joins its sides, orig, skip or resnet.
+    discriminator_architecture: how the discriminator joins its sides, orig, skip or resnet.
     style_mixing: probability of two latents for an image, in training.
-    truncation: of w towards its mean, in inference; 1 for none.
-    inference_noise: one of NOISES, see `Generator`.
-    deviation_group: examples of a group whose standard deviation D sees.
+    truncation: share of its distance from the mean that w keeps in samples; 1 for all of it.
+    inference_noise: of samples, random (a function of the latent) or constant (the same in all).
+    deviation_group: examples of a group whose standard deviation the discriminator sees.
 
   Raises:
     UserError: the networks cannot be made so.

@@ -73,7 +73,7 @@ class Regularizer(NamedTuple):
     discriminator: `(view, state) -> (term, metrics)`, or None; the mean of the term, [B] or [], is
       weighted and added to the discriminator's loss; metrics are [] each, by names that begin with
       the regulariser's.
-    generator: the same for the generator's loss; of a metric that both have it is the one kept.
+    generator: the same for the generator's loss; its metric is kept where both have one of a name.
     update: `(view, state) -> state`, once with each update of the discriminator, of what its
       objective saw; or None. No gradient flows through it. A mean over the batch is its own to take
       over devices too: `jax.lax.pmean(mean, view.axis_name)`. Of a batch in parts each part's
@@ -81,6 +81,7 @@ class Regularizer(NamedTuple):
       others are those of the last.
     needs: fields of Outputs that the discriminator has to return beside logits.
     reads: names of `Hyperparameters` that it reads from `view.hyper`, beside its weight.
+    default_weight: in a game that gives it no other; of an entry's parts it is the entry's.
     recipe: how it was made by its entry, or None.
 
   Examples:
@@ -102,6 +103,7 @@ class Regularizer(NamedTuple):
   update: Callable[[View, Any], Any] | None = None
   needs: tuple[str, ...] = ()
   reads: tuple[str, ...] = ()
+  default_weight: float = 1.0
   recipe: Recipe | None = None
 
 
@@ -121,3 +123,7 @@ class Entry(Maker):
   summary: str
   source: str
   options: tuple[str, ...] = ()
+
+  def known(self) -> dict[str, Any]:
+    """Returns the weight, which a part has without being told."""
+    return {"default_weight": self.default_weight}

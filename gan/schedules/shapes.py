@@ -1,4 +1,4 @@
-"""Courses of one number by name: optax's schedules over the share of images that has been seen.
+"""Schedules of one number by name: optax's, over the share of images that has been seen.
 
 A schedule here is a function `(start, progress) -> value`, where `progress` in [0, inf) is the
 share of the schedule's images that has been seen; it ends at 1 and stays there.

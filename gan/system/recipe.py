@@ -23,11 +23,12 @@ class Recipe(NamedTuple):
   arguments: Mapping[str, Any]
 
 
-def recorded(make: Callable) -> Callable:
+def recorded(make: Callable, **known: Any) -> Callable:
   """Returns the function, whose parts keep the call that made them.
 
   Args:
     make: returns a named tuple with a field `recipe`; anything else is returned as it is.
+    **known: further fields of the part.
   """
 
   @functools.wraps(make)
@@ -35,7 +36,7 @@ def recorded(make: Callable) -> Callable:
     part = make(*args, **options)
     if getattr(part, "recipe", "") is not None:  # it has none to fill, or one already
       return part
-    return part._replace(recipe=Recipe(make, _arguments(make, args, options)))
+    return part._replace(recipe=Recipe(make, _arguments(make, args, options)), **known)
 
   making.makes_parts = True
   return making
@@ -67,4 +68,8 @@ class Maker:
 
   def __post_init__(self):
     if callable(self.make):
-      object.__setattr__(self, "make", recorded(self.make))
+      object.__setattr__(self, "make", recorded(self.make, **self.known()))
+
+  def known(self) -> dict[str, Any]:
+    """Returns what the entry knows of every part that it makes, as fields of the part."""
+    return {}

@@ -66,7 +66,7 @@ def option(
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Config:
-  """The choices of a run; every field says in its help what it means."""
+  """The choices of a run of named parts; `gan-train mnist --help` says what each means."""
 
   dataset: str = option(
     "auto", "data", "data set by name: auto, digits, ring, grid, or any of TFDS"
@@ -154,9 +154,7 @@ class Config:
     "what is done to all that D sees: augmentations by name, separated by commas, in order",
     added=True,
   )
-  regularizers: str = option(
-    "", "loss", "further terms by name, separated by commas: lecam", added=True
-  )
+  regularizers: str = option("", "loss", "further terms by name, separated by commas", added=True)
   lecam_weight: float | None = option(
     None, "loss", "weight of the LeCam regulariser (named: 0.3; else off)", minimum=0
   )
@@ -182,7 +180,7 @@ class Config:
   options: str = option(
     "",
     "loss",
-    "options of plugins' parts, name=value;name=value; each has a flag of its own too",
+    "options of parts, name=value;name=value; each has a flag of its own too",
     added=True,
   )
   update_rule: str = option(

@@ -5,9 +5,11 @@ makes the part. One that is no field of Config has its type and its default from
 value in `Config.options`. The weight of a regulariser is an option of its own, `<name>_weight`.
 """
 
+import collections
 import dataclasses
 import functools
 import inspect
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -32,8 +34,8 @@ class Registry(NamedTuple):
   Attributes:
     entries: by name; each has `options`.
     takers: attributes of an entry: the functions that take its options.
-    elsewhere: options that reach the part in another way.
-    by_name: whether its functions are still given these by name.
+    elsewhere: options that build.py hands to the part itself, and `made` does not.
+    by_name: whether the part's functions have these too as keyword-only parameters.
   """
 
   entries: Mapping[str, Any]
@@ -65,19 +67,29 @@ def own_options() -> dict[str, dataclasses.Field]:
 # A sweep reads values of configs thousands of times; parts change where a plugin adds one.
 @functools.lru_cache(maxsize=2)
 def _options_of(parts: tuple[tuple[str, str, Any], ...]) -> dict[str, dataclasses.Field]:
-  found = {}
+  found, owners = {}, collections.defaultdict(list)
   for choice, name, entry in parts:
-    registry = REGISTRIES[choice]
-    for own in _own(entry.options, registry):
-      (first, *_) = _parameters(entry, registry, own)
-      text = f"option of {name} (--{choice})"
-      found[own] = _field(own, type(first.default), choice, first.default, text)
+    for own in _own(entry.options, REGISTRIES[choice]):
+      owners[own].append((choice, name, entry))
+  for own, ((choice, _, entry), *_) in owners.items():
+    (first, *_) = _parameters(entry, REGISTRIES[choice], own)
+    names = ", ".join(name for _, name, _ in owners[own])
+    meaning = _meaning(getattr(entry, REGISTRIES[choice].takers[0]), own) or "option"
+    text = f"{meaning} (--{choice}={names})"
+    found[own] = _field(own, type(first.default), choice, first.default, text)
   for choice, name, entry in parts:
     weight = weight_of(name)
     if choice == "regularizers" and weight not in FIELDS:
       text = f"weight of the regulariser {name} (named: {entry.default_weight}; else off)"
       found[weight] = _field(weight, float, choice, None, text, minimum=0)
   return found
+
+
+def _meaning(function: Any, name: str) -> str:
+  """What the docstring of a function says of an argument; "" where it says nothing."""
+  text = inspect.getdoc(getattr(function, "func", function)) or ""
+  told = re.search(rf"^  {name}: (.+?)(?=\n\s*\n|\n  \w+:|\Z)", text, re.DOTALL | re.MULTILINE)
+  return " ".join(told[1].split()).rstrip(".") if told else ""
 
 
 def fields() -> dict[str, dataclasses.Field]:

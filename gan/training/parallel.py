@@ -22,14 +22,16 @@ from gan.system.memory import machine_bytes
 
 AXIS = "batch"
 PLACES = ("auto", "device", "host")  # of a data set
+Run = Callable[..., Any]  # (state, dataset, indices, key) -> (state, metrics)
+Gather = Callable[..., tuple[Any, Any]]  # (dataset, indices, split) -> what the run is given
 
 
-def _one_device(run, devices, gather):
+def _one_device(run: Run, devices: list, gather: Gather) -> Run:
   del devices
   return _gathering(compiled(run, donate_argnums=0), gather)
 
 
-def _jit(run, devices, gather):
+def _jit(run: Run, devices: list, gather: Gather) -> Run:
   """The compiler places the work: batches are split over devices, everything else is replicated."""
   whole, split = NamedSharding(_mesh(devices), P()), _split(devices)
   execute = compiled(
@@ -41,7 +43,7 @@ def _jit(run, devices, gather):
   return _gathering(execute, gather, split)
 
 
-def _shard_map(run, devices, gather):
+def _shard_map(run: Run, devices: list, gather: Gather) -> Run:
   # check_vma=True would sum gradients of replicated parameters over devices, once more than pmean.
   mapped = jax.shard_map(
     run,
@@ -53,7 +55,7 @@ def _shard_map(run, devices, gather):
   return _gathering(compiled(mapped, donate_argnums=0), gather, _split(devices))
 
 
-def _pmap(run, devices, gather):
+def _pmap(run: Run, devices: list, gather: Gather) -> Run:
   mapped = jax.pmap(
     run,
     axis_name=AXIS,
@@ -71,28 +73,28 @@ def _pmap(run, devices, gather):
   return call
 
 
-def _shares(indices, devices) -> np.ndarray:
+def _shares(indices: Int32[np.ndarray, "s k b"], devices: list) -> Int32[np.ndarray, "d s k share"]:
   """Indices [D, S, K, B / D] of the devices that belong to this process."""
   own = [i for i, device in enumerate(devices) if device in _local_devices(devices)]
   steps, updates, _ = indices.shape
   return np.moveaxis(indices.reshape(steps, updates, len(devices), -1), 2, 0)[own]
 
 
-def _local_devices(devices) -> list:
+def _local_devices(devices: list) -> list:
   """Returns those devices that belong to this process."""
   return [device for device in devices if device.process_index == jax.process_index()]
 
 
-def _mesh(devices) -> Mesh:
+def _mesh(devices: list) -> Mesh:
   return Mesh(np.asarray(devices), (AXIS,), axis_types=(AxisType.Auto,))
 
 
-def _split(devices) -> NamedSharding:
+def _split(devices: list) -> NamedSharding:
   """Of indices [S, K, B]: each device has an equal share of every batch."""
   return NamedSharding(_mesh(devices), P(None, None, AXIS))
 
 
-def _gathering(execute, gather, split=None):
+def _gathering(execute: Run, gather: Gather, split: NamedSharding | None = None) -> Run:
   if gather is _gather_on_device and (split is None or split.is_fully_addressable):
     return execute
 
@@ -104,12 +106,16 @@ def _gathering(execute, gather, split=None):
   return call
 
 
-def _gather_on_device(dataset, indices, split=None):
+def _gather_on_device(
+  dataset: Any, indices: Any, split: NamedSharding | None = None
+) -> tuple[Any, Any]:
   """Returns the data set and the indices, split over devices: the step gathers its rows on them."""
   return dataset, indices if split is None else _place(indices, split)
 
 
-def _gather_on_host(dataset, indices, split=None):
+def _gather_on_host(
+  dataset: Any, indices: Int32[np.ndarray, "..."], split: NamedSharding | None = None
+) -> tuple[None, Any]:
   """Returns (None, the rows), gathered in this process; each device gets the rows of its share."""
 
   def rows(array):
@@ -121,7 +127,7 @@ def _gather_on_host(dataset, indices, split=None):
   return None, jax.tree.map(rows, dataset)
 
 
-def _place(array, sharding):
+def _place(array: Any, sharding: NamedSharding) -> jax.Array:
   """An array that every process has whole, on the devices of all of them."""
   if jnp.issubdtype(array.dtype, jax.dtypes.prng_key):
     return jax.random.wrap_key_data(_place(jax.random.key_data(array), sharding))

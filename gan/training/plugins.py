@@ -89,7 +89,8 @@ def load_recorded(names: Iterable[str], where: str | os.PathLike) -> None:
     if not _load(name) and not given:
       raise UserError(
         f"{where} needs the plugin {name}, and there is no module of that name: put its folder on "
-        f"PYTHONPATH, start in its folder, or name the module that has its parts now by --plugin"
+        f"PYTHONPATH, start in its folder, or name the module that has its parts now by --plugin "
+        "(in Python, gan.training.plugins.load)"
       )
 
 

@@ -85,11 +85,16 @@ def _validate_batches(config: Config) -> None:
 
 def _validate_names(config: Config, field: str, registry: Mapping[str, Any]) -> None:
   names, given = names_in(getattr(config, field)), getattr(config, field)
+  by_number = {name: entry.strength for name, entry in registry.items() if _strength(entry)}
+  choose = f"choose from {', '.join(sorted(registry.keys() - by_number.keys()))}"
+  if len(by_number) == len(registry):
+    flags = " or ".join(f"--{strength}" for strength in by_number.values())
+    choose = f"names are of a plugin's; what is here is chosen by {flags} above 0"
   if given and not names:
-    raise UserError(f"--{field}={given} names none: choose from {', '.join(sorted(registry))}")
+    raise UserError(f"--{field}={given} names none: {choose}")
   for name in names:
     if name not in registry:
-      raise UserError(f"--{field}={name} is unknown: choose from {', '.join(sorted(registry))}")
+      raise UserError(f"--{field}={name} is unknown: {choose}")
 
 
 def _validate_weights(config: Config) -> None:
@@ -125,10 +130,15 @@ def _validate_conditioning(config: Config) -> None:
     raise UserError("--fake_labels is of --conditional: give that or --conditioning too")
 
 
+def _strength(entry: Any) -> str:
+  """The number that chooses a part where it is above 0; "" where its name does."""
+  return getattr(entry, "strength", "")
+
+
 def _validate_augment(config: Config) -> None:
   """What is chosen by a number is not named too."""
   for name in names_in(config.augment):
-    if strength := AUGMENTATIONS[name].strength:
+    if strength := _strength(AUGMENTATIONS[name]):
       raise UserError(
         f"--augment={name} is chosen by --{strength} above 0, and comes last: give that, and leave "
         f"{name} out"

@@ -249,6 +249,14 @@ def test_help_lists_every_flag_under_its_group(main, capsys):
   assert {"workdir", "data_dir", "preset"} <= {name for names in groups.values() for name in names}
 
 
+def test_help_says_what_options_of_parts_mean_and_which_names_a_list_takes(capsys):
+  assert cifar10.main(["command", "--help"]) == 0
+  text = " ".join(capsys.readouterr().out.split())
+  assert "--shared_embedding: length of a vector of each label that all norms" in text
+  assert "(--model=biggan, sagan)" in text and ": option (" not in text
+  assert "--regularizers: <acgan | lecam | orthogonal | path_length>: further terms" in text
+
+
 def test_help_of_sample_lists_its_flags(capsys):
   assert sample.main(["sample", "--help"]) == 0
   text = capsys.readouterr().out

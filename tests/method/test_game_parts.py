@@ -57,7 +57,7 @@ def linear_players(w=(2.0, -1.0)) -> Gan:
 # What a game cannot be made of.
 
 
-def course(text):
+def scheduled(text):
   return schedules.make_schedule(text, images_per_step=4, schedule_images=40)
 
 
@@ -87,17 +87,17 @@ NO_PARTS = [
     "`hyperparameters`: lecam_weight=[1, -1] must be at least 0",
   ),
   (
-    {"schedule": course("discriminator_loss_scale=linear:-3")},
+    {"schedule": scheduled("discriminator_loss_scale=linear:-3")},
     "`schedule`: discriminator_loss_scale must be at least 0 at every step: check the number",
   ),
   (
-    {"schedule": course("penalty_weight=linear:-5"), "penalty": r1_penalty},
+    {"schedule": scheduled("penalty_weight=linear:-5"), "penalty": r1_penalty},
     "`schedule`: penalty_weight must be at least 0 at every step",
   ),
-  ({"schedule": course("b1=linear:1")}, "`schedule`: b1 must be from 0 to 1 at every step"),
+  ({"schedule": scheduled("b1=linear:1")}, "`schedule`: b1 must be from 0 to 1 at every step"),
   (
     {
-      "schedule": course("b1=piecewise_constant:0.5:1.5"),
+      "schedule": scheduled("b1=piecewise_constant:0.5:1.5"),
       "hyperparameters": {"b1": np.array([0.5, 0.9])},
     },
     "`schedule`: b1 must be from 0 to 1 at every step",
@@ -250,7 +250,7 @@ def test_a_state_is_made_of_one_key_and_one_latent(unchecked):
 
 def test_a_half_life_that_nothing_says_is_asked_for():
   players = linear_players()._asdict()
-  for parts in ({}, {"schedule": course("b1=linear:0")}):
+  for parts in ({}, {"schedule": scheduled("b1=linear:0")}):
     with pytest.raises(UserError, match="`ema_half_life`: .* give it in images") as caught:
       Game(**players, ema_half_life=True, **parts).init(toys.key(0))
     assert "\n" not in str(caught.value)
@@ -266,6 +266,17 @@ def test_what_is_no_part_of_a_game_is_one_line(parts, message):
   assert message in str(caught.value) and "\n" not in str(caught.value)
 
 
+def test_parts_of_entries_have_the_weights_of_their_papers_in_a_game_too():
+  made = {name: regularizers.REGULARIZERS[name].make() for name in ("lecam", "orthogonal")}
+  game = Game(**linear_players()._asdict(), regularizers=made | {"own": Regularizer()})
+  weights = game.default_hyperparameters().regularizer_weights
+  assert jax.tree.map(float, weights) == pytest.approx(
+    {"lecam": 0.3, "orthogonal": 1e-4, "own": 1.0}
+  )
+  game = game.replace(hyperparameters={"lecam_weight": 2.0})
+  assert game.default_hyperparameters().regularizer_weights["lecam"] == 2
+
+
 def test_numbers_of_numpy_and_of_a_trace_are_numbers_of_a_game(unchecked):
   players = linear_players()._asdict()
   game = Game(**players, accumulate=np.int64(2), clip_weights=np.bool_(True))
@@ -279,7 +290,7 @@ def test_numbers_of_numpy_and_of_a_trace_are_numbers_of_a_game(unchecked):
 
 
 def test_a_schedule_of_numbers_that_are_traced_is_one_of_a_game():
-  players, schedule = linear_players()._asdict(), course("b1=linear:0.25;b2=linear:0.5")
+  players, schedule = linear_players()._asdict(), scheduled("b1=linear:0.25;b2=linear:0.5")
 
   def rate(value):
     game = Game(**players, hyperparameters={"b1": value}, schedule=schedule)
@@ -287,7 +298,7 @@ def test_a_schedule_of_numbers_that_are_traced_is_one_of_a_game():
 
   np.testing.assert_array_equal(jax.jit(jax.vmap(rate))(jnp.array([0.5, 2.0])), [0.25, 0.25])
   with pytest.raises(UserError, match="`schedule`: b2 must be from 0 to 1"):
-    jax.jit(lambda: Game(**players, schedule=course("b2=linear:1")).default_hyperparameters())()
+    jax.jit(lambda: Game(**players, schedule=scheduled("b2=linear:1")).default_hyperparameters())()
 
 
 WRONG = {
@@ -1003,7 +1014,7 @@ def test_a_schedule_by_name_of_a_number_that_nothing_reads_is_refused():
   schedule = schedules.make_schedule(
     "penalty_weight=linear:0", images_per_step=4, schedule_images=40
   )
-  with pytest.raises(UserError, match="penalty_weight read by nothing here"):
+  with pytest.raises(UserError, match="^schedule: penalty_weight read by nothing here"):
     toys.make_game(toys.tanh_gan(), schedule=schedule)
   assert toys.make_game(toys.tanh_gan(), penalty="r1", schedule=schedule).schedule is schedule
 

@@ -44,6 +44,7 @@ def run_python(*arguments, **environment):
   )
 
 
+@pytest.mark.cluster
 def test_a_second_process_compiles_nothing_and_neither_warns(tmp_path):
   cache, entries, programs = tmp_path / "cache", [], []
   flags = ["--dataset=digits", "--steps=2", "--width=8", "--batch_size=16"]

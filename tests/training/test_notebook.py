@@ -10,6 +10,7 @@ import subprocess
 import sys
 import textwrap
 
+import pytest
 from conftest import ROOT
 
 KERNEL = textwrap.dedent("""
@@ -88,6 +89,7 @@ KERNEL = textwrap.dedent("""
 """)
 
 
+@pytest.mark.cluster
 def test_cells_train_are_interrupted_and_sample(tmp_path):
   environment = os.environ | {"PYTHONPATH": str(ROOT), "JAX_PLATFORMS": "cpu"}
   command = [sys.executable, "-c", KERNEL]
