@@ -259,7 +259,7 @@ def test_a_field_of_config_json_that_was_edited_is_named(run, refused, field, va
   record = json.loads((run / "config.json").read_text())
   record["config"][field] = value
   (run / "config.json").write_text(json.dumps(record))
-  line = refused(lambda: restore.load(run), run)
+  line = refused(lambda: restore.find(run), run)
   assert "config.json is damaged" in line and field in line and "--workdir" in line
 
 

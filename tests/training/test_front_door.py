@@ -210,6 +210,14 @@ def test_another_game_or_other_data_are_refused_with_the_difference(tmp_path):
     fit(make_game(), tmp_path / "run", images=POINTS + 1)
 
 
+def test_sizes_of_a_passed_game_say_how_its_batches_can_be_split(tmp_path):
+  odd, even = make_game(generator_batch_size=3), make_game(generator_batch_size=2)
+  for game, strategy in ((odd, "jit"), (even, "shard_map")):
+    run = fit(game, tmp_path / strategy, steps=1, batch_size=4, parallel="auto")
+    sessions = json.loads((tmp_path / strategy / "environment.json").read_text())["sessions"]
+    assert (run.summary["status"], sessions[-1]["parallel"]) == ("finished", strategy)
+
+
 def test_a_run_of_a_passed_game_says_what_is_missing(tmp_path):
   fit(make_game(), tmp_path / "run")
   with pytest.raises(
