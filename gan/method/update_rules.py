@@ -118,9 +118,10 @@ def check(
   """
   name = f"`update_rule={update_rule}`" if update_rule else "this `update_rule`"
   if discriminator_steps > 1 and not rule.several:
+    what = "`discriminator_steps`" if update_rule else "the first axis of a gan.Batch"
     raise UserError(
-      f"{name} updates both players once: `discriminator_steps` must be 1, not "
-      f"{discriminator_steps}, the batches of a step; {_those('several')} take more"
+      f"{name} updates both players once: {what} must be 1, not {discriminator_steps}; "
+      f"{_those('several')} take more"
     )
   if accumulate > 1 and not rule.in_parts:
     raise UserError(

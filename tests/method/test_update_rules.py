@@ -227,8 +227,8 @@ def test_rules_for_one_discriminator_update_or_whole_batches_refuse_more(update_
 @pytest.mark.parametrize(
   ("update_rule", "discriminator_steps", "accumulate", "expected"),
   [
-    ("simultaneous", 2, 1, "`discriminator_steps` must be 1, not 2"),
-    ("extragradient", 2, 1, "`discriminator_steps` must be 1, not 2"),
+    ("simultaneous", 2, 1, "the first axis of a gan.Batch must be 1, not 2"),
+    ("extragradient", 2, 1, "the first axis of a gan.Batch must be 1, not 2"),
     ("unrolled", 1, 2, "`accumulate` must be 1, not 2"),
   ],
 )
