@@ -217,6 +217,13 @@ def test_sample_truncates_by_its_own_share_and_by_none_to_the_bit(drawn_from):
   np.testing.assert_array_equal(styles(drawn_from("--truncation=1")), whole)
 
 
+@pytest.mark.parametrize("option", ["style_mixing", "truncation"])
+@pytest.mark.parametrize("value", [-0.5, 1.5, float("nan")])
+def test_a_share_out_of_its_range_is_one_line(option, value):
+  with pytest.raises(UserError, match=f"^`{option}={value}` "):
+    tiny(**{option: value})
+
+
 @pytest.mark.parametrize("value", ["0", "-0.5", "1.1", "nan", "half"])
 def test_a_truncation_that_cannot_be_is_one_line(capsys, value):
   assert sample.main(["sample", "--workdir=none", f"--truncation={value}"]) == 2
