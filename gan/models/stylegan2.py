@@ -299,8 +299,8 @@ def build(
       raise UserError(f"`model=stylegan2` needs `{name}` of at least {least} (given: {value})")
   if not 0 <= style_mixing <= 1:
     raise UserError(f"`style_mixing={style_mixing}` is a probability: choose from 0 to 1")
-  if not 0 < truncation <= 1:
-    raise UserError(f"`truncation={truncation}` must be above 0 and at most 1, which is none")
+  if not 0 <= truncation <= 1:
+    raise UserError(f"`truncation={truncation}` must be from 0, the mean style, to 1, which is none")
   doublings = (spec.image_shape[0] // SMALLEST).bit_length()
   sides = [SMALLEST * 2**doubling for doubling in range(doublings)]
   channels = tuple(min(base // side, channel_max) for side in sides)
