@@ -300,7 +300,9 @@ def build(
   if not 0 <= style_mixing <= 1:
     raise UserError(f"`style_mixing={style_mixing}` is a probability: choose from 0 to 1")
   if not 0 <= truncation <= 1:
-    raise UserError(f"`truncation={truncation}` must be from 0, the mean style, to 1, which is none")
+    raise UserError(
+      f"`truncation={truncation}` must be from 0, the mean style, to 1, which is none"
+    )
   doublings = (spec.image_shape[0] // SMALLEST).bit_length()
   sides = [SMALLEST * 2**doubling for doubling in range(doublings)]
   channels = tuple(min(base // side, channel_max) for side in sides)

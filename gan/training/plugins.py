@@ -116,7 +116,7 @@ def _load(name: str) -> bool:
   return True
 
 
-def _check_name(name):
+def _check_name(name: str) -> None:
   if not re.fullmatch(r"[^\W\d]\w*(\.[^\W\d]\w*)*", name) or name.endswith(".py"):
     stem = pathlib.PurePath(name).name.removesuffix(".py") or "my_module"
     raise UserError(f"{name!r} names no plugin: give the name of a module, as in `import {stem}`")
@@ -228,7 +228,7 @@ def _registries() -> dict[str, dict[str, Any]]:
   }
 
 
-def _check_entries(plugin, what, before, after):
+def _check_entries(plugin: str, what: str, before: dict[str, Any], after: dict[str, Any]) -> None:
   """Raises UserError where a plugin changed an entry, or added one that cannot be used."""
   from gan.training.options import entry_fault
 
@@ -292,7 +292,7 @@ def _call_fault(what: str, entry: Any) -> str:
   return ""
 
 
-def _wanted(what, kind, entry) -> str:
+def _wanted(what: str, kind: type, entry: Any) -> str:
   """What belongs into a registry, where an entry is something else; else ""."""
   if what == "DATASETS":
     return "" if callable(entry) else "a function (split, data_dir, image_size) -> Dataset"

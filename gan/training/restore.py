@@ -269,7 +269,7 @@ def _kind() -> schema.Kind:
   )
 
 
-def _class_names(workdir, record) -> tuple[str, ...]:
+def _class_names(workdir: str | os.PathLike, record: dict[str, Any]) -> tuple[str, ...]:
   """() where the classes have none, as in runs of earlier versions."""
   names = record.get("class_names", [])
   if len(names) not in (0, record["num_classes"]):
@@ -279,7 +279,7 @@ def _class_names(workdir, record) -> tuple[str, ...]:
   return tuple(names)
 
 
-def _config(workdir, fields) -> Config:
+def _config(workdir: str | os.PathLike, fields: dict[str, Any]) -> Config:
   known = {field.name for field in dataclasses.fields(Config)}
   if unknown := sorted(set(fields) - known):
     raise UserError(
