@@ -659,5 +659,5 @@ def test_options_of_plugins_are_in_the_help_beside_their_kind(place, capsys):
   assert "drift" not in capsys.readouterr().out
   assert ring.main(["ring", "--plugin=one_of_each", "--help"]) == 0
   loss = capsys.readouterr().out.split("\nloss:\n")[1].split("\ntraining:\n")[0]
-  assert "--drift_power: option (--regularizers=drift) (default: 2.0)" in loss
+  assert "--drift_power: power of the logits of data (--regularizers=drift) (default: 2.0)" in loss
   assert "--drift_weight: weight of the regulariser drift (named: 0.001; else off)" in loss

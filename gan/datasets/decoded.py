@@ -129,7 +129,7 @@ def _differ(name: str, shape: tuple[int, ...], other: str, other_shape: tuple[in
   if shape[2] != other_shape[2]:
     return f"{name} and {other} differ in mode, grey and colour: convert all to one of them"
   sizes = ["x".join(map(str, sides[:2])) for sides in (shape, other_shape)]
-  return f"{name} is {sizes[0]} and {other} {sizes[1]}: give image_size to bring them to one size"
+  return f"{name} is {sizes[0]} and {other} {sizes[1]}: give `image_size` to bring them to one size"
 
 
 def _in_memory(source, shape, blocks, each) -> tuple[base.Images, Notes]:

@@ -91,7 +91,7 @@ class Discriminator(nn.Module):
     downs: of every block, whether it halves the side.
     norm: one of NORMS.
     pooling: one of POOLING.
-    logit_bias: whether the logit has a bias.
+    logit_bias: whether the discriminator's last layer has a bias.
     num_classes: of labels that are given; 0 for none.
     head: whether the classes are predicted (AC-GAN) and not projected on.
   """
@@ -152,8 +152,8 @@ def build(
     resnet_channels: "constant", with the discriminator's blocks halving the side twice and leaving
       it twice; or "doubling", each block with twice the channels at half the side; "" for constant
       below 64 pixels.
-    pooling: over the last pixels, "sum" or "mean".
-    logit_bias: whether the logit has a bias.
+    pooling: how the discriminator pools its last pixels, "sum" or "mean".
+    logit_bias: whether the discriminator's last layer has a bias.
 
   Raises:
     UserError: an option is not one of its choices, a scale below 0, or the side does not fit.

@@ -280,9 +280,10 @@ def build(
     generator_architecture: how the generator joins its sides, orig, skip or resnet.
     discriminator_architecture: how the discriminator joins its sides, orig, skip or resnet.
     style_mixing: probability of two latents for an image, in training.
-    truncation: share of its distance from the mean that w keeps in samples; 1 for all of it.
-    inference_noise: of samples, random (a function of the latent) or constant (the same in all).
-    deviation_group: examples of a group whose standard deviation the discriminator sees.
+    truncation: psi, the share of its distance from the mean that w keeps in samples; 1 for all.
+    inference_noise: noise inputs of samples, random (a function of the latent) or constant (the
+      same in all).
+    deviation_group: size of the groups of the minibatch standard deviation in the discriminator.
 
   Raises:
     UserError: the networks cannot be made so.

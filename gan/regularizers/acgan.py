@@ -29,8 +29,8 @@ def make_acgan(*, acgan_fakes: bool = False, acgan_generator_scale: float = 0.1)
   (https://arxiv.org/abs/1610.09585) D minimises it on both, and G's scale is 1.
 
   Args:
-    acgan_fakes: whether D minimises it on generated examples too.
-    acgan_generator_scale: factor for G beside the regulariser's weight.
+    acgan_fakes: whether D learns the classes of generated examples too.
+    acgan_generator_scale: factor on G's class loss beside the regulariser's weight.
   """
 
   def discriminator(view: View, state: dict):

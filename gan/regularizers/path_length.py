@@ -46,9 +46,10 @@ def make_path_length(
   (https://arxiv.org/abs/1912.04958).
 
   Args:
-    path_length_decay: of the mean in an update, in [0, 1); the mean starts at 0.
-    path_length_every: the term is computed on the steps that this number divides, and multiplied by
-      it there; so is the mean moved.
+    path_length_decay: decay of the running mean of path lengths in an update, in [0, 1); it starts
+      at 0.
+    path_length_every: steps between computations of the term, which then weighs as much more
+      (lazy regularisation); the mean moves on the same steps.
 
   Raises:
     UserError: the generator has no mapping network, when the state is made.

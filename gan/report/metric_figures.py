@@ -112,7 +112,7 @@ def _draw_strip(axes, analysis, row, kind, place):
 
 def sensitivity(analysis: Analysis, field: str, size: Size) -> Figure:
   """Returns the last values of the headline metric against one hyper-parameter."""
-  values = {run.identity.get(field) for run in analysis.study.runs}
+  values = {run.value(field) for run in analysis.study.runs}
   values = sorted(values, key=sortable)
   numeric = all(number(value) is not None for value in values)
   places = {value: value if numeric else place for place, value in enumerate(values)}
@@ -139,7 +139,7 @@ def _draw_sensitivity(axes, analysis, loss, field, places, beside):
   for run in (run for run in analysis.study.runs if run.loss == loss):
     last = outcome(run, analysis.metric, analysis.headline[0].step).last
     if last and math.isfinite(last[1]):
-      found.append((places[run.identity.get(field)], last[1], run.status == "diverged"))
+      found.append((places[run.value(field)], last[1], run.status == "diverged"))
   losses = analysis.study.losses
   shift = (losses.index(loss) - (len(losses) - 1) / 2) * 0.6 / len(losses) if beside else 0
   for place, value, diverged in found:

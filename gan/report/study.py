@@ -55,6 +55,10 @@ class StudyRun(NamedTuple):
     """The fields of its config that its result depends on."""
     return self.record["determining"]
 
+  def value(self, field: str) -> Any:
+    """The value of a field; that of an option is left out where it is its default."""
+    return self.identity.get(field, "default")
+
   @property
   def loss(self) -> str:
     """The name of its loss."""
@@ -101,7 +105,7 @@ class Study(NamedTuple):
 
   def setting(self, run: StudyRun) -> tuple:
     """Returns the values of the varied fields in a run."""
-    return tuple(run.identity.get(name) for name in self.varied)
+    return tuple(run.value(name) for name in self.varied)
 
   def metrics(self) -> list[str]:
     """Names of what the runs evaluated: those with a direction first, then others."""
@@ -300,17 +304,13 @@ def _without_repetitions(runs) -> tuple[list[StudyRun], list[str]]:
 
 def _varied(runs: Sequence[StudyRun]) -> tuple[str, ...]:
   """Fields beside loss and seed that have more than one value."""
-  configs = [run.identity for run in runs]
-  names = sorted({name for config in configs for name in config} - set(FACTORS))
-  return tuple(
-    name for name in names if len({json.dumps(config.get(name)) for config in configs}) > 1
-  )
+  names = sorted({name for run in runs for name in run.identity} - set(FACTORS))
+  return tuple(name for name in names if len({json.dumps(run.value(name)) for run in runs}) > 1)
 
 
 def _order(run, varied):
   """Numbers by size, before words; losses by name."""
-  setting = [run.identity.get(name) for name in varied]
-  return run.loss, [sortable(value) for value in setting], run.seed
+  return run.loss, [sortable(run.value(name)) for name in varied], run.seed
 
 
 def sortable(value: Any) -> tuple:

@@ -105,7 +105,9 @@ class RunProgress:
 
   def evaluated(self, record: dict) -> None:
     """Prints what a run measured of its generator, above the bar where there is one."""
-    values = [f"{name} {record[name]:.4g}" for name in SHOWN if isinstance(record.get(name), float)]
+    numbers = {name: value for name, value in record.items() if isinstance(value, float)}
+    names = [name for name in SHOWN if name in numbers] or [*numbers][:3]  # a plugin's, perhaps
+    values = [f"{name} {numbers[name]:.4g}" for name in names]
     line = f"step {record['step']}: {', '.join(values)} ({record['eval_samples']} samples)"
     tqdm.write(line, file=self._stream)
 

@@ -151,7 +151,7 @@ class Config:
   augment: str = option(
     "",
     "loss",
-    "what is done to all that D sees: augmentations by name, separated by commas, in order",
+    "augmentations of all that D sees, of a plugin, by commas in order (noise: --instance_noise)",
     added=True,
   )
   regularizers: str = option("", "loss", "further terms by name, separated by commas", added=True)
@@ -199,7 +199,7 @@ class Config:
     1, "training", "k, D updates in each step (one G update)", positive=True
   )
   shared_latents: bool = option(
-    False, "training", "G's update takes all draws of D's last: one pass of G less in each step"
+    False, "training", "G's update takes the latents and fakes of D's last: one pass of G less"
   )
   optimizer: str = option(
     "adam",

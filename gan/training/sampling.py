@@ -58,13 +58,13 @@ def class_rows(
   Args:
     num_classes: in all.
     columns: images of a class.
-    names: of all classes, to stand beside the rows, or ().
+    names: of all classes, to stand beside the rows; () for their numbers.
     chosen: the classes; None for all, or the first MAX_ROWS of more.
   """
   classes = range(min(num_classes, MAX_ROWS)) if chosen is None else chosen
   latents = jax.vmap(gan.sample_latent)(jax.random.split(key, columns))
   labels = jnp.repeat(jnp.array(classes), columns)
-  rows = tuple(names[label] for label in classes) if names else ()
+  rows = tuple(names[label] if names else str(label) for label in classes)
   return Draw(jnp.tile(latents, (len(classes), 1)), labels, columns, rows)
 
 

@@ -89,7 +89,7 @@ def _validate_names(config: Config, field: str, registry: Mapping[str, Any]) -> 
   choose = f"choose from {', '.join(sorted(registry.keys() - by_number.keys()))}"
   if len(by_number) == len(registry):
     flags = " or ".join(f"--{strength}" for strength in by_number.values())
-    choose = f"names are of a plugin's; what is here is chosen by {flags} above 0"
+    choose = f"a plugin (--plugin) brings such names; what the package has is {flags} above 0"
   if given and not names:
     raise UserError(f"--{field}={given} names none: {choose}")
   for name in names:

@@ -58,7 +58,7 @@ from gan.training.validation import validate
     ({"options": ";;;"}, "--options=;;; names no option"),
     ({"regularizers": ","}, "--regularizers=, names none: choose from acgan, lecam"),
     ({"regularizers": "lecam,lecam"}, "--regularizers=lecam,lecam has a name twice"),
-    ({"augment": ", ,"}, "--augment=, , names none: names are of a plugin's; what"),
+    ({"augment": ", ,"}, "--augment=, , names none: a plugin (--plugin) brings"),
     ({"regularizers": "nosuch"}, "--regularizers=nosuch is unknown: choose from acgan, lecam"),
     ({"regularizers": "lecam", "lecam_weight": 0.0}, "--lecam_weight=0 turns off what --regular"),
     ({"lecam_decay": 0.9}, "--lecam_decay has no meaning for --regularizers=; it is for lecam"),
@@ -79,7 +79,10 @@ from gan.training.validation import validate
     ({"fake_labels": "uniform"}, "--fake_labels is of --conditional: give that or"),
     ({"fake_labels": "data"}, "--fake_labels is of --conditional: give that or"),
     ({"fake_labels": "any"}, "--fake_labels=any is unknown: choose from batch, data, uniform"),
-    ({"augment": "nosuch"}, "--augment=nosuch is unknown: names are of a plugin's; what"),
+    (
+      {"augment": "nosuch"},
+      "--augment=nosuch is unknown: a plugin (--plugin) brings",
+    ),
     ({"ema_ramp": 0.1}, "--ema_ramp bounds --ema_half_life: give that too, or leave it out"),
   ],
 )
