@@ -18,6 +18,7 @@ from tqdm import tqdm
 from experiments.cli import common
 from experiments.cli.command import OK, PATH, Command
 from gan.errors import UserError
+from gan.metrics import extractors
 from gan.system import memory
 from gan.system.progress import say
 from gan.training.run_folder import writable_file
@@ -45,7 +46,7 @@ def _run(values) -> int:
 
   _check_values(values)
   if values.out:
-    writable_file(values.out)
+    _refuse_other_file(writable_file(values.out))
   common.prepare()
   place = values.data_dir, values.image_size
   train, test = (
@@ -62,6 +63,15 @@ def _run(values) -> int:
   about |= {"num_classes": train.num_classes, "epochs": values.epochs, "seed": values.seed}
   _write(out, params, about, test)
   return OK
+
+
+def _refuse_other_file(out):
+  """Raises UserError where a file is there that is no extractor, such as a data set."""
+  if out.exists():
+    try:
+      extractors.load(out)
+    except UserError as error:
+      raise UserError(f"--out={out} is there and is no extractor: name another file") from error
 
 
 def _check_values(values):

@@ -97,8 +97,10 @@ def _failure(error):
   if isinstance(error, RuntimeError) and "home directory" in str(error):
     return Failure("no home folder", "this user has no home folder, which ~ names: set HOME", False)
   if isinstance(error, RuntimeError | AssertionError) and _raised_in(error, "xla_bridge.py"):
-    named = os.environ.get("JAX_PLATFORMS", "")
-    line = f"JAX_PLATFORMS={named}: JAX cannot start that here; unset it, or use JAX_PLATFORMS=cpu"
+    reason = "".join(str(error).strip().splitlines()[:1])
+    line = f"JAX cannot start here ({reason}): check the variables JAX_* of the environment"
+    if named := os.environ.get("JAX_PLATFORMS"):
+      line = f"JAX_PLATFORMS={named}: JAX cannot start that here; unset it, or set it to cpu"
     return Failure("no such platform", line, False)
   if isinstance(error, UnicodeEncodeError):
     line = f"the output's encoding, {error.encoding}, lacks a character: set PYTHONIOENCODING=utf-8"

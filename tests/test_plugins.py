@@ -354,13 +354,14 @@ def test_an_entry_that_makes_something_else_is_one_line(place, capsys, flag, mes
 
 
 FAILING = """
-import jax.numpy as jnp
+import sys, jax.numpy as jnp
 from gan import datasets, losses, regularizers
 
 def fail(*args, **options):
   raise ValueError("not today\\nand not tomorrow")
 
 losses.LOSSES["raises"] = losses.LOSSES["hinge"]._replace(generator=lambda real, fake: 1 // 0)
+losses.LOSSES["exits"] = losses.LOSSES["hinge"]._replace(generator=lambda real, fake: sys.exit(0))
 losses.LOSSES["shapes"] = losses.LOSSES["hinge"]._replace(
   generator=lambda real, fake: real + jnp.ones(3)
 )
@@ -373,7 +374,8 @@ datasets.DATASETS["fails"] = lambda split, data_dir, image_size: fail()
   ("flag", "message"),
   [
     ("--loss=raises", "line 8): ZeroDivisionError: integer division or modulo by zero"),
-    ("--loss=shapes", "line 10): TypeError: add got incompatible shapes"),
+    ("--loss=exits", "line 9): SystemExit: 0"),
+    ("--loss=shapes", "line 11): TypeError: add got incompatible shapes"),
     ("--regularizers=fails", "line 6): ValueError: not today and not tomorrow"),
     ("--dataset=fails", "line 6): ValueError: not today"),
   ],

@@ -97,7 +97,7 @@ class Command:
       return CLOSED_PIPE, ""
     except KeyboardInterrupt:
       return INTERRUPTED, "Interrupted; what was saved before is on disk."
-    except Exception as error:
+    except (Exception, SystemExit) as error:
       if (found := failure(error)) is not None:
         return MACHINE_FAILED if found.of_machine else BAD_INPUT, f"error: {found.line}"
       if (fault := plugins.fault(error)) is not None:

@@ -50,7 +50,7 @@ def _scaling(values, argv) -> int:
   if steps < 1:
     raise UserError(f"--steps={steps} must be above 0")
   if values.docs:
-    writable_file(values.docs)
+    writable_file(values.docs, ".md")
   if values.presets:
     return _presets(values.docs, argv)
   facts = {

@@ -67,7 +67,7 @@ def _run(values) -> int:
     raise UserError(f"--seeds={values.seeds} must be at most {MOST_SEEDS:,}")
   folder = writable_folder(values.outdir)
   if values.docs:
-    writable_file(values.docs)
+    writable_file(values.docs, ".md")
   prepare()
   settings = Settings(values.quick, values.seeds, values.data_dir, values.workdir, folder)
   outcomes = []

@@ -146,6 +146,8 @@ def as_array(where: str, rows: Any) -> np.ndarray:
     where: what to call them in an error.
     rows: an array, or what can be one.
   """
+  if np.ma.is_masked(rows):
+    raise UserError(f"{where} have a mask, which nothing here reads: fill or drop what it hides")
   try:
     return np.asarray(rows)
   except ValueError as error:

@@ -1,5 +1,6 @@
 """What each field of a Game may be, as it is checked where a game is made."""
 
+import json
 import math
 import reprlib
 from collections.abc import Callable, Mapping
@@ -13,10 +14,13 @@ from gan.losses import Loss
 from gan.networks import Network, Outputs
 from gan.optimizers import is_optimizer
 from gan.regularizers import Regularizer
-from gan.system.schema import FLAG, Kind, are_finite, whole
+from gan.system.schema import FLAG, Kind, are_finite, matching, takes, whole
 
 PLAYERS = ("generator", "discriminator")
 FAKE_LABELS = ("batch", "uniform")
+
+
+_NAME = matching(r"\w[\w.-]*", "a name")
 
 
 def _is_range(value: Any) -> bool:
@@ -28,7 +32,15 @@ def _is_range(value: Any) -> bool:
 
 
 def _all_of(fits: Callable[[Any], bool]) -> Callable[[Any], bool]:
-  return lambda value: isinstance(value, Mapping) and all(map(fits, value.values()))
+  """Of a mapping, by names as flags can have them, to values that fit."""
+  return lambda value: (
+    isinstance(value, Mapping) and all(map(_NAME.fits, value)) and all(map(fits, value.values()))
+  )
+
+
+def _are_real(value: Any) -> bool:
+  """Whether a value is a finite real number, or an array of such for a game under `vmap`."""
+  return are_finite(value) and not np.iscomplexobj(value)
 
 
 def _is_key(value: Any) -> bool:
@@ -36,7 +48,8 @@ def _is_key(value: Any) -> bool:
   kind, shape = getattr(value, "dtype", None), getattr(value, "shape", None)
   if kind is not None and jax.dtypes.issubdtype(kind, jax.dtypes.prng_key):
     return shape == ()
-  return kind == np.uint32 and len(shape) == 1
+  numbers = jax.eval_shape(lambda: jax.random.key_data(jax.random.key(0)))
+  return kind == np.uint32 and shape == numbers.shape
 
 
 def _calls(attribute: str) -> Callable[[Any], bool]:
@@ -64,7 +77,7 @@ def _is_part(part: type) -> Callable[[Any], bool]:
 def _is_regularizer(value: Any) -> bool:
   if not _is_part(Regularizer)(value):
     return False
-  if not are_finite(value.default_weight):
+  if not (_are_real(value.default_weight) and np.ndim(value.default_weight) == 0):
     raise UserError(f"`default_weight={value.default_weight!r}` of a gan.Regularizer is no number")
   return True
 
@@ -89,14 +102,23 @@ FIELDS: dict[str, tuple[Kind, str]] = {
   ),
   "sample_latent": (Kind('`key -> [Z]`, such as gan.latent_sampler("{}", 64)', callable), "normal"),
   "image_range": (Kind("two numbers, the lower one first, such as (-1, 1)", _is_range), ""),
-  **dict.fromkeys(("num_classes", "ema_start"), (whole(0), "")),
+  **dict.fromkeys(("num_classes", "ema_start"), (whole(0, 2**31 - 1), "")),
   **dict.fromkeys(("optimizer", *(f"{it}_optimizer" for it in PLAYERS)), (_OPTIMIZER, "adam")),
   "hyperparameters": (
-    Kind('finite numbers by name, such as {{"b1": 0.5}}', _all_of(are_finite)),
+    Kind('finite numbers by name, such as {{"b1": 0.5}}', _all_of(_are_real)),
     "",
   ),
-  "prepare": (Kind("`(images, keys) -> images`, and None for none", callable), ""),
-  "schedule": (Kind("a function, such as one of gan.make_schedule", callable), ""),
+  "prepare": (
+    Kind("`(images, keys) -> images`, and None for none", lambda it: takes(it, "images", "keys")),
+    "",
+  ),
+  "schedule": (
+    Kind(
+      "`(hyperparameters, step) -> hyperparameters`, such as one of gan.make_schedule",
+      lambda it: takes(it, "hyperparameters", "step"),
+    ),
+    "",
+  ),
   "penalty": (
     Kind(
       'a gan.Penalty or a function, such as gan.PENALTIES["{}"], and None for none',
@@ -113,8 +135,8 @@ FIELDS: dict[str, tuple[Kind, str]] = {
   ),
   "augment": (
     Kind(
-      'a gan.Augmentation or a function, such as gan.AUGMENTATIONS["{}"].make()',
-      _calls("apply"),
+      'a gan.Augmentation or `(images, keys) -> images`, such as gan.AUGMENTATIONS["{}"].make()',
+      lambda it: callable(getattr(it, "apply", None)) or takes(it, "images", "keys"),
     ),
     "instance_noise",
   ),
@@ -130,6 +152,11 @@ FIELDS: dict[str, tuple[Kind, str]] = {
 }
 
 
+def classes_of(network: Network) -> int | None:
+  """Returns the number of classes that a network of `gan.models` is made for; None of any other."""
+  return json.loads(network.recipe)["spec"]["num_classes"] if network.recipe else None
+
+
 def as_fake_labels(given: Any, num_classes: int) -> str | tuple[float, ...]:
   """Returns how the labels of fakes are drawn: one of FAKE_LABELS, or a weight of each class.
 
@@ -138,7 +165,10 @@ def as_fake_labels(given: Any, num_classes: int) -> str | tuple[float, ...]:
   """
   if isinstance(given, str) and given in FAKE_LABELS:
     return given
-  weights = np.asarray(given)
+  try:
+    weights = np.asarray(given)
+  except ValueError:  # rows of several lengths
+    weights = np.zeros(())
   fits = weights.shape == (num_classes,) and weights.dtype.kind in "iuf" and are_finite(weights, 0)
   if not fits or not weights.any():
     raise UserError(

@@ -13,7 +13,7 @@ from gan import schedules
 from gan.augment import Augmentation, as_augmentation
 from gan.errors import UserError
 from gan.losses import LOSSES, Loss
-from gan.method.fields import FIELDS, PLAYERS, as_fake_labels
+from gan.method.fields import FIELDS, PLAYERS, as_fake_labels, classes_of
 from gan.networks import Gan, Network, latent_sampler
 from gan.optimizers import Optimizer, as_optimizer, is_transformation
 from gan.penalties import Penalty
@@ -160,6 +160,8 @@ class Game:
         raise UserError(
           f"regularizers: {name} is what another part of the game is called: give it another name"
         )
+    object.__setattr__(self, "image_range", tuple(map(plain_number, self.image_range)))
+    self._check_classes()
     object.__setattr__(self, "fake_labels", as_fake_labels(self.fake_labels, self.num_classes))
     if self.augment is not None:
       as_augmentation(self.augment)
@@ -175,6 +177,16 @@ class Game:
       name = value if isinstance(value, str) else usual
       words = kind.words.format(name)
       raise UserError(f"`{field.name}={reprlib.repr(value)}` must be {words}")
+
+  def _check_classes(self) -> None:
+    """Raises UserError where a player that says how many classes it is made for has others."""
+    for player in PLAYERS:
+      made_for = classes_of(getattr(self, player))
+      if made_for is not None and made_for != self.num_classes:
+        raise UserError(
+          f"`num_classes={self.num_classes}` of the game, and its {player} is made for {made_for}: "
+          "give both the same"
+        )
 
   def _check_numbers(self) -> None:
     """Raises UserError where a number is set, or by name scheduled, that no step reads.

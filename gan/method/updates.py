@@ -144,7 +144,13 @@ def apply_generator(game: Game, state: GanState, update: Update) -> GanState:
 
 
 def _as_before(new: Array, old: Array) -> Array:
-  return new if new.dtype == old.dtype else new.astype(old.dtype)
+  if new.dtype == old.dtype:
+    return new
+  if not all(jnp.issubdtype(each.dtype, jnp.floating) for each in (new, old)):
+    raise UserError(
+      f"an optimizer's update makes {new.dtype} of the {old.dtype} in its state: keep its types"
+    )
+  return new.astype(old.dtype)
 
 
 def _stepped(game: Game, name: str, state: GanState, update: Update) -> PlayerState:

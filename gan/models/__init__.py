@@ -20,7 +20,7 @@ from gan.models import (
   sndcgan,
   stylegan2,
 )
-from gan.models.spec import CONDITIONINGS, NORMS, ModelSpec
+from gan.models.spec import CONDITIONINGS, NORMS, ModelSpec, checked
 from gan.networks import Gan, Network, latent_sampler
 from gan.system.schema import Kind, check_made
 
@@ -191,7 +191,7 @@ def build(name: str, spec: ModelSpec, latent: str = "normal", **options: Any) ->
   Raises:
     UserError: the architecture cannot do what the spec asks for.
   """
-  model = look_up(MODELS, name, "model")
+  model, spec = look_up(MODELS, name, "model"), checked(spec)
   for option in ("width", "discriminator_norm", "discriminator_hidden"):
     if option not in model.options and (value := getattr(spec, option)) is not None:
       raise UserError(f"`model={name}` has no `{option}` (given: {value}): leave it out")

@@ -10,6 +10,7 @@ import numpy as np
 
 from gan import networks
 from gan.errors import UserError
+from gan.system.schema import Kind, check, check_whole, plain_number, whole
 
 
 class ModelSpec(NamedTuple):
@@ -40,6 +41,32 @@ class ModelSpec(NamedTuple):
   axis_name: Any = ()
   packing: int = 1
   conditioning: str | None = None
+
+
+_SPEC = Kind("a gan.ModelSpec", lambda it: isinstance(it, ModelSpec))
+_SHAPE = Kind(
+  "(H, W, C) of images or (2,) of points",
+  lambda it: isinstance(it, tuple) and len(it) in (1, 3) and all(map(whole(1).fits, it)),
+)
+
+
+def checked(spec: ModelSpec) -> ModelSpec:
+  """Returns a spec whose sizes are Python's own numbers; UserError where one cannot be."""
+  check("spec", spec, _SPEC)
+  shape = spec.image_shape
+  shape = tuple(map(plain_number, shape)) if isinstance(shape, (tuple, list)) else shape
+  sizes = {
+    name: check_whole(name, value, least)
+    for name, least in (
+      ("latent_dim", 1),
+      ("num_classes", 0),
+      ("width", 1),
+      ("discriminator_hidden", 1),
+      ("packing", 1),
+    )
+    if (value := getattr(spec, name)) is not None
+  }
+  return spec._replace(image_shape=check("image_shape", shape, _SHAPE), **sizes)
 
 
 NORMS = ("none", "batch", "layer", "spectral")

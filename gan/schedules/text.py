@@ -6,6 +6,7 @@ import numpy as np
 
 from gan.errors import UserError
 from gan.schedules.shapes import SCHEDULES, SPELLINGS
+from gan.system.schema import TEXT, check
 
 
 def parse(text: str) -> dict[str, tuple[str, tuple[float, ...]]]:
@@ -17,6 +18,7 @@ def parse(text: str) -> dict[str, tuple[str, tuple[float, ...]]]:
   Raises:
     UserError: it is malformed, a schedule is unknown, or its numbers cannot be.
   """
+  check("text", text, TEXT)
   found, parts = {}, list(filter(None, map(str.strip, text.split(";"))))
   if text and not parts:
     raise UserError(f"schedules: {text!r} names no schedule: give field=name:numbers, or no text")

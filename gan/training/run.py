@@ -115,7 +115,7 @@ class Run:
     # A line for the user says in "error" what went wrong.
     told = "" if isinstance(error, UserError) else f": {type(error).__name__}"
     status = f"failed{f': {known.what}' if known else told}"
-    if not isinstance(error, Exception):
+    if not isinstance(error, (Exception, SystemExit)):
       status = "interrupted"
     step = max(self.checkpoints.steps(), default=0)
     self.summarize(status, step, **({"error": str(error)} if str(error) else {}))

@@ -105,7 +105,7 @@ class RunFolder(RunPaths):
 
   def __init__(self, path: str | os.PathLike):
     folder = pathlib.Path(path)
-    self._made = [each for each in (folder, *folder.parents) if not each.exists()]
+    self._made = [each for each in (folder, *folder.parents) if not os.path.exists(each)]
     super().__init__(writable_folder(folder))
     self._lock = None
 
@@ -195,12 +195,17 @@ def writable_folder(path: str | os.PathLike) -> pathlib.Path:
   return folder
 
 
-def writable_file(path: str | os.PathLike) -> pathlib.Path:
-  """Makes the folder of a file of results; UserError where the file cannot be written."""
+def writable_file(path: str | os.PathLike, suffix: str = "") -> pathlib.Path:
+  """Makes the folder of a file of results; UserError where it cannot be, or is part of a run."""
   file = pathlib.Path(path)
+  for folder in file.absolute().parents:
+    if any(os.path.exists(folder / name) for name in (CONFIG, SWEEP)):
+      raise UserError(f"{path} is in {folder}, which holds a run or sweep: name a file elsewhere")
   writable_folder(file.parent)
   if file.exists() and not file.is_file():
     raise UserError(f"{path} is a {'folder' if file.is_dir() else 'pipe or device'}: name a file")
+  if suffix and file.suffix.lower() != suffix:
+    raise UserError(f"{path} would hold a page: end its name with {suffix}")
   there = os.path.lexists(file)
   try:
     open(file, "ab").close()

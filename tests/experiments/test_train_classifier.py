@@ -103,3 +103,18 @@ def test_where_nothing_can_be_written_nothing_is_trained(refused, tmp_path, monk
   (tmp_path / "folder").mkdir()
   assert "cannot be written to" in refused("--dataset=digits", f"--out={tmp_path}/file/own.npz")
   assert "is a folder" in refused("--dataset=digits", f"--out={tmp_path / 'folder'}")
+
+
+def test_no_file_of_a_run_and_no_data_set_is_written_over(refused, tmp_path, monkeypatch):
+  monkeypatch.setattr(train_classifier, "_fit", lambda *args: pytest.fail("it trained"))
+  for name in ("config.json", "sweep.json"):
+    folder = tmp_path / name.removesuffix(".json")
+    (folder / "checkpoints").mkdir(parents=True)
+    (folder / name).write_text("{}")
+    for file in (name, "own.npz", "checkpoints/own.npz"):
+      line = refused("--dataset=digits", f"--out={folder / file}")
+      assert "which holds a run or sweep: name a file elsewhere" in line
+    assert (folder / name).read_text() == "{}"
+  np.savez(tmp_path / "data.npz", images=np.zeros((8, 8, 8), np.uint8))
+  line = refused("--dataset=digits", f"--out={tmp_path / 'data.npz'}")
+  assert "is there and is no extractor" in line

@@ -106,6 +106,18 @@ NO_PARTS = [
   ({"hyperparameters": {"real_label": "x"}}, "must be finite numbers by name"),
   ({"hyperparameters": {"real_label": [1.0, [2.0]]}}, "must be finite numbers by name"),
   ({"hyperparameters": None}, "`hyperparameters=None` must be finite numbers by name"),
+  ({"hyperparameters": {"b1": 0.5 + 0j}}, "must be finite numbers by name"),
+  ({"hyperparameters": {1: 0.5, "b1": 0.5}}, "must be finite numbers by name"),
+  ({"regularizers": {"": make_lecam()}}, "must be gan.Regularizers by name"),
+  (
+    {"regularizers": {"own": Regularizer(default_weight=np.ones(2))}},
+    "`default_weight=array([1., 1.])` of a gan.Regularizer is no number",
+  ),
+  ({"schedule": lambda step: step}, "must be `(hyperparameters, step) -> hyperparameters`"),
+  ({"augment": lambda images: images}, "must be a gan.Augmentation or `(images, keys) -> images`"),
+  ({"prepare": lambda images: images}, "must be `(images, keys) -> images`"),
+  ({"num_classes": 2**40}, "must be a whole number of at least 0 and of at most"),
+  ({"fake_labels": [[1], [1, 2], 3], "num_classes": 3}, "fake_labels=[[1], [1, 2], 3] is unknown"),
   ({"image_range": (1, -1)}, "`image_range=(1, -1)` must be two numbers, the lower one first"),
   ({"image_range": (0, np.inf)}, "must be two numbers, the lower one first"),
   ({"image_range": 1}, "`image_range=1` must be two numbers, the lower one first"),
@@ -131,7 +143,7 @@ NO_PARTS = [
   ({"augment": "instance_noise"}, 'such as gan.AUGMENTATIONS["instance_noise"].make()'),
   ({"regularizers": {"lecam": "lecam"}}, 'such as {"lecam": gan.REGULARIZERS["lecam"].make()}'),
   ({"regularizers": make_lecam()}, "must be gan.Regularizers by name"),
-  ({"schedule": "constant"}, "`schedule='constant'` must be a function"),
+  ({"schedule": "constant"}, "`schedule='constant'` must be `(hyperparameters, step)"),
   ({"sample_latent": "uniform"}, 'such as gan.latent_sampler("uniform", 64)'),
   ({"generator": None}, "`generator=None` must be a gan.Network, such as gan.from_linen(module)"),
   ({"discriminator": nn.Dense(1)}, "must be a gan.Network, such as gan.from_linen(module)"),
@@ -275,6 +287,15 @@ def test_parts_of_entries_have_the_weights_of_their_papers_in_a_game_too():
   )
   game = game.replace(hyperparameters={"lecam_weight": 2.0})
   assert game.default_hyperparameters().regularizer_weights["lecam"] == 2
+
+
+def test_an_optimizer_whose_state_changes_its_type_is_one_line():
+  halves = optax.GradientTransformation(
+    lambda params: jnp.int32(0), lambda updates, state, params=None: (updates, state + 0.5)
+  )
+  game = Game(**linear_players()._asdict(), optimizer=halves)
+  with pytest.raises(UserError, match="^an optimizer's update makes float32 of the int32 in its"):
+    game.step(game.init(toys.key(0)), jnp.zeros((4, 2)), toys.key(1))
 
 
 def test_numbers_of_numpy_and_of_a_trace_are_numbers_of_a_game(unchecked):

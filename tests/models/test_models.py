@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import toys
 
+import gan
 from gan import models
 from gan.errors import UserError
 from gan.models import MODELS, ModelSpec
@@ -650,3 +651,45 @@ def test_what_a_model_cannot_do_is_refused_in_one_line(name, changes, says):
     models.build(name, spec)
   message = str(error.value)
   assert f"`model={name}`" in message and says in message and "\n" not in message
+
+
+# What a spec holds.
+
+
+def test_numbers_of_numpy_are_sizes_of_a_spec():
+  sizes = np.array([8, 8, 1])
+  spec = ModelSpec(tuple(sizes), latent_dim=np.int64(4), num_classes=np.int32(3))
+  plain = models.build("mlp", ModelSpec((8, 8, 1), latent_dim=4, num_classes=3))
+  assert models.build("mlp", spec).generator.recipe == plain.generator.recipe != ""
+
+
+@pytest.mark.usefixtures("unchecked")
+@pytest.mark.parametrize(
+  ("spec", "message"),
+  [
+    (ModelSpec((2,), width=-1), "`width=-1` must be a whole number of at least 1"),
+    (ModelSpec((2,), latent_dim=0), "`latent_dim=0` must be a whole number of at least 1"),
+    (ModelSpec((0,)), r"`image_shape=\(0,\)` must be"),
+    (ModelSpec("2"), "`image_shape='2'` must be"),
+    ({"image_shape": (2,)}, "must be a gan.ModelSpec"),
+  ],
+)
+def test_a_spec_that_cannot_be_is_one_line(spec, message):
+  with pytest.raises(UserError, match=message):
+    models.build("points", spec)
+
+
+@pytest.mark.parametrize(("made_for", "of_game"), [(3, 5), (3, 0), (0, 3)])
+def test_players_and_their_game_have_the_same_classes(made_for, of_game):
+  players = models.build("mlp", ModelSpec((8, 8, 1), latent_dim=4, num_classes=made_for))
+  line = f"^`num_classes={of_game}` of the game, and its generator is made for {made_for}: give"
+  with pytest.raises(UserError, match=line):
+    gan.Game(**players._asdict(), num_classes=of_game)
+
+
+@pytest.mark.usefixtures("unchecked")
+def test_a_range_of_images_is_a_pair_of_numbers_however_it_is_given():
+  players = models.build("mlp", ModelSpec((8, 8, 1), latent_dim=4))._asdict()
+  for given in ([0.0, 1.0], np.array([0.0, 1.0])):
+    game = gan.Game(**players | {"image_range": given})
+    assert game.image_range == (0.0, 1.0) and hash(game.image_range)

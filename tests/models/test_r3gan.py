@@ -137,7 +137,7 @@ def test_options_are_read_stage_by_stage():
     ("r3gan", {"image_shape": (28, 28, 1)}, {}, "`image_size=16` or `image_size=32`"),
     ("r3gan_small", {"image_shape": (48, 48, 1)}, {}, "`image_size=32` or `image_size=64`"),
     ("r3gan", {"width": 60}, {}, "multiple of 8, not 60"),
-    ("r3gan", {"width": 0}, {}, "multiple of 8, not 0"),
+    ("r3gan", {"width": 0}, {}, "`width=0` must be a whole number of at least 1"),
     ("r3gan_small", {"width": 50}, {}, "multiple of 48, not 50"),
     ("r3gan", {}, {"stage_widths": "64-32"}, "4 joined by '-', for the stages of 4, 8, 16, 32"),
     ("r3gan", {}, {"stage_blocks": "0"}, "`stage_blocks=0` must be one number above 0"),

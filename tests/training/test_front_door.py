@@ -310,6 +310,8 @@ def test_what_cannot_be_is_one_line(tmp_path):
 NO_ARGUMENTS = [
   ({"game": "x"}, "`game='x'` must be a gan.Game as it was made, and not its class"),
   ({"images": np.zeros((0, 2), np.float32)}, "images are float32 [0, 2]: give"),
+  ({"images": np.ma.masked_array(POINTS, mask=POINTS > 1)}, "images have a mask, which nothing"),
+  ({"workdir": "u" * 300}, "cannot be written to (File name too long)"),
   ({"images": np.zeros((0, 8, 8, 1), np.uint8)}, "images holds no image"),
   ({"steps": "5"}, "steps='5' must be a whole number"),
   ({"steps": True}, "steps=True must be a whole number"),
@@ -395,6 +397,7 @@ NO_SAMPLES = [
   ({"count": True}, "`count=True` must be a whole number of at least 1"),
   ({"count": 0}, "`count=0` must be a whole number of at least 1"),
   ({"key": 0}, "`key=0` must be a random key, such as jax.random.key(0)"),
+  ({"key": np.zeros(3, np.uint32)}, "must be a random key, such as jax.random.key(0)"),
 ]
 
 
