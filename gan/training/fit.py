@@ -83,12 +83,12 @@ def fit(
   info = DataInfo(shape, dataset.num_classes, len(dataset.images), pixel_mean=None)
 
   def make(folder: os.PathLike, axis_name: Any) -> loop.Made:
-    del folder
     placed = game.replace(axis_name=axis_name)
     algorithm = Algorithm(placed.init, placed.step, placed.gan)
     memory.require_training(config, algorithm.init, shape)
     _check_state(jax.eval_shape(algorithm.init, jax.random.key(0)))
     data = Batch(dataset.images, dataset.labels if config.conditional else None)
+    described = program.describe(game, config, info)
     return Setting(
       dataset,
       info,
@@ -97,9 +97,9 @@ def fit(
       data,
       make_evaluators(config, dataset, say),
       lambda config: game.default_hyperparameters(),
-      passed.describe(game),
+      passed.names_there(folder, passed.describe(game), described),
       {
-        PROGRAM: program.describe(game, config, info),
+        PROGRAM: described,
         passed.FIELD: passed.references(game),
       },
     ), config

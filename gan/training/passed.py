@@ -9,6 +9,7 @@ import functools
 import inspect
 import json
 import os
+import pathlib
 import re
 import sys
 from collections.abc import Callable, Mapping
@@ -29,7 +30,8 @@ from gan.penalties import PENALTIES, make_penalty
 from gan.regularizers import REGULARIZERS
 from gan.schedules import make_schedule
 from gan.system.recipe import Recipe, makes_parts
-from gan.training import plugins
+from gan.training import plugins, program
+from gan.training.run_folder import CONFIG, PROGRAM, read_config
 
 FIELD = "parts"  # of config.json
 _REGISTRIES = {
@@ -39,6 +41,7 @@ _REGISTRIES = {
   "AUGMENTATIONS": AUGMENTATIONS,
   "UPDATE_RULES": UPDATE_RULES,
 }
+_NUMBERS = ("hyperparameters", "regularizers")  # fields whose words may hold such
 _LIBRARIES = ("builtins", "flax", "functools", "gan", "jax", "optax")
 # What makes parts, and is no entry of a registry.
 _MAKERS = {each.__name__: each for each in (make_loss, make_penalty, make_schedule)}
@@ -47,6 +50,30 @@ _MAKERS = {each.__name__: each for each in (make_loss, make_penalty, make_schedu
 def describe(game: Game) -> dict[str, str]:
   """Returns what a game was made of, in words: names of functions, numbers; for config.json."""
   return {name: _words(part) for name, part in _passed(game).items()}
+
+
+def names_there(
+  workdir: str | os.PathLike, parts: dict[str, str], described: dict[str, Any]
+) -> dict[str, str]:
+  """Returns the names of parts as a folder has them, where its game computes what this one does.
+
+  Code may have moved to another module since. Numbers stay as they are here, for what a step
+  computes is traced without them.
+
+  Args:
+    workdir: a run folder, or where one will be.
+    parts: as `describe` returns them.
+    described: the game, as `program.describe` returns it.
+  """
+  if not (pathlib.Path(workdir) / CONFIG).exists():
+    return parts
+  record = read_config(workdir)
+  there = record.get(PROGRAM)
+  if not there or program.incomparable(there) or program.changed(there, described):
+    return parts
+  before = record["determining"]
+  names = (name for name in parts if name not in _NUMBERS)
+  return parts | {name: before.get(f"game {name}", parts[name]) for name in names}
 
 
 def differences_in_words(there: Mapping[str, Any], game: Game) -> list[str]:

@@ -202,6 +202,29 @@ def test_the_same_call_continues_to_the_same_bits(tmp_path):
   assert whole.config.loss == "hinge"
 
 
+def test_a_game_whose_code_has_moved_goes_on(tmp_path):
+  def there(real, fake):
+    return jax.nn.softplus(-real) + jax.nn.softplus(fake)
+
+  def here(real, fake):
+    return jax.nn.softplus(-real) + jax.nn.softplus(fake)
+
+  def otherwise(real, fake):
+    return jax.nn.softplus(-real) + 2 * jax.nn.softplus(fake)
+
+  def game(discriminator, **parts):
+    return make_game(loss=gan.Loss(discriminator, lambda real, fake: -fake), **parts)
+
+  fit(game(there), tmp_path / "moved", steps=3)
+  fit(game(there), tmp_path / "stayed", steps=6)
+  moved = fit(game(here), tmp_path / "moved", steps=6)
+  stayed = gan.load(tmp_path / "stayed", game(there))
+  jax.tree.map(np.testing.assert_array_equal, moved.state, stayed.state)
+  for other in (game(otherwise), game(here, hyperparameters={"b1": 0.25})):
+    with pytest.raises(UserError, match="holds a run with another config"):
+      fit(other, tmp_path / "moved", steps=9)
+
+
 def test_another_game_or_other_data_are_refused_with_the_difference(tmp_path):
   fit(make_game(), tmp_path / "run")
   with pytest.raises(UserError, match="batch_size: .*game accumulate: "):
