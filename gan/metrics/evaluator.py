@@ -85,7 +85,8 @@ def find_extractor(dataset: datasets.Dataset) -> tuple[Extractor | None, str]:
   if dataset.images.dtype != np.uint8:
     return None, "extractors take uint8 images"
   if name not in extractors.shipped():
-    return None, f"no extractor of {name} comes with the package"
+    makes = "experiments.train_classifier makes one that experiments.evaluate takes"
+    return None, f"no extractor of {name} comes with the package ({makes})"
   extractor, shape = extractors.load(name), dataset.images.shape[1:]
   stacked = dataset.kind in extractors.STACKED
   if extractor.image_shape != ((*shape[:2], 1) if stacked else shape):
