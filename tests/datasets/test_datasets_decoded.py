@@ -394,7 +394,7 @@ def test_an_error_of_reading_is_no_fault_of_the_disk(photos, said, monkeypatch):
   "picture, message",
   [
     (Image.new("L", (SIDE, SIDE)), "0.png and .*33.png differ in mode"),
-    (Image.new("RGB", (SIDE, 9)), "0.png is 8x8 and .*33.png 9x8: give image_size"),
+    (Image.new("RGB", (SIDE, 9)), "0.png is 8x8 and .*33.png 9x8: give `image_size`"),
     (None, "33.png as an image"),
   ],
 )
