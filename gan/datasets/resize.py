@@ -60,6 +60,6 @@ def check_square(images: np.ndarray, where: str) -> None:
   height, width = images.shape[1:3]
   if height != width:
     raise UserError(
-      f"the images of {where} are {height}x{width}, not square: give image_size to crop the centre "
-      "and resize"
+      f"the images of {where} are {height}x{width}, not square: give `image_size` to crop the "
+      "centre and resize"
     )

@@ -46,7 +46,7 @@ def test_split_folders_number_their_classes_together(tmp_path):
 def test_sizes_that_differ_need_image_size(tmp_path):
   paint(tmp_path / "a.png", size=(6, 6))
   paint(tmp_path / "b.png", size=(12, 8))
-  with pytest.raises(UserError, match="8x12: give image_size"):
+  with pytest.raises(UserError, match="8x12: give `image_size`"):
     datasets.load("own", data_dir=str(tmp_path))
   dataset = datasets.load("own", data_dir=str(tmp_path), image_size=4)
   assert dataset.images.shape == (2, 4, 4, 1) and (dataset.images == 100).all()
@@ -54,7 +54,7 @@ def test_sizes_that_differ_need_image_size(tmp_path):
 
 def test_images_that_are_not_square_need_image_size(tmp_path):
   paint(tmp_path / "a.png", size=(8, 6))
-  with pytest.raises(UserError, match="6x8, not square: give image_size"):
+  with pytest.raises(UserError, match="6x8, not square: give `image_size`"):
     datasets.load("own", data_dir=str(tmp_path))
 
 

@@ -74,7 +74,7 @@ BAD = {
   "other keys": (dict(data=COLOUR, more=COLOUR), "has the keys data, more: it needs .* one array"),
   "labels alone": (dict(labels=LABELS), r"labels in .* has shape \[6\]"),
   "pickles": (dict(images=np.array([None, {}])), "cannot read"),
-  "not square": (dict(images=COLOUR[:, :4]), "4x8, not square: give image_size"),
+  "not square": (dict(images=COLOUR[:, :4]), "4x8, not square: give `image_size`"),
 }
 
 

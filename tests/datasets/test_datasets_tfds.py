@@ -253,7 +253,7 @@ def test_any_prepared_image_set_is_read_and_needs_image_size_for_several_sizes(r
   tensorflow_datasets.disable_progress_bar()
   builder = PhotoSet(data_dir=root, file_format="array_record")
   builder.download_and_prepare(file_format="array_record")
-  with pytest.raises(UserError, match="8x8 and record 1 of .* 8x12: give image_size"):
+  with pytest.raises(UserError, match="8x8 and record 1 of .* 8x12: give `image_size`"):
     datasets.load("photo_set")
   for _ in range(2):
     dataset = datasets.load("photo_set", image_size=4)

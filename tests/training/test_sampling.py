@@ -172,8 +172,9 @@ def test_a_run_shows_rows_of_classes_where_it_has_classes():
   sizes = [
     sampling.progress_picture(IMAGES, STATE, KEY, classes, "t", real).size for classes in (0, 3)
   ]
-  # 8 x 8 and 10 columns x 3 rows of 56 pixels, 2 apart, 8 around and 18 for the title.
-  assert sizes == [(8 * 58 - 2 + 16, 8 * 58 - 2 + 16 + 18), (10 * 58 - 2 + 16, 3 * 58 + 32)]
+  # 8 x 8 and 10 columns x 3 rows of 56 pixels, 2 apart, 8 around and 18 for the title; 16 for the
+  # number of each class and what is left of it.
+  assert sizes == [(8 * 58 - 2 + 16, 8 * 58 - 2 + 16 + 18), (10 * 58 - 2 + 32, 3 * 58 + 32)]
 
 
 # Pixels.
