@@ -172,8 +172,12 @@ def test_a_full_output_is_one_line():
 def file_size_limit():
   """file_size_limit(bytes) holds until the test ends, and so does no limit after it."""
   before = resource.getrlimit(resource.RLIMIT_FSIZE)
+  # A program that is kept meanwhile would be kept in part, and read so by later tests.
+  least = jax.config.jax_persistent_cache_min_compile_time_secs
+  jax.config.update("jax_persistent_cache_min_compile_time_secs", 1e9)
   yield lambda size: resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
   resource.setrlimit(resource.RLIMIT_FSIZE, before)
+  jax.config.update("jax_persistent_cache_min_compile_time_secs", least)
 
 
 @pytest.fixture(scope="module")
