@@ -18,7 +18,6 @@ from tqdm import tqdm
 from experiments.cli import common
 from experiments.cli.command import OK, PATH, Command
 from gan.errors import UserError
-from gan.metrics import extractors
 from gan.system import memory
 from gan.system.progress import say
 from gan.training.run_folder import writable_file
@@ -67,6 +66,8 @@ def _run(values) -> int:
 
 def _refuse_other_file(out):
   """Raises UserError where a file is there that is no extractor, such as a data set."""
+  from gan.metrics import extractors
+
   if out.exists():
     try:
       extractors.load(out)
