@@ -354,7 +354,7 @@ def test_an_entry_that_makes_something_else_is_one_line(place, capsys, flag, mes
 
 
 FAILING = """
-import sys, jax.numpy as jnp
+import jax, sys, jax.numpy as jnp
 from gan import datasets, losses, regularizers
 
 def fail(*args, **options):
@@ -366,6 +366,11 @@ losses.LOSSES["shapes"] = losses.LOSSES["hinge"]._replace(
   generator=lambda real, fake: real + jnp.ones(3)
 )
 regularizers.REGULARIZERS["fails"] = regularizers.Entry(lambda: fail(), 1.0, "", "")
+
+def call_back(real, fake):
+  return jax.pure_callback(fail, jax.ShapeDtypeStruct((), jnp.float32), jax.lax.stop_gradient(fake))
+
+losses.LOSSES["calls"] = losses.LOSSES["hinge"]._replace(generator=call_back)
 datasets.DATASETS["fails"] = lambda split, data_dir, image_size: fail()
 """
 
@@ -377,6 +382,7 @@ datasets.DATASETS["fails"] = lambda split, data_dir, image_size: fail()
     ("--loss=exits", "line 9): SystemExit: 0"),
     ("--loss=shapes", "line 11): TypeError: add got incompatible shapes"),
     ("--regularizers=fails", "line 6): ValueError: not today and not tomorrow"),
+    ("--loss=calls", "line 6): ValueError: not today and not tomorrow"),
     ("--dataset=fails", "line 6): ValueError: not today"),
   ],
 )

@@ -1,6 +1,5 @@
 """What functions that were passed have returned, checked where it is used: one clear line."""
 
-import functools
 from collections.abc import Callable, Container
 from typing import Any
 
@@ -54,9 +53,22 @@ def term(value: Any, counts: Container[int], what: str, function: Any) -> tuple[
 
 def same_tree(value: Any, before: Any, what: str, function: Any) -> Any:
   """Returns the new state of a part, whose arrays are of the shapes and types of the old."""
-  of = functools.partial(jax.tree.map, lambda leaf: (jnp.shape(leaf), jnp.result_type(leaf)))
-  fits = jax.tree.structure(value) == jax.tree.structure(before) and of(value) == of(before)
+  types = [list(map(jnp.result_type, jax.tree.leaves(tree))) for tree in (value, before)]
+  fits = _shapes(value) == _shapes(before) and types[0] == types[1]
   return checked(value, fits, what, function, "a state as it was given, of the same arrays")
+
+
+def numbers(value: Any, before: Any, function: Any) -> Any:
+  """Returns the hyper-parameters that a schedule made of others, each []."""
+  words = "Hyperparameters as it was given, each of them a number []"
+  return checked(value, _shapes(value) == _shapes(before), "schedule", function, words)
+
+
+def update(value: Any, params: Any, opt_state: Any, function: Any) -> tuple[Any, Any]:
+  """Returns what an optimiser's update made: the changes of parameters, and its new state."""
+  fits = is_pair(value) and _shapes(tuple(value)) == _shapes((params, opt_state))
+  words = "(updates, state), of the shapes of the parameters and of the state it was given"
+  return checked(value, fits, "optimizer", function, words)
 
 
 def mean(values: Any, count: int, what: str, function: Callable) -> Float[Array, ""]:
@@ -76,6 +88,11 @@ def mean(values: Any, count: int, what: str, function: Callable) -> Float[Array,
 def is_pair(value: Any) -> bool:
   """Whether two values can be unpacked, and it is no array."""
   return isinstance(value, (tuple, list)) and len(value) == 2
+
+
+def _shapes(tree: Any) -> tuple[Any, list[tuple[int, ...]]]:
+  """The structure of a tree, and the shapes of its leaves."""
+  return jax.tree.structure(tree), list(map(jnp.shape, jax.tree.leaves(tree)))
 
 
 def _shape(value: Any) -> tuple[int, ...] | None:

@@ -218,9 +218,7 @@ def at_this_step(game: Game, state: GanState) -> GanState:
     UserError: the schedule changes a rate that a passed optimiser brings itself.
   """
   before = state.hyperparameters
-  hyper, words = game.schedule(before, state.step), "Hyperparameters, as it was given"
-  fits = isinstance(hyper, Hyperparameters)
-  returned.checked(hyper, fits, "schedule", game.schedule, words)
+  hyper = returned.numbers(game.schedule(before, state.step), before, game.schedule)
   # What a function leaves alone is the same object, also where it is traced.
   game.check_rates(name for name in game.fixed_rates() if hyper.get(name) is not before.get(name))
   return state.replace(hyperparameters=hyper)

@@ -10,6 +10,7 @@ import optax
 from jaxtyping import Array, Float, Key
 
 from gan.errors import UserError
+from gan.method import returned
 from gan.method.game import Examples, Game, Metrics
 from gan.method.objectives import (
   Observations,
@@ -155,7 +156,8 @@ def _as_before(new: Array, old: Array) -> Array:
 
 def _stepped(game: Game, name: str, state: GanState, update: Update) -> PlayerState:
   player, optimizer = getattr(state, name), game.optimizer_of(name)(state.hyperparameters)
-  changes, opt_state = changed(optimizer, update.grads, player.opt_state, player.params)
+  made = changed(optimizer, update.grads, player.opt_state, player.params)
+  changes, opt_state = returned.update(made, player.params, player.opt_state, optimizer.update)
   # Rates are float32, and would make moments of bfloat16 parameters so.
   opt_state = jax.tree.map(_as_before, opt_state, player.opt_state)
   return PlayerState(optax.apply_updates(player.params, changes), update.model_state, opt_state)

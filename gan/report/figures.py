@@ -41,9 +41,9 @@ def _of_evaluations(analysis) -> list[Drawing]:
     return []
   name, counts = metric_figures.title(analysis.metric), _sample_counts(analysis)
   bands = (
-    "Lines: interquartile mean over seeds; bands: 95 % bootstrap intervals over seeds, from three "
-    "seeds up. Of fewer than three each seed has its own line. A cross is the last evaluation "
-    f"of a run that diverged. {counts}"
+    "Lines: interquartile mean over seeds (of three, their mean); bands: 95 % bootstrap intervals "
+    "over seeds, from three seeds up. Of fewer than three each seed has its own line. A cross is "
+    f"the last evaluation of a run that diverged. {counts}"
   )
   draw = functools.partial(metric_figures.curves, analysis, analysis.metric)
   found = [
@@ -51,9 +51,9 @@ def _of_evaluations(analysis) -> list[Drawing]:
     for unit, short in (("step", "steps"), ("images", "images"), ("seconds", "wall time"))
   ]
   points = (
-    "Points: single seeds, crosses those that diverged. Diamonds and bars: interquartile mean with "
-    f"its 95 % bootstrap interval. Last is at step {analysis.headline[0].step}, best up to there. "
-    f"{counts}"
+    "Points: single seeds, crosses those that diverged. Diamonds and bars: interquartile mean "
+    "(of three seeds, their mean) with its 95 % bootstrap interval. Last is at step "
+    f"{analysis.headline[0].step}, best up to there. {counts}"
   )
   strip = functools.partial(metric_figures.last_and_best, analysis)
   found.append(Drawing("last_and_best", f"{name}: last and best values", points, strip))

@@ -145,8 +145,9 @@ def _is_chosen(analysis, row):
 def _table_note(analysis) -> str:
   text = (
     "Median, interquartile mean (IQM) and their 95 % percentile bootstrap intervals over seeds, of "
-    "each run's last value and of its best. Of few seeds such intervals are too narrow: those of "
-    "three hold the truth far less often than 95 %. The best of a run is picked from noise and "
+    "each run's last value and of its best. Of fewer than four seeds the IQM is their mean: a "
+    "quarter of them is no run. Of few seeds such intervals are too narrow: those of three hold "
+    "the truth far less often than 95 %. The best of a run is picked from noise and "
     "looks better than the last."
   )
   if analysis.study.varied:

@@ -76,6 +76,12 @@ def fit(
     ('finished', (8, 2))
   """
   schema.check("game", game, GAME)
+  if not callable(say):
+    raise UserError(f"`say={say!r}` must be a function that takes a line of text, such as print")
+  if isinstance(jax.numpy.zeros(()), jax.core.Tracer):
+    raise UserError(
+      "gan.fit writes files and cannot be traced: call it outside of jax.jit, or game.step in it"
+    )
   say = saying_arguments(say, ARGUMENTS)
   workdir, dataset = named_folder(workdir), _dataset(game, images, labels, name)
   config = _config(game, name, steps, options)

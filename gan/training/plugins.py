@@ -9,7 +9,7 @@ import pathlib
 import re
 import sys
 import traceback
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from types import ModuleType
 from typing import Any
 
@@ -22,6 +22,8 @@ from gan.training.run_folder import CONFIG, SWEEP
 FIELD = "plugins"  # of config.json and sweep.json
 _OURS = ("gan", "experiments")
 _LOADED: dict[str, None] = {}  # in the order of their import
+# As a traceback shows a line; JAX puts the whole traceback of a callback into its own message.
+_LINE = re.compile(r'^  File "(?P<file>.+)", line (?P<number>\d+), in .*$', re.MULTILINE)
 
 
 def loaded() -> list[str]:
@@ -164,13 +166,18 @@ def fault(error: BaseException) -> str | None:
     for known, module in list(sys.modules.items())
     if f"{known}.".startswith(f"{owner}.") and (file := getattr(module, "__file__", None))
   }
-  frames = [
-    frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename in owners
-  ]
+  frames = [frame for frame in _frames(error) if frame.filename in owners]
   name = owners[frames[-1].filename] if frames else None
   if name not in _LOADED:
     return None
   return f"the plugin {name} failed ({_place(frames)}): {_what(error)}"
+
+
+def _frames(error: BaseException) -> Iterator[traceback.FrameSummary]:
+  """Where it was raised, outermost first; the lines of a callback are inside of all others."""
+  yield from traceback.extract_tb(error.__traceback__)
+  for found in _LINE.finditer(str(error)):
+    yield traceback.FrameSummary(found["file"], int(found["number"]), "")
 
 
 def _fault(name: str, error: BaseException) -> str:
@@ -194,7 +201,10 @@ def _place(frames: Sequence[traceback.FrameSummary]) -> str:
 
 def _what(error: BaseException) -> str:
   """Type and message of an exception, whose lines follow each other in one."""
-  text = " ".join(str(error.msg or "" if isinstance(error, SyntaxError) else error).split())
+  text = str(error.msg or "" if isinstance(error, SyntaxError) else error)
+  if lines := list(_LINE.finditer(text)):  # type and message stand after a callback's traceback
+    return " ".join(text[lines[-1].end() :].split())
+  text = " ".join(text.split())
   return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 

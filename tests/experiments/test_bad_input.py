@@ -384,6 +384,14 @@ def test_a_platform_that_is_not_here_is_refused(tmp_path):
   assert "Traceback" not in result.stderr
 
 
+@pytest.mark.parametrize("wrong", ["JAX_NUM_CPU_DEVICES=x", "JAX_ENABLE_X64=maybe"])
+def test_a_variable_that_jax_cannot_read_is_refused(tmp_path, wrong):
+  name, value = wrong.split("=")
+  result = shell(f"{RING} --workdir={tmp_path / 'run'}", **{name: value})
+  (line,) = result.stderr.splitlines()
+  assert result.returncode == 2 and value in line and "JAX_*" in line
+
+
 @pytest.mark.parametrize("closed", ["2>&-", ">&-", "<&- >&- 2>&-"])
 def test_a_command_without_its_streams_runs(tmp_path, closed):
   assert shell(f"{RING} --workdir={tmp_path} {closed}").returncode == 0

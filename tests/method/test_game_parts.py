@@ -298,6 +298,37 @@ def test_an_optimizer_whose_state_changes_its_type_is_one_line():
     game.step(game.init(toys.key(0)), jnp.zeros((4, 2)), toys.key(1))
 
 
+@pytest.mark.parametrize(
+  "update",
+  [
+    lambda updates, state, params=None: updates,
+    lambda updates, state, params=None: (jax.tree.leaves(updates), state),
+    lambda updates, state, params=None: (jax.tree.map(jnp.ravel, updates), state),
+    lambda updates, state, params=None: (updates, (state, state)),
+  ],
+)
+def test_an_optimizer_whose_update_returns_other_trees_is_one_line(update):
+  optimizer = optax.GradientTransformation(lambda params: jnp.int32(0), update)
+  game = Game(**linear_players()._asdict(), optimizer=optimizer)
+  with pytest.raises(UserError, match=r"^optimizer <lambda> returned .* \(updates, state\)"):
+    game.step(game.init(toys.key(0)), jnp.zeros((4, 2)), toys.key(1))
+
+
+@pytest.mark.parametrize(
+  "schedule",
+  [
+    lambda hyper, step: None,
+    lambda hyper, step: {"b1": hyper.b1},
+    lambda hyper, step: hyper.replace(b1=None),
+    lambda hyper, step: hyper.replace(b1=jnp.ones(3)),
+  ],
+)
+def test_a_schedule_that_returns_no_numbers_is_one_line(schedule):
+  game = Game(**linear_players()._asdict(), schedule=schedule)
+  with pytest.raises(UserError, match="^schedule <lambda> returned .* each of them a number"):
+    game.step(game.init(toys.key(0)), jnp.zeros((4, 2)), toys.key(1))
+
+
 def test_numbers_of_numpy_and_of_a_trace_are_numbers_of_a_game(unchecked):
   players = linear_players()._asdict()
   game = Game(**players, accumulate=np.int64(2), clip_weights=np.bool_(True))

@@ -315,6 +315,8 @@ def bad(tmp_path):
   yield "batch unknown: options are", lambda: fit(game, run, batch=3)
   yield "batch_size=0", lambda: fit(game, run, batch_size=0)
   yield "steps=0", lambda: fit(game, run, steps=0)
+  yield "say=3. must be a function", lambda: fit(game, run, say=3)
+  yield "gan.fit .* cannot be traced", lambda: jax.jit(lambda _: fit(game, run).step)(0)
   yield "no run folder|not a run folder", lambda: gan.load(tmp_path / "nothing", game)
   yield (
     "b3 unknown: choose from",
