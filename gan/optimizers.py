@@ -106,10 +106,8 @@ def as_optimizer(given: Any, player: str) -> Optimizer:
   return optimizer
 
 
-def changed(
-  optimizer: optax.GradientTransformation, grads: Any, state: Any, params: Any
-) -> tuple[Any, Any]:
-  """Returns the changes of the parameters, and the optimiser's new state.
+def changed(optimizer: optax.GradientTransformation, grads: Any, state: Any, params: Any) -> Any:
+  """Returns what its update returns: the changes of the parameters, and its new state.
 
   Raises:
     UserError: its update needs more than gradients, as that of optax.lbfgs needs the value.

@@ -315,7 +315,6 @@ def bad(tmp_path):
   yield "batch unknown: options are", lambda: fit(game, run, batch=3)
   yield "batch_size=0", lambda: fit(game, run, batch_size=0)
   yield "steps=0", lambda: fit(game, run, steps=0)
-  yield "say=3. must be a function", lambda: fit(game, run, say=3)
   yield "gan.fit .* cannot be traced", lambda: jax.jit(lambda _: fit(game, run).step)(0)
   yield "no run folder|not a run folder", lambda: gan.load(tmp_path / "nothing", game)
   yield (
@@ -338,6 +337,7 @@ NO_ARGUMENTS = [
   ({"images": np.ma.masked_array(POINTS, mask=POINTS > 1)}, "images have a mask, which nothing"),
   ({"workdir": "u" * 300}, "cannot be written to (File name too long)"),
   ({"images": np.zeros((0, 8, 8, 1), np.uint8)}, "images holds no image"),
+  ({"say": 3}, "`say=3` must be a function that takes a line"),
   ({"steps": "5"}, "steps='5' must be a whole number"),
   ({"steps": True}, "steps=True must be a whole number"),
   ({"steps": 2.5}, "steps=2.5 must be a whole number"),
