@@ -10,8 +10,8 @@ RUN := $(VENV)/bin/python
 AS_USERS := JAX_DISABLE_MOST_OPTIMIZATIONS=0
 ARGS ?=
 
-.PHONY: mnist cifar10 families test test-cluster test-slow test-install lint figures theory \
-  scaling benchmark clean
+.PHONY: mnist cifar10 families test test-networks test-cluster test-slow test-install lint figures \
+  theory scaling benchmark clean
 .DEFAULT_GOAL := mnist
 
 ifeq ($(TAG)$(wildcard $(VENV)/bin/python)$(filter clean,$(MAKECMDGOALS)),)
@@ -64,8 +64,13 @@ $(FAMILIES): $(VENV)/installed
 	cp $(FOLDER)/drawn/grid.png $(FIGURES)/$@.png
 	$(CLASSES:%=cp $(FOLDER)/drawn/classes.png $(FIGURES)/$@_classes.png)
 
+# Tests of the networks have a target of their own: compiling them takes minutes.
+NETWORKS := tests/models tests/training/test_modern_presets.py
 test: $(VENV)/installed-dev
-	$(RUN) -m pytest -n 2 --dist loadfile $(ARGS)
+	$(RUN) -m pytest -n 2 --dist loadfile $(NETWORKS:%=--ignore=%) $(ARGS)
+
+test-networks: $(VENV)/installed-dev
+	$(RUN) -m pytest -n 2 --dist loadfile $(NETWORKS) $(ARGS)
 
 # What takes several processes: killed runs and sweeps, jax.distributed and Ray on this machine.
 test-cluster: $(VENV)/installed-dev
