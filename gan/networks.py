@@ -31,6 +31,21 @@ class Outputs(NamedTuple):
     class_logits: [B, classes], of an auxiliary classifier, or None.
     features: [B, F], of the layer before the logit, or None.
     last_weight: [F], direction of the last layer, or None.
+
+  Examples:
+    A discriminator of points that shows its features to a regulariser:
+
+    >>> import flax.linen as nn, gan, jax, jax.numpy as jnp
+    >>> class D(nn.Module):
+    ...   @nn.compact
+    ...   def __call__(self, points):
+    ...     features = nn.relu(nn.Dense(8)(points))
+    ...     return gan.Outputs(nn.Dense(1)(features)[:, 0], features=features)
+    >>> discriminator, points = gan.from_linen(D()), jnp.zeros((4, 2))
+    >>> params, model_state = discriminator.init(jax.random.key(0), points)
+    >>> outputs, _ = discriminator.apply(params, model_state, points, train=False)
+    >>> outputs.logits.shape, outputs.features.shape
+    ((4,), (4, 8))
   """
 
   logits: Float[Array, " b"]

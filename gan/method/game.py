@@ -49,6 +49,13 @@ class Batch(NamedTuple):
   Attributes:
     image: [K, B, H, W, C] uint8 in 0 .. 255 or float32 in the game's range; points [K, B, 2].
     label: int32 [K, B], or None.
+
+  Examples:
+    >>> import gan, numpy as np
+    >>> images = np.zeros((96, 28, 28, 1), np.uint8)
+    >>> batch = gan.Batch(images.reshape(3, 32, 28, 28, 1), None)  # three updates of D
+    >>> batch.image.shape
+    (3, 32, 28, 28, 1)
   """
 
   image: Array

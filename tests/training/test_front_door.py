@@ -115,8 +115,10 @@ def test_entries_of_a_registry_say_what_they_are_and_their_source(registry):
 
 EXAMPLES = {
   "Augmentation",
+  "Batch",
   "Game",
   "Loss",
+  "Outputs",
   "Regularizer",
   "UpdateRule",
   "fit",
