@@ -16,7 +16,14 @@ from gan.errors import failure
 # asyncio, and Orbax, which logs by absl, print whole tracebacks of what they also raise in the
 # thread that waits for them, and so does JAX of its callbacks; Matplotlib says in two lines that a
 # user without a home has no cache.
-TALKATIVE = ("asyncio", "absl", "orbax", "jax._src.callback", "matplotlib")
+TALKATIVE = (
+  "asyncio",
+  "absl",
+  "orbax",
+  "jax._src.callback",
+  "jax._src.debugging",
+  "matplotlib",
+)
 # What is left of a loop of asyncio that such an error ended, or kept from opening its files.
 REMAINS = ("Event loop is closed", "_ssock")
 
