@@ -68,10 +68,16 @@ def as_outputs(returned: Any, examples: int, needs: Mapping[str, str] = {}) -> O
     needs: what needs a field of Outputs, by the field.
 
   Raises:
-    UserError: a field that is needed is absent, or the logits are not [B]; [B, 1] less [B] would
-      broadcast to [B, B] in a loss.
+    UserError: a field that is needed is absent, or the logits are not [B] floats; [B, 1] less [B]
+      would broadcast to [B, B] in a loss.
   """
   outputs = returned if isinstance(returned, Outputs) else Outputs(returned)
+  kind = getattr(outputs.logits, "dtype", type(outputs.logits).__name__)
+  if not (isinstance(outputs.logits, jax.Array) and jnp.issubdtype(kind, jnp.floating)):
+    raise UserError(
+      f"the discriminator returned {kind} for logits: it must return an array of floats "
+      f"[{examples}], or gan.Outputs with one"
+    )
   outputs = outputs._replace(logits=at_least_float32(outputs.logits))
   if outputs.logits.shape != (examples,):
     raise UserError(

@@ -223,6 +223,10 @@ FAULTS = {
     "R['two'] = Entry(lambda *, power=2.0: None, 1.0, '', '', options=('power',))",
     "whose option power has another default than the one elsewhere",
   ),
+  "endless": (
+    f"{ENTRIES}R['own'] = Entry(lambda *, power=float('nan'): 0, 1.0, '', '', options=('power',))",
+    "whose option power has a default that is no finite number",
+  ),
   "weighing": (
     f"{ENTRIES}R['own'] = Entry(lambda *, own_weight=1.0: None, 1.0, '', '', ('own_weight',))",
     "REGULARIZERS['own'], whose weight, own_weight, is another option",
@@ -313,6 +317,8 @@ def test_a_package_of_this_folder_is_not_taken_for_an_installed_one(place, capsy
 
 
 WRONG = """
+import numpy as np
+from gan import datasets
 from gan import augment, losses, models, regularizers, schedules
 from gan.method import update_rules
 losses.LOSSES["featured"] = losses.LOSSES["sat"]._replace(needs=("features",))
@@ -325,12 +331,20 @@ regularizers.REGULARIZERS["typo"] = regularizers.Entry(
 schedules.SCHEDULES["number"] = schedules.Entry(lambda end: end, ("END",))
 schedules.SCHEDULES["empty"] = schedules.Entry(lambda end: lambda start, progress: None, ("END",))
 update_rules.UPDATE_RULES["rule"] = update_rules.Entry(lambda: "no rule", "", "")
+datasets.DATASETS["labels"] = lambda *_: datasets.Dataset(
+  "labels", np.zeros((6, 8, 8, 1), np.uint8), np.arange(6), 3, ""
+)
+datasets.DATASETS["nan"] = lambda *_: datasets.Dataset(
+  "nan", np.full((6, 2), np.nan, np.float32), None, 0, ""
+)
 """
 
 
 @pytest.mark.parametrize(
   ("flag", "message"),
   [
+    ("--dataset=labels", "DATASETS['labels'] returned label 5, and num_classes=3"),
+    ("--dataset=nan", "DATASETS['nan'] returned images float32 [6, 2]: it must return uint8"),
     ("--augment=three", "AUGMENTATIONS['three'] of a plugin returns int, where a gan.Augmentation"),
     ("--model=nothing", "MODELS['nothing'] of a plugin returns NoneType, where a pair of gan.Netw"),
     ("--regularizers=text", "REGULARIZERS['text'] of a plugin returns str, where a gan.Regulariz"),

@@ -49,7 +49,9 @@ def load(
   resize.check_size(image_size)
   whole, part = base.parse_split(split)
   loader = DATASETS.get(name) or functools.partial(named.load, name)
-  of_split = check_made(loader(whole, data_dir, image_size), _DATASET, f"DATASETS[{name!r}]")
+  where = f"DATASETS[{name!r}]"
+  of_split = check_made(loader(whole, data_dir, image_size), _DATASET, where)
+  base.check(of_split, where)
   dataset = base.window(of_split, part)
   if _is_own(dataset.name):
     # A small window of a known set has not all its classes, and need not.

@@ -139,6 +139,27 @@ def window(dataset: Dataset, part: slice) -> Dataset:
   return dataset._replace(images=images, labels=labels)
 
 
+def check(dataset: Dataset, where: str) -> None:
+  """Raises UserError where the arrays of a data set are not as Dataset says.
+
+  Args:
+    dataset: as a loader returned it.
+    where: what to call it in an error.
+  """
+  images, labels, classes = dataset.images, dataset.labels, dataset.num_classes
+  points = images.ndim == 2 and images.dtype == np.float32 and np.isfinite(images).all()
+  if not (points or (images.ndim == 4 and images.dtype == np.uint8)) or not len(images):
+    raise UserError(
+      f"{where} returned images {images.dtype} {list(images.shape)}: it must return uint8 "
+      "[N, H, W, C], or finite float32 points [N, 2]"
+    )
+  if labels is None:
+    return
+  labels = as_labels(labels, len(images), f"labels of {where}")
+  if labels.max() >= classes:
+    raise UserError(f"{where} returned label {labels.max()}, and num_classes={classes}")
+
+
 def as_array(where: str, rows: Any) -> np.ndarray:
   """Returns rows as one array; UserError where they are not of one size.
 
@@ -146,6 +167,8 @@ def as_array(where: str, rows: Any) -> np.ndarray:
     where: what to call them in an error.
     rows: an array, or what can be one.
   """
+  if isinstance(rows, Dataset):
+    raise UserError(f"{where} are a gan.Dataset: give its `images`, and its labels as `labels`")
   if np.ma.is_masked(rows):
     raise UserError(f"{where} have a mask, which nothing here reads: fill or drop what it hides")
   try:

@@ -14,6 +14,7 @@ from gan.losses import Loss
 from gan.networks import Network, Outputs
 from gan.optimizers import is_optimizer
 from gan.regularizers import Regularizer
+from gan.state import GanState, Hyperparameters
 from gan.system.schema import FLAG, Kind, are_finite, matching, takes, whole
 
 PLAYERS = ("generator", "discriminator")
@@ -93,6 +94,14 @@ _OPTIMIZER = Kind(
   is_optimizer,
 )
 KEY = Kind("a random key, such as jax.random.key(0)", _is_key)
+STATE = Kind(
+  "a gan.GanState, the first of the pair that a step returns", lambda it: isinstance(it, GanState)
+)
+NUMBERS = Kind("a gan.Hyperparameters", lambda it: isinstance(it, Hyperparameters))
+IMAGES = Kind(
+  "a gan.Batch, or an array of images [B, H, W, C] or of points [B, 2]",
+  lambda it: len(getattr(it, "shape", ())) > 1,
+)
 # What each field of a Game may be, and an example: by the name that was given, or one of ours.
 FIELDS: dict[str, tuple[Kind, str]] = {
   **dict.fromkeys(PLAYERS, (_NETWORK, "")),

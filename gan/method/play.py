@@ -72,7 +72,8 @@ def generate(
   latent_key, dropout_key = jax.random.split(key)
   latents = jax.vmap(game.sample_latent)(example_keys(latent_key, examples.places))
   apply = game.generator.apply
-  return latents, *_in_training(apply, generator, latents, examples, dropout_key)
+  fakes, model_state = _in_training(apply, generator, latents, examples, dropout_key)
+  return latents, returned.generated(fakes, len(latents)), model_state
 
 
 def _in_training(

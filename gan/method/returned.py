@@ -35,6 +35,17 @@ def images(value: Any, given: Array, what: str, function: Any) -> Float[Array, "
   return checked(value, fits, what, function, words)
 
 
+def generated(value: Any, count: int) -> Float[Array, "b ..."]:
+  """Returns what a generator made of `count` latents."""
+  fits = hasattr(value, "shape") and is_real(value) and value.shape[:1] == (count,)
+  if not fits:
+    raise UserError(
+      f"the generator returned {_kind(value)} for {count} latents: it must return an array of "
+      f"floats, images [{count}, H, W, C] or points [{count}, 2]"
+    )
+  return value
+
+
 def thresholds(value: Any, logits: Array, function: Any) -> tuple[Array, Array]:
   """Returns the thresholds of real and of fake logits, [] or one of each logit."""
   fits = is_pair(value) and all(_shape(each) in ((), logits.shape) for each in value)
@@ -44,10 +55,10 @@ def thresholds(value: Any, logits: Array, function: Any) -> tuple[Array, Array]:
 
 def term(value: Any, counts: Container[int], what: str, function: Any) -> tuple[Any, dict]:
   """Returns a term, [] or of as many examples as one of `counts`, and metrics, [] each."""
-  fits = is_pair(value) and isinstance(value[1], dict)
+  fits = is_pair(value) and isinstance(value[1], dict) and is_real(value[0])
   fits = fits and (_shape(value[0]) == () or _is_vector(value[0], counts))
   fits = fits and all(_shape(each) == () for each in value[1].values())
-  words = "(term, metrics), an array [] or [B], and a dict of arrays []"
+  words = "(term, metrics), an array of floats [] or [B], and a dict of arrays []"
   return checked(value, fits, what, function, words)
 
 
@@ -59,7 +70,18 @@ def same_tree(value: Any, before: Any, what: str, function: Any) -> Any:
 
 
 def numbers(value: Any, before: Any, function: Any) -> Any:
-  """Returns the hyper-parameters that a schedule made of others, each []."""
+  """Returns the hyper-parameters that a schedule made of others, each [].
+
+  Raises:
+    UserError: it made something else, or one of the others is an array of several.
+  """
+  for path, leaf in jax.tree.leaves_with_path(before):
+    if jnp.shape(leaf):
+      name = jax.tree_util.keystr(path, simple=True, separator=".")
+      raise UserError(
+        f"hyper-parameter {name} is {list(jnp.shape(leaf))}: a step needs one number: `jax.vmap` "
+        "the step over states with one each"
+      )
   words = "Hyperparameters as it was given, each of them a number []"
   return checked(value, _shapes(value) == _shapes(before), "schedule", function, words)
 
@@ -75,12 +97,13 @@ def mean(values: Any, count: int, what: str, function: Callable) -> Float[Array,
   """The mean of what a function returned of some examples, or its only number.
 
   Raises:
-    UserError: it returned anything else; [B, 1] and [B, B] have a mean too, of something else.
+    UserError: it returned anything else; [B, 1] and [B, B] have a mean too, of something else, and
+      integers have no gradient.
   """
-  if _shape(values) not in ((), (count,)):
+  if _shape(values) not in ((), (count,)) or not is_real(values):
     raise UserError(
       f"{what} {_name(function)} returned {_kind(values)} of {count} examples: it must return one "
-      f"number for each, an array [{count}]"
+      f"real number for each, an array of floats [{count}]"
     )
   return jnp.mean(values)
 
@@ -88,6 +111,12 @@ def mean(values: Any, count: int, what: str, function: Callable) -> Float[Array,
 def is_pair(value: Any) -> bool:
   """Whether two values can be unpacked, and it is no array."""
   return isinstance(value, (tuple, list)) and len(value) == 2
+
+
+def is_real(value: Any) -> bool:
+  """Whether a value is a real number, or an array of floats, which alone have gradients."""
+  kind = getattr(value, "dtype", None)
+  return isinstance(value, (int, float)) if kind is None else jnp.issubdtype(kind, jnp.floating)
 
 
 def _shapes(tree: Any) -> tuple[Any, list[tuple[int, ...]]]:
@@ -104,7 +133,9 @@ def _is_vector(value: Any, counts: Container[int]) -> bool:
 
 
 def _kind(value: Any) -> str:
-  return str(list(getattr(value, "shape", ())) or f"a {type(value).__name__}")
+  if not getattr(value, "shape", ()):
+    return f"a {type(value).__name__}"
+  return f"{'' if is_real(value) else f'{value.dtype} '}{list(value.shape)}"
 
 
 def _name(function: Any) -> str:

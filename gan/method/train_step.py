@@ -14,7 +14,7 @@ from jaxtyping import Array, Float, Key
 
 from gan.errors import UserError
 from gan.method import returned
-from gan.method.fields import KEY
+from gan.method.fields import IMAGES, KEY, NUMBERS, STATE
 from gan.method.game import PLAYERS, Batch, Examples, Game, Metrics
 from gan.method.play import example_keys, placed, to_range
 from gan.method.update_rules import UpdateRule, alternating, check
@@ -45,6 +45,8 @@ def init_state(
   schema.check("key", key, KEY)
   if hyperparameters is None:
     _check_half_life(game)
+  else:
+    schema.check("hyperparameters", hyperparameters, NUMBERS)
   hyper = game.default_hyperparameters() if hyperparameters is None else hyperparameters
   game.check_rates(name for name in game.fixed_rates() if _is_set(hyper.get(name), name))
   keys, examples = jax.random.split(key), _examples(game)
@@ -107,7 +109,8 @@ def made_shape(game: Game) -> tuple[int, ...]:
 
   def generate() -> Array:
     params, model_state = game.generator.init(jax.random.key(0), *_given(game))
-    return game.generator.apply(params, model_state, *_given(game), train=False)[0]
+    made, _ = game.generator.apply(params, model_state, *_given(game), train=False)
+    return returned.generated(made, 1)
 
   return jax.eval_shape(generate).shape[1:]
 
@@ -167,15 +170,18 @@ def step(
   Raises:
     UserError: parts of the game, or the batch, do not fit each other; where it is traced.
   """
+  schema.check("state", state, STATE)
   schema.check("key", key, KEY)
   if not isinstance(batch, Batch):
-    batch = Batch(batch[None], None)
+    batch = Batch(schema.check("batch", batch, IMAGES)[None], None)
   if 0 in batch.image.shape[:2]:
     raise UserError(f"the batch of images {list(batch.image.shape)} [K, B, ...] holds no image")
   if game.num_classes and batch.label is None:
     raise UserError(
       f"the game has {game.num_classes} classes: give gan.Batch(images [K, B, ...], labels [K, B])"
     )
+  if batch.label is not None and not jnp.issubdtype(batch.label.dtype, jnp.integer):
+    raise UserError(f"labels of a batch are {batch.label.dtype}: they must be integers")
   images = to_range(batch.image, game.image_range)
   labels = [None] * len(images) if batch.label is None else batch.label
   step_key = jax.random.fold_in(key, state.step)

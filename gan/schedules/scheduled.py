@@ -79,15 +79,19 @@ def make(
   return Scheduled(tuple(specs), schedule)
 
 
-# (low, high): values of a hyper-parameter are in [low, high); others are at least 0.
-RANGES = {name: (0.0, 1.0) for name in ("b1", "b2", "momentum", "ema_decay")}
-RANGES |= {"real_label": (0.0, 1.0 + 1e-6), "augment_strength": (0.0, 1.0 + 1e-6)}
+# (low, high, words): values of a hyper-parameter are in [low, high); others are at least 0.
+_NUMBER = (0.0, math.inf, "at least 0")
+RANGES = dict.fromkeys(
+  ("b1", "b2", "momentum", "ema_decay"), (0.0, 1.0, "at least 0 and below 1")
+) | {
+  "real_label": (1e-30, 1.0 + 1e-6, "above 0 and at most 1"),
+  "augment_strength": (0.0, 1.0 + 1e-6, "from 0 to 1"),
+}
 
 
 def range_of(name: str) -> Kind:
   """What a hyper-parameter may be; one that is traced passes."""
-  low, high = RANGES.get(name, (0.0, math.inf))
-  words = f"from {low:g} to {high:g}" if name in RANGES else f"at least {low:g}"
+  low, high, words = RANGES.get(name, _NUMBER)
   return Kind(words, lambda value: are_finite(value, low, high))
 
 

@@ -82,6 +82,10 @@ def fit(
     raise UserError(
       "gan.fit writes files and cannot be traced: call it outside of jax.jit, or game.step in it"
     )
+  if game.axis_name != ():
+    raise UserError(
+      "`axis_name` of the game is chosen by gan.fit, as `parallel` says: leave it out"
+    )
   say = saying_arguments(say, ARGUMENTS)
   workdir, dataset = named_folder(workdir), _dataset(game, images, labels, name)
   config = _config(game, name, steps, options)

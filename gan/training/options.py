@@ -9,6 +9,7 @@ import collections
 import dataclasses
 import functools
 import inspect
+import math
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
@@ -259,6 +260,8 @@ def _field_fault(name: str, parameters: list[inspect.Parameter]) -> str:
 def _default_fault(name: str, parameters: list[inspect.Parameter]) -> str:
   if not all(type(each.default) in KINDS for each in parameters):
     return f"whose option {name} needs a default for the type of its flag: a number, text or a bool"
+  if not all(math.isfinite(each.default) for each in parameters if type(each.default) is float):
+    return f"whose option {name} has a default that is no finite number"
   others = [
     _parameters(entry, registry, name)
     for _, _, entry, registry in _entries()

@@ -43,6 +43,13 @@ from gan.training.validation import validate
 ARGUMENTS = frozenset({"workdir", "step"})
 
 
+_SIDES = schema.list_of(schema.whole(1, 2**16), lengths=(3,))
+_SHAPE = schema.Kind(
+  "[height, width, channels], or [2] of points",
+  lambda it: it == [2] or not schema.fault(it, _SIDES),
+)
+
+
 class LoadedRun(NamedTuple):
   """A run as it was left.
 
@@ -254,7 +261,7 @@ def _kind() -> schema.Kind:
   required = {
     "config": schema.entries(optional=fields),
     "determining": schema.entries(),
-    "image_shape": schema.list_of(schema.whole(1, 2**16), lengths=(1, 3)),
+    "image_shape": _SHAPE,
     "num_classes": schema.whole(0, 2**31),
     "num_examples": schema.POSITIVE,
   }

@@ -76,8 +76,9 @@ NO_PARTS = [
   ({"ema_start": -1}, "`ema_start=-1` must be a whole number of at least 0"),
   ({"ema_ramp": -1.0}, "`ema_ramp=-1.0` must be a finite number of at least 0"),
   ({"ema_ramp": "x"}, "`ema_ramp='x'` must be a finite number of at least 0"),
-  ({"hyperparameters": {"real_label": 2}}, "`hyperparameters`: real_label=2 must be from 0 to 1"),
-  ({"hyperparameters": {"ema_decay": 1.0}}, "`hyperparameters`: ema_decay=1.0 must be from 0 to 1"),
+  ({"hyperparameters": {"real_label": 2}}, "`hyperparameters`: real_label=2 must be above 0"),
+  ({"hyperparameters": {"real_label": 0}}, "`hyperparameters`: real_label=0 must be above 0"),
+  ({"hyperparameters": {"ema_decay": 1.0}}, "`hyperparameters`: ema_decay=1.0 must be at least 0"),
   (
     {"hyperparameters": {"generator_learning_rate": -5.0}},
     "`hyperparameters`: generator_learning_rate=-5.0 must be at least 0",
@@ -94,13 +95,16 @@ NO_PARTS = [
     {"schedule": scheduled("penalty_weight=linear:-5"), "penalty": r1_penalty},
     "`schedule`: penalty_weight must be at least 0 at every step",
   ),
-  ({"schedule": scheduled("b1=linear:1")}, "`schedule`: b1 must be from 0 to 1 at every step"),
+  (
+    {"schedule": scheduled("b1=linear:1")},
+    "`schedule`: b1 must be at least 0 and below 1 at every step",
+  ),
   (
     {
       "schedule": scheduled("b1=piecewise_constant:0.5:1.5"),
       "hyperparameters": {"b1": np.array([0.5, 0.9])},
     },
-    "`schedule`: b1 must be from 0 to 1 at every step",
+    "`schedule`: b1 must be at least 0 and below 1 at every step",
   ),
   ({"hyperparameters": {"real_label": np.nan}}, "must be finite numbers by name"),
   ({"hyperparameters": {"real_label": "x"}}, "must be finite numbers by name"),
@@ -349,7 +353,7 @@ def test_a_schedule_of_numbers_that_are_traced_is_one_of_a_game():
     return game.schedule(game.default_hyperparameters(), jnp.int32(10)).b1
 
   np.testing.assert_array_equal(jax.jit(jax.vmap(rate))(jnp.array([0.5, 2.0])), [0.25, 0.25])
-  with pytest.raises(UserError, match="`schedule`: b2 must be from 0 to 1"):
+  with pytest.raises(UserError, match="`schedule`: b2 must be at least 0 and below 1"):
     jax.jit(lambda: Game(**players, schedule=scheduled("b2=linear:1")).default_hyperparameters())()
 
 
@@ -358,6 +362,8 @@ WRONG = {
   "a column": (lambda real, fake, *_: jnp.zeros((4, 1)), "returned [4, 1] of 4 examples"),
   "a square": (lambda real, fake, *_: jnp.zeros((4, 4)), "returned [4, 4] of 4 examples"),
   "a pair": (lambda real, fake, *_: (fake, real), "returned a tuple of 4 examples"),
+  "integers": (lambda real, fake, *_: jnp.zeros(4, int), "returned int32 [4] of 4 examples"),
+  "complex": (lambda real, fake, *_: jnp.zeros(4) + 0j, "returned complex64 [4] of 4 examples"),
 }
 
 
@@ -373,7 +379,55 @@ def test_a_loss_or_penalty_that_returns_something_else_is_named_in_one_line(plac
   with pytest.raises(UserError) as caught:
     jax.eval_shape(game.step, game.init(toys.key(0)), points()[0], toys.key(1))
   assert message in str(caught.value) and "\n" not in str(caught.value)
-  assert "it must return one number for each, an array [4]" in str(caught.value)
+  assert "it must return one real number for each, an array of floats [4]" in str(caught.value)
+
+
+# What a player makes of another's output: (player, output -> what it returns, message).
+OTHER_OUTPUTS = [
+  ("discriminator", lambda out: {"logits": out}, "returned dict for logits: it must return an arr"),
+  ("discriminator", lambda out: out > 0, "returned bool for logits: it must return an array of fl"),
+  ("discriminator", lambda out: out + 0j, "returned complex64 for logits"),
+  ("discriminator", lambda out: out[:, None], "returned logits [4, 1] for 4 examples"),
+  ("generator", lambda out: (out, out), "returned a tuple for 1 latents: it must return an array"),
+  (
+    "generator",
+    lambda out: out[:0],
+    "returned [0, 2] for 1 latents: it must return an array of fl",
+  ),
+  ("generator", lambda out: out.astype(int), "returned int32 [1, 2] for 1 latents"),
+]
+
+
+@pytest.mark.parametrize(("player", "change", "message"), OTHER_OUTPUTS)
+def test_a_player_that_returns_something_else_is_one_line(player, change, message):
+  players = linear_players()._asdict()
+
+  def apply(*arguments, **options):
+    out, model_state = players[player].apply(*arguments, **options)
+    return change(out), model_state
+
+  game = Game(**players | {player: players[player]._replace(apply=apply)})
+  with pytest.raises(UserError, match=f"^the {player} ") as caught:
+    game.step(game.init(toys.key(0)), points()[0], toys.key(1))
+  assert message in str(caught.value) and "\n" not in str(caught.value)
+
+
+@pytest.mark.usefixtures("unchecked")
+def test_what_a_step_cannot_take_is_one_line():
+  game, batch = Game(**linear_players()._asdict()), points()[0]
+  state, key = game.init(toys.key(0)), toys.key(1)
+  several = game.replace(hyperparameters={"b1": np.array([0.5, 0.9])}).default_hyperparameters()
+  labels = Batch(batch[None], np.ones((1, 4), np.float32))
+  for call, message in (
+    (lambda: game.step((state, {}), batch, key), "`state=.* must be a gan.GanState, the first of"),
+    (lambda: game.step(batch, state, key), "`state=.* must be a gan.GanState"),
+    (lambda: game.step(state, batch.tolist(), key), "`batch=.* must be a gan.Batch, or an array"),
+    (lambda: game.step(state, labels, key), "labels of a batch are float32: they must be integers"),
+    (lambda: game.init(key, {"b1": 0.5}), "`hyperparameters=.* must be a gan.Hyperparameters"),
+    (lambda: game.step(state.replace(hyperparameters=several), batch, key), r"b1 is \[2\]: a step"),
+  ):
+    with pytest.raises(UserError, match=message):
+      call()
 
 
 NOTHING = {

@@ -339,6 +339,11 @@ NO_ARGUMENTS = [
   ({"images": np.ma.masked_array(POINTS, mask=POINTS > 1)}, "images have a mask, which nothing"),
   ({"workdir": "u" * 300}, "cannot be written to (File name too long)"),
   ({"images": np.zeros((0, 8, 8, 1), np.uint8)}, "images holds no image"),
+  ({"game": make_game(axis_name="batch")}, "`axis_name` of the game is chosen by gan.fit"),
+  (
+    {"images": gan.Dataset("points", POINTS, None, 0, "")},
+    "images are a gan.Dataset: give its `images`",
+  ),
   ({"say": 3}, "`say=3` must be a function that takes a line"),
   ({"steps": "5"}, "steps='5' must be a whole number"),
   ({"steps": True}, "steps=True must be a whole number"),
@@ -369,7 +374,9 @@ NO_ARGUMENTS = [
 ]
 
 
-@pytest.mark.parametrize(("arguments", "message"), NO_ARGUMENTS, ids=str)
+@pytest.mark.parametrize(
+  ("arguments", "message"), NO_ARGUMENTS, ids=[message for _, message in NO_ARGUMENTS]
+)
 @pytest.mark.usefixtures("unchecked")
 def test_what_is_no_argument_is_one_line_before_anything_is_written(
   tmp_path, monkeypatch, arguments, message

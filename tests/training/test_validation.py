@@ -124,7 +124,7 @@ def test_ranges_of_schedules_are_those_of_the_fields():
     if field.metadata["below"] or field.metadata["maximum"]
   }
   del bounds["lecam_decay"]  # it cannot be scheduled
-  ends = {name: end for name, (_, end) in schedules.RANGES.items() if name != "augment_strength"}
+  ends = {name: end for name, (_, end, _) in schedules.RANGES.items() if name != "augment_strength"}
   assert bounds.keys() == ends.keys()
   for name, (below, most) in bounds.items():
     assert ends[name] == below or most < ends[name] < most + 1e-5
