@@ -94,6 +94,10 @@ def _failure(error):
   if isinstance(error, OSError):
     reason = error.strerror or str(error) or type(error).__name__
     return Failure(reason, ": ".join(filter(None, [_where(error), reason])), False)
+  if isinstance(error, FloatingPointError):
+    reason = " ".join(str(error).split())[:100]
+    line = f"JAX_DEBUG_NANS stops at a number that is none ({reason} ...): unset it to go on"
+    return Failure("not a number", line, False)
   if isinstance(error, RuntimeError) and "home directory" in str(error):
     return Failure("no home folder", "this user has no home folder, which ~ names: set HOME", False)
   if isinstance(error, RuntimeError | AssertionError) and _raised_in(error, "xla_bridge.py"):

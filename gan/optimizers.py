@@ -106,6 +106,22 @@ def as_optimizer(given: Any, player: str) -> Optimizer:
   return optimizer
 
 
+def begun(optimizer: optax.GradientTransformation, params: Any, player: str) -> Any:
+  """Returns an optimiser's state before the first step.
+
+  Raises:
+    UserError: it does not fit the parameters, as a mask or labels of another network's do not.
+  """
+  try:
+    return optimizer.init(params)
+  except (TypeError, ValueError, AttributeError) as error:
+    reason = " ".join(str(error).split())[:200]
+    raise UserError(
+      f"the optimizer does not fit the parameters of the {player} ({reason}): give each player its "
+      "own, as `generator_optimizer` and `discriminator_optimizer`"
+    ) from error
+
+
 def changed(optimizer: optax.GradientTransformation, grads: Any, state: Any, params: Any) -> Any:
   """Returns what its update returns: the changes of the parameters, and its new state.
 

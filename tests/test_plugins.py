@@ -13,6 +13,7 @@ from conftest import ROOT
 from experiments import compare, evaluate, mnist, ring, sample, sweep
 from gan.augment import instance_noise
 from gan.errors import UserError
+from gan.losses import LOSSES
 from gan.report import study
 from gan.training import plugins, restore
 from gan.training.build import DataInfo, build_game, hyperparameters
@@ -683,3 +684,29 @@ def test_options_of_plugins_are_in_the_help_beside_their_kind(place, capsys):
   loss = capsys.readouterr().out.split("\nloss:\n")[1].split("\ntraining:\n")[0]
   assert "--drift_power: power of the logits of data (--regularizers=drift) (default: 2.0)" in loss
   assert "--drift_weight: weight of the regulariser drift (named: 0.001; else off)" in loss
+
+
+def test_a_plugin_whose_code_has_changed_is_said(place, monkeypatch, capsys):
+  code = """
+from gan import losses
+losses.LOSSES["own"] = losses.LOSSES["hinge"]._replace(generator=lambda real, fake: -1.0 * fake)
+"""
+
+  def write(text):
+    (place[0] / "changing.py").write_text(text)
+    monkeypatch.delitem(sys.modules, "changing", raising=False)
+    LOSSES.pop("own", None)
+    plugins._LOADED.clear()
+
+  def train(steps):
+    flags = "--plugin=changing --loss=own --workdir=run --batch_size=4 --eval_every=0"
+    assert ring.main(["ring", *flags.split(), f"--steps={steps}"]) == 0
+    return capsys.readouterr().err
+
+  line = "The code of the plugin changing has changed since the run was trained"
+  write(code)
+  assert line not in train(1) and line not in train(2)
+  write(code.replace("-1.0", "-2.0"))
+  assert sample.main(["sample", "--workdir=run"]) == 0
+  assert line in capsys.readouterr().err
+  assert line in train(3) and line not in train(4)

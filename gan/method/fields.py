@@ -53,11 +53,6 @@ def _is_key(value: Any) -> bool:
   return kind == np.uint32 and shape == numbers.shape
 
 
-def _calls(attribute: str) -> Callable[[Any], bool]:
-  """Of what is a function, or has one under a name."""
-  return lambda value: callable(getattr(value, attribute, value))
-
-
 NEEDS = Kind(
   f"a tuple of fields of gan.Outputs ({', '.join(Outputs._fields)})",
   lambda it: isinstance(it, tuple) and all(each in Outputs._fields for each in it),
@@ -78,14 +73,27 @@ def _is_part(part: type) -> Callable[[Any], bool]:
 def _is_regularizer(value: Any) -> bool:
   if not _is_part(Regularizer)(value):
     return False
+  for name in ("init", *PLAYERS, "update"):
+    function, given = getattr(value, name), ("key", "gan") if name == "init" else ("view", "state")
+    if function is not None and not takes(function, *given):
+      raise UserError(f"`{name}` of a gan.Regularizer must be called with ({', '.join(given)})")
   if not (_are_real(value.default_weight) and np.ndim(value.default_weight) == 0):
     raise UserError(f"`default_weight={value.default_weight!r}` of a gan.Regularizer is no number")
   return True
 
 
 def _is_loss(value: Any) -> bool:
-  functions = (getattr(value, player, None) for player in PLAYERS)
-  return _is_part(Loss)(value) and all(map(callable, functions))
+  if not (_is_part(Loss)(value) and all(callable(getattr(value, player)) for player in PLAYERS)):
+    return False
+  for player in PLAYERS:
+    if not takes(getattr(value, player), "real", "fake", named=value.options):
+      raise UserError(f"`{player}` of a gan.Loss must be called with (real, fake)")
+  return True
+
+
+def _is_penalty(value: Any) -> bool:
+  function, named = getattr(value, "function", value), getattr(value, "keywords", ())
+  return callable(function) and takes(function, "critic", "real", "fake", "keys", named=named)
 
 
 _NETWORK = Kind("a gan.Network, such as gan.from_linen(module)", lambda it: isinstance(it, Network))
@@ -109,7 +117,10 @@ FIELDS: dict[str, tuple[Kind, str]] = {
     Kind('a gan.Loss, such as gan.LOSSES["{}"], of two functions', _is_loss),
     "nonsat",
   ),
-  "sample_latent": (Kind('`key -> [Z]`, such as gan.latent_sampler("{}", 64)', callable), "normal"),
+  "sample_latent": (
+    Kind('`key -> [Z]`, such as gan.latent_sampler("{}", 64)', lambda it: takes(it, "key")),
+    "normal",
+  ),
   "image_range": (Kind("two numbers, the lower one first, such as (-1, 1)", _is_range), ""),
   **dict.fromkeys(("num_classes", "ema_start"), (whole(0, 2**31 - 1), "")),
   **dict.fromkeys(("optimizer", *(f"{it}_optimizer" for it in PLAYERS)), (_OPTIMIZER, "adam")),
@@ -130,8 +141,9 @@ FIELDS: dict[str, tuple[Kind, str]] = {
   ),
   "penalty": (
     Kind(
-      'a gan.Penalty or a function, such as gan.PENALTIES["{}"], and None for none',
-      _calls("function"),
+      'a gan.Penalty or `(critic, real, fake, keys) -> [B]`, such as gan.PENALTIES["{}"], and None '
+      "for none",
+      _is_penalty,
     ),
     "r1",
   ),

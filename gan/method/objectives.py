@@ -1,4 +1,4 @@
-"""What each player minimises, its gradient, and what an update does to the state.
+"""What each player minimises: the two objectives, and the terms of which they are made.
 
 Nothing here branches on devices. `axis_name` names the mapped axes that hold the rest of the
 batch: `jax.lax.pmean(x, ())` is the identity and `jax.lax.axis_index(())` is 0, so the same code

@@ -14,11 +14,11 @@ def checked(value: Any, fits: bool, what: str, function: Any, words: str) -> Any
   """Returns what a function returned, where it is what the step needs.
 
   Args:
-    value: that it returned.
-    fits: whether it is.
+    value: what was returned.
+    fits: whether it has the form that is needed.
     what: the part of the game, for the error.
-    function: that returned it.
-    words: what it must return.
+    function: the function that returned it, for the error.
+    words: the form that is needed, for the error.
 
   Raises:
     UserError: it is not.
@@ -35,13 +35,14 @@ def images(value: Any, given: Array, what: str, function: Any) -> Float[Array, "
   return checked(value, fits, what, function, words)
 
 
-def generated(value: Any, count: int) -> Float[Array, "b ..."]:
-  """Returns what a generator made of `count` latents."""
-  fits = hasattr(value, "shape") and is_real(value) and value.shape[:1] == (count,)
-  if not fits:
+def generated(value: Any, count: int | None = None) -> Float[Array, "b ..."]:
+  """Returns what a generator made of `count` latents, or of latents for an example of its shape."""
+  fits = hasattr(value, "shape") and is_real(value) and len(value.shape) > 1
+  if not fits or count is not None and len(value) != count:
+    of = "" if count is None else f" for {count} latents"
     raise UserError(
-      f"the generator returned {_kind(value)} for {count} latents: it must return an array of "
-      f"floats, images [{count}, H, W, C] or points [{count}, 2]"
+      f"the generator returned {_kind(value)}{of}: it must return an array of floats, images "
+      f"[{count or 'B'}, H, W, C] or points [{count or 'B'}, 2]"
     )
   return value
 
@@ -133,9 +134,10 @@ def _is_vector(value: Any, counts: Container[int]) -> bool:
 
 
 def _kind(value: Any) -> str:
-  if not getattr(value, "shape", ()):
+  kind, shape = getattr(value, "dtype", None), getattr(value, "shape", None)
+  if kind is None or shape is None:
     return f"a {type(value).__name__}"
-  return f"{'' if is_real(value) else f'{value.dtype} '}{list(value.shape)}"
+  return f"{'' if kind == jnp.float32 and shape else f'{kind} '}{list(shape)}"
 
 
 def _name(function: Any) -> str:

@@ -19,7 +19,7 @@ from gan.method.game import PLAYERS, Batch, Examples, Game, Metrics
 from gan.method.play import example_keys, placed, to_range
 from gan.method.update_rules import UpdateRule, alternating, check
 from gan.networks import BATCH_STATISTICS, Network
-from gan.optimizers import Optimizer
+from gan.optimizers import Optimizer, begun
 from gan.state import GanState, Hyperparameters, PlayerState
 from gan.system import schema
 
@@ -110,7 +110,7 @@ def made_shape(game: Game) -> tuple[int, ...]:
   def generate() -> Array:
     params, model_state = game.generator.init(jax.random.key(0), *_given(game))
     made, _ = game.generator.apply(params, model_state, *_given(game), train=False)
-    return returned.generated(made, 1)
+    return returned.generated(made)
 
   return jax.eval_shape(generate).shape[1:]
 
@@ -120,7 +120,7 @@ def _init_player(
 ) -> PlayerState:
   params, model_state = getattr(game, name).init(key, *example)
   optimizer: Optimizer = game.optimizer_of(name)
-  return PlayerState(params, model_state, optimizer(hyper).init(params))
+  return PlayerState(params, model_state, begun(optimizer(hyper), params, name))
 
 
 def _with_example(network: Network, example: tuple) -> Network:
@@ -195,13 +195,15 @@ def step(
   fits = fits and isinstance(stepped[1], dict)
   words = "(state, metrics), a GanState and a dict"
   after, metrics = returned.checked(stepped, fits, "update_rule", _rule(game), words)
-  returned.same_tree(_of_rule(after), _of_rule(state), "update_rule", _rule(game))
+  returned.same_tree(
+    _without_model_state(after), _without_model_state(state), "update_rule", _rule(game)
+  )
   count = images.shape[0] * images.shape[1] * jax.lax.psum(1, game.axis_name)
   return _advance(game, after, count).replace(hyperparameters=before), metrics
 
 
-def _of_rule(state: GanState) -> GanState:
-  """A state without what networks keep, which is theirs: what Linen sows grows with each call."""
+def _without_model_state(state: GanState) -> GanState:
+  """A state without both model states: those of networks that sow have other trees each time."""
   players = {name: getattr(state, name).replace(model_state=None) for name in PLAYERS}
   return state.replace(**players)
 

@@ -12,12 +12,8 @@ from jaxtyping import Array, Float, Key
 from gan.errors import UserError
 from gan.method import returned
 from gan.method.game import Examples, Game, Metrics
-from gan.method.objectives import (
-  Observations,
-  discriminator_objective,
-  generator_objective,
-  placed,
-)
+from gan.method.objectives import Observations, discriminator_objective, generator_objective
+from gan.method.play import placed
 from gan.networks import BATCH_STATISTICS, ModelState, Params, at_least_float32
 from gan.optimizers import changed
 from gan.state import GanState, PlayerState
@@ -73,7 +69,7 @@ def propose(
 
 
 def _resized(game: Game, examples: Examples) -> Examples:
-  """As many examples as the generator makes: the i-th of S is the real one at i B / S."""
+  """Selects S = generator_batch_size examples of B: those at i B // S for i < S."""
   count, devices = len(examples.real), jax.lax.psum(1, game.axis_name)
   share, rest = divmod(game.generator_batch_size, devices)
   if rest:
@@ -123,7 +119,7 @@ def _accumulated(
 
 
 def _mean_or_last(values: Array) -> Array:
-  """Of the values after each part: counts have no mean."""
+  """The mean over parts of floating-point values; of integers, such as counts, the last."""
   floating = jnp.issubdtype(values.dtype, jnp.floating)
   return jnp.mean(values, axis=0) if floating else values[-1]
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from gan.errors import UserError
-from gan.training import program
+from gan.training import plugins, program
 from gan.training.checkpoint import check_identity
 from gan.training.places import check_place
 from gan.training.run_folder import (
@@ -32,8 +32,11 @@ def check_contents(folder: Writer, identity: dict[str, Any], say: Callable[[str]
   """
   if not (folder.path / CONFIG).exists():
     check_place(folder.path, "a run")
-  elif PROGRAM in identity:
-    _check_program(folder, identity, say)
+  else:
+    if line := plugins.changed(read_config(folder.path)):
+      say(line)
+    if PROGRAM in identity:
+      _check_program(folder, identity, say)
   check_identity(folder.checkpoints, identity)
   if any(folder.checkpoints.glob("[0-9]*")):
     return
@@ -55,7 +58,7 @@ def _check_program(folder: Writer, identity: dict, say: Callable[[str], None]) -
   elif names := program.changed(there, identity[PROGRAM]):
     raise UserError(
       f"{folder.path} holds a run of a game that computes something else, though its parts have "
-      f"the same names ({program.words(names)}): pass what it began with, or use another workdir"
+      f"the same names ({program.words(names)}): use what it began with, or another --workdir"
     )
 
 

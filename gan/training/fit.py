@@ -88,6 +88,8 @@ def fit(
     )
   say = saying_arguments(say, ARGUMENTS)
   workdir, dataset = named_folder(workdir), _dataset(game, images, labels, name)
+  if empty := datasets.base.empty_classes(dataset):
+    say(empty)
   config = _config(game, name, steps, options)
   shape = dataset.images.shape[1:]
   info = DataInfo(shape, dataset.num_classes, len(dataset.images), pixel_mean=None)

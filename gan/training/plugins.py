@@ -3,13 +3,14 @@
 The names are kept in config.json and sweep.json, and whatever opens these imports them first.
 """
 
+import hashlib
 import importlib
 import os
 import pathlib
 import re
 import sys
 import traceback
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import ModuleType
 from typing import Any
 
@@ -19,9 +20,9 @@ from gan.system.schema import takes
 from gan.training.aliases import ALIASES
 from gan.training.run_folder import CONFIG, SWEEP
 
-FIELD = "plugins"  # of config.json and sweep.json
+FIELD, DIGESTS = "plugins", "plugin_digests"  # of config.json and sweep.json
 _OURS = ("gan", "experiments")
-_LOADED: dict[str, None] = {}  # in the order of their import
+_LOADED: dict[str, str] = {}  # digests of their code, in the order of their import
 # As a traceback shows a line; JAX puts the whole traceback of a callback into its own message.
 _LINE = re.compile(r'^  File "(?P<file>.+)", line (?P<number>\d+), in .*$', re.MULTILINE)
 
@@ -31,9 +32,27 @@ def loaded() -> list[str]:
   return list(_LOADED)
 
 
-def record() -> dict[str, list[str]]:
-  """Returns the field of config.json or sweep.json that names them; {} where there are none."""
-  return {FIELD: loaded()} if _LOADED else {}
+def record() -> dict[str, Any]:
+  """Returns the fields of config.json or sweep.json on them; {} where there are none.
+
+  They name the plugins, and what their code was, by a digest.
+  """
+  return {FIELD: loaded(), DIGESTS: dict(_LOADED)} if _LOADED else {}
+
+
+def changed(there: Mapping[str, Any]) -> str:
+  """Returns a line on the plugins whose code is another than that of a run; "" where none is.
+
+  Args:
+    there: config.json of the run, made by this or an earlier version.
+  """
+  names = [name for name, digest in there.get(DIGESTS, {}).items() if _LOADED.get(name) != digest]
+  if not (names := [name for name in names if name in _LOADED]):
+    return ""
+  return (
+    f"The code of the plugin {', '.join(names)} has changed since the run was trained: where it "
+    "computes something else, what follows is another run than before."
+  )
 
 
 def recorded(folder: str | os.PathLike) -> list[str]:
@@ -114,8 +133,18 @@ def _load(name: str) -> bool:
   _check_owner(name)
   for what, registry in _registries().items():
     _check_entries(name, what, before[what], registry)
-  _LOADED[name] = None
+  _LOADED[name] = _digest(module)
   return True
+
+
+def _digest(module: ModuleType) -> str:
+  """Of a module's code: that of its file, or of all files of a package."""
+  folders = [pathlib.Path(folder) for folder in getattr(module, "__path__", ())]
+  paths = sorted(path for folder in folders for path in folder.rglob("*.py"))
+  code = hashlib.sha256()
+  for path in paths or [pathlib.Path(module.__file__)]:
+    code.update(path.read_bytes())
+  return code.hexdigest()[:16]
 
 
 def _check_name(name: str) -> None:

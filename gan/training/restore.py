@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import functools
+import math
 import os
 import pathlib
 import re
@@ -19,7 +20,7 @@ from gan.method.fields import KEY
 from gan.method.game import GAME, Game
 from gan.networks import Gan
 from gan.state import GanState
-from gan.system import schema
+from gan.system import memory, schema
 from gan.system.progress import say
 from gan.training import passed, plugins, program, sampling
 from gan.training.arguments import raising_arguments, saying_arguments
@@ -96,6 +97,7 @@ class LoadedRun(NamedTuple):
     if self.state is None:
       raise UserError(f"the run has no weights to draw from: it {self.summary['status']}")
     count = schema.check_whole("count", count, least=1)
+    memory.require(count * math.prod(self.info.image_shape), f"{count:,} samples", "`count`")
     schema.check("key", key, KEY)
     state = self.with_weights(weights).state
     return sampling.samples(self.gan, state, key, count, self._labels(count, labels))
@@ -171,6 +173,8 @@ def find(
     schema.check("game", game, GAME)
   record = read_config(workdir, _kind())
   plugins.load_recorded(record.get(plugins.FIELD, []), workdir)
+  if line := plugins.changed(record):
+    say(line)
   if game is None and passed.were_passed(record):
     game = passed.find(record, workdir)
   if game is not None:
@@ -271,6 +275,7 @@ def _kind() -> schema.Kind:
       "source": schema.TEXT,
       "class_names": schema.list_of(schema.TEXT),
       plugins.FIELD: schema.list_of(schema.TEXT),
+      plugins.DIGESTS: OTHER_CONFIG_KINDS[plugins.DIGESTS],
       PROGRAM: OTHER_CONFIG_KINDS[PROGRAM],
     },
   )

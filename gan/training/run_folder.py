@@ -15,6 +15,7 @@ import json
 import math
 import os
 import pathlib
+import reprlib
 import tempfile
 from collections.abc import Callable, Collection
 from typing import Any, TextIO
@@ -44,6 +45,7 @@ OTHER_CONFIG_KINDS = {
   "source": TEXT,
   "num_examples": COUNT,
   "plugins": list_of(TEXT),
+  "plugin_digests": entries(others=TEXT),
   PROGRAM: entries({"traced_by": entries(others=SCALAR), "digests": entries(others=TEXT)}),
 }
 CONFIG_KIND = entries({"config": FIELDS, "determining": FIELDS}, OTHER_CONFIG_KINDS)
@@ -175,7 +177,7 @@ def named_folder(workdir: Any) -> str:
   """Returns what a caller named as a run folder, as flags are read; UserError where it is none."""
   path = os.fspath(workdir) if isinstance(workdir, os.PathLike) else workdir
   if not isinstance(path, str):
-    raise UserError(f"`workdir={workdir!r}` must be a path: text, or a pathlib.Path")
+    raise UserError(f"`workdir={reprlib.repr(workdir)}` must be a path: text, or a pathlib.Path")
   try:
     return expanded(path)
   except ValueError as error:

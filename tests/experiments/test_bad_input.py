@@ -392,6 +392,13 @@ def test_a_variable_that_jax_cannot_read_is_refused(tmp_path, wrong):
   assert result.returncode == 2 and value in line and "JAX_*" in line
 
 
+def test_nans_that_jax_looks_for_end_a_run_in_one_line(tmp_path):
+  flags = f"--workdir={tmp_path / 'run'} --generator_learning_rate=1e39"
+  result = shell(f"{RING} {flags}", JAX_DEBUG_NANS="1")
+  assert result.returncode == 2 and "error: JAX_DEBUG_NANS stops at" in result.stderr
+  assert "Traceback" not in result.stderr
+
+
 @pytest.mark.parametrize("closed", ["2>&-", ">&-", "<&- >&- 2>&-"])
 def test_a_command_without_its_streams_runs(tmp_path, closed):
   assert shell(f"{RING} --workdir={tmp_path} {closed}").returncode == 0

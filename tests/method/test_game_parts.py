@@ -117,6 +117,20 @@ NO_PARTS = [
     {"regularizers": {"own": Regularizer(default_weight=np.ones(2))}},
     "`default_weight=array([1., 1.])` of a gan.Regularizer is no number",
   ),
+  ({"penalty": lambda critic, real, fake: fake}, "be a gan.Penalty or `(critic, real, fake, keys)"),
+  ({"sample_latent": lambda: jnp.zeros(2)}, "must be `key -> [Z]`, such as gan.latent_sampler("),
+  (
+    {"loss": LOSSES["hinge"]._replace(generator=lambda real: real)},
+    "`generator` of a gan.Loss must be called with (real, fake)",
+  ),
+  (
+    {"regularizers": {"own": Regularizer(discriminator=lambda view: view)}},
+    "`discriminator` of a gan.Regularizer must be called with (view, state)",
+  ),
+  (
+    {"regularizers": {"own": Regularizer(init=lambda key: 0.0)}},
+    "`init` of a gan.Regularizer must be called with (key, gan)",
+  ),
   ({"schedule": lambda step: step}, "must be `(hyperparameters, step) -> hyperparameters`"),
   ({"augment": lambda images: images}, "must be a gan.Augmentation or `(images, keys) -> images`"),
   ({"prepare": lambda images: images}, "must be `(images, keys) -> images`"),
@@ -140,7 +154,7 @@ NO_PARTS = [
   ({"optimizer": "sgd"}, "such as optax.sgd(2e-4)"),
   ({"optimizer": optax.adam}, "such as optax.adam(2e-4)"),
   ({"generator_optimizer": optax.rmsprop}, "`generator_optimizer=<function rms"),
-  ({"penalty": "r2"}, "`penalty='r2'` must be a gan.Penalty or a function, such as gan.PENALTIES["),
+  ({"penalty": "r2"}, "`penalty='r2'` must be a gan.Penalty or `(critic, real, fake, keys)"),
   ({"penalty": PENALTIES["none"]}, "and None for none"),
   ({"update_rule": "unrolled"}, "must be a gan.UpdateRule, such as gan.unrolled()"),
   ({"update_rule": alternating}, "must be a gan.UpdateRule, such as gan.alternating()"),
@@ -319,6 +333,22 @@ def test_an_optimizer_whose_update_returns_other_trees_is_one_line(update):
 
 
 @pytest.mark.parametrize(
+  "optimizer",
+  [
+    optax.masked(optax.adam(1e-3), {"x": True}),
+    optax.multi_transform({"a": optax.adam(1e-3)}, lambda params: jax.tree.map(str, params)),
+  ],
+)
+def test_an_optimizer_for_other_parameters_is_one_line(optimizer):
+  game = Game(**linear_players()._asdict(), optimizer=optimizer)
+  with pytest.raises(
+    UserError, match="^the optimizer does not fit the parameters of the gen"
+  ) as it:
+    game.init(toys.key(0))
+  assert "\n" not in str(it.value)
+
+
+@pytest.mark.parametrize(
   "schedule",
   [
     lambda hyper, step: None,
@@ -388,13 +418,21 @@ OTHER_OUTPUTS = [
   ("discriminator", lambda out: out > 0, "returned bool for logits: it must return an array of fl"),
   ("discriminator", lambda out: out + 0j, "returned complex64 for logits"),
   ("discriminator", lambda out: out[:, None], "returned logits [4, 1] for 4 examples"),
-  ("generator", lambda out: (out, out), "returned a tuple for 1 latents: it must return an array"),
+  (
+    "generator",
+    lambda out: (out, out),
+    "returned a tuple: it must return an array of floats",
+  ),
   (
     "generator",
     lambda out: out[:0],
-    "returned [0, 2] for 1 latents: it must return an array of fl",
+    "returned [0, 2] for 4 latents: it must return an array of fl",
   ),
-  ("generator", lambda out: out.astype(int), "returned int32 [1, 2] for 1 latents"),
+  (
+    "generator",
+    lambda out: out.astype(int),
+    "returned int32 [1, 2]: it must return an array of",
+  ),
 ]
 
 

@@ -251,6 +251,15 @@ def test_a_run_of_a_passed_game_says_what_is_missing(tmp_path):
     gan.load(tmp_path / "run")
 
 
+def test_classes_without_an_example_are_said(tmp_path):
+  run, game = run_of_two_classes(tmp_path / "run")
+  said, images = [], np.zeros((16, 4, 4, 1), np.uint8)
+  fit(game, tmp_path / "one", 1, images, labels=np.ones(16, int), batch_size=16, say=said.append)
+  assert "images has no example of 1 of its 2 classes: 0" in said
+  with pytest.raises(UserError, match="of memory are needed for .* samples"):
+    run.sample(10**15, jax.random.key(0))
+
+
 def run_of_two_classes(folder):
   """(run, game) of images with labels."""
 

@@ -71,7 +71,7 @@ def folder(trained, tmp_path):
 
 def test_a_game_of_the_same_words_that_computes_something_else_is_refused(folder):
   before = (folder / "config.json").read_bytes()
-  with pytest.raises(UserError, match="computes something else.*optimizer.*pass what") as caught:
+  with pytest.raises(UserError, match="computes something else.*optimizer.*use what") as caught:
     fit(make_game(optimizer=optax.adam(2e-3)), folder)
   assert "\n" not in str(caught.value) and (folder / "config.json").read_bytes() == before
   # An equal game that was made anew is the same.
