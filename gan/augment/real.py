@@ -61,9 +61,9 @@ def make_prepare(
   """Returns what is done to real images, one after the other; None for nothing.
 
   Args:
-    mirrored: whether `mirror` is.
-    padding: of `crop`; 0 for none.
-    dequantized: whether `dequantize` is.
+    mirrored: whether images are mirrored at random.
+    padding: pixels at each side before a random crop; 0 for no crop.
+    dequantized: whether noise of one grey level is added.
     image_range: of the model.
   """
   if not (mirrored or padding or dequantized):

@@ -88,8 +88,8 @@ def unrolled(*, unrolled_steps: int = 5) -> UpdateRule:
   generator's update. They are forgotten: the discriminator then makes its own updates from where it
   was, against the generator from before the step. With K = 0 this is `alternating_generator_first`.
 
-  In a zero-sum game the generator has a say, by way of the foreseen updates, in what the
-  discriminator makes of the data: its loss is minus the discriminator's, the data's part included.
+  In a zero-sum game the generator's loss is minus the discriminator's, the term of the real data
+  included: that term depends on the generator through the foreseen updates.
 
   See "Unrolled Generative Adversarial Networks" by Metz et al., equations 9 to 11
   (https://arxiv.org/abs/1611.02163).

@@ -33,7 +33,7 @@ def _is_range(value: Any) -> bool:
 
 
 def _all_of(fits: Callable[[Any], bool]) -> Callable[[Any], bool]:
-  """Of a mapping, by names as flags can have them, to values that fit."""
+  """Returns a predicate: whether a value is a mapping from names of flags to values that fit."""
   return lambda value: (
     isinstance(value, Mapping) and all(map(_NAME.fits, value)) and all(map(fits, value.values()))
   )
@@ -60,7 +60,7 @@ NEEDS = Kind(
 
 
 def _is_part(part: type) -> Callable[[Any], bool]:
-  """Of a Loss or a Regularizer; UserError where its `needs` are what is wrong."""
+  """Returns a predicate: whether a value is such a part; UserError where its `needs` are wrong."""
 
   def fits(value):
     if isinstance(value, part) and not NEEDS.fits(value.needs):

@@ -196,9 +196,9 @@ class Game:
         )
 
   def _check_numbers(self) -> None:
-    """Raises UserError where a number is set, or by name scheduled, that no step reads.
+    """Raises UserError where a number that no step reads is set or scheduled by name.
 
-    So it does where one is set that leaves no step a meaning: a decay of 2.
+    It does so too where a number is out of its range, such as a decay of 2.
     """
     given = {*getattr(self.schedule, "fields", ()), *self.hyperparameters}
     self.check_rates(given)

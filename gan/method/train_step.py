@@ -1,7 +1,6 @@
 """The pair that a GAN method is: the state before the first step, and one step.
 
-`init_state(key, game)` and `step(game, state, batch, key) -> (state, metrics)` are what
-`Game.init` and `Game.step` return.
+`Game.init` and `Game.step` call `init_state(key, game)` and `step(game, state, batch, key)`.
 """
 
 from collections.abc import Callable
@@ -79,7 +78,7 @@ def _check_half_life(game: Game) -> None:
 
 
 def _is_set(value: Any, name: str) -> bool:
-  """Whether a number differs from the default; a passed optimiser has no use for it."""
+  """Whether a number differs from its default; of one that is traced this is not known."""
   usual = np.float32(getattr(Hyperparameters(), name))
   return not isinstance(value, jax.core.Tracer) and bool(np.float32(value) != usual)
 
@@ -246,7 +245,7 @@ def _advance(game: Game, state: GanState, images: int) -> GanState:
 
 
 def _average(average: Any, now: Any, rate: Float[Array, ""]) -> Any:
-  """Moves averages by `rate`; its complement, near 1, would lose the digits of a small one."""
+  """Moves averages by `rate`, which is kept and not 1 - rate: float32 rounds that near 1."""
 
   def moved(old: Array, new: Array) -> Array:
     return (rate * new + (old - rate * old)).astype(old.dtype)

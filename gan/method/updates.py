@@ -141,6 +141,7 @@ def apply_generator(game: Game, state: GanState, update: Update) -> GanState:
 
 
 def _as_before(new: Array, old: Array) -> Array:
+  """An array of an optimiser's new state in the type that it had; UserError if that loses it."""
   if new.dtype == old.dtype:
     return new
   if not all(jnp.issubdtype(each.dtype, jnp.floating) for each in (new, old)):

@@ -10,7 +10,7 @@ from gan.networks import Gan
 from gan.regularizers.base import Regularizer, View
 from gan.system.schema import check, check_whole, within
 
-MANY = 1e9  # updates after which the average is a full one: decay^MANY is 0
+MANY = 1e9  # updates after which no bias is left to correct: decay^MANY is 0
 DECAY = 0.99  # of both averages, in the authors' code for StyleGAN2; 0.9 in that for BigGAN
 
 Averages = dict[str, Float[Array, ""]]
@@ -81,7 +81,7 @@ def lecam_averages(
 
 
 def make_lecam(*, lecam_decay: float = DECAY, lecam_start: int = 0) -> Regularizer:
-  """Returns the regulariser; its averages hold the batch that it is computed on.
+  """Returns the regulariser; its averages include the current batch.
 
   The authors' releases differ: that for StyleGAN2 has decay 0.99 and starts at once; that for
   BigGAN on CIFAR-10 has decay 0.9, and up to step 1,000 copies the means of each batch and leaves

@@ -201,7 +201,7 @@ def _fit(run: Run, run_group: RunGroup, state: GanState, start: int) -> dict[str
     run.check(state, start)
     if run.diverged:
       return run.summary
-    run.say(f"Finished at step {start} already: --steps above {start} trains on.")
+    run.say(f"Finished at step {start} already: give --steps above {start} to continue.")
     return run.summarize("finished", start)
   if start:
     run.say(f"Continuing from step {start}.")

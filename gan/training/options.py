@@ -179,7 +179,7 @@ def value(config: Config, name: str) -> Any:
 
 
 def with_values(config: Config, values: Mapping[str, Any]) -> Config:
-  """Returns a config with other values of fields, and of options that are none.
+  """Returns a config with other values of its fields and of options of plugins' parts.
 
   Args:
     config: any.

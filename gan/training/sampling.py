@@ -76,8 +76,8 @@ def rows_shown(num_classes: int) -> str:
 def interpolation(gan: Gan, key: Key[Array, ""], num_classes: int, rows: int = 10) -> Draw:
   """Returns `rows` paths between two latents each, in 10 steps; row i is of class i.
 
-  The path goes along the great circle: latents in between then have a length that the generator
-  knows, which on the straight line they would not.
+  The path goes along the great circle: latents in between then are as long as those that the
+  generator was trained on; on the straight line they would be shorter.
   """
   first_key, last_key = jax.random.split(key)
   first, last = (

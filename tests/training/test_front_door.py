@@ -402,7 +402,7 @@ def test_what_is_said_in_python_names_arguments_and_no_flags(tmp_path):
   game, said = make_game(), []
   for _ in range(2):
     fit(game, tmp_path / "run", steps=2, say=said.append)
-  assert any("Finished at step 2 already: steps above 2 trains on." in line for line in said)
+  assert any("Finished at step 2 already: give steps above 2 to continue." in line for line in said)
   assert not any("--" in line for line in said)
   others = [
     lambda: fit(game, tmp_path / "run", steps=2, seed=1),
