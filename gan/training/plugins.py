@@ -46,8 +46,9 @@ def changed(there: Mapping[str, Any]) -> str:
   Args:
     there: config.json of the run, made by this or an earlier version.
   """
-  names = [name for name, digest in there.get(DIGESTS, {}).items() if _LOADED.get(name) != digest]
-  if not (names := [name for name in names if name in _LOADED]):
+  before = there.get(DIGESTS, {}).items()
+  names = [name for name, digest in before if _LOADED.get(name, digest) != digest]
+  if not names:
     return ""
   return (
     f"The code of the plugin {', '.join(names)} has changed since the run was trained: where it "
