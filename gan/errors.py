@@ -21,7 +21,7 @@ class UserError(Exception):
     super().__init__("".join(map(_printable, str(message))))
 
 
-def _printable(character):
+def _printable(character: str) -> str:
   if character.isprintable():
     return character
   return character.encode("unicode_escape", "surrogatepass").decode("ascii")
@@ -85,7 +85,7 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
     error = error.__cause__
 
 
-def _failure(error):
+def _failure(error: BaseException) -> Failure | None:
   shortage = _shortage(error)
   if shortage is not None:
     what, remedy = SHORTAGES[shortage]
@@ -122,7 +122,7 @@ def _raised_in(error: BaseException, file: str) -> bool:
   return bool(trace) and os.path.basename(trace.tb_frame.f_code.co_filename) == file
 
 
-def _where(error):
+def _where(error: BaseException) -> str:
   if getattr(error, "filename", None) is not None:
     return os.fsdecode(error.filename) if isinstance(error.filename, bytes) else str(error.filename)
   # As TensorStore, which writes checkpoints, names a file.
@@ -130,7 +130,7 @@ def _where(error):
   return found[1] if found else ""
 
 
-def _shortage(error) -> int | None:
+def _shortage(error: BaseException) -> int | None:
   """The number of the system's error where it is one of SHORTAGES."""
   if isinstance(error, OSError) and error.errno is not None:
     return error.errno if error.errno in SHORTAGES else None

@@ -20,6 +20,7 @@ from gan.system.schema import check_whole
 
 Params = Any
 ModelState = Any
+Initial, Applied = tuple[Params, ModelState], tuple[Any, ModelState]
 BATCH_STATISTICS = "batch_stats"  # the part of a model state that is averaged with the parameters
 
 
@@ -30,7 +31,8 @@ class Outputs(NamedTuple):
     logits: [B], unbounded; what a loss is a function of.
     class_logits: [B, classes], of an auxiliary classifier, or None.
     features: [B, F], of the layer before the logit, or None.
-    last_weight: [F], direction of the last layer, or None.
+    last_weight: [F], direction of the last layer, on which features are projected, for a term of
+      one's own that takes them apart; nothing in the package reads it yet. Or None.
 
   Examples:
     A discriminator of points that shows its features to a regulariser:
@@ -181,13 +183,13 @@ def from_linen(
     )
   call = _Call(type(module).__call__)
 
-  def init(key, inputs=example, labels=labels):
+  def init(key: Key[Array, ""], inputs: Any = example, labels: Any = labels) -> Initial:
     inputs = jnp.zeros(inputs.shape, inputs.dtype)
     variables = module.init(key, *call(inputs, labels), **call.train(False))
     model_state = {name: value for name, value in variables.items() if name != "params"}
     return variables.get("params", {}), model_state
 
-  def apply(params, model_state, inputs, labels=None, *, train, key=None, method=None):
+  def apply(params, model_state, inputs, labels=None, *, train, key=None, method=None) -> Applied:
     variables = {"params": params, **model_state}
     run = functools.partial(module.apply, variables, *call(inputs, labels), method=method)
     if not train:
@@ -225,7 +227,7 @@ def from_nnx(make: Callable[[Any], Any]) -> Network:
       "gan.from_nnx(lambda rngs: D(rngs)), and not a module as it was made"
     )
 
-  def made_of(rngs):
+  def made_of(rngs: Any) -> Any:
     if not isinstance(made := make(rngs), nnx.Module):
       raise UserError(
         f"`make={_shown(make)}` returned {_shown(made)}: it must return a flax.nnx.Module; one of "
@@ -237,17 +239,17 @@ def from_nnx(make: Callable[[Any], Any]) -> Network:
   graph, streams, _ = nnx.split(module, nnx.RngState, ...)
   call = _Call(type(module).__call__)
 
-  def init(key, inputs=None, labels=None):
+  def init(key: Key[Array, ""], inputs: Any = None, labels: Any = None) -> Initial:
     del inputs, labels
     return _take_apart(make(nnx.Rngs(key)))
 
-  def _take_apart(made):
+  def _take_apart(made: Any) -> Initial:
     # Streams of random numbers are seeded in each call, and so no state.
     parts = nnx.split(made, nnx.RngState, nnx.Param, nnx.BatchStat, ...)
     _, _, params, statistics, rest = parts
     return params, {BATCH_STATISTICS: statistics, "other": rest}
 
-  def apply(params, model_state, inputs, labels=None, *, train, key=None):
+  def apply(params, model_state, inputs, labels=None, *, train, key=None) -> Applied:
     # Without the copy NNX takes a module that was made outside of a gradient for a leak.
     seeded = jax.tree.map(_unseeded, streams)
     made = nnx.merge(graph, seeded, params, *model_state.values(), copy=True)
@@ -280,7 +282,7 @@ class _Call:
     names = set(inspect.signature(function).parameters)
     self._labels, self._train = "labels" in names, "train" in names
 
-  def __call__(self, inputs, labels):
+  def __call__(self, inputs: Any, labels: Any) -> tuple:
     return (inputs, labels) if self._labels else (inputs,)
 
   def train(self, value: bool) -> dict[str, bool]:
@@ -334,7 +336,7 @@ def latent_sampler(kind: str, latent_dim: int) -> Callable[[Key[Array, ""]], Flo
   return lambda key: draw(key, shape)
 
 
-def _unit_variance_uniform(key, shape):
+def _unit_variance_uniform(key: Key[Array, ""], shape: tuple[int, ...]) -> Float[Array, "..."]:
   """Uniform on (-sqrt 3, sqrt 3): mean 0 and variance 1, as the normal latents have."""
   return jax.random.uniform(key, shape, minval=-(3**0.5), maxval=3**0.5)
 

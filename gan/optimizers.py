@@ -59,7 +59,7 @@ def make_optimizer(name: str, player: str, **bound: Any) -> Optimizer:
   """
   make, options = look_up(OPTIMIZERS, name, "optimizer")
 
-  def optimizer(hyper):
+  def optimizer(hyper: Any) -> optax.GradientTransformation:
     learning_rate = getattr(hyper, f"{player}_learning_rate")
     rates = {name: getattr(hyper, name) for name in options if name not in bound}
     return make(learning_rate, **rates, **bound)
@@ -95,7 +95,7 @@ def as_optimizer(given: Any, player: str) -> Optimizer:
   if is_transformation(given):
     return lambda hyper: given
 
-  def optimizer(hyper):
+  def optimizer(hyper: Any) -> optax.GradientTransformation:
     if not is_transformation(made := given(hyper)):
       raise UserError(
         f"optimizer {getattr(given, '__qualname__', given)} returned a {type(made).__name__}: it "

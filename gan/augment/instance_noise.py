@@ -6,6 +6,7 @@ import jax
 from jaxtyping import Array, Float, Key
 
 from gan.augment.base import Augmentation
+from gan.state import GanState
 
 
 def instance_noise(
@@ -38,7 +39,7 @@ def make_instance_noise() -> Augmentation:
   A schedule of that number anneals it, such as `schedules.annealed("instance_noise", steps)`.
   """
 
-  def apply(images, keys, state):
+  def apply(images: Array, keys: Key[Array, " b"], state: GanState) -> Array:
     return instance_noise(images, state.hyperparameters.instance_noise, keys)
 
   return Augmentation(apply, reads=("instance_noise",))

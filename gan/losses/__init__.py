@@ -5,6 +5,7 @@ and its balance k_t is a state; neither is a function of two batches of logits.
 """
 
 import functools
+from typing import Any
 
 import numpy as np
 
@@ -81,7 +82,9 @@ def make_loss(name: str, **options) -> Loss:
   )
 
 
-def _check_numbers(real_label=1.0, lsgan_targets=(0.0, 1.0, 1.0), **others) -> None:
+def _check_numbers(
+  real_label: Any = 1.0, lsgan_targets: Any = (0.0, 1.0, 1.0), **others: Any
+) -> None:
   """Raises UserError where a number cannot be; one that is traced passes."""
   known = isinstance(real_label, (int, float))
   if not are_finite(real_label) or known and not 0 < real_label <= 1:

@@ -122,7 +122,9 @@ def jeffrey_log_ratio(logits: Logits) -> Logits:
 
 
 @jeffrey_log_ratio.defjvp
-def _jeffrey_log_ratio_jvp(primals, tangents):
+def _jeffrey_log_ratio_jvp(
+  primals: tuple[Logits], tangents: tuple[Logits]
+) -> tuple[Logits, Logits]:
   y = jeffrey_log_ratio(*primals)
   return y, jax.nn.sigmoid(y) * tangents[0]
 

@@ -105,7 +105,7 @@ def play(
   dropout_key = jax.random.split(keys.generate)[1]  # that of `generate`
   made = examples._replace(labels=_fake_labels(game, examples, keys.generate))
 
-  def bound(apply):
+  def bound(apply: Callable[..., Any]) -> Callable[[Array], Any]:
     return lambda inputs: _in_training(apply, state.generator, inputs, made, dropout_key)[0]
 
   latents, fake, model_state = generate(game, state.generator, made, keys.generate)

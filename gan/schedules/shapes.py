@@ -9,8 +9,10 @@ from typing import NamedTuple
 
 import jax.numpy as jnp
 import optax
+from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
+Numbers = Float[ArrayLike, "..."]
 Progress = Float[Array, ""]
 Schedule = Callable[[Float[Array, ""], Progress], Float[Array, ""]]
 
@@ -41,7 +43,7 @@ def exponential(end: float) -> Schedule:
   start (end / start)^progress.
   """
 
-  def schedule(start, progress):
+  def schedule(start: Numbers, progress: Numbers) -> Numbers:
     # optax's own asks whether the factor is 0, which of a traced number nobody knows.
     return start * (end / start) ** jnp.minimum(progress, 1)
 
@@ -72,7 +74,7 @@ def piecewise_constant(*shares_and_factors: float) -> Schedule:
   """
   pairs = list(zip(shares_and_factors[::2], shares_and_factors[1::2], strict=True))
 
-  def schedule(start, progress):
+  def schedule(start: Numbers, progress: Numbers) -> Numbers:
     for share, factor in pairs:
       start = start * jnp.where(progress >= share, factor, 1.0)
     return start
@@ -127,7 +129,7 @@ def _warmed_up(share: float, after: Schedule) -> Schedule:
   """`warmup` over a share of the images, another schedule over the rest."""
   rise = warmup(share)
 
-  def schedule(start, progress):
+  def schedule(start: Numbers, progress: Numbers) -> Numbers:
     rest = jnp.maximum(progress - share, 0) / (1 - share)
     return jnp.where(progress < share, rise(start, progress), after(start, rest))
 
@@ -144,7 +146,7 @@ def _through(
 ) -> Schedule:
   """The number times a curve through `values` at `shares`, eased in between; then the last."""
 
-  def schedule(start, progress):
+  def schedule(start: Numbers, progress: Numbers) -> Numbers:
     factor = values[0]
     for i in range(1, len(shares)):
       part = jnp.clip((progress - shares[i - 1]) / (shares[i] - shares[i - 1]), 0, 1)

@@ -1,6 +1,7 @@
 """A sweep on the devices of this process."""
 
 import os
+import pathlib
 from collections.abc import Callable
 
 from gan.sweeps.launcher import INTERRUPTED, claimed, statuses
@@ -31,7 +32,7 @@ def fit(
     return statuses(plan, folder)
 
 
-def _train(plan, folder, say):
+def _train(plan: Plan, folder: pathlib.Path, say: Callable[[str], None]) -> None:
   steps = plan.trials[0].config.steps
   with interrupts() as signals, SweepProgress(steps * len(plan.trials)) as progress:
     data = place(plan)

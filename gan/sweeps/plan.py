@@ -11,11 +11,12 @@ import math
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import jax
 import numpy as np
+from jaxtyping import Array, Key
 
 try:
   import resource
@@ -23,6 +24,8 @@ except ImportError:  # Windows counts no files
   resource = None
 
 from gan import datasets
+from gan.method.game import Batch
+from gan.state import GanState
 from gan.sweeps.search import Trial, array_names, sweep_identity
 from gan.system.compilation import compiled
 from gan.system.progress import say
@@ -145,7 +148,7 @@ def _kind(group: list[Trial]) -> tuple:
   return _static(dataclasses.replace(group[0].config, loss="nonsat"))
 
 
-def _program(trials, cost, per_device, devices) -> Program:
+def _program(trials: list[Trial], cost: Cost, per_device: int, devices: int) -> Program:
   """Splits runs into the fewest groups, of even size: an empty place costs as much as a run."""
   run_groups = math.ceil(len(trials) / (per_device * devices))
   size = devices * math.ceil(len(trials) / run_groups / devices)
@@ -153,7 +156,7 @@ def _program(trials, cost, per_device, devices) -> Program:
   return Program([trials[start : start + size] for start in starts], size, cost)
 
 
-def _groups(trials) -> list[list[Trial]]:
+def _groups(trials: Sequence[Trial]) -> list[list[Trial]]:
   groups = {}
   for trial in trials:
     groups.setdefault(_static(trial.config), []).append(trial)
@@ -185,7 +188,7 @@ def _measure(config: Config, setting: Setting) -> Cost:
   return Cost(analysis.get("flops", math.inf), needed, _seconds(step, state, batch, key))
 
 
-def _seconds(step, state, batch, key):
+def _seconds(step: Callable, state: GanState, batch: Batch, key: Key[Array, ""]) -> float:
   times = []
   for _ in range(4):
     began = time.perf_counter()
@@ -210,7 +213,7 @@ def _files() -> int:
   return limit if limit > 0 else sys.maxsize
 
 
-def _free_bytes(device):
+def _free_bytes(device: jax.Device) -> float:
   """Half of the memory that a device has: the rest is for data, programs and other users."""
   stats = device.memory_stats() or {}
   if "bytes_limit" in stats:
@@ -235,7 +238,7 @@ def describe(plan: Plan) -> str:
   return "\n".join([*lines, f"At most {_minutes(plan):.0f} min of steps, without evaluations"])
 
 
-def _minutes(plan):
+def _minutes(plan: Plan) -> int:
   steps = plan.trials[0].config.steps
   alone = sum(steps * len(program.trials) * program.cost.seconds for program in plan.programs)
   return math.ceil(alone / 60)

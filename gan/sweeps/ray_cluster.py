@@ -8,6 +8,8 @@ import secrets
 import socket
 import typing
 import warnings
+from collections.abc import Callable, Iterator
+from types import ModuleType
 
 from gan.errors import UserError
 
@@ -21,7 +23,7 @@ THERE = {"RAY_py_gcs_connect_timeout_s": "10", "RAY_NUM_REDIS_GET_RETRIES": "2"}
 ANSWER_SECONDS = 10.0
 
 
-def require(address: str | None):
+def require(address: str | None) -> ModuleType:
   """Imports ray, with the environment variables set that it reads at its import, and returns it.
 
   Args:
@@ -48,7 +50,7 @@ def require(address: str | None):
 
 
 @contextlib.contextmanager
-def connected(address: str | None):
+def connected(address: str | None) -> Iterator[ModuleType]:
   """Yields ray, joined to a cluster, or to one that is started on this machine for the block.
 
   JAX must not have computed anything yet: starting a cluster forks.
@@ -82,7 +84,7 @@ def _token() -> dict[str, str]:
   return {"RAY_AUTH_TOKEN": secrets.token_hex(32)}
 
 
-def _require_answer(address):
+def _require_answer(address: str) -> None:
   host, _, port = address.rpartition(":")
   try:
     socket.create_connection((host.strip("[]"), int(port)), ANSWER_SECONDS).close()
@@ -90,7 +92,7 @@ def _require_answer(address):
     raise UserError(_refusal(address, error)) from error
 
 
-def _connect(ray, address):
+def _connect(ray: ModuleType, address: str | None) -> None:
   # Workers import the package from where this process has it, where that place is theirs too, and
   # plugins from where its user has them.
   root = str(pathlib.Path(__file__).resolve().parents[2])
@@ -110,14 +112,14 @@ def _connect(ray, address):
 
 
 @typing.no_type_check  # it is sent by value, and what checks signatures in tests cannot be
-def _hook():
+def _hook() -> Callable[[], None]:
   """Returns a function that imports this package, which Ray calls when a worker starts.
 
   Ray puts the current folder first on a worker's sys.path, where another `gan` may lie; a package
   that is imported before stays.
   """
 
-  def import_package():  # nested, it is sent as it is, and not by the name of this module
+  def import_package() -> None:  # nested, it is sent as it is, and not by the name of this module
     with contextlib.suppress(ImportError):  # the task says it
       import gan.errors  # noqa: F401
 
@@ -125,7 +127,7 @@ def _hook():
 
 
 @contextlib.contextmanager
-def _silent():
+def _silent() -> Iterator[None]:
   """Drops what C++ writes to stderr at each attempt."""
   kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
   os.dup2(nowhere, 2)
@@ -137,7 +139,7 @@ def _silent():
     os.close(nowhere)
 
 
-def _refusal(address, error) -> str:
+def _refusal(address: str | None, error: Exception) -> str:
   reason = str(error).strip().split("\n", 1)[0]
   if not address:
     return f"Ray does not start on this machine ({reason}): try again when it has less to do"

@@ -5,11 +5,8 @@ receive and send run folders through a Coordinator, an actor on the machine of t
 whose worker is lost is submitted again, and goes on from its checkpoints.
 """
 
-import contextlib
-import io
 import os
 import pathlib
-import tarfile
 import tempfile
 import threading
 import uuid
@@ -20,7 +17,9 @@ import jax
 
 from gan.errors import UserError
 from gan.sweeps.launcher import INTERRUPTED, claimed, statuses
-from gan.sweeps.plan import Plan, turns
+from gan.sweeps.plan import Plan, Program, turns
+from gan.sweeps.run_archive import pack, unpack
+from gan.sweeps.search import Trial
 from gan.sweeps.trainer import Trainer, once, place
 from gan.system.compilation import keep_freed_memory
 from gan.system.progress import GroupsProgress, say
@@ -83,7 +82,7 @@ def fit(
     return statuses(plan, folder)
 
 
-def _require_room(ray, resources):
+def _require_room(ray: Any, resources: Resources) -> None:
   """Raises UserError where no machine could ever take a task: Ray would wait for one."""
   machines = [node["Resources"] for node in ray.nodes() if node["Alive"]]
   rooms = [(machine.get("GPU", 0), machine.get("CPU", 0)) for machine in machines]
@@ -98,7 +97,7 @@ def _require_room(ray, resources):
 class _Launch:
   """Submits a task for each group, shows their progress, resubmits those whose worker is lost."""
 
-  def __init__(self, ray, plan, folder, resources, say):
+  def __init__(self, ray: Any, plan: Plan, folder: pathlib.Path, resources: Resources, say: Any):
     self._ray, self._say = ray, say
     self._tasks = list(turns(plan))
     token = folder / f".launch-{uuid.uuid4().hex}"
@@ -137,7 +136,7 @@ class _Launch:
       if self._token:
         self._token.unlink()
 
-  def _run(self):
+  def _run(self) -> list[str]:
     errors, pending = [], {self._submit(i): i for i in range(len(self._tasks))}
     rows = [
       (_title(run_group), len(run_group) * run_group[0].config.steps)
@@ -159,10 +158,12 @@ class _Launch:
       self._say(INTERRUPTED)
     return errors
 
-  def _submit(self, index):
+  def _submit(self, index: int) -> Any:
     return self._task.remote(*self._shared, index)
 
-  def _finish(self, index, reference, pending, progress, stopping) -> list[str]:
+  def _finish(
+    self, index: int, reference: Any, pending: dict, progress: GroupsProgress, stopping: bool
+  ) -> list[str]:
     """Prints the lines of a task that ended, or resubmits one that was lost; returns its errors."""
     ray, title = self._ray, _title(self._tasks[index][1])
     try:
@@ -185,7 +186,7 @@ class _Launch:
     return [f"{title}: {error}"] if error else []
 
 
-def _title(run_group) -> str:
+def _title(run_group: list[Trial]) -> str:
   more = f" and {len(run_group) - 1} more" if len(run_group) > 1 else ""
   return f"{run_group[0].name}{more}"
 
@@ -220,34 +221,15 @@ class Coordinator:
     return pack(self._runs, names)
 
 
-def pack(folder: pathlib.Path, names: list[str]) -> bytes:
-  """Returns those of the named folders that are there as an archive.
-
-  Checkpoints come first: records are then at least as long as the newest of them needs. What a
-  trainer deletes meanwhile is left out.
-  """
-  files = [file for name in names for file in sorted((folder / name).rglob("*")) if file.is_file()]
-  files.sort(key=lambda file: "checkpoints" not in file.parts)
-  stream = io.BytesIO()
-  with tarfile.open(fileobj=stream, mode="w") as archive:
-    for file in files:
-      with contextlib.suppress(FileNotFoundError):
-        archive.add(file, file.relative_to(folder))
-  return stream.getvalue()
-
-
-def unpack(archive: bytes, folder: pathlib.Path) -> None:
-  """Writes what `pack` returned into a folder."""
-  with tarfile.open(fileobj=io.BytesIO(archive)) as stream:
-    stream.extractall(folder, filter="data")
-
-
 # A worker's side.
+
+
+Outcome = tuple[list[str], str | None]  # lines for the user, and an error of the user's
 
 
 def train_group(
   plan: Plan, folder: str, token: str, coordinator: Any, cache: str | None, index: int
-):
+) -> Outcome:
   """A task: trains one group; returns (lines for the user, an error of the user's or None).
 
   Args:
@@ -287,7 +269,14 @@ def train_group(
     return result
 
 
-def _train(plan, program, run_group, folder, report_progress, upload):
+def _train(
+  plan: Plan,
+  program: Program,
+  run_group: list[Trial],
+  folder: pathlib.Path,
+  report_progress: Callable[[str, int], bool],
+  upload: Callable[[], None],
+) -> Outcome:
   """Trains a group in a folder while a thread reports."""
   lines, signals, counter, ended = [], [], _Counter(), threading.Event()
   reporter = threading.Thread(
@@ -309,7 +298,13 @@ def _train(plan, program, run_group, folder, report_progress, upload):
   return lines, error
 
 
-def _report(counter, signals, ended, report_progress, upload):
+def _report(
+  counter: "_Counter",
+  signals: list[int],
+  ended: threading.Event,
+  report_progress: Callable[[str, int], bool],
+  upload: Callable[[], None],
+) -> None:
   """Reports progress, takes the stop flag, and uploads run folders, until training ends."""
   waited = 0.0
   while not ended.wait(REPORT_SECONDS):

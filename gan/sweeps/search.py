@@ -2,7 +2,7 @@
 
 import itertools
 import math
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,6 +18,7 @@ from gan.training.validation import unread, validate, validate_field
 
 MOST_TRIALS = 100_000  # each has a folder, and a place in one file
 Point = dict[str, Any]  # options that a run has of its own
+Range = tuple[float, float]
 # Chosen in another way; targets of lsgan hold commas themselves, and so do lists of options.
 NOT_VARIED = ("loss", "seed", "steps", "lsgan_targets", "options")
 
@@ -71,7 +72,7 @@ def parse_grid(text: str) -> dict[str, list[Any]]:
   return grid
 
 
-def _value(name, text):
+def _value(name: str, text: str) -> Any:
   arrays, static = array_names(), static_names()
   if name not in arrays + static:
     raise UserError(
@@ -98,8 +99,15 @@ def grid_points(grid: dict[str, list[Any]]) -> list[Point]:
   return [dict(zip(grid, values, strict=True)) for values in itertools.product(*grid.values())]
 
 
-def _lucic(rng, b1, rates, steps, norms, clips, weights) -> Point:
-
+def _lucic(
+  rng: np.random.Generator,
+  b1: Range,
+  rates: Range,
+  steps: tuple[int, ...],
+  norms: tuple[str, ...],
+  clips: Range,
+  weights: Range,
+) -> Point:
   def log_uniform(low: float, high: float) -> float:
     return float(10 ** rng.uniform(low, high))
 
@@ -187,7 +195,7 @@ def make_trials(
   return trials
 
 
-def _require_few(count):
+def _require_few(count: int) -> None:
   if count > MOST_TRIALS:
     raise UserError(
       f"{count:,} runs are more than the {MOST_TRIALS:,} that a sweep holds: give fewer seeds, "
@@ -195,7 +203,7 @@ def _require_few(count):
     )
 
 
-def _shown(points, searched) -> list[str]:
+def _shown(points: list[Point], searched: bool) -> list[str]:
   """Returns the name of each point: the fields in which points differ, or its number."""
   if searched:
     return [f"sample={i}" for i in range(len(points))]
@@ -206,7 +214,7 @@ def _shown(points, searched) -> list[str]:
   return names if max(map(len, names)) < 150 else [f"point={i}" for i in range(len(points))]
 
 
-def _valid(name, config):
+def _valid(name: str, config: Config) -> Config:
   try:
     validate(config)
   except UserError as error:
@@ -243,6 +251,6 @@ def sweep_identity(
   }
 
 
-def _values(values):
+def _values(values: Iterable[Any]) -> Any:
   distinct = list(dict.fromkeys(values))
   return distinct[0] if len(distinct) == 1 else distinct

@@ -7,13 +7,16 @@ trained alone.
 import contextlib
 import functools
 import pathlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array
 
 from gan.method.game import Batch
+from gan.state import GanState
 from gan.sweeps.plan import Plan, Program
 from gan.sweeps.search import Trial
 from gan.system import environment
@@ -36,7 +39,7 @@ def once(say: Callable[[str], None]) -> Callable[[str], None]:
   """Returns a `say` that prints each distinct line once: programs repeat notices of the data."""
   said = set()
 
-  def say_new(line):
+  def say_new(line: str) -> None:
     if line not in said:
       said.add(line)
       say(line)
@@ -45,7 +48,7 @@ def once(say: Callable[[str], None]) -> Callable[[str], None]:
 
 
 @functools.cache
-def _environment():
+def _environment() -> dict[str, Any]:
   return environment.describe()
 
 
@@ -58,7 +61,7 @@ def status(folder: pathlib.Path, trial: Trial) -> str:
   return "interrupted" if more else summary["status"]
 
 
-def _ended(folder, trial, data_sha256):
+def _ended(folder: pathlib.Path, trial: Trial, data_sha256: str) -> bool:
   """Whether a run is finished or has diverged; raises UserError if its folder is of another run."""
   if not status(folder, trial).startswith(("finished", "diverged")):
     return False
@@ -89,7 +92,7 @@ class Trainer:
     return make_setting(self.program.trials[0].config, self._plan.dataset, (), self._say)
 
   @functools.cached_property
-  def _execute(self):
+  def _execute(self) -> Callable[..., Any]:
     step = self._setting.algorithm.step
     if self._one_a_device:
       return parallel.make_run(step, "none", self._devices)
@@ -114,7 +117,9 @@ class Trainer:
     if waiting:
       self._train(waiting, folder, progress, signals)
 
-  def _train(self, trials, folder, progress, signals):
+  def _train(
+    self, trials: list[Trial], folder: pathlib.Path, progress: TrialsProgress, signals: list[int]
+  ) -> None:
     """Trains runs from their checkpoints, those at the same step as one group."""
     with contextlib.ExitStack() as stack:
       runs = [stack.enter_context(self._open(trial, folder)) for trial in trials]
@@ -132,7 +137,7 @@ class Trainer:
       self._say(f"{trial.name}: {status(folder, trial)}")
 
   @contextlib.contextmanager
-  def _open(self, trial, folder):
+  def _open(self, trial: Trial, folder: pathlib.Path) -> Iterator[Run]:
     def say(line: str) -> None:
       self._say(f"{trial.name}: {line}")
 
@@ -141,24 +146,24 @@ class Trainer:
       with Run(trial.config, self._setting, own, command, say) as run:
         yield run
 
-  def _run_group(self, runs) -> RunGroup:
+  def _run_group(self, runs: Sequence[Run]) -> RunGroup:
     return self._side_by_side(runs) if self._one_a_device else self._together(runs)
 
-  def _side_by_side(self, runs) -> RunGroup:
+  def _side_by_side(self, runs: Sequence[Run]) -> RunGroup:
     """Steps each run on a device of its own, by the very program of a run alone.
 
     They are equal to it to the bit, and off the slow paths of `vmap`; calls return before they are
     done, so that the devices work at the same time.
     """
 
-    def group_on(place, run, device):
+    def group_on(place: int, run: Run, device: jax.Device) -> RunGroup:
       data = jax.tree.map(lambda array: array.addressable_shards[place].data, self._data)
       return single_run_group(run, self._execute, data, "none", [device])
 
     pairs = enumerate(zip(runs, self._devices, strict=False))
     run_groups = [group_on(place, *pair) for place, pair in pairs]
 
-    def step(states, indices):
+    def step(states: Sequence[GanState], indices: np.ndarray) -> tuple:
       results = [
         run_group.execute(state, part[None])
         for run_group, state, part in zip(run_groups, states, indices, strict=True)
@@ -174,7 +179,7 @@ class Trainer:
       records=list,
     )
 
-  def _together(self, runs) -> RunGroup:
+  def _together(self, runs: Sequence[Run]) -> RunGroup:
     """Steps runs by one vmapped call; empty places repeat the last run, to keep shapes."""
     count = len(runs)
 
@@ -183,14 +188,14 @@ class Trainer:
 
     keys = jnp.stack(fill([run.keys.training for run in runs]))
 
-    def place(states):
+    def place(states: list[GanState]) -> GanState:
       stacked = jax.tree.map(lambda *leaves: np.stack(leaves), *fill(jax.device_get(states)))
       return parallel.split_runs(stacked, self._devices)
 
-    def step(state, indices):
+    def step(state: GanState, indices: np.ndarray) -> tuple[GanState, dict[str, Array]]:
       return self._execute(state, self._data, np.stack(fill(list(indices))), keys)
 
-    def split(tree):
+    def split(tree: Any) -> list[Any]:
       leaves, structure = jax.tree.flatten(jax.device_get(tree))
       return [structure.unflatten([leaf[i] for leaf in leaves]) for i in range(count)]
 

@@ -49,10 +49,10 @@ class Zip(Mapping):
       self._zip = zipfile.ZipFile(file)
       self._members = _by_name(self._zip.filelist, suffix)
 
-  def __enter__(self):
+  def __enter__(self) -> "Zip":
     return self
 
-  def __exit__(self, *error):
+  def __exit__(self, *error: Any) -> None:
     self._zip.close()
 
   def __iter__(self) -> Iterator[str]:
@@ -80,7 +80,7 @@ class Zip(Mapping):
     return self._members[name].CRC
 
   @contextlib.contextmanager
-  def _opened(self, name):
+  def _opened(self, name: str) -> Iterator[Any]:
     member = self._members[name]
     with self._told(f"{name if name.isprintable() else ascii(name)}: "):
       if member.flag_bits & _ENCRYPTED:
@@ -89,7 +89,7 @@ class Zip(Mapping):
         yield stream
 
   @contextlib.contextmanager
-  def _told(self, name=""):
+  def _told(self, name: str = "") -> Iterator[None]:
     try:
       yield
     except Exception as error:  # zipfile, its decompressors and NumPy raise whatever is provoked
@@ -123,7 +123,7 @@ class Archive(Zip):
       return _header(stream)[0]
 
 
-def _check_magic(file):
+def _check_magic(file: Any) -> None:
   """Tells a .npy, whose ending was changed, from other files that are no archive."""
   with contextlib.nullcontext(file) if hasattr(file, "read") else open(file, "rb") as stream:
     magic = stream.read(6)

@@ -7,6 +7,7 @@ import ctypes
 import functools
 import os
 from collections.abc import Callable
+from typing import Any
 
 import jax
 
@@ -40,7 +41,7 @@ def compiler_options(backend: str) -> dict[str, str | bool]:
   return {name: value for name, value in CPU_OPTIONS.items() if _is_known({name: value})}
 
 
-def _is_known(options):
+def _is_known(options: dict[str, Any]) -> bool:
   try:
     jax.jit(lambda x: x, compiler_options=options).lower(0.0).compile()
   except jax.errors.JaxRuntimeError:

@@ -12,7 +12,7 @@ import stat
 import threading
 import warnings
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from gan.errors import UserError
 
@@ -101,7 +101,7 @@ class _Strict:
   def __init__(self):
     self._lock, self._inside, self._caught = threading.Lock(), 0, contextlib.ExitStack()
 
-  def __enter__(self):
+  def __enter__(self) -> None:
     from PIL import Image
 
     with self._lock:
@@ -112,7 +112,7 @@ class _Strict:
         warnings.simplefilter("error", Image.DecompressionBombWarning)
       self._inside += 1
 
-  def __exit__(self, *error):
+  def __exit__(self, *error: Any) -> None:
     with self._lock:
       self._inside -= 1
       if not self._inside:

@@ -13,7 +13,7 @@ LINES_EVERY = 10.0  # seconds between lines on what is counted, where there is n
 SHOWN = ("classifier_score", "frechet_distance", "coverage", "high_quality_share", "modes_kl")
 
 
-def say(line: str, stream=None) -> None:
+def say(line: str, stream: Any = None) -> None:
   """Prints a line to the user; a terminal that has been closed costs the line, and not the run."""
   try:
     print(line, file=stream or sys.stderr, flush=True)
@@ -60,7 +60,7 @@ class RunProgress:
     stream: a terminal gets a bar, anything else a line at the start and for each `report`.
   """
 
-  def __init__(self, steps: int, start: int, images_per_step: int, stream=None):
+  def __init__(self, steps: int, start: int, images_per_step: int, stream: Any = None):
     self._stream = stream or sys.stderr
     self._steps, self._start, self._images = steps, start, images_per_step
     self._began = time.monotonic()
@@ -74,12 +74,12 @@ class RunProgress:
       disable=not self._stream.isatty(),
     )
 
-  def __enter__(self):
+  def __enter__(self) -> "RunProgress":
     if self._bar.disable:
       say("compiling the step", self._stream)
     return self
 
-  def __exit__(self, *error):
+  def __exit__(self, *error: Any) -> None:
     self._bar.close()
 
   def advance(self, steps: int) -> None:
@@ -111,7 +111,7 @@ class RunProgress:
     line = f"step {record['step']}: {', '.join(values)} ({record['eval_samples']} samples)"
     tqdm.write(line, file=self._stream)
 
-  def _rate(self, step):
+  def _rate(self, step: int) -> float:
     return (step - self._start) / max(time.monotonic() - self._began, 1e-9)
 
 
@@ -126,7 +126,7 @@ class CountProgress:
     stream: a terminal gets a bar, anything else a line every LINES_EVERY seconds.
   """
 
-  def __init__(self, what: str, total: int, start: int, unit: str, stream=None):
+  def __init__(self, what: str, total: int, start: int, unit: str, stream: Any = None):
     self._stream = stream or sys.stderr
     self._what, self._unit, self._done = what, unit, start
     self._bar = tqdm(
@@ -141,10 +141,10 @@ class CountProgress:
     self._start, self._total = start, total
     self._began = self._said = time.monotonic()
 
-  def __enter__(self):
+  def __enter__(self) -> "CountProgress":
     return self
 
-  def __exit__(self, *error):
+  def __exit__(self, *error: Any) -> None:
     self._bar.close()
 
   def advance(self, count: int) -> None:
@@ -170,7 +170,7 @@ class SweepProgress:
     stream: a terminal gets a bar, anything else a line for each `report`.
   """
 
-  def __init__(self, steps: int, stream=None):
+  def __init__(self, steps: int, stream: Any = None):
     self._stream = stream or sys.stderr
     self._names = []
     self._began, self._made = time.monotonic(), 0
@@ -183,10 +183,10 @@ class SweepProgress:
     )
     self._done, self._total = 0, steps
 
-  def __enter__(self):
+  def __enter__(self) -> "SweepProgress":
     return self
 
-  def __exit__(self, *error):
+  def __exit__(self, *error: Any) -> None:
     self._bar.close()
 
   def skip(self, steps: int) -> None:
@@ -220,7 +220,7 @@ class SweepProgress:
   def evaluated(self, record: dict) -> None:
     """Evaluations of runs are read from their folders."""
 
-  def _who(self):
+  def _who(self) -> str:
     more = f" and {len(self._names) - 1} more" if len(self._names) > 1 else ""
     return f"{self._names[0]}{more}"
 
@@ -233,7 +233,7 @@ class GroupsProgress:
     stream: a terminal gets a bar for each group, anything else a line for each change of state.
   """
 
-  def __init__(self, rows: list[tuple[str, int]], stream=None):
+  def __init__(self, rows: list[tuple[str, int]], stream: Any = None):
     self._stream = stream or sys.stderr
     self._rows, self._states = rows, ["waiting"] * len(rows)
     self._bars = [
@@ -250,10 +250,10 @@ class GroupsProgress:
       for i, (title, steps) in enumerate(rows)
     ]
 
-  def __enter__(self):
+  def __enter__(self) -> "GroupsProgress":
     return self
 
-  def __exit__(self, *error):
+  def __exit__(self, *error: Any) -> None:
     for bar in self._bars:
       bar.close()
 

@@ -32,7 +32,7 @@ def recorded(make: Callable, **known: Any) -> Callable:
   """
 
   @functools.wraps(make)
-  def making(*args, **options):
+  def making(*args: Any, **options: Any) -> Any:
     part = make(*args, **options)
     if getattr(part, "recipe", "") is not None:  # it has none to fill, or one already
       return part

@@ -53,11 +53,11 @@ def whole(least: int = -(2**63), most: int = 2**63 - 1) -> Kind:
   return Kind(words, lambda value: type(value) is int and least <= value <= most)
 
 
-def _is_number(value):
+def _is_number(value: Any) -> bool:
   return type(value) in (int, float) and abs(value) <= sys.float_info.max
 
 
-def _is_metric(value):
+def _is_metric(value: Any) -> bool:
   # What is not finite is a string in the records; Python's own JSON has NaN, which is read too.
   return type(value) is float or _is_number(value) or value in ("nan", "inf", "-inf")
 
@@ -172,10 +172,10 @@ def list_of(kind: Kind, lengths: Iterable[int] = ()) -> Kind:
   lengths = tuple(lengths)
   length = f" of length {' or '.join(map(str, lengths))}" if lengths else ""
 
-  def fits(value):
+  def fits(value: Any) -> bool:
     return isinstance(value, list) and (not lengths or len(value) in lengths)
 
-  def parts(value):
+  def parts(value: Any) -> Iterable[tuple[str, Any, Kind]]:
     return ((f"[{place}]", item, kind) for place, item in enumerate(value))
 
   return Kind(f"a list{length}, each {kind.words},", fits, parts)
@@ -193,7 +193,7 @@ def entries(
   """
   known = {**required, **optional}
 
-  def parts(value):
+  def parts(value: Any) -> Iterable[tuple[str, Any, Kind]]:
     for name in required:
       if name not in value:
         yield name, _MISSING, required[name]
@@ -220,7 +220,7 @@ def fault(value: Any, kind: Kind, name: str = "it") -> str:
   return ""
 
 
-def _shown(value):
+def _shown(value: Any) -> str:
   if value is _MISSING:
     return "missing"
   if type(value) is int and abs(value) >= 10**SHOWN:
@@ -267,7 +267,7 @@ def checked(text: bytes | str, kind: Kind, where: str, remedy: str) -> Any:
     raise UserError(f"{where} ({error}): {remedy}") from error
 
 
-def _check_writable(value, text):
+def _check_writable(value: Any, text: bytes | str) -> None:
   """Refuses what cannot be written again: deep nesting, and halves of characters, as \\ud800."""
   level = [value]
   for _ in range(DEPTH):
@@ -278,11 +278,11 @@ def _check_writable(value, text):
     json.dumps(value, ensure_ascii=False).encode("utf-8")
 
 
-def _inside(value):
+def _inside(value: Any) -> Iterable[Any]:
   return value if isinstance(value, list) else value.values() if isinstance(value, dict) else ()
 
 
-def _reason(error):
+def _reason(error: Exception) -> str:
   if isinstance(error, RecursionError):
     return f"it is nested more than {DEPTH} levels deep"
   if isinstance(error, json.JSONDecodeError):
@@ -327,7 +327,7 @@ def read_lines(path: pathlib.Path, kind: Kind, remedy: str) -> list[Any]:
   ]
 
 
-def _content(path, remedy) -> bytes | None:
+def _content(path: pathlib.Path, remedy: str) -> bytes | None:
   try:
     # A pipe would be waited for, and a device may never end.
     if path.exists() and not path.is_file():

@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Float, Key
 
 
@@ -21,7 +22,7 @@ class Mixture(NamedTuple):
   standard_deviations: Float[Array, " k"]
 
 
-def mixture(weights, means, standard_deviations) -> Mixture:
+def mixture(weights: ArrayLike, means: ArrayLike, standard_deviations: ArrayLike) -> Mixture:
   """Returns the Mixture of lists of numbers; means of one dimension may be plain numbers."""
   means = jnp.asarray(means, float)
   means = means[:, None] if means.ndim == 1 else means
@@ -48,7 +49,9 @@ def samples(of: Mixture, key: Key[Array, ""], count: int) -> Float[Array, "n d"]
   return jax.vmap(sample, (None, 0))(of, jax.random.split(key, count))
 
 
-def lattice(low: float, high: float, count: int, dimensions: int = 1):
+def lattice(
+  low: float, high: float, count: int, dimensions: int = 1
+) -> tuple[Float[Array, "n d"], float]:
   """Returns (points [count^d, d], volume of a cell) of a lattice over [low, high]^d.
 
   The sum of a smooth function times the volume is its integral to many digits where the function

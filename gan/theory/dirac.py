@@ -10,7 +10,7 @@ it is compared with stand at the end.
 """
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -27,6 +27,7 @@ from gan.method.updates import (
   discriminator_update,
   generator_update,
 )
+from gan.state import GanState
 from gan.theory import games
 
 RATE = 0.2  # of both players, as in the authors' notebook
@@ -143,7 +144,7 @@ def field(method: Method, points: Float[Array, "n 2"]) -> Float[np.ndarray, "n 2
   return np.asarray(ahead - points) / RATE
 
 
-def _method_arrays(methods) -> _MethodArrays:
+def _method_arrays(methods: Sequence[Method]) -> _MethodArrays:
   losses, penalties = _names(methods)
   rows = [
     _MethodArrays(losses.index(method.loss), penalties.index(method.penalty), *method[2:])
@@ -152,13 +153,21 @@ def _method_arrays(methods) -> _MethodArrays:
   return _MethodArrays(*(jnp.asarray(values) for values in zip(*rows, strict=True)))
 
 
-def _names(methods):
+def _names(methods: Sequence[Method]) -> list[list[str]]:
   """The losses and the penalties that occur, all of which are compiled."""
   kinds = ("loss", "penalty")
   return [list(dict.fromkeys(getattr(method, kind) for method in methods)) for kind in kinds]
 
 
-def _game(methods, arrays, schedule, point=START, rate=RATE, discriminator_steps=1, **choices):
+def _game(
+  methods: Sequence[Method],
+  arrays: _MethodArrays,
+  schedule: str,
+  point: tuple[float, float] = START,
+  rate: float = RATE,
+  discriminator_steps: int = 1,
+  **choices: Any,
+) -> tuple[GanState, Callable[[GanState], GanState]]:
   """Returns (state at the point, `state -> state`) of one of the methods."""
   losses, penalties = _names(methods)
   rule, make_step = SCHEDULES.get(schedule, (schedule, lambda game: game.step))
@@ -181,11 +190,11 @@ def _game(methods, arrays, schedule, point=START, rate=RATE, discriminator_steps
   return state, lambda state: step(state, batch, jax.random.key(1))[0]
 
 
-def _point(state):
+def _point(state: GanState) -> Float[Array, "2"]:
   return jnp.stack([state.generator.params, state.discriminator.params])
 
 
-def _moved(state, point):
+def _moved(state: GanState, point: Float[Array, "2"]) -> GanState:
   """The state with (theta, psi) at a point."""
   return state.replace(
     generator=state.generator.replace(params=point[0]),

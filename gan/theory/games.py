@@ -4,6 +4,7 @@ import functools
 import inspect
 import itertools
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -49,7 +50,9 @@ def dirac_gan(theta: float, psi: float) -> Gan:
   return Gan(generator, discriminator, lambda key: jnp.zeros(1), (-1.0, 1.0))
 
 
-def mlp(sizes: Sequence[int], activation: Callable, last: Callable = lambda outputs: outputs):
+def mlp(
+  sizes: Sequence[int], activation: Callable, last: Callable = lambda outputs: outputs
+) -> Network:
   """A fully connected Network with PyTorch's initialisers: weights and biases U(+-1/sqrt(inputs)).
 
   Args:
@@ -70,7 +73,7 @@ def mlp(sizes: Sequence[int], activation: Callable, last: Callable = lambda outp
   return network(init, function)
 
 
-def _dense(key, inputs, outputs):
+def _dense(key: Key[Array, ""], inputs: int, outputs: int) -> dict[str, Array]:
   bound = inputs**-0.5
   draw = functools.partial(jax.random.uniform, minval=-bound, maxval=bound)
   kernel_key, bias_key = jax.random.split(key)
@@ -90,8 +93,8 @@ def make_game(
   penalty: str = "none",
   update_rule: str = "alternating",
   optimizer: str = "sgd",
-  axis_name=(),
-  **choices,
+  axis_name: Any = (),
+  **choices: Any,
 ) -> Game:
   """A Game as the experiments build it, for players that no Config describes.
 
@@ -134,11 +137,11 @@ def _options(make: Callable) -> set[str]:
   return set(inspect.signature(make).parameters)
 
 
-def any_loss(index: Int[Array, ""], names: Sequence[str], axis_name=()) -> Loss:
+def any_loss(index: Int[Array, ""], names: Sequence[str], axis_name: Any = ()) -> Loss:
   """The loss at a place of `names` that only the compiled step knows: one program for all."""
   made = [make_loss(name, axis_name=axis_name) for name in names]
 
-  def pick(field):
+  def pick(field: str) -> Callable[[Array, Array], Array]:
     functions = [getattr(loss, field) for loss in made]
     return lambda real, fake: jax.lax.switch(index, functions, real, fake)
 
@@ -153,7 +156,7 @@ def any_penalty(index: Int[Array, ""], names: Sequence[str]) -> Callable:
   )
 
 
-def _no_penalty(critic, real, fake, keys):
+def _no_penalty(critic: Any, real: Array, fake: Array, keys: Any) -> Float[Array, " b"]:
   del critic, fake, keys
   return jnp.zeros(len(real), real.dtype)
 

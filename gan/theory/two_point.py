@@ -9,7 +9,7 @@ unconstrained discriminator, which the generator lowers.
 import functools
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import jax
 import jax.numpy as jnp
@@ -35,7 +35,7 @@ def js_value(places: Sequence[int]) -> float:
 
 
 @functools.cache
-def _js_value(held):
+def _js_value(held: Sequence[int]) -> float:
   """The same of how many samples each data point holds, whichever point it is."""
   count = len(held)
   p, q = np.append(np.full(count, 1 / count), 0.0), np.append(held, count - sum(held)) / count
@@ -52,7 +52,7 @@ def paired_value(places: Sequence[int]) -> float:
   return -sum(on_cycle) / len(places) * math.log(2.0)
 
 
-def _returns(places, start):
+def _returns(places: Sequence[int], start: int) -> bool:
   """Whether the walk i -> places[i] comes back to its start."""
   place = start
   for _ in places:
@@ -95,7 +95,7 @@ def local_minima(count: int) -> int:
   return found
 
 
-def _moved(places):
+def _moved(places: Sequence[int]) -> Iterator[list[int]]:
   for kept in itertools.product((True, False), repeat=len(places)):
     if not all(kept):
       yield [place if keep else ELSEWHERE for place, keep in zip(places, kept, strict=True)]

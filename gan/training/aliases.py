@@ -1,6 +1,7 @@
 """Other names of a value, as flags may give it and as files of earlier versions have it."""
 
 import pathlib
+from collections.abc import Mapping
 from typing import Any
 
 ALIASES = {"loss": {"minimax": "sat"}}  # by the field of a config
@@ -11,7 +12,7 @@ def canonical(values: dict[str, Any]) -> dict[str, Any]:
   return {name: _canonical(ALIASES.get(name, {}), value) for name, value in values.items()}
 
 
-def _canonical(names, value):
+def _canonical(names: Mapping[str, str], value: Any) -> Any:
   if isinstance(value, list):
     return [_canonical(names, item) for item in value]
   return names.get(value, value) if isinstance(value, str) else value

@@ -11,12 +11,14 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Array, Float, Int
 from PIL.Image import Image
 
 from gan import datasets
 from gan.datasets.batches import batch_indices
 from gan.errors import UserError
+from gan.method.game import Batch
+from gan.state import GanState
 from gan.system import files
 from gan.system.progress import say
 from gan.training import parallel, pictures, sampling
@@ -89,24 +91,31 @@ def film(setting: Setting, config: Config, frames: int = FRAMES) -> Film:
   return Film(np.asarray(fake), np.asarray(levels), limit, steps)
 
 
-def _indices(setting, config):
+def _indices(setting: Setting, config: Config) -> Int[np.ndarray, "t k b"]:
   updates, size = config.discriminator_steps, config.batch_size
   return batch_indices(config.seed, setting.info.num_examples, 0, config.steps, updates, size)
 
 
-def _train(setting: Setting, keys: Keys, limit: float, indices, rest: int, each: int):
+def _train(
+  setting: Setting,
+  keys: Keys,
+  limit: float,
+  indices: Int[np.ndarray, "t k b"],
+  rest: int,
+  each: int,
+) -> tuple[Float[Array, "f n 2"], Float[Array, "f side side"]]:
   """Returns fakes [T, n, 2] and levels [T, k, k]: of step 0, then every `each` steps to the end."""
   algorithm, data = setting.algorithm, setting.data
   classes = 0 if data.label is None else setting.info.num_classes
   what = sampling.square(algorithm.gan, keys.latents, classes, count=1024)
   run = parallel.many_steps(algorithm.step)
 
-  def look(state):
+  def look(state: GanState) -> tuple[Array, Array]:
     fake = sampling.images(algorithm.gan, state, what.latents, what.labels)
     return fake, sampling.level_sets(algorithm.gan, state, limit, conditional=bool(classes))
 
-  def scan(data, indices):
-    def advance(state, rows):
+  def scan(data: Batch, indices: Array) -> tuple[Array, Array]:
+    def advance(state: GanState, rows: Array) -> tuple[GanState, tuple[Array, Array]]:
       state, _ = run(state, data, rows, keys.training)
       return state, look(state)
 
@@ -133,7 +142,7 @@ def draw_frames(found: Film, real: Float[np.ndarray, "m 2"], title: str) -> list
   return [_frame(found, i, real, title) for i in range(count)]
 
 
-def _frame(found, i, real, title):
+def _frame(found: Film, i: int, real: Float[np.ndarray, "n 2"], title: str) -> Image:
   title = f"{title}  step {found.steps[i]}"
   figure = pictures.points_over_levels(real, found.fake[i], found.levels[i], found.limit, title)
   buffer = io.BytesIO()

@@ -7,6 +7,7 @@ algorithm of it.
 
 import dataclasses
 import typing
+from collections.abc import Collection
 from typing import Any
 
 from gan import losses, models
@@ -27,13 +28,13 @@ def option(
   group: str,
   text: str,
   *,
-  choices=None,
-  positive=False,
-  minimum=None,
-  maximum=None,
-  below=None,
-  resumable=False,
-  added=False,
+  choices: Collection[str] | None = None,
+  positive: bool = False,
+  minimum: float | None = None,
+  maximum: float | None = None,
+  below: float | None = None,
+  resumable: bool = False,
+  added: bool = False,
 ) -> Any:
   """A field of Config with what its flag needs.
 

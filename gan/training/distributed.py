@@ -104,7 +104,9 @@ def _reason(error: BaseException) -> str:
   return f"{type(error).__name__}: {_first_line(error)}"
 
 
-def _initialize(coordinator, num_processes, process_id, seconds):
+def _initialize(
+  coordinator: str | None, num_processes: int | None, process_id: int | None, seconds: int
+) -> None:
   # Without it, processes on CPUs have no collectives.
   jax.config.update("jax_cpu_collectives_implementation", "gloo")
   try:
@@ -153,7 +155,7 @@ def _one_line_at_the_end() -> Iterator[tuple[Callable[[str], None], pathlib.Path
     [sys.executable, "-c", WATCHER], stdin=subprocess.PIPE, text=True, start_new_session=True
   )
 
-  def expect(line):
+  def expect(line: str) -> None:
     watcher.stdin.write(f"{line}\n")
     watcher.stdin.flush()
 

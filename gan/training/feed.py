@@ -31,7 +31,7 @@ def batches(
     step_bytes: of the rows of a step.
   """
 
-  def each(step):
+  def each(step: int) -> Iterator[tuple[int, Any]]:
     while step < config.steps:
       count = _steps_in_call(config, step, step_bytes)
       yield count, gather(indices(step, count)) if gather else indices(step, count)

@@ -7,6 +7,7 @@ import contextlib
 import signal
 import threading
 from collections.abc import Iterator
+from typing import Any
 
 import jax
 
@@ -38,8 +39,8 @@ def interrupts() -> Iterator[list[int]]:
       signal.signal(number, handler)
 
 
-def _install(signals):
-  def note(number, frame):
+def _install(signals: list[int]) -> dict[int, Any]:
+  def note(number: int, frame: Any) -> None:
     # A terminal that closes sends SIGHUP twice: from the system, and from the shell.
     again = bool(signals) and number != getattr(signal, "SIGHUP", None)
     signals.append(number)
@@ -50,7 +51,7 @@ def _install(signals):
   return {number: signal.signal(number, note) for number in _numbers()}
 
 
-def _numbers():
+def _numbers() -> list[int]:
   numbers = [signal.SIGINT]
   if not jax.distributed.is_initialized():
     numbers.append(signal.SIGTERM)

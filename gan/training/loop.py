@@ -72,7 +72,7 @@ def fit(
     UserError: anything that the user can put right; nothing on disk is lost.
   """
 
-  def make(folder, axis_name):
+  def make(folder: pathlib.Path, axis_name: Any) -> tuple[Setting, Config]:
     dataset, named = load_data(config, data_dir, say)
     named = fix_schedule(named, folder)
     return make_setting(named, dataset, axis_name, say), named
@@ -246,7 +246,7 @@ def train(
   config, log, state = runs[0].config, _Log(runs, run_group), run_group.place(states)
   calls = itertools.count()
 
-  def indices(step, count):
+  def indices(step: int, count: int) -> np.ndarray:
     return np.stack([run.indices(step, count) for run in runs])
 
   feed = batches(config, step, indices, run_group.gather, run_group.step_bytes)

@@ -65,7 +65,7 @@ def _pmap(run: Run, devices: list, gather: Gather) -> Run:
     donate_argnums=0,
   )
 
-  def call(state, dataset, indices, key):
+  def call(state: Any, dataset: Any, indices: Any, key: Any) -> tuple[Any, Any]:
     if dataset is not None:
       dataset, indices = gather(dataset, _shares(indices, devices))
     return mapped(state, dataset, indices, key)
@@ -98,7 +98,7 @@ def _gathering(execute: Run, gather: Gather, split: NamedSharding | None = None)
   if gather is _gather_on_device and (split is None or split.is_fully_addressable):
     return execute
 
-  def call(state, dataset, indices, key):
+  def call(state: Any, dataset: Any, indices: Any, key: Any) -> tuple[Any, Any]:
     if dataset is not None:
       dataset, indices = gather(dataset, indices, split)
     return execute(state, dataset, indices, key)
@@ -118,7 +118,7 @@ def _gather_on_host(
 ) -> tuple[None, Any]:
   """Returns (None, the rows), gathered in this process; each device gets the rows of its share."""
 
-  def rows(array):
+  def rows(array: np.ndarray) -> np.ndarray | jax.Array:
     if split is None:
       return array[indices]
     shape = (*indices.shape, *array.shape[1:])
@@ -301,8 +301,8 @@ def many_steps(step: Callable) -> Callable:
   Without a data set, batches [S, K, B, ...] stand in the place of indices.
   """
 
-  def run(state, dataset, indices, key):
-    def one(state, picked):
+  def run(state: Any, dataset: Any, indices: Any, key: Any) -> tuple[Any, Any]:
+    def one(state: Any, picked: Any) -> tuple[Any, Any]:
       batch = picked if dataset is None else jax.tree.map(lambda array: array[picked], dataset)
       return step(state, batch, key)
 

@@ -62,11 +62,11 @@ def image_grid(
   return canvas
 
 
-def _font():
+def _font() -> Any:
   return ImageFont.load_default(size=13)
 
 
-def _wrapped(text, width):
+def _wrapped(text: str, width: int) -> str:
   """Breaks a line between words so that each piece is at most `width` pixels wide."""
   lines = [""]
   for word in text.split():

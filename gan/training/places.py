@@ -61,7 +61,7 @@ def works_below(folder: pathlib.Path) -> Iterator[pathlib.Path]:
       below.clear()
 
 
-def _holds_run(folder):
+def _holds_run(folder: pathlib.Path) -> bool:
   """Whether a folder holds a config.json of a run; other programs have files of that name."""
   try:
     text = (folder / CONFIG).read_text(encoding="utf-8", errors="replace")

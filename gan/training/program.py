@@ -60,7 +60,7 @@ def _player(game: Game, name: str, state: Any, image_shape: tuple, labels: Any) 
     labels = jax.ShapeDtypeStruct((1,), labels.dtype)
   network, player = getattr(game, name), getattr(state, name)
 
-  def call(params, model_state, inputs, labels):
+  def call(params: Any, model_state: Any, inputs: Any, labels: Any) -> Any:
     return network.apply(params, model_state, inputs, labels, train=False)[0]
 
   return call, player.params, player.model_state, inputs, labels
@@ -131,12 +131,12 @@ def _value(value: Any) -> str:
 def _jaxpr(jaxpr: core.Jaxpr) -> str:
   numbers = {}  # of variables, in the order in which they appear
 
-  def atom(one):
+  def atom(one: Any) -> str:
     if isinstance(one, core.Literal):
       return f"{_value(np.asarray(one.val))}:{one.aval}"
     return f"{numbers.setdefault(one, len(numbers))}:{one.aval}"
 
-  def atoms(several):
+  def atoms(several: Any) -> str:
     return " ".join(map(atom, several))
 
   lines = [atoms((*jaxpr.constvars, *jaxpr.invars))]

@@ -243,7 +243,7 @@ def check_claim(path: pathlib.Path, identity: dict[str, Any], what: str) -> None
     )
 
 
-def _recorded_identity(path):
+def _recorded_identity(path: pathlib.Path) -> dict[str, Any]:
   return canonical(schema.read(path, _CLAIM_KIND, _RESTORE)["determining"])
 
 
@@ -308,7 +308,7 @@ def write_json(path: pathlib.Path, value: Any) -> None:
   _write_whole(path, json.dumps(value, indent=2) + "\n")
 
 
-def _write_whole(path, text):
+def _write_whole(path: pathlib.Path, text: str) -> None:
   part = path.with_name(path.name + ".part")
   try:
     part.write_text(text, encoding="utf-8")
@@ -336,7 +336,7 @@ def plain(value: Any) -> Any:
   return value
 
 
-def _extremes(records):
+def _extremes(records: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
   """{metric: {"last": value, "lowest": [step, value], "highest": [step, value]}}, finite ones."""
   result = {}
   for name in sorted({name for record in records for name in record} - set(COUNTS)):

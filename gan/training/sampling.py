@@ -1,7 +1,7 @@
 """Drawing from a trained generator: fixed latents, classes in rows, and the picture of a run."""
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import jax
@@ -90,7 +90,9 @@ def interpolation(gan: Gan, key: Key[Array, ""], num_classes: int, rows: int = 1
   return Draw(paths.reshape(rows * 10, -1), labels, 10)
 
 
-def _great_circle(first, last, share):
+def _great_circle(
+  first: Float[Array, "r z"], last: Float[Array, "r z"], share: Float[Array, ""] | float
+) -> Float[Array, "r z"]:
   """Rows between those of two arrays: directions along the great circle, lengths in even steps.
 
   White ("Sampling Generative Networks", https://arxiv.org/abs/1609.04468) weighs the rows
@@ -120,7 +122,7 @@ def draw(gan: Gan, state: GanState, latents: Array, labels: Array | np.ndarray |
 
 
 @functools.cache
-def _compiled_images():
+def _compiled_images() -> Callable[..., Array]:
   return compiled(images, static_argnums=0)
 
 
@@ -159,7 +161,13 @@ def samples(
   return np.concatenate([*parts, *map(np.asarray, sent)])[:count]
 
 
-def _batch(gan, state, key, start, labels):
+def _batch(
+  gan: Gan,
+  state: GanState,
+  key: Key[Array, ""],
+  start: Int[Array, ""],
+  labels: Int[Array, " b"] | None,
+) -> Array:
   """Examples start .. start + BATCH_SIZE - 1 of the key."""
   keys = jax.vmap(jax.random.fold_in, (None, 0))(key, start + jnp.arange(BATCH_SIZE))
   drawn = images(gan, state, jax.vmap(gan.sample_latent)(keys), labels)
@@ -167,7 +175,7 @@ def _batch(gan, state, key, start, labels):
 
 
 @functools.cache
-def _compiled_batch():
+def _compiled_batch() -> Callable[..., Array]:
   return compiled(_batch, static_argnums=0)
 
 
@@ -179,7 +187,9 @@ def grid(gan: Gan, state: GanState, what: Draw, title: str) -> Image.Image:
 
 
 @functools.partial(jax.jit, static_argnums=0)
-def _probabilities(gan, state, points, labels):
+def _probabilities(
+  gan: Gan, state: GanState, points: Float[Array, "n 2"], labels: Int[Array, " n"] | None
+) -> Float[Array, " n"]:
   player = state.discriminator
   # One that judges several points at once is shown the same point as often.
   points = jnp.tile(points, gan.packing)

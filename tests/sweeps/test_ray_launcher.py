@@ -15,7 +15,7 @@ from conftest import ROOT
 
 from experiments import sweep as command
 from gan.errors import UserError
-from gan.sweeps import ray_cluster, ray_launcher
+from gan.sweeps import ray_cluster, ray_launcher, run_archive
 from gan.sweeps.launcher import INTERRUPTED
 from gan.sweeps.plan import make_plan
 from gan.sweeps.search import make_trials
@@ -195,8 +195,8 @@ def test_a_pack_holds_what_is_there_with_checkpoints_first(tmp_path):
   (tmp_path / "a" / "a_record").write_text("1")
   (tmp_path / "b").mkdir()
   (tmp_path / "b" / "config.json").write_text("{}")
-  archive = ray_launcher.pack(tmp_path, ["a", "absent"])
-  ray_launcher.unpack(archive, tmp_path / "copy")
+  archive = run_archive.pack(tmp_path, ["a", "absent"])
+  run_archive.unpack(archive, tmp_path / "copy")
   files = {str(f.relative_to(tmp_path / "copy")) for f in (tmp_path / "copy").rglob("*.*")}
   assert not files  # of b, nothing
   assert (tmp_path / "copy" / "a" / "checkpoints" / "20" / "arrays").read_bytes() == b"\0\1"
