@@ -31,7 +31,7 @@ from gan.system.progress import say
 from gan.training.aliases import earlier_names
 from gan.training.config import Config, field_types
 from gan.training.interrupts import interrupts, stop_here
-from gan.training.options import FIELDS, fields, own_options, with_values
+from gan.training.options import FIELDS, fields, own_options, read_by, with_values
 from gan.training.parts import fingerprint, identity
 from gan.training.presets import PRESETS
 from gan.training.validation import unread, validate
@@ -112,7 +112,7 @@ def refuse_unread_fields(values: Any, config: Config, chosen: Collection[str] = 
     refuse_unread(values, ["eval_samples"], "--eval_every above 0")
   for entry in AUGMENTATIONS.values():
     if entry.strength and not getattr(config, entry.strength) and entry.strength not in chosen:
-      refuse_unread(values, entry.options, f"--{entry.strength} above 0")
+      refuse_unread(values, read_by(entry), f"--{entry.strength} above 0")
   swept = {"ema_half_life", "ema_decay"} & set(chosen)
   if config.ema_half_life is not None and values["ema_decay"].present and not swept:
     raise UserError(

@@ -20,7 +20,7 @@ AUGMENTATIONS: dict[str, Entry] = {
     make_instance_noise,
     "Gaussian noise",
     "Sonderby et al. 2017, arXiv:1610.04490",
-    options=("instance_noise_steps",),
     strength="instance_noise",
+    steps="instance_noise_steps",
   ),
 }

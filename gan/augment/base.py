@@ -51,12 +51,15 @@ class Entry(Maker):
     source: paper.
     options: fields of a config that `make` takes, or names of its own.
     strength: hyper-parameter that chooses it where it is above 0; "" where its name does.
+    steps: field of a config, steps in which the strength falls to 0 where no schedule says how it
+      changes; "" where it stays.
   """
 
   summary: str
   source: str
   options: tuple[str, ...] = ()
   strength: str = ""
+  steps: str = ""
 
 
 def as_augmentation(given: Any) -> Augmentation:
@@ -83,16 +86,16 @@ def compose(augmentations: Sequence[Any]) -> Augmentation | None:
     return parts[0] if parts else None
   keeping = {str(i): each for i, each in enumerate(parts) if each.init}
 
-  def apply(images, keys, state):
+  def apply(images: Array, keys: Key[Array, " b"], state: GanState | None) -> Array:
     for i, each in enumerate(parts):
       own = jax.vmap(jax.random.fold_in, (0, None))(keys, i) if i else keys
       images = each.apply(images, own, _with_own(state, str(i)) if each.init else state)
     return images
 
-  def init(key, gan):
+  def init(key: Key[Array, ""], gan: Gan) -> dict[str, Any]:
     return {i: each.init(jax.random.fold_in(key, int(i)), gan) for i, each in keeping.items()}
 
-  def update(view, kept):
+  def update(view: Any, kept: dict[str, Any]) -> dict[str, Any]:
     moved = {i: each.update(view, kept[i]) for i, each in keeping.items() if each.update}
     return kept | moved
 

@@ -13,7 +13,7 @@ from gan.errors import UserError
 from gan.losses import Loss
 from gan.networks import Network, Outputs
 from gan.optimizers import is_optimizer
-from gan.regularizers import Regularizer
+from gan.regularizers import REGULARIZERS, Regularizer
 from gan.state import GanState, Hyperparameters
 from gan.system.schema import FLAG, Kind, are_finite, matching, takes, whole
 
@@ -62,7 +62,7 @@ NEEDS = Kind(
 def _is_part(part: type) -> Callable[[Any], bool]:
   """Returns a predicate: whether a value is such a part; UserError where its `needs` are wrong."""
 
-  def fits(value):
+  def fits(value: Any) -> bool:
     if isinstance(value, part) and not NEEDS.fits(value.needs):
       raise UserError(f"`needs={value.needs!r}` of a gan.{part.__name__} must be {NEEDS.words}")
     return isinstance(value, part)
@@ -149,10 +149,10 @@ FIELDS: dict[str, tuple[Kind, str]] = {
   ),
   "regularizers": (
     Kind(
-      'gan.Regularizers by name, such as {{"lecam": gan.REGULARIZERS["lecam"].make()}}',
+      'gan.Regularizers by name, such as {{"{0}": gan.REGULARIZERS["{0}"].make()}}',
       _all_of(_is_regularizer),
     ),
-    "",
+    next(iter(REGULARIZERS)),
   ),
   "augment": (
     Kind(

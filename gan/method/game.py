@@ -17,14 +17,14 @@ from gan.method.fields import FIELDS, PLAYERS, as_fake_labels, classes_of
 from gan.networks import Gan, Network, latent_sampler
 from gan.optimizers import Optimizer, as_optimizer, is_transformation
 from gan.penalties import Penalty
-from gan.regularizers import Regularizer
+from gan.regularizers import REGULARIZERS, Regularizer
 from gan.state import GanState, Hyperparameters, as_arrays
 from gan.system.schema import Kind, plain_number
 
 Metrics = dict[str, Float[Array, ""]]
 
-# Every metric of a step but those of regularisers, which begin with the regulariser's name.
-STEP_METRICS = {
+# Metrics that a step may have without a regulariser: none of a regulariser takes such a name.
+GAME_METRICS = {
   "discriminator_loss": "mean of the discriminator's adversarial loss",
   "generator_loss": "mean of the generator's adversarial loss",
   "real_logit": "mean logit on data",
@@ -37,7 +37,10 @@ STEP_METRICS = {
   "discriminator_gradient_norm": "norm of the gradient of all that the discriminator minimises",
   "generator_gradient_norm": "norm of the gradient of all that the generator minimises",
 }
-
+# Every metric of a step; those of a regulariser of one's own begin with its name.
+STEP_METRICS = GAME_METRICS | {
+  name: meaning for entry in REGULARIZERS.values() for name, meaning in entry.metrics.items()
+}
 
 # Entries of GanState.aux_state, and <name>_weight, that are of other parts than regularisers.
 TAKEN = ("augmentation", "update_rule", "penalty")
@@ -295,7 +298,7 @@ class Game:
     seen = set()
 
     class Reader(Hyperparameters):
-      def __getattribute__(self, name):
+      def __getattribute__(self, name: str) -> Any:
         seen.add(name)
         return super().__getattribute__(name)
 

@@ -16,7 +16,7 @@ from gan.augment import as_augmentation
 from gan.errors import UserError
 from gan.losses import Loss, bind
 from gan.method import returned
-from gan.method.game import STEP_METRICS, Examples, Game, Metrics
+from gan.method.game import GAME_METRICS, Examples, Game, Metrics
 from gan.method.play import Keys, example_keys, placed, play
 from gan.networks import ModelState, Params, pack
 from gan.penalties import with_options
@@ -30,7 +30,7 @@ class Observations(NamedTuple):
   Attributes:
     model_state: new model state of the player.
     aux_state: new entries of `GanState.aux_state`.
-    metrics: of the step, by the names of STEP_METRICS and of regularisers.
+    metrics: of the step, by the names of STEP_METRICS and of one's own regularisers.
   """
 
   model_state: ModelState
@@ -144,7 +144,7 @@ def _terms(
       counts = {len(view.real), len(view.shown_real)}
       value, seen = returned.term(found, counts, f"regularizer {name}", term)
       total += state.hyperparameters.regularizer_weights[name] * jnp.mean(value)
-      taken = {*STEP_METRICS, *metrics}
+      taken = {*GAME_METRICS, *metrics}
       if bad := sorted(each for each in seen if each in taken or not each.startswith(name)):
         raise UserError(
           f"regularizer {name}: its metrics {', '.join(bad)} must begin with its name and differ "

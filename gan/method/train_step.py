@@ -155,7 +155,7 @@ def step(
 
   All randomness of a step is a function of (key, state.step). Every metric is a float32 [] mean
   over the global batch, of the last discriminator update and of the generator update; their names
-  are those of `game.STEP_METRICS` and of the regularisers.
+  are those of `game.STEP_METRICS` and of regularisers of one's own.
 
   Args:
     game: what is played.

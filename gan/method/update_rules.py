@@ -95,9 +95,9 @@ UPDATE_RULES: dict[str, Entry] = {
   ),
   "lookahead": Entry(
     lookahead,
-    "alternating; every k steps both players go half of the way back",
+    "alternating; every k steps both players go part of the way back",
     "Chavdarova et al. 2021, arXiv:2006.14567",
-    ("lookahead_steps", "shared_latents"),
+    ("lookahead_steps", "lookahead_alpha", "shared_latents"),
   ),
 }
 

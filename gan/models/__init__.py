@@ -44,7 +44,7 @@ class Model(NamedTuple):
     image_range: of the pixels that its generator makes.
     options: fields of ModelSpec that the architecture reads, of those that default to None.
     small: whether dispatch, not arithmetic, is what a step takes on the CPU.
-    outputs: fields of Outputs that its discriminator returns, beside class_logits with `acgan`.
+    outputs: fields of Outputs that its discriminator returns, beside those of a conditioning.
     conditionings: those of CONDITIONINGS that it has; the first is its own.
   """
 
@@ -159,14 +159,8 @@ def check_outputs(
   Raises:
     UserError: it does not.
   """
-  heads = {"class_logits"} if conditioning == "acgan" else set()
-  if missing := sorted(set(needs) - heads - set(MODELS[model].outputs)):
-    headed = {"class_logits"} & set(needs)
-    fitting = [
-      f"{name} with `conditioning=acgan`" if headed else name
-      for name, each in MODELS.items()
-      if set(needs) - headed <= set(each.outputs) and (not headed or "acgan" in each.conditionings)
-    ]
+  if missing := sorted(set(needs) - _returned(model, conditioning)):
+    fitting = _fitting(set(needs))
     words = ", ".join(map(repr, dict.fromkeys(("logits", *sorted(needs)))))
     how = (
       f"choose from {', '.join(fitting)}"
@@ -177,6 +171,23 @@ def check_outputs(
       f"`{part}` needs {', '.join(missing)} of the discriminator, which `model={model}` does not "
       f"return: {how}"
     )
+
+
+def _returned(model: str, conditioning: str | None) -> set[str]:
+  """The fields of Outputs that the discriminator of an architecture returns."""
+  how = CONDITIONINGS.get(conditioning)
+  return {*MODELS[model].outputs, *(how.outputs if how else ())}
+
+
+def _fitting(needs: set[str]) -> list[str]:
+  """The models that return what is needed, or the conditionings with which they do."""
+  found = []
+  for name, model in MODELS.items():
+    ways = {None: name} | {
+      each: f"{name} with `conditioning={each}`" for each in model.conditionings
+    }
+    found += [words for way, words in ways.items() if needs <= _returned(name, way)][:1]
+  return found
 
 
 def build(name: str, spec: ModelSpec, latent: str = "normal", **options: Any) -> Gan:

@@ -31,7 +31,14 @@ from gan.models.layers import (
   UpBlock,
   judged,
 )
-from gan.models.spec import ModelSpec, doublings, require_choice, require_images, to_networks
+from gan.models.spec import (
+  CONDITIONINGS,
+  ModelSpec,
+  doublings,
+  require_choice,
+  require_images,
+  to_networks,
+)
 from gan.networks import Network, Outputs
 
 WIDTH = 64
@@ -255,7 +262,7 @@ def _networks(spec, discriminator_scale, common, own):
     Discriminator(
       discriminator_scale * width,
       norm=spec.discriminator_norm or "spectral",
-      head=spec.conditioning == "acgan",
+      head="class_logits" in CONDITIONINGS[spec.conditioning or "cbn+projection"].outputs,
       **common,
     ),
     spec,

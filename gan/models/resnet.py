@@ -34,7 +34,14 @@ from gan.models.layers import (
   UpBlock,
   judged,
 )
-from gan.models.spec import ModelSpec, doublings, require_choice, require_images, to_networks
+from gan.models.spec import (
+  CONDITIONINGS,
+  ModelSpec,
+  doublings,
+  require_choice,
+  require_images,
+  to_networks,
+)
 from gan.networks import Network, Outputs
 
 GLOROT = nn.initializers.glorot_uniform()
@@ -176,12 +183,13 @@ def build(
     generator = tuple((generator_scale or 1) * width * power for power in reversed(powers))
     discriminator = tuple(width * power for power in powers)
     downs = tuple(size % (2 * power) == 0 for power in powers)
+  conditioning = CONDITIONINGS[spec.conditioning or "concat"]
   shared = {"num_classes": spec.num_classes, "dtype": spec.dtype, "axis_name": spec.axis_name}
   return to_networks(
     Generator(
       spec.image_shape,
       generator,
-      by_norm=spec.conditioning in ("cbn+projection", "acgan"),
+      by_norm=conditioning.by_norm,
       **shared,
     ),
     Discriminator(
@@ -190,7 +198,7 @@ def build(
       norm=spec.discriminator_norm or "spectral",
       pooling=pooling,
       logit_bias=logit_bias,
-      head=spec.conditioning == "acgan",
+      head="class_logits" in conditioning.outputs,
       **shared,
     ),
     spec,

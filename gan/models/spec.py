@@ -70,9 +70,29 @@ def checked(spec: ModelSpec) -> ModelSpec:
 
 
 NORMS = ("none", "batch", "layer", "spectral")
-# How labels reach the generator, and the discriminator: beside the latents, and by projection
-# (concat, projection); by conditional batch normalisation, and by projection or a class head.
-CONDITIONINGS = ("concat", "projection", "cbn+projection", "acgan", "native")
+
+
+class Conditioning(NamedTuple):
+  """How labels reach the players, where a model has several ways.
+
+  Attributes:
+    by_norm: whether they choose scales and shifts of the generator's norms, and do not lie beside
+      its latents.
+    outputs: fields of Outputs that the discriminator returns of them, and then does not have them
+      as inputs.
+  """
+
+  by_norm: bool = False
+  outputs: tuple[str, ...] = ()
+
+
+CONDITIONINGS: dict[str, Conditioning] = {
+  "concat": Conditioning(),
+  "projection": Conditioning(),
+  "cbn+projection": Conditioning(by_norm=True),
+  "acgan": Conditioning(by_norm=True, outputs=("class_logits",)),
+  "native": Conditioning(),
+}
 
 
 def to_networks(generator, discriminator, spec: ModelSpec, *, joint: bool = False):

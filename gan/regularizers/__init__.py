@@ -28,6 +28,7 @@ REGULARIZERS: dict[str, Entry] = {
     "relu(D(x) - mean D(G(z)))^2 + relu(mean D(x) - D(G(z)))^2",
     "Tseng et al. 2021, arXiv:2104.03310",
     options=("lecam_decay", "lecam_start"),
+    metrics={"lecam": "mean of the term before its weight; 0 before its start"},
   ),
   "acgan": Entry(
     make_acgan,
@@ -35,6 +36,12 @@ REGULARIZERS: dict[str, Entry] = {
     "-log C(y | x) on data for D, and on G(z, y) for G, C the class head of D",
     "Odena et al. 2017, arXiv:1610.09585",
     options=("acgan_fakes", "acgan_generator_scale"),
+    needs=("class_logits",),
+    metrics={
+      "acgan_discriminator": "mean cross-entropy of the class head on data, in nats",
+      "acgan_accuracy": "share of the data whose class the head tells",
+      "acgan_generator": "mean cross-entropy of the class head on samples, in nats",
+    },
   ),
   "path_length": Entry(
     make_path_length,
@@ -42,6 +49,7 @@ REGULARIZERS: dict[str, Entry] = {
     "(|J^T y| - mean |J^T y|)^2, J the Jacobian of G in its styles",
     "Karras et al. 2020, arXiv:1912.04958",
     options=("path_length_decay", "path_length_every"),
+    metrics={"path_length": "mean of the term before its weight; 0 on steps that skip it"},
   ),
   "orthogonal": Entry(
     make_orthogonal,
@@ -49,5 +57,9 @@ REGULARIZERS: dict[str, Entry] = {
     "sum of squares of W^T W off its diagonal, W each matrix of weights of G",
     "Brock et al. 2019, arXiv:1809.11096",
     options=("orthogonal_discriminator",),
+    metrics={
+      "orthogonal": "the term of the generator's weights, before its own weight",
+      "orthogonal_discriminator": "the same of the discriminator's",
+    },
   ),
 }

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from gan.regularizers.base import Regularizer, View
+from gan.regularizers.base import Regularizer, Term, View
 
 
 def cross_entropy(
@@ -33,7 +33,7 @@ def make_acgan(*, acgan_fakes: bool = False, acgan_generator_scale: float = 0.1)
     acgan_generator_scale: factor on G's class loss beside the regulariser's weight.
   """
 
-  def discriminator(view: View, state: dict):
+  def discriminator(view: View, state: dict) -> Term:
     del state
     real, fake = view.real_outputs.class_logits, view.fake_outputs.class_logits
     loss = cross_entropy(real, view.labels)
@@ -43,7 +43,7 @@ def make_acgan(*, acgan_fakes: bool = False, acgan_generator_scale: float = 0.1)
       loss += cross_entropy(fake, view.fake_labels)
     return loss, metrics
 
-  def generator(view: View, state: dict):
+  def generator(view: View, state: dict) -> Term:
     del state
     loss = cross_entropy(view.fake_outputs.class_logits, view.fake_labels)
     return acgan_generator_scale * loss, {"acgan_generator": jnp.mean(loss)}

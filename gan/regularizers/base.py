@@ -1,7 +1,7 @@
 """What a regulariser is: a term of a player's objective, and what it keeps from step to step."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from jaxtyping import Array, Float, Int, Key
@@ -10,6 +10,8 @@ from gan.networks import Gan, Outputs, Params
 from gan.penalties import AugmentedCritic
 from gan.state import Hyperparameters
 from gan.system.recipe import Maker, Recipe
+
+Term = tuple[Array, dict[str, Array]]  # [B] or [], and metrics, [] each
 
 
 class View(NamedTuple):
@@ -98,8 +100,8 @@ class Regularizer(NamedTuple):
   """
 
   init: Callable[[Key[Array, ""], Gan], Any] = nothing
-  discriminator: Callable[[View, Any], tuple[Array, dict[str, Array]]] | None = None
-  generator: Callable[[View, Any], tuple[Array, dict[str, Array]]] | None = None
+  discriminator: Callable[[View, Any], Term] | None = None
+  generator: Callable[[View, Any], Term] | None = None
   update: Callable[[View, Any], Any] | None = None
   needs: tuple[str, ...] = ()
   reads: tuple[str, ...] = ()
@@ -117,13 +119,18 @@ class Entry(Maker):
     summary: the term.
     source: paper.
     options: fields of a config that `make` takes.
+    needs: fields of Outputs that every regulariser of it needs; () leaves it to each.
+    metrics: name -> meaning, of those that it adds to a step.
   """
 
   default_weight: float
   summary: str
   source: str
   options: tuple[str, ...] = ()
+  needs: tuple[str, ...] = ()
+  metrics: Mapping[str, str] = dataclasses.field(default_factory=dict, hash=False)
 
   def known(self) -> dict[str, Any]:
-    """Returns the weight, which a part has without being told."""
-    return {"default_weight": self.default_weight}
+    """Returns the weight and the needs, which a part has without being told."""
+    needs = {"needs": self.needs} if self.needs else {}
+    return {"default_weight": self.default_weight, **needs}

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Key
 
 from gan.networks import Gan
-from gan.regularizers.base import Regularizer, View
+from gan.regularizers.base import Regularizer, Term, View
 from gan.system.schema import check, check_whole, within
 
 MANY = 1e9  # updates after which no bias is left to correct: decay^MANY is 0
@@ -104,7 +104,7 @@ def make_lecam(*, lecam_decay: float = DECAY, lecam_start: int = 0) -> Regulariz
       copying=view.step < lecam_start if lecam_start else False,
     )
 
-  def discriminator(view: View, averages: Averages):
+  def discriminator(view: View, averages: Averages) -> Term:
     now = moved(view, averages)
     sides = view.real_outputs.logits, view.fake_outputs.logits
     value = jnp.mean(lecam(*sides, now["real_logit"], now["fake_logit"]))

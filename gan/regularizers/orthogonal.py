@@ -1,11 +1,13 @@
 """Orthogonal regularisation: the columns of each matrix of weights are to be orthogonal."""
 
+from collections.abc import Callable
+
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from gan.networks import Params
-from gan.regularizers.base import Regularizer, View
+from gan.regularizers.base import Regularizer, Term, View
 
 TABLES = jax.tree_util.DictKey("embedding")  # what layers call the vectors of labels
 
@@ -41,8 +43,8 @@ def make_orthogonal(*, orthogonal_discriminator: bool = False) -> Regularizer:
     orthogonal_discriminator: whether the discriminator's loss has the term of its weights too.
   """
 
-  def term_of(player: int, name: str):
-    def term(view: View, state: dict):
+  def term_of(player: int, name: str) -> Callable[[View, dict], Term]:
+    def term(view: View, state: dict) -> Term:
       del state
       value = orthogonality(view.params[player])
       return value, {name: value}

@@ -1,12 +1,14 @@
 """Path length: a step of fixed size in the styles is to change the image by a fixed amount."""
 
+from collections.abc import Callable
+
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Key
+from jaxtyping import Array, Bool, Float, Key
 
 from gan.errors import UserError
 from gan.networks import Gan
-from gan.regularizers.base import Regularizer, View
+from gan.regularizers.base import Regularizer, Term, View
 from gan.system.schema import check, check_whole, within
 
 DECAY = 0.99  # of the running mean, in an update that computes lengths
@@ -57,15 +59,15 @@ def make_path_length(
   check("path_length_decay", path_length_decay, within(0, 1))
   check_whole("path_length_every", path_length_every, least=1)
 
-  def is_due(view: View):
+  def is_due(view: View) -> Bool[Array, ""]:
     return view.step % path_length_every == 0
 
-  def mean_where_due(view: View, function) -> Float[Array, ""]:
+  def mean_where_due(view: View, function: Callable[[Array], Array]) -> Float[Array, ""]:
     return jax.lax.cond(
       is_due(view), lambda: jnp.mean(function(path_lengths(view))), lambda: jnp.zeros(())
     )
 
-  def generator(view: View, mean: Float[Array, ""]):
+  def generator(view: View, mean: Float[Array, ""]) -> Term:
     value = mean_where_due(view, lambda lengths: jnp.square(lengths - mean))
     return path_length_every * value, {"path_length": value}
 

@@ -21,6 +21,7 @@ from gan.state import GanState, Hyperparameters, as_arrays
 from gan.training.config import Config, images_per_step
 from gan.training.parts import (
   arguments,
+  falling,
   made,
   optimizer_names,
   penalty_weight,
@@ -137,14 +138,15 @@ def _schedule(config: Config, info: DataInfo) -> schedules.HyperSchedule:
   steps_per_epoch = info.num_examples / images_per_step(config)
   specs = schedules.parse(config.schedules)
   images = config.schedule_images or config.steps * images_per_step(config)
-  schedule = schedules.in_turn(
+  falls = [
+    schedules.annealed(strength, getattr(config, steps))
+    for strength, steps in falling(config).items()
+    if strength not in specs
+  ]
+  return schedules.in_turn(
     schedules.PUBLISHED[config.schedule](steps_per_epoch),
     schedules.make(specs, images_per_step(config), images),
-  )
-  if not config.instance_noise or "instance_noise" in specs:
-    return schedule
-  return schedules.in_turn(
-    schedule, schedules.annealed("instance_noise", config.instance_noise_steps)
+    *falls,
   )
 
 

@@ -1,32 +1,42 @@
 """States as earlier versions saved them, and what they are now."""
 
+import collections
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from gan import regularizers
 from gan.state import GanState, PlayerState
+from gan.training.config import Config
 
 # Layout of a saved state; checkpoints without one have the first.
 LAYOUT = 2
 
-
-class Hyperparameters(NamedTuple):
-  """The numbers of the first layout, in their order."""
-
-  generator_learning_rate: Any
-  discriminator_learning_rate: Any
-  b1: Any
-  b2: Any
-  momentum: Any
-  ema_decay: Any
-  real_label: Any
-  discriminator_loss_scale: Any
-  weight_clip: Any
-  penalty_weight: Any
-  instance_noise: Any
-  lecam_weight: Any
+_FIELDS = Config.__dataclass_fields__
+# Those whose weights were among the numbers of a run from the first version on.
+REGULARIZERS = tuple(
+  name
+  for name in regularizers.REGULARIZERS
+  if f"{name}_weight" in _FIELDS and not _FIELDS[f"{name}_weight"].metadata["added"]
+)
+_NUMBERS = (
+  "generator_learning_rate",
+  "discriminator_learning_rate",
+  "b1",
+  "b2",
+  "momentum",
+  "ema_decay",
+  "real_label",
+  "discriminator_loss_scale",
+  "weight_clip",
+  "penalty_weight",
+  "instance_noise",
+  *(f"{name}_weight" for name in REGULARIZERS),
+)
+# The numbers of the first layout, in their order.
+Hyperparameters = collections.namedtuple("Hyperparameters", _NUMBERS)
 
 
 class State(NamedTuple):

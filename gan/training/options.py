@@ -54,7 +54,7 @@ REGISTRIES: dict[str, Registry] = {
   "loss": Registry(LOSSES, ("discriminator", "generator", "threshold"), _OF_LOSSES, by_name=True),
   "penalty": Registry(PENALTIES, ("function",), ("penalty_weight", "penalty_every")),
   "regularizers": Registry(REGULARIZERS),
-  "augment": Registry(AUGMENTATIONS, elsewhere=("instance_noise_steps",)),
+  "augment": Registry(AUGMENTATIONS),
   "optimizer": Registry(OPTIMIZERS, elsewhere=_OF_OPTIMIZERS, by_name=True),
   "model": Registry(MODELS, ("build",), ModelSpec._fields),
 }
@@ -93,6 +93,11 @@ def _meaning(function: Any, name: str) -> str:
   return " ".join(told[1].split()).rstrip(".") if told else ""
 
 
+def read_by(entry: Any) -> tuple[str, ...]:
+  """Returns the options that a part reads, or that are read for it."""
+  return (*entry.options, *filter(None, [getattr(entry, "steps", "")]))
+
+
 def fields() -> dict[str, dataclasses.Field]:
   """Returns the fields of Config and `own_options`, by name."""
   return {**FIELDS, **own_options()}
@@ -113,7 +118,9 @@ def _own(options: tuple[str, ...], registry: Registry) -> list[str]:
   return [name for name in options if name not in FIELDS and name not in registry.elsewhere]
 
 
-def _field(name, kind, choice, default, text, **limits) -> dataclasses.Field:
+def _field(
+  name: str, kind: type, choice: str, default: Any, text: str, **limits: Any
+) -> dataclasses.Field:
   field = option(default, FIELDS[choice].metadata["group"], text, **limits)
   field.name, field.type = name, kind
   return field

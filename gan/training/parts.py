@@ -17,6 +17,7 @@ from gan.penalties import PENALTIES
 from gan.regularizers import REGULARIZERS, Regularizer
 from gan.schedules import SCHEDULES
 from gan.system.schema import Kind, check_made, takes
+from gan.training import earlier
 from gan.training.config import Config
 from gan.training.options import REGISTRIES, parse, value, weight_of
 
@@ -72,6 +73,12 @@ def augmentation_names(config: Config) -> list[str]:
     if entry.strength and value(config, entry.strength) > 0
   ]
   return names_in(config.augment) + strong
+
+
+def falling(config: Config) -> dict[str, str]:
+  """Returns the strengths that fall to 0 where no schedule has them, with the fields of steps."""
+  entries = [AUGMENTATIONS[name] for name in augmentation_names(config)]
+  return {entry.strength: entry.steps for entry in entries if entry.steps}
 
 
 def weight_clip(config: Config) -> float:
@@ -159,9 +166,12 @@ def identity(config: Config) -> dict[str, Any]:
     and not (field.metadata["added"] and getattr(config, field.name) == field.default)
   }
   values |= parse(values.pop("options", ""))
-  # As earlier versions wrote it: 0 where the term is off.
-  on = "lecam" in regularizer_names(config)
-  return values | {"lecam_weight": regularizer_weight(config, "lecam") if on else 0.0}
+  # As earlier versions wrote a weight: 0 where the term is off.
+  on = regularizer_names(config)
+  return values | {
+    weight_of(name): regularizer_weight(config, name) if name in on else 0.0
+    for name in earlier.REGULARIZERS
+  }
 
 
 def fingerprint(values: dict[str, Any]) -> str:

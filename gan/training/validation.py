@@ -10,14 +10,21 @@ from gan.errors import UserError
 from gan.losses import LOSSES
 from gan.method.game import PLAYERS, Game
 from gan.method.update_rules import check
-from gan.models import check_conditioning, check_outputs
+from gan.models import CONDITIONINGS, check_conditioning, check_outputs
 from gan.networks import Network
 from gan.regularizers import REGULARIZERS
 from gan.system.schema import BY_TYPE
 from gan.training.build import game_parts, hyperparameters, lsgan_targets
 from gan.training.config import Config, default, type_of
-from gan.training.options import REGISTRIES, fields, parse, value, weight_of
-from gan.training.parts import check_schedule, chosen, made, names_in, regularizer_names
+from gan.training.options import REGISTRIES, fields, parse, read_by, value, weight_of
+from gan.training.parts import (
+  check_schedule,
+  chosen,
+  falling,
+  made,
+  names_in,
+  regularizer_names,
+)
 
 
 def validate(config: Config) -> None:
@@ -122,9 +129,12 @@ def _validate_conditioning(config: Config) -> None:
     needs[f"regularizers={name}"] = regularizer.needs
   for part, fields_needed in needs.items():
     check_outputs(config.model, part, fields_needed, config.conditioning)
-  if config.conditioning == "acgan" and "class_logits" not in sum(needs.values(), ()):
+  made_for = CONDITIONINGS[config.conditioning].outputs if config.conditioning else ()
+  if idle := set(made_for) - set(sum(needs.values(), ())):
+    takers = [name for name, entry in REGULARIZERS.items() if idle & set(entry.needs)]
     raise UserError(
-      "--conditioning=acgan gives D a class head that nothing trains: add --regularizers=acgan"
+      f"--conditioning={config.conditioning} has D return {', '.join(idle)}, which nothing trains: "
+      f"add --regularizers={' or '.join(takers)}"
     )
   if config.fake_labels != default("fake_labels") and not config.conditional:
     raise UserError("--fake_labels is of --conditional: give that or --conditioning too")
@@ -150,12 +160,12 @@ def unread(config: Config) -> dict[str, tuple[str, list[str], list[str]]]:
   found, names, known, read = {}, chosen(config), fields().keys(), set()
   for choice, (entries, *_) in REGISTRIES.items():
     read |= {
-      option for name in names[choice] if name in entries for option in entries[name].options
+      option for name in names[choice] if name in entries for option in read_by(entries[name])
     }
   for choice, (entries, *_) in REGISTRIES.items():
-    options = {option for entry in entries.values() for option in entry.options}
+    options = {option for entry in entries.values() for option in read_by(entry)}
     for option in sorted(options & known - read):
-      takers = [name for name, entry in entries.items() if option in entry.options]
+      takers = [name for name, entry in entries.items() if option in read_by(entry)]
       found[option] = (choice, names[choice], takers)
   return found
 
@@ -182,11 +192,11 @@ def _validate_schedules(config: Config) -> None:
   specs = schedules.parse(config.schedules)
   players = dict.fromkeys(PLAYERS, Network(None, None))  # none of what they read is a number
   names = Game(**players, **game_parts(config)).read_numbers()
-  if "instance_noise" in specs and config.instance_noise_steps != default("instance_noise_steps"):
-    raise UserError(
-      "--schedules=instance_noise=... and --instance_noise_steps both say how the noise falls: "
-      "leave out one of the two"
-    )
+  for strength, steps in falling(config).items():
+    if strength in specs and getattr(config, steps) != default(steps):
+      raise UserError(
+        f"--schedules={strength}=... and --{steps} both say how it falls: leave out one of the two"
+      )
   for field in specs:
     if field not in names:
       raise UserError(

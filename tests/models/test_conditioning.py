@@ -57,6 +57,7 @@ def test_a_step_keeps_the_shapes_of_the_state(conditioning):
   after, metrics = jax.eval_shape(game.step, before, BATCH, jax.random.key(1))
   assert jax.tree.map(jnp.shape, after) == jax.tree.map(jnp.shape, before)
   assert ("acgan_accuracy" in metrics) == (conditioning == "acgan")
+  assert metrics.keys() <= gan.STEP_METRICS.keys()
 
 
 @pytest.mark.parametrize("conditioning", ["projection", "acgan"])

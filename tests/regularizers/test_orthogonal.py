@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import toys
 
+from gan.method.game import STEP_METRICS
 from gan.regularizers import make_orthogonal, orthogonality
 
 RNG = np.random.default_rng(0)
@@ -58,3 +59,4 @@ def test_a_step_adds_its_weight_times_the_term_to_the_players_loss(both):
   value = orthogonality(start.generator.params)
   np.testing.assert_allclose(metrics["orthogonal"], value, rtol=1e-5)
   assert ("orthogonal_discriminator" in metrics) == both
+  assert metrics.keys() <= STEP_METRICS.keys()

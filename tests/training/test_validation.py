@@ -70,7 +70,7 @@ from gan.training.validation import validate
     ),
     (
       {"model": "resnet", "conditioning": "acgan"},
-      "--conditioning=acgan gives D a class head that nothing trains: add --regularizers=acgan",
+      "--conditioning=acgan has D return class_logits, which nothing trains: add --reg",
     ),
     (
       {"model": "resnet", "conditional": True, "regularizers": "acgan"},
