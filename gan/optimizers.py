@@ -59,7 +59,7 @@ def make_optimizer(name: str, player: str, **bound: Any) -> Optimizer:
   """
   make, options = look_up(OPTIMIZERS, name, "optimizer")
 
-  def optimizer(hyper: Any) -> optax.GradientTransformation:
+  def optimizer(hyper: Any) -> Any:
     learning_rate = getattr(hyper, f"{player}_learning_rate")
     rates = {name: getattr(hyper, name) for name in options if name not in bound}
     return make(learning_rate, **rates, **bound)

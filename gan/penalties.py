@@ -124,14 +124,7 @@ def wgan_lp_penalty(
   See "On the regularization of Wasserstein GANs" by Petzka et al.
   (https://arxiv.org/abs/1709.08894).
 
-  Args:
-    critic: images [B, ...] -> logits [B], without influence of one example on another.
-    real: [B, ...], data.
-    fake: [B, ...], generated samples.
-    keys: [B], one for each example.
-
-  Returns:
-    [B], penalty per example, not averaged.
+  Arguments and what it returns are those of `wgan_gp_penalty`.
   """
   return jnp.square(jax.nn.relu(gradient_norm(critic, interpolate(real, fake, keys)) - 1))
 
@@ -144,14 +137,7 @@ def zero_centred_penalty(
   See "Improving Generalization and Stability of Generative Adversarial Networks" by Thanh-Tung
   et al. (https://arxiv.org/abs/1902.03984).
 
-  Args:
-    critic: images [B, ...] -> logits [B], without influence of one example on another.
-    real: [B, ...], data.
-    fake: [B, ...], generated samples.
-    keys: [B], one for each example.
-
-  Returns:
-    [B], penalty per example, not averaged.
+  Arguments and what it returns are those of `wgan_gp_penalty`.
   """
   return gradient_squared_norm(critic, interpolate(real, fake, keys))
 
@@ -170,6 +156,12 @@ def r1_penalty(critic: Critic, real: Images, fake: Images, keys: Key[Array, " b"
 
   Returns:
     [B], penalty per example, not averaged.
+
+  Examples:
+    >>> import gan, jax, jax.numpy as jnp
+    >>> points, keys = jnp.ones((2, 3)), jax.random.split(jax.random.key(0), 2)
+    >>> gan.r1_penalty(lambda x: 3 * x[:, 0], points, points, keys)
+    Array([4.5, 4.5], dtype=float32)
   """
   del fake, keys
   return gradient_squared_norm(critic, real) / 2
@@ -258,6 +250,15 @@ class Penalty(NamedTuple):
     keywords: keyword-only arguments of the function.
     options: fields of a config that it reads.
     recipe: the call of `make_penalty` that bound options, or None.
+
+  Examples:
+    >>> import gan, jax, jax.numpy as jnp
+    >>> def slope(critic, real, fake, keys):
+    ...   return jnp.abs(jax.grad(lambda x: critic(x).sum())(real)).sum(axis=1)
+    >>> penalty = gan.Penalty(slope, 0.1, "|grad D(x)|_1", "own")
+    >>> points, keys = jnp.ones((2, 3)), jax.random.split(jax.random.key(0), 2)
+    >>> penalty(lambda x: 3 * x[:, 0], points, points, keys)
+    Array([3., 3.], dtype=float32)
   """
 
   function: Callable[..., PerExample] | None

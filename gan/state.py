@@ -38,6 +38,12 @@ class Hyperparameters:
     instance_noise: standard deviation of the instance noise, in units of the image range.
     augment_strength: of the augmentation, in [0, 1]; what it means is the augmentation's.
     regularizer_weights: factor on each regulariser's term, by the regulariser's name.
+
+  Examples:
+    >>> import gan
+    >>> hyper = gan.Hyperparameters(penalty_weight=5.0)
+    >>> hyper.replace(b1=0.0).with_values({"ema_decay": 0.75}).ema_rate
+    0.25
   """
 
   generator_learning_rate: Scalar = 2e-4

@@ -162,12 +162,13 @@ def test_the_house_stays_small():
 
 @pytest.mark.parametrize("path", sources("gan"), ids=module_of)
 def test_rooms_import_only_from_those_before_them(path):
-  own = unit_of(module_of(path))
+  if (own := unit_of(module_of(path))) is None:
+    return  # the front door: it imports nothing, but for type checkers
   for name in gan_imports(path):
     unit = unit_of(name)
     assert unit is not None, f"{path}: import a module of gan, not gan"
     if unit != own:
-      assert own is not None and LEVEL[unit] < LEVEL[own], f"{own} must not import {name}"
+      assert LEVEL[unit] < LEVEL[own], f"{own} must not import {name}"
 
 
 @pytest.mark.parametrize("room", FILES)

@@ -46,6 +46,13 @@ class Dataset(NamedTuple):
     part_of: the published set of which the arrays are a part, "" for a whole set and one's own.
     path: of the files, absolute, where they can be read again by `data_dir`; "" for no files.
     asked: what was asked for; None where the arrays did not come from `datasets.load`.
+
+  Examples:
+    >>> import gan, numpy as np
+    >>> images, labels = np.zeros((10, 8, 8, 1), np.uint8), np.arange(10, dtype=np.int32) % 2
+    >>> dataset = gan.Dataset("blank", images, labels, num_classes=2, source="made here")
+    >>> dataset.kind, gan.datasets.load("ring").images.shape[1:]
+    ('blank', (2,))
   """
 
   name: str

@@ -68,7 +68,7 @@ def make_loss(name: str, **options) -> Loss:
 
   Examples:
     >>> import gan, jax.numpy as jnp
-    >>> gan.make_loss("sat", real_label=0.9).generator(jnp.zeros(2), jnp.zeros(2))
+    >>> gan.losses.make_loss("sat", real_label=0.9).generator(jnp.zeros(2), jnp.zeros(2))
     Array([-0.6931472, -0.6931472], dtype=float32)
   """
   loss = look_up(LOSSES, name, "loss")

@@ -134,7 +134,7 @@ FIELDS: dict[str, tuple[Kind, str]] = {
   ),
   "schedule": (
     Kind(
-      "`(hyperparameters, step) -> hyperparameters`, such as one of gan.make_schedule",
+      "`(hyperparameters, step) -> hyperparameters`, such as one of gan.schedules.make_schedule",
       lambda it: takes(it, "hyperparameters", "step"),
     ),
     "",

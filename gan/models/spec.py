@@ -28,6 +28,12 @@ class ModelSpec(NamedTuple):
     axis_name: mapped axes over which batch statistics are averaged.
     packing: examples that the discriminator judges at once, joined along the last axis.
     conditioning: one of CONDITIONINGS, how labels reach the players; None for the model's own.
+
+  Examples:
+    >>> import gan
+    >>> spec = gan.ModelSpec((28, 28, 1), latent_dim=32, width=16)
+    >>> gan.models.build("dcgan", spec).image_range
+    (-1.0, 1.0)
   """
 
   image_shape: tuple[int, ...]

@@ -39,6 +39,21 @@ class View(NamedTuple):
     params: parameters of the generator and of the discriminator, as the objective has them.
     stages: of a generator with a mapping network, latents [B, Z] -> styles [B, L, S] and styles ->
       examples, by the generator as the objective has it; None for any other.
+
+  Examples:
+    A term that draws the logits of an example and of the sample beside it together:
+
+    >>> import gan, jax, jax.numpy as jnp
+    >>> def near(view, state):
+    ...   gap = view.critic(view.real) - view.critic.on_fake(view.fake)
+    ...   return jnp.square(gap), {"near": jnp.mean(jnp.square(gap))}
+    >>> players = gan.models.build("points", gan.ModelSpec((2,), latent_dim=4, width=8))
+    >>> terms = {"near": gan.Regularizer(discriminator=near)}
+    >>> game = gan.Game(**players._asdict(), regularizers=terms)
+    >>> state = game.init(jax.random.key(0))
+    >>> _, metrics = game.step(state, jnp.ones((16, 2)), jax.random.key(1))
+    >>> bool(metrics["near"] > 0)
+    True
   """
 
   real: Float[Array, "b ..."]

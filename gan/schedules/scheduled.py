@@ -49,7 +49,8 @@ def make_schedule(text: str, *, images_per_step: int, schedule_images: int) -> S
 
   Examples:
     >>> import gan, jax.numpy as jnp
-    >>> schedule = gan.make_schedule("b1=linear:0", images_per_step=10, schedule_images=100)
+    >>> make = gan.schedules.make_schedule
+    >>> schedule = make("b1=linear:0", images_per_step=10, schedule_images=100)
     >>> schedule(gan.Hyperparameters(b1=jnp.float32(0.5)), jnp.int32(5)).b1  # [], half way
     Array(0.25, dtype=float32)
   """

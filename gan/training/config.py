@@ -67,7 +67,13 @@ def option(
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Config:
-  """The choices of a run of named parts; `gan-train mnist --help` says what each means."""
+  """The choices of a run of named parts; `gan-train mnist --help` says what each means.
+
+  Examples:
+    >>> import gan
+    >>> gan.Config(loss="hinge", steps=1000).batch_size
+    64
+  """
 
   dataset: str = option(
     "auto", "data", "data set by name: auto, digits, ring, grid, or any of TFDS"
@@ -141,10 +147,7 @@ class Config:
     1, "loss", "steps between penalties, which then weigh as much more (lazy)", positive=True
   )
   instance_noise: float = option(
-    0.0,
-    "loss",
-    "standard deviation of noise on all that D sees, in the model's range",
-    minimum=0,
+    0.0, "loss", "standard deviation of noise on all that D sees, in the model's range", minimum=0
   )
   instance_noise_steps: int = option(
     1000, "loss", "steps in which the noise falls to 0, unless --schedules has it", positive=True
@@ -244,11 +247,7 @@ class Config:
     added=True,
   )
   ema_decay: float = option(
-    0.99,
-    "training",
-    "decay a step of the averaged G, which samples are drawn from",
-    minimum=0,
-    below=1,
+    0.99, "training", "decay a step of the averaged G, which draws samples", minimum=0, below=1
   )
   ema_half_life: float | None = option(
     None,

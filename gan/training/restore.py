@@ -61,6 +61,14 @@ class LoadedRun(NamedTuple):
     state: of the checkpoint, as GanState; None for a run that diverged before its first one.
     class_names: of the labels, or ().
     summary: summary.json, or None before the run has stopped for the first time.
+
+  Examples:
+    >>> import gan, jax, numpy as np
+    >>> players = gan.models.build("points", gan.ModelSpec((2,), latent_dim=4, width=8))
+    >>> points, game = np.ones((64, 2), np.float32), gan.Game(**players._asdict())
+    >>> run = gan.fit(game, points, steps=2, workdir="runs/ones", batch_size=16)
+    >>> run.summary["status"], run.sample(4, jax.random.key(0)).shape
+    ('finished', (4, 2))
   """
 
   config: Config

@@ -1,9 +1,11 @@
 """`import gan`: every public name, and a game of one's own from its parts to its samples."""
 
+import ast
 import doctest
 import inspect
 import io
 import json
+import operator
 import os
 import re
 import subprocess
@@ -76,12 +78,11 @@ def annotations(value):
 
 CALLABLE = [name for name in gan.__all__ if callable(getattr(gan, name))]
 WITH_ARRAYS = [name for name in CALLABLE if "Array" in annotations(getattr(gan, name))]
-# What a paper or a release is the source of: penalties and rules, not what makes them by name.
+# What a paper or a release is the source of: penalties and rules.
 OF_A_SOURCE = [
   name
   for name in CALLABLE
   if name.endswith("_penalty")
-  and name != "make_penalty"
   or inspect.isfunction(getattr(gan, name))
   and annotations(getattr(gan, name)).endswith("UpdateRule'>")
 ]
@@ -116,30 +117,38 @@ def test_entries_of_a_registry_say_what_they_are_and_their_source(registry):
 EXAMPLES = {
   "Augmentation",
   "Batch",
+  "Config",
+  "Dataset",
   "Game",
+  "Hyperparameters",
+  "LoadedRun",
   "Loss",
+  "ModelSpec",
   "Outputs",
+  "Penalty",
   "Regularizer",
   "UpdateRule",
+  "View",
   "fit",
   "from_linen",
   "from_nnx",
   "latent_sampler",
   "load",
-  "make_loss",
-  "make_schedule",
+  "r1_penalty",
   "unrolled",
 }
+# By name, for commands: in their rooms alone.
+IN_ROOMS = ("losses.make_loss", "schedules.make_schedule")
 
 
 def test_what_a_user_writes_has_an_example():
   assert {name for name in CALLABLE if ">>>" in inspect.getdoc(getattr(gan, name))} == EXAMPLES
 
 
-@pytest.mark.parametrize("name", sorted(EXAMPLES))
+@pytest.mark.parametrize("name", [*sorted(EXAMPLES), *IN_ROOMS])
 def test_examples_run_and_print_what_they_say(name, tmp_path, monkeypatch):
   monkeypatch.chdir(tmp_path)
-  text = inspect.getdoc(getattr(gan, name))
+  text = inspect.getdoc(operator.attrgetter(name)(gan))
   example = doctest.DocTestParser().get_doctest(text, {}, name, None, 0)
   said = io.StringIO()
   found = doctest.DocTestRunner(verbose=False).run(example, out=said.write)
@@ -147,9 +156,17 @@ def test_examples_run_and_print_what_they_say(name, tmp_path, monkeypatch):
 
 
 def test_there_are_about_forty_names_and_others_are_refused_with_the_list():
-  assert 35 <= len(gan.__all__) <= 50
+  assert 35 <= len(gan.__all__) <= 47
   with pytest.raises(AttributeError, match="gan has no Gane: it has .*Game"):
     _ = gan.Gane
+
+
+def test_type_checkers_read_the_same_names_from_the_same_homes():
+  tree = ast.parse((ROOT / "gan" / "__init__.py").read_text())
+  (block,) = (node for node in tree.body if isinstance(node, ast.If))
+  assert ast.unparse(block.test) == "TYPE_CHECKING"
+  homes = {node.module: {alias.name for alias in node.names} for node in block.body}
+  assert homes == {home: set(names) for home, names in gan._HOMES.items()}
 
 
 def test_names_in_rooms_are_reached_after_import_gan_alone():
@@ -460,12 +477,12 @@ def test_what_is_no_label_count_or_step_is_one_line(tmp_path, unchecked):
 
 def test_scheduling_what_a_passed_optimizer_brings_itself_is_refused():
   numbers = {"images_per_step": 64, "schedule_images": 640}
-  rate = gan.make_schedule("generator_learning_rate=linear:0", **numbers)
+  rate = gan.schedules.make_schedule("generator_learning_rate=linear:0", **numbers)
   with pytest.raises(UserError, match="generator_learning_rate cannot .* its own"):
     make_game(optimizer=optax.adam(1e-3), schedule=rate)
   with pytest.raises(UserError, match="b1 cannot be set"):
     make_game(optimizer=optax.adam(1e-3), hyperparameters={"b1": 0.9})
-  weight = gan.make_schedule("penalty_weight=linear:0", **numbers)
+  weight = gan.schedules.make_schedule("penalty_weight=linear:0", **numbers)
   passed = {"optimizer": optax.adam(1e-3), "penalty": gan.r1_penalty, "schedule": weight}
   assert make_game(**passed).fixed_rates()
 

@@ -35,7 +35,7 @@ def other_games():
   yield "the step", rule(2), rule(3)
   shift = lambda by: make_game(augment=lambda images, keys: images + by)  # noqa: E731
   yield "the step", shift(np.arange(2.0)[None]), shift(np.ones((1, 2)))
-  schedule = lambda to: gan.make_schedule(  # noqa: E731
+  schedule = lambda to: gan.schedules.make_schedule(  # noqa: E731
     f"generator_learning_rate=linear:{to}", images_per_step=64, schedule_images=640
   )
   yield "the step", make_game(schedule=schedule(0)), make_game(schedule=schedule(1e-5))
@@ -199,12 +199,12 @@ def test_parts_that_registered_functions_made_are_made_again():
   schedule = {"images_per_step": 64, "schedule_images": 640}
   game = gan.Game(
     **players._asdict(),
-    loss=gan.make_loss("lsgan", lsgan_targets=(-1.0, 1.0, 0.0)),
-    penalty=gan.make_penalty("dragan", axis_name=()),
+    loss=gan.losses.make_loss("lsgan", lsgan_targets=(-1.0, 1.0, 0.0)),
+    penalty=gan.penalties.make_penalty("dragan", axis_name=()),
     update_rule=gan.lookahead(lookahead_steps=3),
     regularizers={"lecam": gan.REGULARIZERS["lecam"].make(lecam_decay=0.5)},
     augment=gan.AUGMENTATIONS["instance_noise"].make(),
-    schedule=gan.make_schedule("lecam_weight=linear:0", **schedule),
+    schedule=gan.schedules.make_schedule("lecam_weight=linear:0", **schedule),
     hyperparameters={"instance_noise": 0.1},
   )
   record = record_of(game)
@@ -216,7 +216,7 @@ def test_parts_that_registered_functions_made_are_made_again():
 
 
 CHANGED = {
-  "loss": gan.make_loss("lsgan", lsgan_targets=(-1.0, 1.0, 0.0))._replace(generator=min),
+  "loss": gan.losses.make_loss("lsgan", lsgan_targets=(-1.0, 1.0, 0.0))._replace(generator=min),
   "update_rule": gan.alternating()._replace(step=min),
   "augment": gan.AUGMENTATIONS["instance_noise"].make()._replace(apply=min),
   "regularizers": {"lecam": gan.REGULARIZERS["lecam"].make()._replace(update=min)},
@@ -262,12 +262,12 @@ def test_a_part_that_was_made_of_what_no_file_holds_is_missing():
 
 
 def test_a_penalty_by_name_has_its_weight_and_takes_the_axis_of_its_game():
-  made = gan.make_penalty("r1")
+  made = gan.penalties.make_penalty("r1")
   assert made is gan.PENALTIES["r1"]
   players = gan.models.build("points", gan.ModelSpec((2,), latent_dim=4, width=8))
   game = gan.Game(**players._asdict(), penalty=made)
   assert game.default_hyperparameters().penalty_weight == 10
-  assert gan.make_penalty("dragan", axis_name="batch").keywords == ()
+  assert gan.penalties.make_penalty("dragan", axis_name="batch").keywords == ()
 
 
 def test_a_game_of_a_plugin_needs_not_be_given(tmp_path, my_parts):
