@@ -20,6 +20,7 @@ from gan.regularizers import View
 from gan.state import GanState, PlayerState
 
 Pair = tuple[Any, Any]  # of the data, and of samples
+BEYOND = 2**31  # folded into a key for draws beyond those that it is split for, or counted from 0
 
 
 class Keys(NamedTuple):
@@ -66,10 +67,13 @@ def to_range(images: Array, image_range: tuple[float, float]) -> Float[Array, ".
 
 
 def generate(
-  game: Game, generator: PlayerState, examples: Examples, key: Key[Array, ""]
+  game: Game,
+  generator: PlayerState,
+  examples: Examples,
+  latent_key: Key[Array, ""],
+  dropout_key: Key[Array, ""],
 ) -> tuple[Float[Array, "b z"], Float[Array, "b ..."], ModelState]:
   """Draws latents; returns them, their fakes with the examples' labels, and the model state."""
-  latent_key, dropout_key = jax.random.split(key)
   latents = jax.vmap(game.sample_latent)(example_keys(latent_key, examples.places))
   apply = game.generator.apply
   fakes, model_state = _in_training(apply, generator, latents, examples, dropout_key)
@@ -102,13 +106,13 @@ def play(
   Returns the View of regularisers and losses, the state with D's model state after both calls, and
   the generator's new model state.
   """
-  dropout_key = jax.random.split(keys.generate)[1]  # that of `generate`
+  latent_key, dropout_key = jax.random.split(keys.generate)
   made = examples._replace(labels=_fake_labels(game, examples, keys.generate))
 
   def bound(apply: Callable[..., Any]) -> Callable[[Array], Any]:
     return lambda inputs: _in_training(apply, state.generator, inputs, made, dropout_key)[0]
 
-  latents, fake, model_state = generate(game, state.generator, made, keys.generate)
+  latents, fake, model_state = generate(game, state.generator, made, latent_key, dropout_key)
   real_size, fake_size = (list(each.shape[1:]) for each in (examples.real, fake))
   if real_size != fake_size:
     raise UserError(f"real examples are {real_size} each, and generated ones {fake_size}")
@@ -133,7 +137,7 @@ def play(
     labels=examples.labels,
     fake_labels=made.labels,
     # Beyond the two that the augmentation draws from.
-    keys=example_keys(jax.random.fold_in(keys.augment, 2**31), examples.places),
+    keys=example_keys(jax.random.fold_in(keys.augment, BEYOND), examples.places),
     hyper=state.hyperparameters,
     step=state.step,
     axis_name=game.axis_name,
@@ -148,7 +152,7 @@ def _fake_labels(game: Game, examples: Examples, key: Key[Array, ""]) -> Int[Arr
   if examples.labels is None or game.fake_labels == "batch":
     return examples.labels
   # Beyond the two that latents and dropout are drawn from.
-  keys = example_keys(jax.random.fold_in(key, 2**31), examples.places)
+  keys = example_keys(jax.random.fold_in(key, BEYOND), examples.places)
   if game.fake_labels == "uniform":
     return jax.vmap(lambda key: jax.random.randint(key, (), 0, game.num_classes))(keys)
   weights = jnp.array(game.fake_labels, jnp.float32)

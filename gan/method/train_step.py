@@ -15,14 +15,13 @@ from gan.errors import UserError
 from gan.method import returned
 from gan.method.fields import IMAGES, KEY, NUMBERS, STATE
 from gan.method.game import PLAYERS, Batch, Examples, Game, Metrics
-from gan.method.play import example_keys, placed, to_range
-from gan.method.update_rules import UpdateRule, alternating, check
+from gan.method.play import BEYOND, example_keys, placed, to_range
+from gan.method.update_rules import UpdateRule, alternating, check_updates
 from gan.networks import BATCH_STATISTICS, Network
 from gan.optimizers import Optimizer, begun
 from gan.state import GanState, Hyperparameters, PlayerState
 from gan.system import schema
 
-PREPARING = 2**31  # beyond what an update rule folds into, or splits, the key of a step
 TrainStep = Callable[[GanState, Batch, Key[Array, ""]], tuple[GanState, Metrics]]
 
 
@@ -62,7 +61,7 @@ def init_state(
     ema_params=jax.tree.map(jnp.copy, generator.params),
     ema_model_state=jax.tree.map(jnp.copy, generator.model_state),
     # Beyond the two keys of the players.
-    aux_state=_init_aux_state(jax.random.fold_in(key, 2**31), game, players, examples),
+    aux_state=_init_aux_state(jax.random.fold_in(key, BEYOND), game, players, examples),
   )
 
 
@@ -186,8 +185,8 @@ def step(
   step_key = jax.random.fold_in(key, state.step)
   minibatches = [Examples(*pair) for pair in zip(images, labels, strict=True)]
   if game.prepare is not None:
-    minibatches = _prepared(game, minibatches, jax.random.fold_in(step_key, PREPARING))
-  check(_rule(game), len(minibatches), game.accumulate)
+    minibatches = _prepared(game, minibatches, jax.random.fold_in(step_key, BEYOND))
+  check_updates(_rule(game), len(minibatches), game.accumulate)
   before, state = state.hyperparameters, at_this_step(game, state)
   stepped = _rule(game).step(game, state, minibatches, step_key)
   fits = returned.is_pair(stepped) and isinstance(stepped[0], GanState)

@@ -27,7 +27,7 @@ __all__ = [
   "UpdateRule",
   "alternating",
   "alternating_generator_first",
-  "check",
+  "check_updates",
   "consensus",
   "extragradient",
   "lookahead",
@@ -102,7 +102,7 @@ UPDATE_RULES: dict[str, Entry] = {
 }
 
 
-def check(
+def check_updates(
   rule: UpdateRule, discriminator_steps: int, accumulate: int, update_rule: str | None = None
 ) -> None:
   """Checks that a rule can hold so many discriminator updates, of batches in so many parts.

@@ -35,6 +35,7 @@ from gan.models.spec import (
   CONDITIONINGS,
   ModelSpec,
   doublings,
+  of_spec,
   require_choice,
   require_images,
   to_networks,
@@ -227,7 +228,7 @@ def _common(model, spec, attention_side, weight_init):
       f"`model={model}` cannot have attention at {attention_side} pixels a side of images of "
       f"{size}x{size}, where both players pass: choose from {choices}"
     )
-  shared = {"num_classes": spec.num_classes, "dtype": spec.dtype, "axis_name": spec.axis_name}
+  shared = of_spec(spec)
   return {"attention_side": attention_side, "weight_init": weight_init, **shared}
 
 

@@ -28,7 +28,7 @@ from gan.models.layers import (
   leaky_relu,
   torch_uniform,
 )
-from gan.models.spec import ModelSpec, halvings, require_images, to_networks
+from gan.models.spec import ModelSpec, halvings, of_spec, require_images, to_networks
 from gan.networks import Network
 
 DCGAN_INIT = nn.initializers.normal(0.02)  # DCGAN, section 4
@@ -147,7 +147,7 @@ def build(spec: ModelSpec) -> tuple[Network, Network]:
   require_images("dcgan", spec)
   layers = halvings("dcgan", spec.image_shape[0])
   channels = tuple((spec.width or 64) * 2**layer for layer in range(layers))
-  shared = _shared(spec)
+  shared = of_spec(spec)
   return to_networks(
     Generator(spec.image_shape, channels[::-1], **shared),
     Discriminator(
@@ -168,10 +168,10 @@ def build_firstgan(spec: ModelSpec) -> tuple[Network, Network]:
   # The source projects by a 4x4 transposed convolution: PyTorch reads its fan-in off the output.
   project_init = torch_uniform(16 * channels[-1])
   generator = Generator(
-    spec.image_shape, channels[::-1], project_init=project_init, **init, **_shared(spec)
+    spec.image_shape, channels[::-1], project_init=project_init, **init, **of_spec(spec)
   )
   discriminator = Discriminator(
-    channels, norm="batch", conv_bias=False, output_init=None, **init, **_shared(spec)
+    channels, norm="batch", conv_bias=False, output_init=None, **init, **of_spec(spec)
   )
   return to_networks(generator, discriminator, spec)
 
@@ -191,20 +191,12 @@ def build_tutorial(spec: ModelSpec) -> tuple[Network, Network]:
     project_bias=True,
     output_bias=False,
     **init,
-    **_shared(spec),
+    **of_spec(spec),
   )
   discriminator = Discriminator(
-    channels, norm="batch", conv_bias=False, output_init=None, **init, **_shared(spec)
+    channels, norm="batch", conv_bias=False, output_init=None, **init, **of_spec(spec)
   )
   return to_networks(generator, discriminator, spec)
-
-
-def _shared(spec):
-  return {
-    "num_classes": spec.num_classes,
-    "dtype": spec.dtype,
-    "axis_name": spec.axis_name,
-  }
 
 
 def _require_64_pixels(model, spec):

@@ -21,7 +21,7 @@ from gan.models.layers import (
   ProjectionLogit,
   leaky_relu,
 )
-from gan.models.spec import ModelSpec, require_images, to_networks
+from gan.models.spec import ModelSpec, of_spec, require_images, to_networks
 from gan.networks import Network
 
 INIT = nn.initializers.normal(0.02)
@@ -90,6 +90,6 @@ def build(spec: ModelSpec) -> tuple[Network, Network]:
       f"`model=infogan` cannot make images of {spec.image_shape[0]}x{spec.image_shape[0]}: "
       "the side must be divisible by 4; set `image_size`, or take `model=mlp`, which makes any side"
     )
-  shared = {"num_classes": spec.num_classes, "dtype": spec.dtype, "axis_name": spec.axis_name}
+  shared = of_spec(spec)
   norm = spec.discriminator_norm or "batch"
   return to_networks(Generator(spec.image_shape, **shared), Discriminator(norm, **shared), spec)

@@ -38,6 +38,7 @@ from gan.models.spec import (
   CONDITIONINGS,
   ModelSpec,
   doublings,
+  of_spec,
   require_choice,
   require_images,
   to_networks,
@@ -184,7 +185,7 @@ def build(
     discriminator = tuple(width * power for power in powers)
     downs = tuple(size % (2 * power) == 0 for power in powers)
   conditioning = CONDITIONINGS[spec.conditioning or "concat"]
-  shared = {"num_classes": spec.num_classes, "dtype": spec.dtype, "axis_name": spec.axis_name}
+  shared = of_spec(spec)
   return to_networks(
     Generator(
       spec.image_shape,

@@ -116,6 +116,11 @@ def to_networks(generator, discriminator, spec: ModelSpec, *, joint: bool = Fals
   )
 
 
+def of_spec(spec: ModelSpec) -> dict[str, Any]:
+  """Returns what both modules of a model take of its spec."""
+  return {"num_classes": spec.num_classes, "dtype": spec.dtype, "axis_name": spec.axis_name}
+
+
 def require_images(model: str, spec: ModelSpec):
   """Raises UserError unless the data are square images of [H, W, C]."""
   if len(spec.image_shape) != 3:

@@ -30,7 +30,7 @@ from gan.models.layers import (
   fir_up,
   scaled_leaky_relu,
 )
-from gan.models.spec import ModelSpec, require_choice, require_images, to_networks
+from gan.models.spec import ModelSpec, of_spec, require_choice, require_images, to_networks
 from gan.networks import Network
 
 ARCHITECTURES = ("orig", "skip", "resnet")
@@ -307,7 +307,7 @@ def build(
   doublings = (spec.image_shape[0] // SMALLEST).bit_length()
   sides = [SMALLEST * 2**doubling for doubling in range(doublings)]
   channels = tuple(min(base // side, channel_max) for side in sides)
-  shared = {"num_classes": spec.num_classes, "dtype": spec.dtype, "axis_name": spec.axis_name}
+  shared = of_spec(spec)
   generator = Generator(
     spec.image_shape,
     channels,

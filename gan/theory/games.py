@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, Key
 
 from gan.losses import Loss, make_loss
-from gan.method.game import Examples, Game
+from gan.method.game import PLAYERS, Examples, Game
 from gan.method.train_step import at_this_step
 from gan.method.update_rules import UPDATE_RULES
 from gan.method.updates import apply_discriminator, discriminator_update
@@ -112,10 +112,7 @@ def make_game(
   known = {name for other in UPDATE_RULES.values() for name in _options(other.make)}
   given = {name: choices.pop(name) for name in known & set(choices)}
   options = {name: value for name, value in given.items() if name in _options(rule.make)}
-  optimizers = {
-    f"{player}_optimizer": make_optimizer(optimizer, player)
-    for player in ("generator", "discriminator")
-  }
+  optimizers = {f"{player}_optimizer": make_optimizer(optimizer, player) for player in PLAYERS}
   fields = {
     **gan._asdict(),
     **optimizers,

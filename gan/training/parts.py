@@ -12,7 +12,7 @@ import jax.numpy as jnp
 
 from gan.augment import AUGMENTATIONS, Augmentation
 from gan.losses import LOSSES
-from gan.method.fields import NEEDS
+from gan.method.fields import NEEDS, PLAYERS
 from gan.penalties import PENALTIES
 from gan.regularizers import REGULARIZERS, Regularizer
 from gan.schedules import SCHEDULES
@@ -96,10 +96,7 @@ def penalty_weight(config: Config) -> float:
 
 def optimizer_names(config: Config) -> dict[str, str]:
   """Returns the optimiser of each player."""
-  return {
-    player: getattr(config, f"{player}_optimizer") or config.optimizer
-    for player in ("generator", "discriminator")
-  }
+  return {player: getattr(config, f"{player}_optimizer") or config.optimizer for player in PLAYERS}
 
 
 def chosen(config: Config) -> dict[str, list[str]]:

@@ -9,7 +9,7 @@ from gan.augment import AUGMENTATIONS
 from gan.errors import UserError
 from gan.losses import LOSSES
 from gan.method.game import PLAYERS, Game
-from gan.method.update_rules import check
+from gan.method.update_rules import check_updates
 from gan.models import CONDITIONINGS, check_conditioning, check_outputs
 from gan.networks import Network
 from gan.regularizers import REGULARIZERS
@@ -43,7 +43,7 @@ def validate(config: Config) -> None:
   _validate_augment(config)
   _validate_schedules(config)
   for name, rule in made(config, "update_rule").items():
-    check(rule, config.discriminator_steps, config.accumulate, name)
+    check_updates(rule, config.discriminator_steps, config.accumulate, name)
 
 
 def validate_field(field: dataclasses.Field, value: Any) -> None:

@@ -10,7 +10,7 @@ from gan.errors import UserError
 from gan.losses import LOSSES
 from gan.method.game import Batch, Examples
 from gan.method.objectives import generator_objective
-from gan.method.update_rules import UPDATE_RULES, check, unrolled_objective
+from gan.method.update_rules import UPDATE_RULES, check_updates, unrolled_objective
 from gan.method.updates import apply_discriminator, discriminator_update
 from gan.regularizers import make_lecam
 from gan.theory import games
@@ -212,16 +212,16 @@ def test_every_rule_with_every_loss_agrees_alone_in_a_sweep_and_over_devices(upd
 @pytest.mark.parametrize("update_rule", UPDATE_RULES)
 def test_rules_for_one_discriminator_update_or_whole_batches_refuse_more(update_rule):
   rule = UPDATE_RULES[update_rule].make()
-  check(rule, 1, 1, update_rule)
+  check_updates(rule, 1, 1, update_rule)
   for fits, numbers, name in (
     (rule.several, (5, 1), "discriminator_steps"),
     (rule.in_parts, (1, 5), "accumulate"),
   ):
     if fits:
-      check(rule, *numbers, update_rule)
+      check_updates(rule, *numbers, update_rule)
     else:
       with pytest.raises(UserError, match=f"`{name}` must be 1, not 5"):
-        check(rule, *numbers, update_rule)
+        check_updates(rule, *numbers, update_rule)
 
 
 @pytest.mark.parametrize(
