@@ -1,11 +1,14 @@
 """Mixtures of round Gaussians: their densities and samples, and a lattice to integrate over."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Float, Key
+
+Numbers = ArrayLike | Sequence
 
 
 class Mixture(NamedTuple):
@@ -22,7 +25,7 @@ class Mixture(NamedTuple):
   standard_deviations: Float[Array, " k"]
 
 
-def mixture(weights: ArrayLike, means: ArrayLike, standard_deviations: ArrayLike) -> Mixture:
+def mixture(weights: Numbers, means: Numbers, standard_deviations: Numbers) -> Mixture:
   """Returns the Mixture of lists of numbers; means of one dimension may be plain numbers."""
   means = jnp.asarray(means, float)
   means = means[:, None] if means.ndim == 1 else means

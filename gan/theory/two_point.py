@@ -35,7 +35,7 @@ def js_value(places: Sequence[int]) -> float:
 
 
 @functools.cache
-def _js_value(held: Sequence[int]) -> float:
+def _js_value(held: tuple[np.integer, ...]) -> float:
   """The same of how many samples each data point holds, whichever point it is."""
   count = len(held)
   p, q = np.append(np.full(count, 1 / count), 0.0), np.append(held, count - sum(held)) / count
