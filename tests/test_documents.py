@@ -255,6 +255,8 @@ SMALL = ["--dataset=digits", "--model=mlp", "--batch_size=8", "--steps=2", "--ev
 SMALL += ["--eval_samples=50"]
 SMALLER = {
   "mnist": SMALL,
+  "sample": [],
+  "evaluate": ["--samples=50"],
   "sweep": [*SMALL, "--losses=nonsat,hinge", "--seeds=1"],
   "compare": [],
   "theory": ["--case=generator_costs"],
