@@ -23,6 +23,7 @@ from gan.training import plugins
 # Kinds of flags that name a file or folder, and several by commas.
 PATH, PATHS = pathlib.Path, list[pathlib.Path]
 CONSOLE = ("sample", "evaluate", "sweep", "compare", "theory")  # gan-NAME; others: gan-train NAME
+_MODULE = re.compile(r"(?:python -m )?experiments\.(\w+)")
 HELPS = {"--help", "-h", "-help", "--helpfull", "--helpshort"}
 OK, BAD_INPUT, DIVERGED, MACHINE_FAILED, INTERRUPTED, CLOSED_PIPE = 0, 2, 3, 5, 130, 141
 
@@ -108,7 +109,7 @@ class Command:
     plugin_flag.load(argv, self._opens_run)
     self.add_plugin_flags()
     if HELPS & set(argv[1:]):
-      print(self._help())
+      print(self._help(argv))
       return OK
     try:
       rest = self.values(argv)[1:]
@@ -122,8 +123,8 @@ class Command:
       raise UserError(f"{' '.join(rest)}: every argument is a flag, --name=value; see --help")
     return main()
 
-  def _help(self) -> str:
-    lines = [self._doc.strip()]
+  def _help(self, argv: Sequence[str]) -> str:
+    lines = [_as_started(self._doc.strip(), argv)]
     for group, names in [*self._groups.items(), ("your own parts", ["plugin"])]:
       lines += ["", f"{group}:"] + [self._flag_help(name) for name in names]
     return "\n".join(lines)
@@ -147,6 +148,18 @@ def program(name: str, argv: Sequence[str]) -> str:
   if not argv[0].startswith("gan-"):
     return f"python -m experiments.{name}"
   return f"gan-{name}" if name in CONSOLE else f"gan-train {name}"
+
+
+def _as_started(text: str, argv: Sequence[str]) -> str:
+  """Returns a text that names commands with their console commands where one of these was started.
+
+  Args:
+    text: `python -m experiments.NAME` in it, or experiments.NAME, is the command NAME.
+    argv: as for `program`.
+  """
+  if not argv[0].startswith("gan-"):
+    return text
+  return _MODULE.sub(lambda found: program(found[1], argv), text)
 
 
 def typed(name: str, argv: Sequence[str]) -> str:

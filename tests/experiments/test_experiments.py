@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from experiments import cifar10, fashion_mnist, mnist, ring, sample
-from experiments.cli import common
+from experiments.cli import command, common, console
 from gan.losses import LOSSES
 from gan.method.update_rules import UPDATE_RULES
 from gan.models import MODELS
@@ -255,6 +255,28 @@ def test_help_says_what_options_of_parts_mean_and_which_names_a_list_takes(capsy
   assert "--shared_embedding: length of a vector of each label that all norms" in text
   assert "(--model=biggan, sagan)" in text and ": option (" not in text
   assert "--regularizers: <acgan | lecam | orthogonal | path_length>: further terms" in text
+
+
+@pytest.mark.parametrize(
+  "typed",
+  [
+    *(("train", name) for name in console.EXPERIMENTS),
+    *((name,) for name in ("train", *command.CONSOLE)),
+  ],
+  ids=" ".join,
+)
+def test_help_of_a_console_command_names_console_commands(typed, monkeypatch, capsys):
+  name, *experiment = typed
+  monkeypatch.setattr("sys.argv", [f"gan-{name}", *experiment, "--help"])
+  assert getattr(console, name)() == 0
+  text = capsys.readouterr().out
+  assert f"\n  {' '.join([f'gan-{name}', *experiment])} " in text
+  assert "experiments." not in text
+
+
+def test_help_of_a_module_names_modules(capsys):
+  assert mnist.main(["mnist.py", "--help"]) == 0
+  assert "\n  python -m experiments.mnist --loss=nonsat\n" in capsys.readouterr().out
 
 
 def test_help_of_sample_lists_its_flags(capsys):
