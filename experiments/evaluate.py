@@ -4,11 +4,12 @@
   python -m experiments.evaluate --real=A.npz --fake=B.npz
 
 Prints a table and writes evaluation.json. A row has the value, its 95 % interval where the metric
-has an error (Student's t of ten halves, within the metric's range), and the floor: what held-out
-data score in the place of the fakes, or a perfect sampler where that is known. Both stand at their
-sample counts. A run is measured by its averaged generator on the data that it was trained on, which
-are looked for where they lay; sets are .npz or .zip files or folders of images, and a test split of
-the real ones gives the floors. A metric that so few images do not give is left out, with a line.
+has an error (Student's t of ten halves, within the metric's range), and the held-out reference:
+what held-out data score in the place of the fakes, or a perfect sampler where that is known. Both
+stand at their sample counts. A run is measured by its averaged generator on the data that it was
+trained on, which are looked for where they lay; sets are .npz or .zip files or folders of images,
+and a test split of the real ones gives the references. A metric that so few images do not give is
+left out, with a line.
 """
 
 import pathlib
@@ -26,7 +27,7 @@ from gan.errors import UserError
 from gan.system.progress import say
 from gan.training.run_folder import WEIGHTS, plain, read_config, writable_folder, write_json
 
-KEYS = {"held_out_reference": "floor"}  # of evaluation.json, where a field has another name
+HELD_OUT = "held-out reference"  # head of a column
 
 
 class Subject(NamedTuple):
@@ -229,7 +230,7 @@ def _held_out(load, train, values):
       raise UserError(f"test images are {shapes[0]}, training images {shapes[1]}")
     return held_out
   except UserError as error:
-    notify(f"There are no held-out data for floors: {error}", values)
+    notify(f"There are no held-out data for a reference: {error}", values)
     return None
 
 
@@ -268,7 +269,7 @@ def _default_extractor(train, named):
 def _counts(subject, data):
   held_out = subject.held_out and min(subject.count, len(subject.held_out.images))
   reference = len(data.reference.examples)
-  return {"samples": subject.count, "reference_samples": reference, "floor_samples": held_out}
+  return {"samples": subject.count, "reference_samples": reference, "held_out_samples": held_out}
 
 
 def _measure(data, fake, names, values):
@@ -291,20 +292,26 @@ def _measure(data, fake, names, values):
 
 
 def _print_table(rows, facts):
+  from gan.metrics import NEAR_REFERENCE
+
   print(", ".join(f"{name} {value}" for name, value in facts.items()))
-  print(f"{'metric':24}{'value':>12}  {'95 % interval':24}{'floor':>12}  better")
+  print(f"{'metric':24}{'value':>12}  {'95 % interval':24}{HELD_OUT:>18}  better")
   for name, row in rows.items():
     interval = "" if row.low is None else f"{row.low:.5g} to {row.high:.5g}"
     reference = "" if row.held_out_reference is None else f"{row.held_out_reference:.5g}"
-    print(f"{name:24}{row.value:12.5g}  {interval:24}{reference:>12}  {row.better or ''}".rstrip())
+    print(f"{name:24}{row.value:12.5g}  {interval:24}{reference:>18}  {row.better or ''}".rstrip())
   if any(row.held_out_reference is not None for row in rows.values()):
-    print("floor: what held-out data, or a perfect sampler, score in the place of the samples")
+    print(
+      f"{HELD_OUT}: what held-out data, or a perfect sampler, score in the place of the samples"
+    )
+  if any(row.better == NEAR_REFERENCE for row in rows.values()):
+    print(f"better {NEAR_REFERENCE}: the nearer to the held-out reference the better")
 
 
 def _write(path, rows, facts, left_out):
   """evaluation.json: each number with all that it depends on."""
   numbers = {
-    name: {KEYS.get(field, field): plain(value) for field, value in row._asdict().items()} | facts
+    name: {field: plain(value) for field, value in row._asdict().items()} | facts
     for name, row in rows.items()
   }
   write_json(path, {**facts, "metrics": numbers, "left_out": left_out})

@@ -7,9 +7,9 @@ loss has. Running variances are unbiased here, and move in the update of the oth
 the vectors of spectral normalisation and the mean w of StyleGAN2.
 
 G's average is made for the networks of cases.MODERN alone, where ours has one for all. Its R1 takes
-logits of its own for `stylegan2`, as ours does, with the running mean of the batch's deviation; an
-author of PyTorch code would take those of the loss, and save a pass of D. Labels are those of the
-batch for both players.
+logits of its own for `stylegan2`, as ours does, with the running mean of the batch's standard
+deviation; an author of PyTorch code would take those of the loss, and save a pass of D. Labels are
+those of the batch for both players.
 """
 
 import os

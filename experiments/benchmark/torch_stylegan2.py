@@ -59,11 +59,11 @@ def discriminator(
 ) -> torch.Tensor:
   """Images [B, C, H, W] -> logits [B]."""
   hidden = features(params, images, architecture)
-  return logits(params, _with_deviation(hidden, deviations(hidden, group_size)), labels)
+  return logits(params, _with_plane(hidden, standard_deviations(hidden, group_size)), labels)
 
 
 def features(params: Tree, images: torch.Tensor, architecture: str) -> torch.Tensor:
-  """Images [B, C, H, W] -> [B, F, 4, 4], what the deviation of the batch is joined to."""
+  """Images [B, C, H, W] -> [B, F, 4, 4], what the standard deviation of the batch is joined to."""
   convs = (params[f"EqualizedConv_{i}"] for i in range(_convs(params) - 1))
   hidden = _activate(_conv(next(convs), images))
   while hidden.shape[-1] > 4:
@@ -171,15 +171,15 @@ def _fir_up(images):
   return 4 * _fir(functional.pad(spread, (2, 1, 2, 1)), 0)
 
 
-def deviations(images: torch.Tensor, group_size: int) -> torch.Tensor:
+def standard_deviations(images: torch.Tensor, group_size: int) -> torch.Tensor:
   """[B, C, H, W] -> [B], the mean standard deviation of an example's group."""
   groups = images.reshape(min(group_size, len(images)), -1, *images.shape[1:])
-  deviation = (groups.var(0, correction=0) + EPSILON).sqrt().mean((1, 2, 3))
-  return deviation.repeat(len(groups))
+  standard_deviation = (groups.var(0, correction=0) + EPSILON).sqrt().mean((1, 2, 3))
+  return standard_deviation.repeat(len(groups))
 
 
-def _with_deviation(images, deviation):
-  plane = deviation.reshape(-1, 1, 1, 1).expand(len(images), 1, *images.shape[2:])
+def _with_plane(images, standard_deviation):
+  plane = standard_deviation.reshape(-1, 1, 1, 1).expand(len(images), 1, *images.shape[2:])
   return torch.cat([images, plane], 1)
 
 
@@ -199,7 +199,7 @@ class Generator(nn.Module):
 
 
 class Discriminator(nn.Module):
-  """Of the architecture "orig": images -> logits; in inference with the mean deviation so far."""
+  """Of the architecture "orig": images -> logits; in inference by the running mean of the plane."""
 
   def __init__(self, params: dict[str, Any]):
     super().__init__()
@@ -208,11 +208,11 @@ class Discriminator(nn.Module):
 
   def forward(self, images):
     hidden = features(self.params, images, "orig")
-    deviation = self.mean
+    standard_deviation = self.mean
     if self.training:
-      deviation = deviations(hidden, 32)
-      self.mean.lerp_(deviation.detach().mean(0, keepdim=True), 0.1)
-    return logits(self.params, _with_deviation(hidden, deviation), None)
+      standard_deviation = standard_deviations(hidden, 32)
+      self.mean.lerp_(standard_deviation.detach().mean(0, keepdim=True), 0.1)
+    return logits(self.params, _with_plane(hidden, standard_deviation), None)
 
 
 def as_module(params: dict[str, Any]) -> nn.ParameterDict:

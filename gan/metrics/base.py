@@ -54,7 +54,7 @@ Values = dict[str, Value]
 Bounds = tuple[float, float]
 ANY, POSITIVE, SHARE = (-math.inf, math.inf), (0.0, math.inf), (0.0, 1.0)
 
-NEAR_REFERENCE = "floor"  # the direction of a number that is best near its held-out reference
+NEAR_REFERENCE = "reference"  # the direction of a number that is best near its held-out one
 
 
 class Metric(NamedTuple):

@@ -265,7 +265,7 @@ class Row(NamedTuple):
     low: lower end of the 95 % interval, None where the metric gives no error.
     high: its upper end.
     held_out_reference: what a perfect sampler scores, None where that is not known.
-    better: "lower", "higher", "floor" (the nearer to it the better), or None.
+    better: "lower", "higher", "reference" (the nearer to it the better), or None.
   """
 
   value: float

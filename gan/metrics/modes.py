@@ -110,7 +110,7 @@ def expected_modes(samples: int, modes: int | Float[np.ndarray, " m"]) -> float:
 
 
 def expected_kl(samples: int, modes: int | Float[np.ndarray, " m"]) -> float:
-  """KL(histogram || uniform) of a perfect sampler on average: the floor at n samples, m modes.
+  """KL(histogram || uniform) of a perfect sampler on average, with n samples of m modes.
 
   E[KL] = sum_j E[(X_j/n) log(m X_j/n)] with X_j ~ Binomial(n, p_j) the count of a mode, summed
   exactly over the distribution of X_j; about KL(p || uniform) + (m - 1) / (2 n) where n is well

@@ -114,7 +114,7 @@ class Generator(nn.Module):
     if self.shared_embedding or self.hierarchical:
       options = {"use_bias": False, "spectral": 1, **self._statistics()}
       return functools.partial(SelfModulatedNorm, 0, init, **options)
-    options = {"deviations": True, "spectral": int(self.spectral_tables), **self._statistics()}
+    options = {"add_one": True, "spectral": int(self.spectral_tables), **self._statistics()}
     return functools.partial(ConditionalNorm, self.num_classes, init, init, **options)
 
   def _statistics(self):

@@ -48,6 +48,7 @@ OTHER_CONFIG_KINDS = {
   "plugin_digests": entries(others=TEXT),
   PROGRAM: entries({"traced_by": entries(others=SCALAR), "digests": entries(others=TEXT)}),
 }
+# What the result of a run depends on, its identity, is "determining" in all folders there are.
 CONFIG_KIND = entries({"config": FIELDS, "determining": FIELDS}, OTHER_CONFIG_KINDS)
 _CLAIM_KIND = entries({"determining": entries()})  # of config.json and sweep.json
 _COUNTS = {"step": COUNT, "images": COUNT, "epoch": NUMBER, "seconds": NUMBER}

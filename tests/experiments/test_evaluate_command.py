@@ -35,8 +35,8 @@ SMALL = {
   "eval_samples": 60,
   "parallel": "none",
 }
-ABOUT_A_VALUE = {"samples", "reference_samples", "floor_samples", "extractor", "split", "seed"}
-COLUMNS = {"value", "low", "high", "floor", "better"}
+ABOUT_A_VALUE = {"samples", "reference_samples", "held_out_samples", "extractor", "split", "seed"}
+COLUMNS = {"value", "low", "high", "held_out_reference", "better"}
 QUICK = "--metrics=frechet_distance,density_coverage"
 
 
@@ -167,7 +167,8 @@ def test_points_count_the_modes_of_their_mixture(tmp_path):
   content = (tmp_path / "evaluation.json").read_text()
   rows = json.loads(content, parse_constant=pytest.fail)["metrics"]
   assert set(rows) == {"modes", "high_quality_share", "reverse_kl"}
-  assert rows["modes"]["floor"] == pytest.approx(8) and rows["reverse_kl"]["floor"] < 0.1
+  assert rows["modes"]["held_out_reference"] == pytest.approx(8)
+  assert rows["reverse_kl"]["held_out_reference"] < 0.1
   assert rows["reverse_kl"]["value"] == "inf" or rows["high_quality_share"]["value"] > 0
 
 
@@ -212,32 +213,33 @@ def test_a_run_is_measured_by_every_metric_of_images(measured):
   assert {"density", "coverage", "classifier_score", "ndb_share", "parzen_log_likelihood"} < set(
     rows
   )
-  assert all(row["floor"] is not None for row in rows.values() if row["better"])
-  assert rows["memorisation_ratio"]["floor"] == 1
+  assert all(row["held_out_reference"] is not None for row in rows.values() if row["better"])
+  assert rows["memorisation_ratio"]["held_out_reference"] == 1
 
 
 def test_every_value_in_the_file_has_all_that_it_depends_on(measured, run):
   digest = extractors.load("digits").digest
   for row in measured[0].values():
     assert set(row) >= COLUMNS | ABOUT_A_VALUE
-    assert (row["samples"], row["reference_samples"], row["floor_samples"]) == (110, 110, 110)
+    assert (row["samples"], row["reference_samples"], row["held_out_samples"]) == (110, 110, 110)
     assert (row["extractor"], row["split"], row["seed"]) == (digest, "train[:120]", 3)
     assert (row["run"], row["step"], row["dataset"]) == (str(run), 8, "digits")
     assert row["low"] is None or row["low"] <= row["value"] <= row["high"]
 
 
-def test_the_table_has_the_floor_beside_the_value(measured):
+def test_the_table_has_the_reference_beside_the_value(measured):
   rows, printed = measured
-  head, columns, *lines, legend = printed.splitlines()
+  head, columns, *lines, legend, nearest = printed.splitlines()
   assert all(f"{name} " in head for name in ABOUT_A_VALUE)
-  assert columns.split() == ["metric", "value", "95", "%", "interval", "floor", "better"]
+  assert " ".join(columns.split()) == "metric value 95 % interval held-out reference better"
   assert [line.split()[0] for line in lines] == list(rows)
-  assert legend.startswith("floor: what held-out data")
+  assert legend.startswith("held-out reference: what held-out data")
+  assert nearest.startswith("better reference: the nearer")
   for line in lines:
     name, value, *rest = line.split()
     row = rows[name]
     assert value == f"{row['value']:.5g}"
-    assert row["better"] is None or rest[-2:] == [f"{row['floor']:.5g}", row["better"]]
+    assert row["better"] is None or rest[-2:] == [f"{row['held_out_reference']:.5g}", row["better"]]
     assert row["low"] is None or rest[:3] == [f"{row['low']:.5g}", "to", f"{row['high']:.5g}"]
 
 
@@ -291,17 +293,17 @@ def test_sets_are_measured_in_every_form_alike(sets, tmp_path, form):
   rows, reference = rows_of(tmp_path / "own"), rows_of(tmp_path / "reference")
   for name, row in rows.items():
     assert row["value"] == pytest.approx(reference[name]["value"])
-    assert (row["samples"], row["reference_samples"], row["floor"]) == (110, 110, None)
+    assert (row["samples"], row["reference_samples"], row["held_out_reference"]) == (110, 110, None)
     assert row["extractor"] == extractors.load("digits").digest and row["split"]
 
 
-def test_a_test_split_of_the_real_set_gives_the_floors(sets, tmp_path, capsys):
+def test_a_test_split_of_the_real_set_gives_the_reference(sets, tmp_path, capsys):
   flags = (f"--real={sets / 'split.npz'}", f"--fake={sets / 'flat'}", f"--outdir={tmp_path}")
   assert command(*flags, "--extractor=digits") == 0
   rows = rows_of(tmp_path)
-  assert all(row["floor"] is not None for row in rows.values() if row["better"])
+  assert all(row["held_out_reference"] is not None for row in rows.values() if row["better"])
   assert {"parzen_log_likelihood", "memorisation_ratio"} < set(rows)
-  assert rows["frechet_distance"]["floor_samples"] == 100
+  assert rows["frechet_distance"]["held_out_samples"] == 100
 
 
 def test_sets_of_mnist_form_get_the_extractor_of_mnist_and_are_told(sets, tmp_path, capsys):
@@ -490,7 +492,7 @@ def test_where_nothing_can_be_written_nothing_is_measured(refused, run, tmp_path
     assert "cannot be written to" in refused(f"--workdir={run}", f"--outdir={tmp_path / path}")
 
 
-def test_a_run_on_files_without_a_test_split_is_measured_without_floors(tmp_path, capsys):
+def test_a_run_on_files_without_a_test_split_is_measured_without_reference(tmp_path, capsys):
   np.savez(tmp_path / "own.npz", images=datasets.load("digits").images[:120])
   flags = ["--dataset=own", f"--data_dir={tmp_path / 'own.npz'}", f"--workdir={tmp_path / 'run'}"]
   small = ["--model=mlp", "--latent_dim=4", "--batch_size=6", "--steps=2", "--parallel=none"]
@@ -498,7 +500,7 @@ def test_a_run_on_files_without_a_test_split_is_measured_without_floors(tmp_path
   assert "No metrics while training: no extractor of own" in capsys.readouterr().err
   assert evaluate.main(["evaluate", *flags[1:], "--samples=110"]) == 0
   assert "no held-out data" in capsys.readouterr().err
-  assert {row["floor"] for row in rows_of(tmp_path / "run").values()} == {None}
+  assert {row["held_out_reference"] for row in rows_of(tmp_path / "run").values()} == {None}
 
 
 def test_help_lists_every_flag(capsys):

@@ -8,7 +8,7 @@ import threadpoolctl
 
 from gan import datasets
 from gan.errors import UserError
-from gan.metrics import METRICS, Data, Sample, evaluation, extractors
+from gan.metrics import METRICS, NEAR_REFERENCE, Data, Sample, evaluation, extractors
 from gan.metrics.best import best_and_last
 from gan.metrics.density_coverage import expected_coverage
 from gan.metrics.evaluator import LEAST_REFERENCE, find_extractor, make_evaluator
@@ -85,7 +85,7 @@ def digits():
 # The held-out reference.
 
 
-def test_every_metric_of_images_has_a_floor(case):
+def test_every_metric_of_images_has_a_reference(case):
   assert set(case.names) == set(METRICS) - {"stacked_modes", "mixture_modes"}
   assert set(case.held_out_references) == set(case.noise[0])
   assert all(math.isfinite(value) for value in case.held_out_references.values())
@@ -110,13 +110,13 @@ def test_real_images_score_near_the_ideal_of_every_metric(case):
   assert reference["memorisation_ratio"] == 1
 
 
-def test_the_floor_is_what_held_out_images_score(case):
+def test_the_reference_is_what_held_out_images_score(case):
   # Of equal samples in another order; held-out images are what Parzen windows score, no samples.
   for name in ("frechet_distance", "precision", "recall", "density", "coverage", "ndb_js"):
     assert case.noise[0][name] == pytest.approx(case.held_out_references[name]), name
 
 
-def test_held_out_images_that_are_sorted_by_class_give_the_same_floor(digits):
+def test_held_out_images_that_are_sorted_by_class_give_the_same_reference(digits):
   train, test, extractor = digits
   references = []
   for order in (np.arange(len(test.images)), np.argsort(test.labels)):
@@ -180,7 +180,7 @@ def test_more_of_one_image_is_never_better(case, name):
 
 
 def assert_never_better(name, values):
-  rising = evaluation.better(name) in ("lower", "floor")
+  rising = evaluation.better(name) in ("lower", NEAR_REFERENCE)
   steps = np.diff(values if rising else values[::-1])
   assert (steps >= 0).all() and values[0] != values[-1], values
 

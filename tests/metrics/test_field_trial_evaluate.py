@@ -404,7 +404,7 @@ def test_counts_in_lines_are_those_that_the_user_gave(tmp_path, capsys, count):
     assert told_of and set(told_of) <= {str(count)}, line
 
 
-def test_held_out_data_that_are_too_few_cost_the_floor_alone(digits):
+def test_held_out_data_that_are_too_few_cost_the_reference_alone(digits):
   train_set, test, extractor = digits
   few = test._replace(images=test.images[:3])
   data = evaluation.make_data(train_set, few, extractor, 50, seed=0)
@@ -506,7 +506,7 @@ def test_every_number_with_a_direction_has_a_range_and_lies_in_it(digits):
 # Floors.
 
 
-def test_modes_of_unequal_chance_have_the_floor_of_their_chances():
+def test_modes_of_unequal_chance_have_the_reference_of_their_chances():
   # Two draws from (p, 1 - p): both equal with p^2 + (1 - p)^2, and then one mode of two is hit.
   p = 0.8
   one = p**2 + (1 - p) ** 2
@@ -524,7 +524,7 @@ def test_channels_that_are_drawn_alone_have_the_product_of_their_chances():
   np.testing.assert_allclose(joint_chances(labels, 2), [3 / 16, 9 / 16, 1 / 16, 3 / 16])
 
 
-def test_the_floor_of_stacks_is_what_a_sampler_of_these_digits_scores(data_root):
+def test_the_reference_of_stacks_is_what_a_sampler_of_these_digits_scores(data_root):
   if not (data_root / "mnist").is_dir():
     pytest.skip(f"no mnist in {data_root}")
   digits = datasets.load("mnist", "train", str(data_root)).labels
@@ -548,7 +548,7 @@ def seen_stacks(shares, count, kind, seed=0):
   return sample, dataset
 
 
-def test_stacks_are_given_the_floor_of_their_own_shares_and_other_sets_that_of_held_out(
+def test_stacks_are_given_the_reference_of_their_own_shares_and_other_sets_that_of_held_out(
   monkeypatch,
 ):
   shares = [0.7, 0.2, 0.1]

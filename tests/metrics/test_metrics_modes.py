@@ -135,14 +135,14 @@ def test_expectations_are_the_average_over_all_outcomes(samples, modes):
   assert np.mean(outcomes, axis=0) == pytest.approx(expected, rel=1e-12)
 
 
-def test_floor_of_many_samples_follows_its_expansion():
+def test_kl_of_many_samples_follows_its_expansion():
   # (m - 1) / (2 n) + (m^2 - 1) / (12 n^2) of the expansion in 1/n
   assert expected_kl(26_000, 1000) == pytest.approx(999 / 52_000 + 1e6 / (12 * 26_000**2), rel=1e-3)
   assert expected_kl(1_000_000, 2) == pytest.approx(1 / 2_000_000, rel=1e-3)
 
 
 @pytest.mark.parametrize("samples", [500, 4000])
-def test_a_perfect_sampler_of_stacks_reaches_the_floor(samples):
+def test_a_perfect_sampler_of_stacks_reaches_the_reference(samples):
   rng = np.random.default_rng(samples)
   draws = [stacked_modes(sure(rng.integers(10, size=(samples, 3)))) for _ in range(60)]
   modes, kl = np.array(draws).T
@@ -152,7 +152,7 @@ def test_a_perfect_sampler_of_stacks_reaches_the_floor(samples):
 
 @pytest.mark.parametrize("dataset", [ring, grid])
 @pytest.mark.parametrize("samples", [40, 2500])
-def test_a_perfect_sampler_of_points_reaches_the_floor(dataset, samples):
+def test_a_perfect_sampler_of_points_reaches_the_reference(dataset, samples):
   rng = np.random.default_rng(samples)
   centres = dataset.centres()
   draws = [
@@ -169,7 +169,7 @@ def test_a_perfect_sampler_of_points_reaches_the_floor(dataset, samples):
   assert_within_errors(kl, expected[2])
 
 
-def test_floor_of_points_counts_the_good_ones_alone():
+def test_reference_of_points_counts_the_good_ones_alone():
   # 100 (1 - exp(-9/2)) = 98.9 points go into the histogram.
   assert expected_mixture_modes(100, 8)[2] == expected_kl(99, 8) > expected_kl(100, 8)
 

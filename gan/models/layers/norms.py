@@ -59,7 +59,7 @@ class ConditionalNorm(nn.Module):
     num_classes: rows of the tables of scales and biases.
     scale_init: initialiser of the scales; 1 in the code of "cGANs with Projection Discriminator".
     bias_init: of the biases.
-    deviations: whether the table of scales holds what is added to 1.
+    add_one: whether 1 is added to what the table of scales holds.
     spectral: of the tables, as of Dense.
     axis_name, momentum, dtype, epsilon: as of Norm.
   """
@@ -67,7 +67,7 @@ class ConditionalNorm(nn.Module):
   num_classes: int
   scale_init: Callable[..., Array] = ONES
   bias_init: Callable[..., Array] = ZEROS
-  deviations: bool = False
+  add_one: bool = False
   spectral: int = 0
   axis_name: Any = ()
   momentum: float = 0.9
@@ -81,7 +81,7 @@ class ConditionalNorm(nn.Module):
     features = inputs.shape[-1]
     embed = functools.partial(Embed, self.num_classes, features, spectral=self.spectral)
     scale = embed(self.scale_init, name="scale")(labels)
-    scale = 1 + scale if self.deviations else scale
+    scale = 1 + scale if self.add_one else scale
     bias = embed(self.bias_init, name="bias")(labels)
     return modulate(_standardised(self, inputs, train), scale, bias)
 
