@@ -31,7 +31,7 @@ def images(count=4, seed=1):
   return tuple(jax.random.normal(key, (count, 2, 2, 1)) for key in keys)
 
 
-def tanh_score(params):
+def tanh_critic(params):
   """sum_j out_j tanh(x . kernel_j), on images [B, 2, 2, 1]."""
   return lambda x: jnp.tanh(x.reshape(len(x), -1) @ params["kernel"]) @ params["out"]
 
@@ -42,7 +42,7 @@ def tanh_params(steepness=1.0):
   return {"kernel": jax.random.normal(kernel_key, (4, 3)), "out": out}
 
 
-# Values known by hand. A linear score 3 x_0 + 4 x_1 has a gradient of norm 5 everywhere:
+# Values known by hand. A linear critic 3 x_0 + 4 x_1 has a gradient of norm 5 everywhere:
 # (5 - 1)^2 = 16, 5^2 = 25 and 25 / 2.
 
 LINEAR = {
@@ -73,7 +73,7 @@ def test_gentle_linear_critic_is_left_alone_by_one_sided_penalties_only(name):
   np.testing.assert_allclose(values, [expected.get(name, 0.25)] * 2, rtol=1e-5)
 
 
-# A quadratic score |x|^2 / 2 has the gradient x: its norm is the distance from 0.
+# A quadratic critic |x|^2 / 2 has the gradient x: its norm is the distance from 0.
 @pytest.mark.parametrize(
   "name, at_real, at_fake",
   [
@@ -84,8 +84,11 @@ def test_gentle_linear_critic_is_left_alone_by_one_sided_penalties_only(name):
 )
 def test_quadratic_critic_shows_where_the_penalty_looks(name, at_real, at_fake):
   real, fake = jnp.array([[3.0, 4.0], [1.0, 0.0]]), jnp.array([[0.0, 1.0], [-3.0, 4.0]])
-  score = lambda x: jnp.sum(jnp.square(x), axis=-1) / 2  # noqa: E731
-  values = make_penalty(name)(score, real, fake, KEYS)
+
+  def critic(x):
+    return jnp.sum(jnp.square(x), axis=-1) / 2
+
+  values = make_penalty(name)(critic, real, fake, KEYS)
   np.testing.assert_allclose(values, [at_real, at_fake], rtol=1e-6)
 
 
@@ -94,11 +97,14 @@ def test_quadratic_critic_on_interpolates():
   real, fake = jnp.zeros((2, 2)), jnp.array([[4.0, 0.0]] * 2)
   share = 1 - interpolate(real, fake, KEYS)[:, 0] / 4
   assert np.all((share > 0) & (share < 1)) and share[0] != share[1]
-  score = lambda x: jnp.sum(jnp.square(x), axis=-1) / 2  # noqa: E731
+
+  def critic(x):
+    return jnp.sum(jnp.square(x), axis=-1) / 2
+
   norm = 4 * (1 - share)
   expected = {"wgan_gp": (norm - 1) ** 2, "wgan_lp": jnp.maximum(norm - 1, 0) ** 2, "gp0": norm**2}
   for name, values in expected.items():
-    np.testing.assert_allclose(make_penalty(name)(score, real, fake, KEYS), values, rtol=1e-5)
+    np.testing.assert_allclose(make_penalty(name)(critic, real, fake, KEYS), values, rtol=1e-5)
 
 
 def test_dragan_looks_within_half_a_standard_deviation_above_the_data():
@@ -129,13 +135,13 @@ def test_tanh_critic_has_the_known_r1(x64):
 def test_penalty_is_that_of_a_loop_over_examples(name):
   real, fake = images()
   keys, params = jax.random.split(toys.key(2), 4), tanh_params()
-  values = make_penalty(name)(tanh_score(params), real, fake, keys)
+  values = make_penalty(name)(tanh_critic(params), real, fake, keys)
 
   def one(i):
     # DRAGAN's standard deviation is of the batch: the loop shows the batch and reads one example.
     if name == "dragan":
-      return make_penalty(name)(tanh_score(params), real, fake, keys)[i]
-    return make_penalty(name)(tanh_score(params), real[i][None], fake[i][None], keys[i][None])[0]
+      return make_penalty(name)(tanh_critic(params), real, fake, keys)[i]
+    return make_penalty(name)(tanh_critic(params), real[i][None], fake[i][None], keys[i][None])[0]
 
   np.testing.assert_allclose(values, [one(i) for i in range(4)], rtol=1e-5)
 
@@ -143,14 +149,14 @@ def test_penalty_is_that_of_a_loop_over_examples(name):
 @pytest.mark.parametrize("name", NAMES)
 def test_no_example_leaks_into_the_penalty_of_another(name):
   real, fake = images()
-  keys, score = jax.random.split(toys.key(2), 4), tanh_score(tanh_params(9.0))
+  keys, critic = jax.random.split(toys.key(2), 4), tanh_critic(tanh_params(9.0))
   # Another sign of one example, and the data's mirror image, leave DRAGAN's standard deviation as
   # it is.
   real = jnp.concatenate([real, -real])
   fake, keys = jnp.concatenate([fake, fake]), jnp.concatenate([keys, keys])
   flip = jnp.ones(8).at[jnp.array([1, 5])].set(-1).reshape(8, 1, 1, 1)
-  before = make_penalty(name)(score, real, fake, keys)
-  after = make_penalty(name)(score, flip * real, flip * fake + (1 - flip), keys)
+  before = make_penalty(name)(critic, real, fake, keys)
+  after = make_penalty(name)(critic, flip * real, flip * fake + (1 - flip), keys)
   untouched = np.array([0, 2, 3, 4, 6, 7])
   np.testing.assert_allclose(after[untouched], before[untouched], rtol=1e-6)
   if name != "r1":  # the gradient of a tanh critic is even: R1 does not see the sign
@@ -160,11 +166,11 @@ def test_no_example_leaks_into_the_penalty_of_another(name):
 @pytest.mark.parametrize("name", sorted(set(NAMES) - {"dragan"}))
 def test_jacobian_over_examples_is_diagonal(name):
   real, fake = images()
-  keys, score = jax.random.split(toys.key(2), 4), tanh_score(tanh_params(9.0))
+  keys, critic = jax.random.split(toys.key(2), 4), tanh_critic(tanh_params(9.0))
 
   def values(shifts):
     shifts = shifts.reshape(4, 1, 1, 1)
-    return make_penalty(name)(score, real + shifts, fake + shifts, keys)
+    return make_penalty(name)(critic, real + shifts, fake + shifts, keys)
 
   jacobian = jax.jit(jax.jacobian(values))(jnp.zeros(4))
   diagonal = jnp.diag(jacobian)
@@ -177,8 +183,10 @@ def test_gradient_is_finite_where_the_critic_is_flat(name):
   real, fake = images(2)
 
   def mean(slope):
-    score = lambda x: jnp.sum(x * slope, axis=(1, 2, 3))  # noqa: E731
-    return jnp.mean(make_penalty(name)(score, real, fake, KEYS))
+    def critic(x):
+      return jnp.sum(x * slope, axis=(1, 2, 3))
+
+    return jnp.mean(make_penalty(name)(critic, real, fake, KEYS))
 
   value, gradient = jax.value_and_grad(mean)(jnp.zeros(()))
   assert np.isfinite(value) and np.isfinite(gradient)
@@ -192,7 +200,7 @@ def test_parameter_gradient_agrees_with_finite_differences(x64, name):
   params, shape = jax.flatten_util.ravel_pytree(tanh_params())
 
   def mean(flat):
-    return jnp.mean(make_penalty(name)(tanh_score(shape(flat)), real, fake, keys))
+    return jnp.mean(make_penalty(name)(tanh_critic(shape(flat)), real, fake, keys))
 
   found, mean = jax.jit(jax.grad(mean))(params), jax.jit(mean)
   expected = [(mean(params + d) - mean(params - d)) / 2e-6 for d in 1e-6 * jnp.eye(len(params))]
@@ -229,12 +237,12 @@ def batch_norm_game(penalty, axis_name=(), **choices):
 
 
 def test_penalty_of_a_batch_norm_critic_is_per_example():
-  # The penalty of one example, seen through the step's own score, does not change with the others.
+  # The penalty of one example, seen through the step's own critic, does not change with the others.
   seen = []
 
-  def spy(score, real, fake, keys):
-    seen.append(jax.jacobian(score)(real))  # [B, B, 2]
-    return make_penalty("r1")(score, real, fake, keys)
+  def spy(critic, real, fake, keys):
+    seen.append(jax.jacobian(critic)(real))  # [B, B, 2]
+    return make_penalty("r1")(critic, real, fake, keys)
 
   game = batch_norm_game("none").replace(penalty=spy)
   state = toys.start(game)

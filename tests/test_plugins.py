@@ -581,7 +581,7 @@ def test_a_sweep_goes_over_options_of_a_plugin_and_weights_share_a_program(place
   assert compare.main(["compare", "--workdir=s"]) == 0
 
 
-def test_a_member_of_such_a_sweep_is_the_run_alone(place, capsys):
+def test_a_run_of_such_a_sweep_is_that_run_alone(place, capsys):
   line = [*EACH, "--steps=2"]
   both = ["--losses=margin", "--seeds=1", "--grid=drift_weight=0.1,1"]
   assert sweep.main(["sweep", "--plugin=one_of_each", "--workdir=s", *line, *both]) == 0

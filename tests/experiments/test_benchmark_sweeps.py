@@ -123,7 +123,10 @@ def test_single_commands_are_timed_before_and_after_the_sweep(stubbed, capsys):
   assert benchmark.main(["benchmark", *flags]) == 0
   ran = [(c.get("experiment", c.get("seed")), c["steps"]) for c in commands]
   warm = str(sweeps.warm_up_steps(200))
-  timed = lambda sweep: [("0", "200"), ("1", "200"), (sweep, "200"), ("2", "200")]  # noqa: E731
+
+  def timed(sweep):
+    return [("0", "200"), ("1", "200"), (sweep, "200"), ("2", "200")]
+
   assert ran[:6] == [("ring", warm), ("0", warm), *timed("ring")]
   assert ran[6:] == [("mnist", warm), ("0", warm), *timed("mnist")]
   assert len({c["workdir"] for c in commands}) == len(commands)

@@ -83,7 +83,10 @@ def test_snapshots_are_the_states_that_the_step_leads_to():
   state = games.start(jax.random.key(0), game, generator_learning_rate=0.2)
   step = game.step
   real, key = lambda step: jnp.zeros((1, 1, 1)), jax.random.key(1)
-  look = lambda state: (state.step, state.generator.params)  # noqa: E731
+
+  def look(state):
+    return state.step, state.generator.params
+
   steps, thetas = trajectory.play(step, state, real, key, snapshots=2, each=3, look=look)
   assert steps.tolist() == [3, 6]
   for _ in range(6):

@@ -43,7 +43,10 @@ def drawn(run, tmp_path, monkeypatch):
 @pytest.mark.parametrize("command", COMMANDS)
 def test_raw_weights_are_those_of_the_generator_and_the_average_is_the_default(drawn, run, command):
   state = restore.load(run).state
-  equal = lambda a, b: jax.tree.map(np.testing.assert_array_equal, a, b)  # noqa: E731
+
+  def equal(a, b):
+    return jax.tree.map(np.testing.assert_array_equal, a, b)
+
   equal(drawn(command).ema_params, state.ema_params)
   equal(drawn(command, "--weights=ema").ema_params, state.ema_params)
   equal(drawn(command, "--weights=raw").ema_params, state.generator.params)

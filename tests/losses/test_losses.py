@@ -246,7 +246,10 @@ def test_generator_costs_draw_figure_16(name):
   with jax.enable_x64(True):
     judged_real = np.array([0.01, 0.5, 0.99])
     fake = jnp.asarray(np.log(judged_real / (1 - judged_real)))
-    cost = lambda f: LOSSES[name].generator(f, f) / 2  # noqa: E731
+
+    def cost(f):
+      return LOSSES[name].generator(f, f) / 2
+
     values = np.stack([cost(fake), jax.vmap(jax.grad(cost))(fake)], axis=1)
   np.testing.assert_allclose(values, printed, atol=5.1e-5)
   np.testing.assert_allclose(values, np.stack(formula(judged_real), axis=1), rtol=1e-6)
@@ -275,7 +278,10 @@ def test_conjugate_is_the_supremum_over_density_ratios(name):
     v = jnp.linspace(-1.9 if name == "pearson" else -4.0, 4.0, 17, dtype=jnp.float64)
     activation, conjugate = divergence.activation(v), divergence.conjugate(v)
   for t, value in zip(np.asarray(activation), np.asarray(conjugate), strict=True):
-    gap = lambda y, t=t: f(np.exp(y)) - t * np.exp(y)  # noqa: E731
+
+    def gap(y, t=t):
+      return f(np.exp(y)) - t * np.exp(y)
+
     best = minimize_scalar(gap, bounds=(-12, 12), method="bounded", options={"xatol": 1e-10})
     np.testing.assert_allclose(value, -best.fun, rtol=1e-7, atol=1e-7)
 
@@ -421,7 +427,10 @@ MONOTONE_RANGE = {"lsgan": (0.0, 1.0), "ralsgan": (0.0, 1.0), "fgan_pearson": (-
 def test_discriminator_loss_falls_as_real_rises_and_as_fake_falls(name):
   low, high = MONOTONE_RANGE.get(name, (-8.0, 8.0))
   real, fake = jax.random.uniform(jax.random.key(0), (2, 64), minval=low, maxval=high)
-  mean_loss = lambda r, f: jnp.mean(LOSSES[name].discriminator(r, f))  # noqa: E731
+
+  def mean_loss(r, f):
+    return jnp.mean(LOSSES[name].discriminator(r, f))
+
   real_slope, fake_slope = jax.grad(mean_loss, argnums=(0, 1))(real, fake)
   assert np.all(real_slope <= 1e-7) and np.all(fake_slope >= -1e-7)
   assert np.any(real_slope < -1e-4) and np.any(fake_slope > 1e-4)
@@ -432,7 +441,10 @@ def test_generator_loss_falls_as_fake_rises(variant):
   low, high = MONOTONE_RANGE.get(variant.split()[0], (-8.0, 8.0))
   low = 0.0 if variant == "lsgan Pearson" else low
   real, fake = jax.random.uniform(jax.random.key(0), (2, 64), minval=low, maxval=high)
-  mean_loss = lambda f: jnp.mean(VARIANTS[variant].generator(real, f))  # noqa: E731
+
+  def mean_loss(f):
+    return jnp.mean(VARIANTS[variant].generator(real, f))
+
   slope = jax.grad(mean_loss)(fake)
   if variant == "lsgan Pearson":  # G is drawn to 0, the middle, from both sides
     slope = -slope
@@ -445,7 +457,10 @@ def test_generator_loss_falls_as_fake_rises(variant):
 @pytest.mark.parametrize("name", ["sat", "nonsat", "ml"])
 def test_real_label_may_be_traced(name):
   loss, (real, fake) = LOSSES[name], (logits(*REAL), logits(*FAKE))
-  mean = lambda label: jnp.mean(loss.discriminator(real, fake, real_label=label))  # noqa: E731
+
+  def mean(label):
+    return jnp.mean(loss.discriminator(real, fake, real_label=label))
+
   labels = jnp.asarray([1.0, 0.9, 0.7])
   expected = [mean(float(label)) for label in labels]
   np.testing.assert_allclose(jax.jit(jax.vmap(mean))(labels), expected, rtol=1e-6)
@@ -483,7 +498,9 @@ def test_relativistic_averages_over_shards_equal_the_single_batch(name, player):
 
   # A shard's gradient counts its logits in the other shard's mean too; averaging over the two
   # shards, as data-parallel training does, leaves the gradient of the single batch.
-  mean_loss = lambda loss: lambda r, f: jnp.mean(getattr(loss, player)(r, f))  # noqa: E731
+  def mean_loss(loss):
+    return lambda r, f: jnp.mean(getattr(loss, player)(r, f))
+
   single = jax.grad(mean_loss(whole), argnums=(0, 1))(real, fake)
   split = across(jax.grad(mean_loss(sharded), argnums=(0, 1)))(*shards)
   for part, expected in zip(split, single, strict=True):
@@ -557,6 +574,9 @@ def test_an_unknown_fgan_generator_is_refused():
 @pytest.mark.parametrize("name", sorted(VARIANTS.keys() - {"fgan_tv nonsat"}))
 def test_zero_sum_games_are_those_whose_losses_sum_to_a_function_of_the_data(name):
   loss, real = VARIANTS[name], jnp.array(REAL)
-  total = lambda fake: jnp.sum(loss.discriminator(real, fake) + loss.generator(real, fake))  # noqa: E731
+
+  def total(fake):
+    return jnp.sum(loss.discriminator(real, fake) + loss.generator(real, fake))
+
   level = bool(jnp.all(jnp.abs(jax.grad(total)(jnp.array(FAKE))) < 1e-6))
   assert loss.zero_sum == level

@@ -164,7 +164,9 @@ def trainer(name, **options):
   minimise = subgradient if name == "rahinge" else rprop
 
   def train(real, fake):
-    mean_loss = lambda table: jnp.mean(loss.discriminator(real @ table, fake @ table))  # noqa: E731
+    def mean_loss(table):
+      return jnp.mean(loss.discriminator(real @ table, fake @ table))
+
     table = minimise(jax.grad(mean_loss), jnp.zeros(real.shape[1]), BOX.get(name, 100.0))
     return mean_loss(table), table
 

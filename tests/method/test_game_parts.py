@@ -1191,9 +1191,12 @@ def test_streams_of_an_nnx_module_are_no_state():
   network = from_nnx(Dropped)
   params, model_state = network.init(jax.random.key(0))
   assert not jax.tree.leaves(model_state)
-  ask = lambda key: network.apply(  # noqa: E731
-    params, model_state, jnp.ones((64, 2)), train=True, key=jax.random.key(key)
-  )[0]
+
+  def ask(key):
+    return network.apply(
+      params, model_state, jnp.ones((64, 2)), train=True, key=jax.random.key(key)
+    )[0]
+
   np.testing.assert_array_equal(ask(1), ask(1))
   assert (ask(1) != ask(2)).any()
   exact = network.apply(params, model_state, jnp.ones((1, 2)), train=False)[0]
@@ -1272,7 +1275,10 @@ def test_a_state_of_bfloat16_keeps_its_types_and_metrics_are_float32():
   game = linen_game(jnp.bfloat16)
   before = game.init(jax.random.key(0))
   after, metrics = jax.jit(game.step)(before, points()[0], jax.random.key(1))
-  types = lambda tree: jax.tree.map(lambda leaf: leaf.dtype, tree)  # noqa: E731
+
+  def types(tree):
+    return jax.tree.map(lambda leaf: leaf.dtype, tree)
+
   assert types(after) == types(before)
   assert {value.dtype for value in metrics.values()} == {jnp.dtype("float32")}
 
@@ -1310,7 +1316,10 @@ def test_statistics_of_a_layer_without_the_axis_are_those_of_all_devices():
 
 def test_a_penalty_is_made_with_all_that_a_config_has():
   penalty = make_penalty("r1", penalty_weight=3.0, penalty_every=2, axis_name=())
-  critic = lambda x: x @ jnp.array([3.0, 4.0])  # noqa: E731
+
+  def critic(x):
+    return x @ jnp.array([3.0, 4.0])
+
   keys = jax.random.split(toys.key(0), 4)
   np.testing.assert_allclose(penalty(critic, points()[0][:4], points()[0][:4], keys), 12.5)
 

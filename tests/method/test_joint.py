@@ -72,7 +72,10 @@ def test_one_call_is_two_calls_in_less(name):
   fewer, (state, metrics) = stepped(True, PARTS[name])
   more, (expected, there) = stepped(False, PARTS[name])
   assert fewer < more
-  close = lambda a, b: np.testing.assert_allclose(a, b, rtol=2e-5, atol=2e-6)  # noqa: E731
+
+  def close(a, b):
+    return np.testing.assert_allclose(a, b, rtol=2e-5, atol=2e-6)
+
   jax.tree.map(close, metrics, there)
   # Of the first moments, which are the gradients, and not of what Adam makes of their signs.
   for player in ("generator", "discriminator"):

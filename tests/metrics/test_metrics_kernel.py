@@ -10,7 +10,10 @@ from gan.metrics.kernel import kernel_distance
 def by_hand(real, fake):
   """The U-statistic of MMD^2 in Python loops."""
   size, dimensions = len(real), len(real[0])
-  kernel = lambda x, y: (sum(a * b for a, b in zip(x, y, strict=True)) / dimensions + 1) ** 3  # noqa: E731
+
+  def kernel(x, y):
+    return (sum(a * b for a, b in zip(x, y, strict=True)) / dimensions + 1) ** 3
+
   within = sum(kernel(x[i], x[j]) for x in (real, fake) for i in range(size) for j in range(i))
   across = sum(kernel(x, y) for x in real for y in fake)
   return 2 * within / (size * (size - 1)) - 2 * across / size**2
@@ -98,7 +101,11 @@ def test_blocks_share_no_sample_and_are_10_or_more_where_samples_suffice(
   samples, options, size, blocks, monkeypatch
 ):
   seen = []
-  record = lambda real, fake: seen.append((real[:, 0], fake[:, 0])) or 0.0  # noqa: E731
+
+  def record(real, fake):
+    seen.append((real[:, 0], fake[:, 0]))
+    return 0.0
+
   monkeypatch.setattr("gan.metrics.kernel._unbiased_mmd", record)
   real = np.arange(samples, dtype=np.float64)[:, None]
   kernel_distance(real, np.arange(samples + 9.0)[:, None], np.random.default_rng(0), **options)

@@ -39,7 +39,10 @@ def plain(images, kernel, groups):
 
 def penalty(form, groups, images, kernel, weights):
   """The squared slope of a function of the outputs that is not linear."""
-  value = lambda images: jnp.sum(jnp.sin(form(images, kernel, groups)) * weights)  # noqa: E731
+
+  def value(images):
+    return jnp.sum(jnp.sin(form(images, kernel, groups)) * weights)
+
   return jnp.sum(jnp.square(jax.grad(value)(images)))
 
 
@@ -63,8 +66,12 @@ def test_outputs_and_two_derivatives_are_those_of_the_plain_form(shape, x64):
 
   @functools.partial(jax.jit, static_argnums=0)
   def gradients(form, *arrays):
-    value = lambda *x: jnp.sum(jnp.sin(form(*x, groups)) * weights)  # noqa: E731
-    slope = lambda *x: penalty(form, groups, *x, weights)  # noqa: E731
+    def value(*x):
+      return jnp.sum(jnp.sin(form(*x, groups)) * weights)
+
+    def slope(*x):
+      return penalty(form, groups, *x, weights)
+
     return [jax.grad(each, argnums=(0, 1))(*arrays) for each in (value, slope)]
 
   got, expected = (gradients(form, images, kernel) for form in (grouped_conv, plain))

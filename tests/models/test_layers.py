@@ -106,7 +106,10 @@ def convolutions(function, platform, *operands):
 @pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
 def test_other_platforms_have_the_plain_forms(platform, shape):
   x, w, y = operands(shape, 4, 2)
-  gradient = lambda form: lambda w: jax.vjp(lambda w: form(y, w, 2), w)[1](x)  # noqa: E731
+
+  def gradient(form):
+    return lambda w: jax.vjp(lambda w: form(y, w, 2), w)[1](x)
+
   for ours, plain, *given in (
     (lambda y, w: conv(y, w, 2), lambda y, w: flax_conv(y, w, 2), y, w),
     (lambda x, w: conv_transpose(x, w, 2), lambda x, w: flax_conv_transpose(x, w, 2), x, w),
@@ -124,7 +127,10 @@ def test_the_cpu_has_products_over_patches_of_few_channels():
 
 def test_the_cpu_has_products_alone_for_single_pixels():
   x, w, y = operands(SHAPES["many channels"], 1, 1)
-  value = lambda y, w: jnp.sum(jnp.sin(conv(y, w, 1)) * x)  # noqa: E731
+
+  def value(y, w):
+    return jnp.sum(jnp.sin(conv(y, w, 1)) * x)
+
   for function in (value, jax.grad(value, argnums=(0, 1))):
     found, products = convolutions(function, "cpu", y, w)
     assert not found and products

@@ -299,7 +299,10 @@ def test_the_step_has_no_slow_convolution_on_the_cpu():
 
   def objective(params, latents, real):
     fake = gan.generator.apply(params[0], {}, latents, None, train=False)[0]
-    critic = lambda x: gan.discriminator.apply(params[1], {}, x, None, train=False)[0]  # noqa: E731
+
+    def critic(x):
+      return gan.discriminator.apply(params[1], {}, x, None, train=False)[0]
+
     penalty = r1r2_penalty(critic, real, fake, jax.random.split(jax.random.key(0), 4))
     return jnp.mean(jax.nn.softplus(critic(fake) - critic(real)) + penalty)
 

@@ -43,7 +43,10 @@ BASE = dataclasses.replace(
 
 def trials(points=({},), losses=("nonsat",), seeds=(0, 1), **changes):
   base = dataclasses.replace(BASE, **changes)
-  make = lambda point: dataclasses.replace(base, **point)  # noqa: E731
+
+  def make(point):
+    return dataclasses.replace(base, **point)
+
   return make_trials(losses, seeds, list(points), make, searched=False)
 
 
@@ -359,9 +362,12 @@ def test_a_killed_sweep_goes_on_to_the_same_bits(tmp_path):
   flags = [*FLAGS, "--steps=300", "--checkpoint_every=50", "--eval_every=150", "--log_every=10"]
   line = [sys.executable, "-m", "experiments.sweep", *flags, "--losses=nonsat,sat"]
   environment = os.environ | {"JAX_PLATFORMS": "cpu"}
-  start = lambda folder: subprocess.Popen(  # noqa: E731
-    [*line, f"--workdir={folder}"], cwd=ROOT, env=environment, stderr=subprocess.DEVNULL
-  )
+
+  def start(folder):
+    return subprocess.Popen(
+      [*line, f"--workdir={folder}"], cwd=ROOT, env=environment, stderr=subprocess.DEVNULL
+    )
+
   killed, unbroken = start(tmp_path / "killed"), start(tmp_path / "unbroken")
   mark = tmp_path / "killed" / "members" / "nonsat,seed=0" / "checkpoints" / "100"
   while not mark.exists() and killed.poll() is None:

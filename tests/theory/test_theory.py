@@ -76,7 +76,9 @@ def test_optimal_discriminator_of_equal_densities_is_a_half():
 
 def test_minimise_finds_the_minimum_of_a_function_that_is_not_convex_everywhere(x64):
   # Rosenbrock's valley, minimum at (1, 1).
-  function = lambda x: (1 - x[0]) ** 2 + 100 * (x[1] - x[0] ** 2) ** 2  # noqa: E731
+  def function(x):
+    return (1 - x[0]) ** 2 + 100 * (x[1] - x[0] ** 2) ** 2
+
   np.testing.assert_allclose(divergences.minimise(function, jnp.array([-1.2, 1.0])), 1.0, rtol=1e-8)
 
 

@@ -62,7 +62,9 @@ def argv(folder, **changes):
 
 
 def sweep_in(folder, **changes):
-  make = lambda point: dataclasses.replace(BASE, **changes, **point)  # noqa: E731
+  def make(point):
+    return dataclasses.replace(BASE, **changes, **point)
+
   trials = make_trials(["nonsat"], (0, 1), [{}], make, searched=False)
   return local.fit(make_plan(trials, say=lambda line: None), folder, say=lambda line: None)
 
@@ -517,7 +519,10 @@ def test_the_command_ends_with_the_code_of_a_divergence(tmp_path, capsys):
 
 def test_runs_are_checked_each_by_itself(tmp_path):
   points = [{}, {"generator_learning_rate": 1e39}]
-  make = lambda point: dataclasses.replace(BASE, steps=1, **point)  # noqa: E731
+
+  def make(point):
+    return dataclasses.replace(BASE, steps=1, **point)
+
   trials = make_trials(["nonsat"], (0,), points, make, searched=False)
   plan = make_plan(trials, say=lambda line: None)
   statuses = local.fit(plan, tmp_path, say=lambda line: None)

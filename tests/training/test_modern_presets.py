@@ -196,7 +196,10 @@ def test_fields_are_those_of_the_source(name):
 @every
 def test_sizes_are_those_of_the_source(name):
   state = jax.eval_shape(build(config_of(name), DATA.get(name, CIFAR10)).init, jax.random.key(0))
-  count = lambda tree: sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(tree))  # noqa: E731
+
+  def count(tree):
+    return sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(tree))
+
   assert (count(state.generator.params), count(state.discriminator.params)) == COUNTS[name]
 
 

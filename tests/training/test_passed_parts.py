@@ -25,24 +25,38 @@ from gan.training.config import Config
 # What a game computes.
 
 
+def scaled_loss(factor):
+  return gan.Loss(lambda r, f: factor * f - r, lambda r, f: -f)
+
+
+def shift(by):
+  return lambda images, keys: images + by
+
+
+def linear_to(end):
+  return gan.schedules.make_schedule(
+    f"generator_learning_rate=linear:{end}", images_per_step=64, schedule_images=640
+  )
+
+
+def scaled_generator(factor):
+  network = gan.from_linen(G())
+
+  def apply(*args, **options):
+    return jax.tree.map(lambda x: factor * x, network.apply(*args, **options))
+
+  return gan.Network(network.init, apply, "mine")
+
+
 def other_games():
   """(what is named, game, game of the same words that computes something else)"""
-  rate = lambda rate: make_game(optimizer=optax.adam(rate))  # noqa: E731
-  yield "optimizer", rate(2e-4), rate(1e-3)
-  loss = lambda factor: gan.Loss(lambda r, f: factor * f - r, lambda r, f: -f)  # noqa: E731
-  yield "loss", make_game(loss=loss(1.0)), make_game(loss=loss(2.0))
-  rule = lambda k: make_game(update_rule=gan.lookahead(lookahead_steps=k))  # noqa: E731
-  yield "the step", rule(2), rule(3)
-  shift = lambda by: make_game(augment=lambda images, keys: images + by)  # noqa: E731
-  yield "the step", shift(np.arange(2.0)[None]), shift(np.ones((1, 2)))
-  schedule = lambda to: gan.schedules.make_schedule(  # noqa: E731
-    f"generator_learning_rate=linear:{to}", images_per_step=64, schedule_images=640
-  )
-  yield "the step", make_game(schedule=schedule(0)), make_game(schedule=schedule(1e-5))
-  body = lambda act: gan.Network(gan.from_linen(G()).init, act, "mine")  # noqa: E731
-  linen = gan.from_linen(G()).apply
-  twice = lambda *args, **options: jax.tree.map(lambda x: 2 * x, linen(*args, **options))  # noqa: E731
-  yield "generator", make_game(generator=body(linen)), make_game(generator=body(twice))
+  shifts = (np.arange(2.0)[None], np.ones((1, 2)))
+  yield "optimizer", *(make_game(optimizer=optax.adam(rate)) for rate in (2e-4, 1e-3))
+  yield "loss", *(make_game(loss=scaled_loss(factor)) for factor in (1.0, 2.0))
+  yield "the step", *(make_game(update_rule=gan.lookahead(lookahead_steps=k)) for k in (2, 3))
+  yield "the step", *(make_game(augment=shift(by)) for by in shifts)
+  yield "the step", *(make_game(schedule=linear_to(end)) for end in (0, 1e-5))
+  yield "generator", *(make_game(generator=scaled_generator(factor)) for factor in (1, 2))
 
 
 @pytest.mark.parametrize(("what", "game", "other"), tuple(other_games()))
@@ -105,9 +119,15 @@ def test_digests_are_equal_for_equal_games_and_in_other_processes():
 
 def test_a_constant_is_part_of_the_digest_and_an_address_is_not():
   here, there = np.arange(4.0), np.arange(4.0)
-  add = lambda constant: program.digest(lambda x: x + constant, jnp.zeros(4))  # noqa: E731
+
+  def add(constant):
+    return program.digest(lambda x: x + constant, jnp.zeros(4))
+
   assert add(here) == add(there) != add(here + 1)
-  named = lambda name: jax.jit(eval(f"lambda {name}: {name} * 2"))  # noqa: E731
+
+  def named(name):
+    return jax.jit(eval(f"lambda {name}: {name} * 2"))
+
   assert program.digest(named("x"), 1.0) == program.digest(named("y"), 1.0)
 
 
