@@ -9,8 +9,8 @@ import subprocess
 import sys
 
 import pytest
+from plugin_parts import PARTS
 from test_documents import fenced, page_text
-from test_plugins import PARTS
 from user_script import SCRIPT
 
 import gan
