@@ -4,6 +4,7 @@ Nothing is pickled. A part that stands in a registry or in a plugin is found the
 so are networks of MODELS; numbers are kept as they are. Any other part has to be passed again.
 """
 
+import collections
 import dataclasses
 import functools
 import inspect
@@ -191,7 +192,8 @@ def find(record: Mapping[str, Any], workdir: str | os.PathLike) -> Game:
   if missing:
     raise UserError(
       f"{workdir} was trained with a game that was passed, and its folder has no code of "
-      f"{', '.join(missing)}: give it, gan.load(workdir, game), or register its parts in a plugin"
+      f"{', '.join(missing)}: give it in Python, gan.load(workdir, game); for commands, name these "
+      "parts in a module, import it by gan.training.plugins.load and call gan.fit again"
     )
   return Game(**found)
 
@@ -223,13 +225,22 @@ def _find(place: Any) -> Any:
   }
   if kind in finders:
     return finders[kind]()
-  part = _places()[kind, value][place["name"]]
+  part = _entry(kind, value, place["name"])
   if "arguments" not in place:
     return part
   make = getattr(part, "make", part)
   if not (makes_parts(make) or make in _MAKERS.values()):
     raise ValueError(f"{value} {place['name']} makes no part")
   return make(**_find(place["arguments"]))
+
+
+def _entry(kind: str, place: str, name: str) -> Any:
+  """A part by its name; that of a plugin which is absent is looked for in those that are loaded."""
+  places = _places()
+  if kind == "plugin" and (kind, place) not in places:
+    loaded = (vars(sys.modules[each]) for each in plugins.loaded())
+    return collections.ChainMap(*loaded)[name]
+  return places[kind, place][name]
 
 
 def _player(model: str, player: str, spec: Mapping[str, Any]) -> Network:

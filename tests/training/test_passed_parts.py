@@ -17,6 +17,7 @@ from conftest import ROOT
 from test_front_door import D, G, fit, make_game
 
 import gan
+from experiments import sample
 from gan import UserError
 from gan.training import passed, plugins, program
 from gan.training.build import DataInfo
@@ -302,6 +303,27 @@ def test_a_game_of_a_plugin_needs_not_be_given(tmp_path, my_parts):
   assert np.all(loaded.sample(8, jax.random.key(0)) == run.sample(8, jax.random.key(0)))
 
 
+def test_commands_open_a_run_once_its_parts_are_those_of_a_plugin(
+  tmp_path, my_parts, capsys, programs_of_the_tests
+):
+  loss = gan.Loss(lambda real, fake: fake - real, lambda real, fake: -fake)
+  fit(make_game(loss=loss), "run", steps=1)
+  assert sample.main(["gan-sample", "--workdir=run"]) == 2
+  *_, line = capsys.readouterr().err.splitlines()
+  assert line.startswith("error: run was trained with a game that was passed")
+  assert "for commands, name these parts in a module, import it by gan.training.plugins" in line
+  players = {"generator": my_parts.generator, "discriminator": my_parts.discriminator}
+  fit(gan.Game(**players, loss=my_parts.loss), "run", steps=1)
+  assert sample.main(["gan-sample", "--workdir=run"]) == 0
+  # The plugin is called otherwise later.
+  (tmp_path / "my_front_parts.py").rename(tmp_path / "moved_parts.py")
+  plugins._LOADED.clear()
+  del sys.modules["my_front_parts"]
+  assert sample.main(["gan-sample", "--workdir=run"]) == 2
+  assert sample.main(["gan-sample", "--workdir=run", "--plugin=moved_parts"]) == 0
+  del sys.modules["moved_parts"]
+
+
 def test_exactly_the_parts_that_are_missing_are_named(my_parts):
   game = gan.Game(
     generator=my_parts.generator,
@@ -334,7 +356,7 @@ def test_what_is_missing_is_named_by_the_arguments_of_a_game(parts, named):
   with pytest.raises(UserError, match="was trained with a game that was passed") as caught:
     passed.find(record_of(make_game(**parts)), "run")
   assert named in str(caught.value)
-  assert "<" not in str(caught.value) and len(str(caught.value)) < 250
+  assert "<" not in str(caught.value) and len(str(caught.value)) < 300
 
 
 @pytest.mark.parametrize(
