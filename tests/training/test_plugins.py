@@ -343,6 +343,12 @@ def call_back(real, fake):
 
 losses.LOSSES["calls"] = losses.LOSSES["hinge"]._replace(generator=call_back)
 datasets.DATASETS["fails"] = lambda split, data_dir, image_size: fail()
+
+def debugged(real, fake):
+  jax.debug.callback(fail, fake)
+  return -fake
+
+losses.LOSSES["debugged"] = losses.LOSSES["hinge"]._replace(generator=debugged)
 """
 
 
@@ -354,10 +360,11 @@ datasets.DATASETS["fails"] = lambda split, data_dir, image_size: fail()
     ("--loss=shapes", "line 11): TypeError: add got incompatible shapes"),
     ("--regularizers=fails", "line 6): ValueError: not today and not tomorrow"),
     ("--loss=calls", "line 6): ValueError: not today and not tomorrow"),
+    ("--loss=debugged", "line 6): ValueError: not today and not tomorrow"),
     ("--dataset=fails", "line 6): ValueError: not today"),
   ],
 )
-def test_what_a_part_raises_is_one_line_with_its_place(place, capsys, flag, message):
+def test_what_a_part_raises_is_one_line_with_its_place(place, capsys, caplog, flag, message):
   (place[0] / "failing.py").write_text(FAILING)
   line = ["ring", "--plugin=failing", "--workdir=run", flag, "--steps=1", "--batch_size=4"]
   assert ring.main(line) == 2
@@ -365,6 +372,7 @@ def test_what_a_part_raises_is_one_line_with_its_place(place, capsys, flag, mess
   assert line.startswith(f"error: the plugin failing failed ({place[0] / 'failing.py'}, ")
   assert message in line
   assert "Traceback" not in said
+  assert not [record for record in caplog.records if record.name.startswith("jax")]
 
 
 @pytest.mark.parametrize(
