@@ -69,7 +69,16 @@ def make_optimizer(name: str, player: str, **bound: Any) -> Optimizer:
 
 
 def is_transformation(optimizer: Any) -> bool:
-  """Whether an optimiser was passed as an optax transformation, which has its own rate."""
+  """Whether an optimiser was passed as an optax transformation, which has its own rate.
+
+  Raises:
+    UserError: it is an optax.MultiSteps, which is none but makes one.
+  """
+  if isinstance(optimizer, optax.MultiSteps):
+    raise UserError(
+      "an optax.MultiSteps is no optax transformation: give what its `gradient_transformation()` "
+      "returns"
+    )
   return isinstance(optimizer, optax.GradientTransformation)
 
 

@@ -12,7 +12,9 @@ import pytest
 
 from gan import schedules
 from gan.errors import UserError
+from gan.method.game import Game
 from gan.optimizers import OPTIMIZERS, Entry, as_optimizer, make_optimizer
+from gan.theory import games
 from gan.training.build import hyperparameters
 from gan.training.config import Config
 
@@ -169,3 +171,18 @@ def test_an_entry_that_makes_nothing_is_called_by_its_name(monkeypatch):
   monkeypatch.setitem(OPTIMIZERS, "idle", Entry(lambda rate: None))
   with pytest.raises(UserError, match="^optimizer idle returned a NoneType: it must return"):
     as_optimizer(make_optimizer("idle", "generator"), "generator")(RATES)
+
+
+def test_steps_that_are_joined_are_given_as_a_transformation(unchecked):
+  joined, players = optax.MultiSteps(optax.adam(1e-3), 2), games.dirac_gan(1.0, -1.0)._asdict()
+  message = "optax.MultiSteps is no optax transformation: give what its `gradient_transformation"
+  with pytest.raises(UserError, match=message):
+    Game(**players, optimizer=joined)
+  with pytest.raises(UserError, match=message):
+    as_optimizer(lambda hyper: joined, "generator")(RATES)
+  game = Game(**players, optimizer=joined.gradient_transformation())
+  state, step = game.init(jax.random.key(0)), jax.jit(game.step)
+  batch = jnp.zeros((4, 1))
+  once, _ = step(state, batch, jax.random.key(1))
+  twice, _ = step(once, batch, jax.random.key(1))
+  assert once.generator.params == state.generator.params != twice.generator.params

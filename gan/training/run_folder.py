@@ -294,7 +294,7 @@ def read_sessions(path: str | os.PathLike) -> list[dict[str, Any]]:
 
 def read_metrics(path: str | os.PathLike, file: str = METRICS) -> list[dict[str, Any]]:
   """Returns the records of a run in order; a last line cut short by a kill is left out."""
-  remedy = "mend the line, or use another --workdir"
+  remedy = "mend it, or use another --workdir"
   return schema.read_lines(pathlib.Path(path) / file, _LINES[file], remedy)
 
 

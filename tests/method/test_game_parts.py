@@ -1,6 +1,7 @@
 """Parts that a game is given: augmentations, regularisers, outputs, batches, averages, networks."""
 
 import functools
+from collections.abc import Callable
 
 import flax.linen as nn
 import jax
@@ -1178,6 +1179,45 @@ def test_a_game_of_two_linen_modules_needs_nothing_else():
   state = game.init(jax.random.key(0))
   state, metrics = jax.jit(game.step)(state, points()[0], jax.random.key(1))
   assert jnp.isfinite(metrics["generator_loss"]) and state.step == 1
+
+
+class Layered(nn.Module):
+  """A layer that a module has without being told whether it is trained."""
+
+  layer: Callable
+
+  @nn.compact
+  def __call__(self, x):
+    return self.layer(self, nn.Dense(2)(x))
+
+
+@pytest.mark.parametrize(
+  ("layer", "train", "message"),
+  [
+    (
+      lambda module, x: nn.BatchNorm(use_running_average=False)(x),
+      False,
+      'is not trained .Cannot update variable "mean" in .*is immutable.: give its `__call__` a par',
+    ),
+    (
+      lambda module, x: nn.Dropout(0.5, deterministic=False)(x),
+      False,
+      'is not trained .Dropout_0 needs PRNG for "dropout".: give its `__call__` a parameter',
+    ),
+    (
+      lambda module, x: x + jax.random.normal(module.make_rng("noise"), x.shape),
+      True,
+      'in training .it needs PRNG for "noise".: draw from the stream "dropout"',
+    ),
+  ],
+)
+def test_a_linen_module_that_makes_no_network_is_one_line(layer, train, message):
+  network, points = from_linen(Layered(layer)), jnp.zeros((4, 2))
+  params, model_state = network.init(jax.random.key(0), points)
+  with pytest.raises(UserError, match=message) as caught:
+    network.apply(params, model_state, points, train=train, key=jax.random.key(1))
+  assert str(caught.value).startswith("the module Layered fails ")
+  assert "http" not in str(caught.value)
 
 
 def test_streams_of_an_nnx_module_are_no_state():

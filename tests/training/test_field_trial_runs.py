@@ -374,6 +374,17 @@ def test_records_that_are_there_twice_stay_once(run):
   assert [record["step"] for record in read_metrics(run)] == [1, 2, 3, 4, 5, 6]
 
 
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir])
+@pytest.mark.parametrize("begun", [True, False])
+def test_records_that_are_no_file_are_one_line_and_no_wait(run, tmp_path, refused, make, begun):
+  folder = run if begun else tmp_path / "new"
+  folder.mkdir(exist_ok=True)
+  (folder / "metrics.jsonl").unlink(missing_ok=True)
+  make(folder / "metrics.jsonl")
+  line = refused(lambda: fit(folder, steps=6), folder)
+  assert line.startswith(f"{folder}/metrics.jsonl is not an ordinary file: ")
+
+
 def test_a_lock_that_is_a_pipe_is_no_wait(tmp_path):
   os.mkfifo(tmp_path / ".lock")
   with pytest.raises(UserError, match="cannot be written to"):
