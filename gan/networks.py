@@ -5,19 +5,18 @@ by `from_linen`, NNX modules by `from_nnx`; a network of another library joins b
 same shape.
 """
 
-import contextlib
 import functools
 import inspect
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from flax import errors as flax_errors
 from flax import linen as nn
 from jaxtyping import Array, Float, Int, Key
 
 from gan.errors import UserError, look_up
+from gan.system.flax_errors import as_user_errors
 from gan.system.schema import check_whole
 
 Params = Any
@@ -194,7 +193,7 @@ def from_linen(
   def apply(params, model_state, inputs, labels=None, *, train, key=None, method=None) -> Applied:
     variables = {"params": params, **model_state}
     run = functools.partial(module.apply, variables, *call(inputs, labels), method=method)
-    with _as_user_error(module, train):
+    with as_user_errors(type(module).__name__, train):
       if not train:
         return run(**call.train(False)), model_state
       return run(
@@ -204,32 +203,6 @@ def from_linen(
       )
 
   return Network(jax.jit(init), apply, " ".join(repr(module).split()))
-
-
-# What a Linen module can do where it fails in training (True), and where it is not trained (False).
-_REMEDIES = {
-  True: 'draw from the stream "dropout", and make all variables with `train=False` too',
-  False: "give its `__call__` a parameter `train`, for BatchNorm's `use_running_average=not train` "
-  "and Dropout's `deterministic=not train`, and draw numbers in training alone",
-}
-
-
-@contextlib.contextmanager
-def _as_user_error(module: nn.Module, train: bool) -> Iterator[None]:
-  """Within it a UserError says what keeps a Linen module from being a Network."""
-  try:
-    yield
-  except (
-    flax_errors.InvalidRngError,
-    flax_errors.ModifyScopeVariableError,
-    flax_errors.ScopeCollectionNotFound,
-  ) as error:
-    reason, _, _ = str(error).partition(" (https:")  # a page of Flax
-    reason = reason.removesuffix(".").replace("None needs", "it needs")  # the module itself
-    when = "in training" if train else "where it is not trained"
-    raise UserError(
-      f"the module {type(module).__name__} fails {when} ({reason}): {_REMEDIES[train]}"
-    ) from error
 
 
 def from_nnx(make: Callable[[Any], Any]) -> Network:

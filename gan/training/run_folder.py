@@ -38,7 +38,7 @@ ENVIRONMENT, SUMMARY = "environment.json", "summary.json"
 WEIGHTS = ("ema", "raw")  # the average of the generator over steps, or the generator as it is
 _RESTORE = "restore it, or use another --workdir"
 FIELDS = entries(optional={"dataset": TEXT, "steps": COUNT}, others=SCALAR)  # of Config
-# Beside them in config.json.
+# Beside them in config.json, and the run's identity, "determining": folders on disk say so.
 PROGRAM = "program"  # what a game that was passed computes
 OTHER_CONFIG_KINDS = {
   "command": TEXT,
@@ -48,7 +48,6 @@ OTHER_CONFIG_KINDS = {
   "plugin_digests": entries(others=TEXT),
   PROGRAM: entries({"traced_by": entries(others=SCALAR), "digests": entries(others=TEXT)}),
 }
-# What the result of a run depends on, its identity, is "determining" in all folders there are.
 CONFIG_KIND = entries({"config": FIELDS, "determining": FIELDS}, OTHER_CONFIG_KINDS)
 _CLAIM_KIND = entries({"determining": entries()})  # of config.json and sweep.json
 _COUNTS = {"step": COUNT, "images": COUNT, "epoch": NUMBER, "seconds": NUMBER}
