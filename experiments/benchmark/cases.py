@@ -17,12 +17,16 @@ A name is a model and, joined by dashes in any order, what differs from the plai
 The networks of MODERN are those of 2018 and later, at a width for two cores, on colour images of 32
 pixels. Each has the loss and the penalty of its paper, the penalty in every step: `stylegan2-32` is
 a step that its lazy R1 falls on.
+
+The names of FULL are presets as `--preset` has them, for an accelerator: their sizes, batches,
+updates of D, precision, lazy penalty and average; wN is then their `--width`.
 """
 
 import re
 from typing import NamedTuple
 
 from gan.errors import UserError
+from gan.training.presets import PRESETS
 
 LATENT_DIM = 64
 PENALTY_WEIGHT = 10.0
@@ -35,11 +39,20 @@ class Modern(NamedTuple):
   """A network that brings its own game.
 
   Attributes:
-    width: channels of the widest layers of both players.
+    width: channels of the widest layers of both players; of a preset its `--width`.
     batch_size: real examples in an update.
     loss: the paper's.
     penalty: the paper's, or "none".
     classes: of labels that both players are given; 0 for none.
+    penalty_weight: of the penalty.
+    penalty_every: steps from one penalty to the next.
+    discriminator_steps: k.
+    generator_share: examples in an update of G over those in one of D.
+    latent_dim: numbers in a latent.
+    precision: "float32" or "bfloat16".
+    averaged: whether there is an average of G.
+    mirrored: whether half of the real images are mirrored.
+    dequantized: whether noise of less than a level is added to them.
   """
 
   width: int
@@ -47,6 +60,33 @@ class Modern(NamedTuple):
   loss: str
   penalty: str
   classes: int = 0
+  penalty_weight: float = PENALTY_WEIGHT
+  penalty_every: int = 1
+  discriminator_steps: int = 1
+  generator_share: int = 1
+  latent_dim: int = LATENT_DIM
+  precision: str = "float32"
+  averaged: bool = True
+  mirrored: bool = False
+  dequantized: bool = False
+
+
+def _published(preset: str, width: int) -> Modern:
+  """The game of a preset, which has `width` where none is given."""
+  fields, batch = PRESETS[preset], PRESETS[preset]["batch_size"]
+  named = ("penalty_weight", "penalty_every", "discriminator_steps", "latent_dim", "precision")
+  return Modern(
+    width,
+    batch,
+    fields["loss"],
+    fields.get("penalty", "none"),
+    classes=10 if fields.get("conditional") else 0,
+    generator_share=fields.get("generator_batch_size", batch) // batch,
+    averaged=fields.get("ema_decay") != 0.0,
+    mirrored=fields.get("mirror", False),
+    dequantized=fields.get("dequantize", False),
+    **{name: fields[name] for name in named if name in fields},
+  )
 
 
 MODERN = {
@@ -55,8 +95,15 @@ MODERN = {
   "stylegan2": Modern(64, 32, "nonsat", "r1"),
   "r3gan": Modern(96, 64, "rsgan", "r1r2"),
 }
+FULL = {
+  "sngan_cifar10": _published("sngan_cifar10", 128),
+  "biggan_cifar10": _published("biggan_cifar10", 64),
+  "stylegan2_cifar10": _published("stylegan2_cifar10", 1024),
+  "r3gan_cifar10": _published("r3gan_cifar10", 768),
+}
+GAMES = MODERN | FULL
 EMA_DECAY = 0.999  # of G's average, which both sides make of those
-MODELS = ("mlp", "dcgan", "infogan", *MODERN)
+MODELS = ("mlp", "dcgan", "infogan", *GAMES)
 PENALTIES = ("wgan_gp", "r1")
 SIZES = (28, 32, 64)
 TASKS = ("step", "sampling", "evaluation", "metrics", "start")
@@ -72,12 +119,12 @@ class Case(NamedTuple):
     model: one of MODELS.
     size: side of the images in pixels.
     task: one of TASKS.
-    penalty: one of PENALTIES, that of a network of MODERN, or "none".
+    penalty: one of PENALTIES, that of a network of GAMES, or "none".
     discriminator_steps: k.
     batch_size: real examples in an update.
     precision: "float32" or "bfloat16".
     runs_per_call: how many are stepped in one call; 0 for a run alone.
-    width: channels of the widest layers of a network of MODERN, 0 for others.
+    width: that of a network of GAMES, 0 for others.
     plain: whether neither k nor the batch size was chosen.
   """
 
@@ -104,15 +151,15 @@ class Case(NamedTuple):
     return self.size, self.size, 1 if self.size == 28 else 3
 
   @property
-  def loss(self) -> str:
-    if self.model in MODERN:
-      return MODERN[self.model].loss
-    return "wgan" if self.penalty == "wgan_gp" else "nonsat"
+  def game(self) -> Modern:
+    """What is played: a network's own, or that of the losses above."""
+    loss = "wgan" if self.penalty == "wgan_gp" else "nonsat"
+    return GAMES.get(self.model) or Modern(0, 0, loss, self.penalty, averaged=False)
 
   @property
-  def classes(self) -> int:
-    """Labels that both players are given; 0 for none."""
-    return MODERN[self.model].classes if self.model in MODERN else 0
+  def generator_batch_size(self) -> int:
+    """Examples in an update of G."""
+    return self.batch_size * self.game.generator_share
 
   @property
   def alone(self) -> bool:
@@ -137,7 +184,7 @@ def parse(name: str) -> Case:
       f"--cases={name}: {parts[0]} means nothing; a name is MODEL-SIZE-PENALTY-kN-bN-TASK, as in "
       "dcgan-28-r1-k5-b256"
     )
-  own = MODERN.get(model)
+  own = GAMES.get(model)
   size = numbers[""] or (32 if own else 28)
   _refuse(name, size, task or "step", numbers["m"])
   _refuse_of_width(name, own, size, task or "step", penalty, numbers["w"])
@@ -148,9 +195,9 @@ def parse(name: str) -> Case:
     size=size,
     task=task or "step",
     penalty=penalty or (own.penalty if own else "none"),
-    discriminator_steps=numbers["k"] or 1,
+    discriminator_steps=numbers["k"] or (own.discriminator_steps if own else 1),
     batch_size=numbers["b"] or batch_size,
-    precision="bfloat16" if precision else "float32",
+    precision="bfloat16" if precision else own.precision if own else "float32",
     runs_per_call=numbers["m"] or 0,
     width=numbers["w"] or (own.width if own else 0),
     plain=not (numbers["k"] or numbers["b"]),
@@ -168,14 +215,14 @@ def _refuse(name, size, task, runs_per_call):
 
 
 def _refuse_of_width(name, own, size, task, penalty, width):
-  """Raises UserError where a network of MODERN is asked for more than steps, or another for wN."""
+  """Raises UserError where a network of GAMES is asked for more than steps, or another for wN."""
   if own and (size != 32 or penalty or task not in ("step", "start")):
     raise UserError(
-      f"--cases={name}: {', '.join(MODERN)} have 32 pixels and a penalty of their own, for steps "
+      f"--cases={name}: {', '.join(GAMES)} have 32 pixels and a penalty of their own, for steps "
       "and start"
     )
   if width and not own:
-    raise UserError(f"--cases={name}: w{width} is of {', '.join(MODERN)} alone")
+    raise UserError(f"--cases={name}: w{width} is of {', '.join(GAMES)} alone")
 
 
 def _number(key, parts):
@@ -215,13 +262,18 @@ GROUPS: dict[str, tuple[str, ...]] = {
   "start": tuple(f"{network}-start" for network in ("mlp", "dcgan-28", "infogan", "dcgan-64")),
 }
 ACCELERATED = ("dcgan-28", "dcgan-28-b1024", "dcgan-64-b256")
+# The batch of r3gan_cifar10 is for several of them.
+GROUPS["presets"] = (
+  *("sngan_cifar10", "biggan_cifar10", "stylegan2_cifar10"),
+  *("r3gan_cifar10-b64", "r3gan_cifar10-b256"),
+)
 GROUPS["accelerator"] = tuple(f"{name}{end}" for name in ACCELERATED for end in ("", "-bf16"))
 
 
 def default_groups(device: str) -> str:
   """Returns the groups that are run where none are chosen, by commas."""
   on_cpu = ("steps", "modern", "sampling", "evaluation", "k", "batch", "pixels", "members", "start")
-  return ",".join(on_cpu) if device == CPU else "accelerator"
+  return ",".join(on_cpu) if device == CPU else "accelerator,presets"
 
 
 def chosen(text: str) -> list[Case]:
@@ -243,6 +295,8 @@ def target(case: Case, device: str = CPU) -> float | None:
     return None
   if device == GPU:
     return 1.2
+  if case.model in FULL:
+    return None
   if case.model in MODERN:
     return 1.0 if case.plain and case.width == MODERN[case.model].width else None
   if not case.plain or case.size not in (28, 64):

@@ -72,14 +72,14 @@ def run(case: Case, plan: Plan, known: Known) -> dict[str, Any]:
     known[case.family] = form
     with peer:
       _check_parameters(case, own, peer)
-      count = _count(plan, milliseconds(own), tried[form])
+      count = _count(case, plan, milliseconds(own, case.game.penalty_every), tried[form])
       sides = _take_turns([own, peer], count, plan.pairs)
   sides[1] |= {"form": form, "tried_milliseconds": tried}
   return results.summary(case, plan.device, *sides)
 
 
 def _alone(case, own, plan):
-  count = _count(plan, milliseconds(own))
+  count = _count(case, plan, milliseconds(own, case.game.penalty_every))
   (side,) = _take_turns([own], count, plan.pairs)
   return results.summary(case, plan.device, side, None)
 
@@ -90,15 +90,25 @@ def _check_parameters(case, own, peer):
     raise UserError(f"{case.name}: {counts[0]} parameters of G and D here, {counts[1]} in the peer")
 
 
-def milliseconds(side: Worker) -> float:
-  """Returns the time of a piece of work, roughly; the first turn warms up."""
-  once = side.turn(1)["milliseconds"]
-  return side.turn(math.ceil(TRIAL / once))["milliseconds"]
+def milliseconds(side: Worker, cycle: int = 1) -> float:
+  """Returns the time of a piece of work, roughly; the first turn warms up.
+
+  Args:
+    side: does it.
+    cycle: after how many pieces they are the same again.
+  """
+  once = side.turn(cycle)["milliseconds"]
+  return side.turn(_whole(TRIAL / once, cycle))["milliseconds"]
 
 
-def _count(plan, *times):
+def _count(case, plan, *times):
   """Pieces of work in a turn."""
-  return math.ceil(plan.seconds * 1e3 / min(times))
+  return _whole(plan.seconds * 1e3 / min(times), case.game.penalty_every)
+
+
+def _whole(count, cycle):
+  """The least multiple of `cycle` that is not below `count`: a turn has its share of penalties."""
+  return math.ceil(count / cycle) * cycle
 
 
 def _forms(case, plan):
@@ -118,17 +128,27 @@ def _quickest(
 ) -> tuple[Worker, str, dict[str, float]]:
   """Tries PyTorch's forms; returns a worker of the quickest, its name, and all their times.
 
-  Layouts come first, and only the quicker one is compiled.
+  Layouts come first, and only the quicker one is compiled. A form whose worker fails is left out,
+  and said.
+
+  Raises:
+    UserError: all fail.
   """
   best, peer, tried = None, None, {}
   for form in forms:
     name = f"{form}_{best}" if form == COMPILED and best == CHANNELS_LAST else form
-    rival = torch(case, name, kind)
-    tried[name] = milliseconds(rival)
+    try:
+      rival = torch(case, name, kind)
+      tried[name] = milliseconds(rival, case.game.penalty_every)
+    except UserError as error:
+      print(f"{case.name}: PyTorch cannot do {name} here: {error}", flush=True)
+      continue
     if peer is None or tried[name] < tried[best]:
       best, peer, rival = name, rival, peer
     if rival is not None:
       rival.close()
+  if peer is None:
+    raise UserError(f"{case.name}: PyTorch can do none of {', '.join(forms)} here; see above")
   return peer, best, tried
 
 

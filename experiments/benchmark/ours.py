@@ -18,6 +18,7 @@ from gan.metrics.frechet import frechet_distance
 from gan.training import parallel, sampling
 from gan.training.build import DataInfo, build
 from gan.training.config import Config
+from gan.training.presets import PRESETS
 
 SIDES = {"cpu": 2048, "gpu": 8192}  # of the matrices whose product is timed
 
@@ -31,7 +32,7 @@ def main():
 def make_work(case: Case) -> worker.Work:
   """Returns what a worker can do for a case."""
   config = make_config(case)
-  info = DataInfo(case.image_shape, case.classes, 10 * case.batch_size, pixel_mean=None)
+  info = DataInfo(case.image_shape, case.game.classes, 10 * case.batch_size, pixel_mean=None)
   algorithm = build(config, info)
   key = jax.random.key(0)
   state = jax.jit(algorithm.init)(key)
@@ -44,21 +45,32 @@ def make_work(case: Case) -> worker.Work:
 
 def make_config(case: Case) -> Config:
   """Returns the config of a case."""
+  chosen = {
+    "discriminator_steps": case.discriminator_steps,
+    "batch_size": case.batch_size,
+    "precision": case.precision,
+  }
+  if case.model in cases.FULL:
+    return Config(**(PRESETS[case.model] | chosen | _full_fields(case)))
   penalised = {"penalty_weight": cases.PENALTY_WEIGHT} if case.penalty != "none" else {}
   return Config(
     model=case.model,
     latent_dim=cases.LATENT_DIM,
-    loss=case.loss,
+    loss=case.game.loss,
     penalty=case.penalty,
-    discriminator_steps=case.discriminator_steps,
-    batch_size=case.batch_size,
-    precision=case.precision,
     generator_learning_rate=cases.LEARNING_RATE,
     discriminator_learning_rate=cases.LEARNING_RATE,
     b1=cases.B1,
     b2=cases.B2,
-    **({"ema_decay": 0.0} | penalised | _own_fields(case)),
+    **({"ema_decay": 0.0} | chosen | penalised | _own_fields(case)),
   )
+
+
+def _full_fields(case):
+  """What a preset has otherwise in a case: its own width is not typed, as options stand for it."""
+  width = {} if case.width == case.game.width else {"width": case.width}
+  samples = {"generator_batch_size": case.generator_batch_size}
+  return width | (samples if case.game.generator_share > 1 else {})
 
 
 def _own_fields(case):
@@ -76,7 +88,7 @@ def _own_fields(case):
     "stylegan2": {"options": f"channel_base={16 * width};channel_max={width}"},
     "r3gan": {"width": width, "options": "stage_widths=96-64-32-16;stage_blocks=1"},
   }[case.model]
-  return fields | {"conditional": case.classes > 0, "ema_decay": cases.EMA_DECAY}
+  return fields | {"conditional": case.game.classes > 0, "ema_decay": cases.EMA_DECAY}
 
 
 def _training(case, algorithm, state, key):
@@ -96,7 +108,8 @@ def _training(case, algorithm, state, key):
 def _data(case, key):
   count = 10 * case.batch_size
   images = jax.random.bits(key, (count, *case.image_shape), jnp.uint8)
-  return Batch(images, jnp.arange(count) % case.classes if case.classes else None)
+  classes = case.game.classes
+  return Batch(images, jnp.arange(count) % classes if classes else None)
 
 
 def _indices(case, step):

@@ -69,7 +69,7 @@ def summary(
 
 def operations(case: Case) -> int | None:
   """Returns the operations of the products in a piece of work, or None where nobody counts them."""
-  if case.model in cases.MODERN:
+  if case.model in cases.GAMES:
     return None
   if case.task == "sampling":
     return flops.sampling_flops(case)

@@ -8,7 +8,6 @@ import torch
 from torch import nn
 from torch.nn.functional import relu, softplus
 
-from experiments.benchmark import cases
 from experiments.benchmark.cases import Case
 
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
@@ -33,7 +32,7 @@ LOSSES = {
   "hinge": (lambda r, f: relu(1 - r) + relu(1 + f), lambda r, f: -f),
   "rsgan": (lambda r, f: softplus(f - r), lambda r, f: softplus(r - f)),
 }
-ALIKE = ("dcgan", "r3gan")  # neither dropout nor batch statistics in D
+ALIKE = ("dcgan", "r3gan", "r3gan_cifar10")  # neither dropout nor batch statistics in D
 
 
 def discriminator_loss(
@@ -51,7 +50,7 @@ def discriminator_loss(
     fake = fake.detach().requires_grad_()
   real_logits = players.discriminator(real, *labels)
   fake_logits = players.discriminator(fake, *labels)
-  loss = LOSSES[case.loss][0](real_logits, fake_logits).mean()
+  loss = LOSSES[case.game.loss][0](real_logits, fake_logits).mean()
   if case.penalty == "none":
     return loss
   if case.penalty == "r1r2":
@@ -62,7 +61,7 @@ def discriminator_loss(
   else:
     points = torch.lerp(fake, real, share).requires_grad_()
     penalty = ((_squared_norm(players.critic(points), points) + 1e-12).sqrt() - 1).square()
-  return loss + cases.PENALTY_WEIGHT * penalty.mean()
+  return loss + case.game.penalty_weight * case.game.penalty_every * penalty.mean()
 
 
 def _squared_norm(logits, *images):
@@ -76,11 +75,11 @@ def generator_loss(
 ) -> torch.Tensor:
   """Returns G's loss; of real images [B, C, H, W] only a relativistic one has the logits."""
   real_logits = None
-  if case.loss == "rsgan":
+  if case.game.loss == "rsgan":
     with torch.no_grad():
       real_logits = players.discriminator(real, *labels)
   fake_logits = players.discriminator(players.generator(latents, *labels), *labels)
-  return LOSSES[case.loss][1](real_logits, fake_logits).mean()
+  return LOSSES[case.game.loss][1](real_logits, fake_logits).mean()
 
 
 def make_gradients(case: Case, players: Players, device: str) -> tuple[Callable, Callable]:

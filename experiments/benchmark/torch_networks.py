@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from experiments.benchmark import torch_biggan, torch_r3gan, torch_resnet, torch_stylegan2
-from experiments.benchmark.cases import LATENT_DIM, MODERN, Case
+from experiments.benchmark.cases import GAMES, LATENT_DIM, Case
 
 SLOPE = 0.2  # of LeakyReLU
 
@@ -19,8 +19,8 @@ def build(case: Case) -> tuple[nn.Module, nn.Module]:
   Both are given labels [B] besides, where the case has classes.
   """
   height, width, channels = case.image_shape
-  if case.model in MODERN:
-    return _MODERN[case.model](height, channels, case.width)
+  if case.model in GAMES:
+    return _MODERN[case.model](case.game, height, channels, case.width)
   return _NETWORKS[case.model](height, channels)
 
 
@@ -80,39 +80,76 @@ def _infogan(size, channels):
 _NETWORKS: dict[str, Callable] = {"mlp": _mlp, "dcgan": _dcgan, "infogan": _infogan}
 
 
-def _resnet(size, colours, width):
-  generator = torch_resnet.Generator(size, colours, (width,) * 4, LATENT_DIM)
+def _resnet(game, size, colours, width, scale=1):
+  """`scale`: channels of G over those of D."""
+  generator = torch_resnet.Generator(size, colours, (scale * width,) * 4, game.latent_dim)
   downs = (True, True, False, False)
   discriminator = torch_resnet.Discriminator(colours, (width,) * 4, downs, True, "sum", False)
   return generator, discriminator
 
 
-def _biggan(size, colours, width):
-  classes = MODERN["biggan"].classes
-  generator = torch_biggan.Generator(size, colours, width, 3, LATENT_DIM, classes)
-  return generator, torch_biggan.Discriminator(colours, width, classes)
+def _sngan(game, size, colours, width):
+  return _resnet(game, size, colours, width, scale=2)
 
 
-def _stylegan2(size, colours, width):
-  sides = [side for side in (4, 8, 16, 32, 64) if side <= size]
-  channels = tuple(min(16 * width // side, width) for side in sides)
-  generator, discriminator = torch_stylegan2.initial(channels, colours, LATENT_DIM)
+def _biggan(game, size, colours, width, scale=1):
+  channels, classes = scale * width, game.classes
+  generator = torch_biggan.Generator(size, colours, channels, 3, game.latent_dim, classes)
+  return generator, torch_biggan.Discriminator(colours, channels, classes)
+
+
+def _biggan_cifar10(game, size, colours, width):
+  return _biggan(game, size, colours, width, scale=4)
+
+
+def _stylegan2(game, size, colours, width):
+  """`width` channels up to 16 pixels, and half as many with each doubling then."""
+  channels = tuple(min(16 * width // side, width) for side in _sides(size))
+  return _styled(game, colours, channels)
+
+
+def _stylegan2_cifar10(game, size, colours, width):
+  """`width` channels at the images' side, twice as many with each halving, 512 at most."""
+  return _styled(game, colours, tuple(min(size * width // side, 512) for side in _sides(size)))
+
+
+def _sides(size):
+  return [side for side in (4, 8, 16, 32, 64) if side <= size]
+
+
+def _styled(game, colours, channels):
+  generator, discriminator = torch_stylegan2.initial(channels, colours, game.latent_dim)
   return (
-    torch_stylegan2.Generator(generator, LATENT_DIM),
+    torch_stylegan2.Generator(generator, game.latent_dim),
     torch_stylegan2.Discriminator(discriminator),
   )
 
 
-def _r3gan(size, colours, width):
+def _r3gan(game, size, colours, width):
   del size
   widths = [width * each // 96 for each in (96, 64, 32, 16)]
-  groups = [width * each // 96 for each in (12, 8, 4, 2)]
-  stages = [*zip(widths, groups, (1,) * 4, strict=True)]
-  generator = torch_r3gan.Generator(LATENT_DIM, colours, stages)
-  return generator, torch_r3gan.Discriminator(colours, stages)
+  return _residual(game, colours, [(each, each // 8, 1) for each in widths])
 
 
-_MODERN = {"resnet": _resnet, "biggan": _biggan, "stylegan2": _stylegan2, "r3gan": _r3gan}
+def _r3gan_cifar10(game, size, colours, width):
+  return _residual(game, colours, [(width, width // 8, 2) for _ in _sides(size)])
+
+
+def _residual(game, colours, stages):
+  generator = torch_r3gan.Generator(game.latent_dim, colours, stages, game.classes)
+  return generator, torch_r3gan.Discriminator(colours, stages, game.classes)
+
+
+_MODERN = {
+  "resnet": _resnet,
+  "biggan": _biggan,
+  "stylegan2": _stylegan2,
+  "r3gan": _r3gan,
+  "sngan_cifar10": _sngan,
+  "biggan_cifar10": _biggan_cifar10,
+  "stylegan2_cifar10": _stylegan2_cifar10,
+  "r3gan_cifar10": _r3gan_cifar10,
+}
 
 
 class Classifier(nn.Module):

@@ -6,12 +6,13 @@ logits. Where D treats both alike, as `dcgan` does, R1 takes the gradient of the
 loss has. Running variances are unbiased here, and move in the update of the other player too; so do
 the vectors of spectral normalisation and the mean w of StyleGAN2.
 
-G's average is made for the networks of cases.MODERN alone, where ours has one for all. Its R1 takes
+G's average is made for the networks of cases.GAMES alone, where ours has one for all. Its R1 takes
 logits of its own for `stylegan2`, as ours does, with the running mean of the batch's standard
 deviation; an author of PyTorch code would take those of the loss, and save a pass of D. Labels are
 those of the batch for both players.
 """
 
+import itertools
 import os
 import sys
 import time
@@ -96,33 +97,63 @@ def image_range(case: Case) -> tuple[float, float]:
 
 
 def _training(case, players, form, device):
-  of_discriminator, of_generator = (
-    form.compile(gradients, device) for gradients in make_gradients(case, players, device)
-  )
+  of_discriminator, of_generator, unpenalised = _gradients(case, players, form, device)
   generator_params, discriminator_params = players.parameters
   generator_adam, kind = fastest_adam(generator_params)
   discriminator_adam, _ = fastest_adam(discriminator_params)
-  size, (low, high) = case.batch_size, image_range(case)
-  data = torch.randint(0, 256, (10 * size, *_shape(case)), dtype=torch.uint8, device=device)
-  data = data.contiguous(memory_format=form.layout)
-  classes = torch.arange(len(data), device=device) % case.classes if case.classes else None
-  move_average = _averaging(players.generator) if case.model in cases.MODERN else lambda: None
+  size, game = case.batch_size, case.game
+  examples = _examples(case, form, device)
+  move_average = _averaging(players.generator) if game.averaged else lambda: None
+  steps = itertools.count()
 
-  def latents():
-    return torch.randn(size, cases.LATENT_DIM, device=device)
+  def latents(count):
+    return torch.randn(count, game.latent_dim, device=device)
 
   def step():
+    gradients = unpenalised if next(steps) % game.penalty_every else of_discriminator
     for _ in range(case.discriminator_steps):
-      chosen = torch.randint(len(data), (size,), device=device)
-      real = data[chosen].float() * ((high - low) / 255) + low
-      labels = () if classes is None else (classes[chosen],)
+      real, *labels = examples(size)
       share = torch.rand(size, 1, 1, 1, device=device)
-      gradients = of_discriminator(real, latents(), share, *labels)
-      _apply(discriminator_adam, discriminator_params, gradients)
-    _apply(generator_adam, generator_params, of_generator(latents(), real, *labels))
+      _apply(
+        discriminator_adam,
+        discriminator_params,
+        gradients(real, latents(size), share, *labels),
+      )
+    if case.generator_batch_size != size:
+      real, *labels = examples(case.generator_batch_size)
+    found = of_generator(latents(case.generator_batch_size), real, *labels)
+    _apply(generator_adam, generator_params, found)
     move_average()
 
   return _repeated(step), {"optimizer": f"Adam, {kind}"}
+
+
+def _gradients(case, players, form, device):
+  """Of D with its penalty, of G, and of D without: a step of a lazy penalty has one of the two."""
+  unpenalised, _ = make_gradients(case._replace(penalty="none"), players, device)
+  functions = *make_gradients(case, players, device), unpenalised
+  return tuple(form.compile(function, device) for function in functions)
+
+
+def _examples(case, form, device):
+  """`count -> (real images,)`, or with their labels: drawn, and altered as the preset has it."""
+  game, (low, high) = case.game, image_range(case)
+  shape = (10 * case.batch_size, *_shape(case))
+  data = torch.randint(0, 256, shape, dtype=torch.uint8, device=device)
+  data = data.contiguous(memory_format=form.layout)
+  classes = torch.arange(len(data), device=device) % game.classes if game.classes else None
+
+  def examples(count):
+    chosen = torch.randint(len(data), (count,), device=device)
+    real = data[chosen].float()
+    if game.dequantized:
+      real = (real + torch.rand_like(real)) * (255 / 256)
+    if game.mirrored:
+      real = torch.where(torch.rand(count, 1, 1, 1, device=device) < 0.5, real, real.flip(3))
+    real = real * ((high - low) / 255) + low
+    return (real,) if classes is None else (real, classes[chosen])
+
+  return examples
 
 
 def _averaging(generator):
@@ -147,8 +178,15 @@ def _repeated(once):
 
 def _apply(optimizer, params, gradients):
   for param, gradient in zip(params, gradients, strict=True):
-    param.grad = gradient
+    param.grad = _laid_out(gradient, param)
   optimizer.step()
+
+
+def _laid_out(gradient, param):
+  """The gradient in its parameter's layout, which the fused optimiser needs and `backward` gives."""
+  if gradient.stride() == param.stride():
+    return gradient
+  return torch.empty_like(param).copy_(gradient)
 
 
 def fastest_adam(params: list[nn.Parameter]) -> tuple[torch.optim.Optimizer, str]:
@@ -189,7 +227,7 @@ def _drawing(case, players, form, device):
   @torch.inference_mode()
   def draw():
     with precision():
-      images = generator(torch.randn(cases.SAMPLING_BATCH, cases.LATENT_DIM, device=device))
+      images = generator(torch.randn(cases.SAMPLING_BATCH, case.game.latent_dim, device=device))
     pixels = ((images.float() - low) * (255 / (high - low))).round().clamp(0, 255)
     return pixels.to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()
 

@@ -47,6 +47,11 @@ class Fir(nn.Module):
     return self._resample(images, self.kernel, stride=2, padding=1, groups=len(self.kernel))
 
 
+def _filters(layers):
+  """Those without parameters, known to the network so that they move to its device."""
+  return nn.ModuleList([layer for layer in layers if isinstance(layer, Fir)])
+
+
 class Generator(nn.Module):
   """Latents [B, Z] -> images [B, C, H, W]; stages are (width, groups, blocks) from 4 pixels on."""
 
@@ -69,6 +74,7 @@ class Generator(nn.Module):
       before = width
     self.transitions.append(_conv1(last, channels))
     self._layers = [*layers, self.transitions[-1]]
+    self.filters = _filters(layers)
 
   def forward(self, latents, labels=None):
     if self.label is not None:
@@ -95,7 +101,7 @@ class Discriminator(nn.Module):
       if index and (after := stages[index - 1][0]) != width:
         self.transitions.append(_conv1(width, after))
         layers.append(self.transitions[-1])
-    self._layers = layers
+    self._layers, self.filters = layers, _filters(layers)
     self.depthwise = nn.Conv2d(width, width, 4, groups=width, bias=False)
     self.output = nn.Linear(width, width if classes else 1, bias=False)
     self.label = nn.Linear(classes, width, bias=False) if classes else None

@@ -158,7 +158,8 @@ def _modulated(params, images, styles, *, demodulate=True, up=False):
 
 
 def _fir(images, padding):
-  taps = torch.tensor([1.0, 3.0, 3.0, 1.0], device=images.device) / 8
+  # [1, 3, 3, 1], computed where the images are: a copy from the host breaks CUDA graphs.
+  taps = (1 + 2 * (torch.arange(4, device=images.device) % 3 > 0)) / 8
   kernel = torch.outer(taps, taps).expand(images.shape[1], 1, 4, 4)
   return functional.conv2d(images, kernel, padding=padding, groups=images.shape[1])
 
@@ -194,7 +195,7 @@ class Generator(nn.Module):
   def forward(self, latents):
     styles = mapping(self.params["mapping"], latents, None)
     if self.training:
-      self.mean.lerp_(styles.detach().mean(0), 0.005)
+      self.mean.lerp_(styles.detach().float().mean(0), 0.005)
     return synthesis(self.params["synthesis"], styles, "skip", self.training)
 
 
@@ -211,7 +212,7 @@ class Discriminator(nn.Module):
     standard_deviation = self.mean
     if self.training:
       standard_deviation = standard_deviations(hidden, 32)
-      self.mean.lerp_(standard_deviation.detach().mean(0, keepdim=True), 0.1)
+      self.mean.lerp_(standard_deviation.detach().float().mean(0, keepdim=True), 0.1)
     return logits(self.params, _with_plane(hidden, standard_deviation), None)
 
 

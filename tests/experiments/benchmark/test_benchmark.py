@@ -23,6 +23,7 @@ from experiments.benchmark import (
 )
 from gan import models, penalties
 from gan.errors import UserError
+from gan.training import presets
 
 
 def test_a_name_says_what_differs_from_a_plain_step():
@@ -56,6 +57,7 @@ def test_a_name_says_what_differs_from_a_plain_step():
     "resnet-28",
     "resnet-r1",
     "r3gan-sampling",
+    "sngan_cifar10-64",
     "",
   ],
 )
@@ -66,7 +68,7 @@ def test_a_name_that_means_nothing_is_refused(name):
 
 def test_networks_of_papers_have_games_of_their_own():
   told = {
-    case.name: (case.width, case.batch_size, case.loss, case.penalty, case.classes)
+    case.name: (case.width, case.batch_size, case.game.loss, case.penalty, case.game.classes)
     for case in cases.chosen("modern")
   }
   assert told == {
@@ -80,13 +82,45 @@ def test_networks_of_papers_have_games_of_their_own():
   assert case.family != cases.parse("resnet").family == cases.parse("resnet-b8").family
 
 
+def test_presets_play_their_own_game_at_their_full_size():
+  told = {
+    case.name: (
+      case.discriminator_steps,
+      case.batch_size,
+      case.generator_batch_size,
+      case.precision,
+    )
+    for case in cases.chosen("presets")
+  }
+  assert told == {
+    "sngan_cifar10": (5, 64, 128, "float32"),
+    "biggan_cifar10": (4, 50, 50, "float32"),
+    "stylegan2_cifar10": (1, 64, 64, "float32"),
+    "r3gan_cifar10-b64": (1, 64, 64, "bfloat16"),
+    "r3gan_cifar10-b256": (1, 256, 256, "bfloat16"),
+  }
+  games = [cases.parse(name).game for name in cases.FULL]
+  assert [game.penalty_every for game in games] == [1, 1, 16, 1]
+  assert [game.latent_dim for game in games] == [128, 128, 512, 64]
+  assert [game.averaged for game in games] == [False, True, True, True]
+  assert cases.parse("sngan_cifar10-k1-w8-b4-bf16").width == 8
+
+
+def test_a_turn_has_its_share_of_lazy_penalties():
+  plan = compare.Plan("gpu", False, (), 1, 0.5)
+  assert compare._count(cases.parse("stylegan2_cifar10"), plan, 10.0) == 64
+  assert compare._count(cases.parse("sngan_cifar10"), plan, 10.0) == 50
+
+
 def test_every_group_has_cases_that_this_library_knows():
   for name in cases.GROUPS:
     for case in cases.chosen(name):
-      assert case.model in models.MODELS
+      assert case.model in models.MODELS or case.model in presets.PRESETS
       assert case.penalty in penalties.PENALTIES
-  assert set(cases.default_groups("cpu").split(",")) == set(cases.GROUPS) - {"accelerator"}
-  assert cases.default_groups("gpu") == "accelerator"
+  assert set(cases.default_groups("cpu").split(",")) == (
+    set(cases.GROUPS) - {"accelerator", "presets"}
+  )
+  assert cases.default_groups("gpu") == "accelerator,presets"
 
 
 def test_cases_are_chosen_once():
@@ -106,6 +140,7 @@ def test_cases_are_chosen_once():
     ("mlp-sampling", 1.2),
     ("stylegan2-32", 1.0),
     ("resnet-w16", None),
+    ("sngan_cifar10", None),
     ("mlp-k5", None),
     ("dcgan-28-b256", None),
     ("mlp-b64-m2", None),
@@ -117,7 +152,7 @@ def test_targets_are_of_the_networks_own_cases(name, least):
 
 
 def test_on_a_gpu_all_steps_have_one_target():
-  for case in cases.chosen("accelerator"):
+  for case in cases.chosen(cases.default_groups("gpu")):
     assert cases.target(case, "gpu") == 1.2
 
 
