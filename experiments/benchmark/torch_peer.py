@@ -183,7 +183,7 @@ def _apply(optimizer, params, gradients):
 
 
 def _laid_out(gradient, param):
-  """The gradient in its parameter's layout, which the fused optimiser needs and `backward` gives."""
+  """The gradient in its parameter's layout, as `backward` gives it and fused optimisers need it."""
   if gradient.stride() == param.stride():
     return gradient
   return torch.empty_like(param).copy_(gradient)
