@@ -34,7 +34,7 @@ mnist: $(VENV)/installed
 BATCH := --discriminator_steps=1 --batch_size=16
 RATES := --generator_learning_rate=4e-4 --discriminator_learning_rate=4e-4 --ema_decay=0.99
 RESIDUAL := $(BATCH) --generator_batch_size=16 $(RATES)
-resnet := --preset=cgan_pd_cifar10 --width=16 $(RESIDUAL) --steps=10000
+resnet := --preset=cgan_pd_cifar10 --width=16 $(RESIDUAL) --steps=18000
 sndcgan := --preset=sngan_cifar10 --model=sndcgan --width=16 $(RESIDUAL) --steps=5000
 biggan := --preset=biggan_cifar10 --width=8 $(BATCH) $(RATES) --ema_start=100 --steps=5000
 sagan := --preset=sagan_cifar10 --width=8 $(BATCH) $(RATES) --steps=5000
