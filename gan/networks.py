@@ -32,8 +32,8 @@ class Outputs(NamedTuple):
     logits: [B], unbounded; what a loss is a function of.
     class_logits: [B, classes], of an auxiliary classifier, or None.
     features: [B, F], of the layer before the logit, or None.
-    last_weight: [F], direction of the last layer, on which features are projected, for a term of
-      one's own that takes them apart; nothing in the package reads it yet. Or None.
+    last_weight: [F], direction of the last layer, on which features are projected, for a
+      regulariser of one's own that separates length and direction: nothing here reads it. Or None.
 
   Examples:
     A discriminator of points that shows its features to a regulariser:

@@ -64,6 +64,7 @@ FILES = {
     "presets",
     "options",
     "parts",
+    "plugin_entries",
     "plugins",
     "build",
     "program",

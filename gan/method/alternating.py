@@ -1,6 +1,7 @@
 """Rules that update one player after the other."""
 
 import functools
+import math
 from collections.abc import Callable
 
 import jax
@@ -22,8 +23,9 @@ from gan.method.updates import (
 from gan.networks import Params
 from gan.state import GanState, PlayerState
 from gan.system.recipe import recorded
-from gan.system.schema import check, check_whole, within
+from gan.system.schema import Kind, are_finite, check, check_whole
 
+SHARE = Kind("a number from 0 to 1", lambda it: are_finite(it, 0, math.nextafter(1, 2)))
 # The smallest gradient that "unrolled" differentiates an optimiser at.
 SMALLEST_GRADIENT = 1e-12
 
@@ -162,11 +164,11 @@ def lookahead(
 
   Args:
     lookahead_steps: k, fast steps between two interpolations.
-    lookahead_alpha: share of the fast weights in one.
+    lookahead_alpha: share, at most 1, of the way to the fast weights that an interpolation goes.
     shared_latents: as for `alternating`.
   """
   check_whole("lookahead_steps", lookahead_steps, least=1)
-  check("lookahead_alpha", lookahead_alpha, within(0))
+  check("lookahead_alpha", lookahead_alpha, SHARE)
   play = alternating(shared_latents=shared_latents).step
 
   def init(generator: PlayerState, discriminator: PlayerState) -> dict[str, Params]:

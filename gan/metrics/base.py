@@ -55,6 +55,7 @@ Bounds = tuple[float, float]
 ANY, POSITIVE, SHARE = (-math.inf, math.inf), (0.0, math.inf), (0.0, 1.0)
 
 NEAR_REFERENCE = "reference"  # the direction of a number that is best near its held-out one
+DIRECTIONS = ("lower", "higher", NEAR_REFERENCE)
 
 
 class Metric(NamedTuple):
@@ -62,7 +63,7 @@ class Metric(NamedTuple):
 
   Attributes:
     function: `(data, fake, rng) -> {name: Value}`.
-    better: name -> "lower", "higher", or NEAR_REFERENCE where the nearer to real data the better.
+    better: name -> one of DIRECTIONS; NEAR_REFERENCE: the nearer to real data the better.
     range: `data -> {name: (least, largest)}`, between which each number of `better` lies.
     applies: `data -> bool`, whether the data have what the function reads.
     resample: whether half-samples tell the standard error.

@@ -84,8 +84,7 @@ class Conditioning(NamedTuple):
   Attributes:
     by_norm: whether they choose scales and shifts of the generator's norms, and do not lie beside
       its latents.
-    outputs: fields of Outputs that the discriminator returns of them, and then does not have them
-      as inputs.
+    outputs: fields of Outputs that predict the labels; the discriminator is then not given them.
   """
 
   by_norm: bool = False

@@ -134,8 +134,8 @@ class Entry(Maker):
     summary: the term.
     source: paper.
     options: fields of a config that `make` takes.
-    needs: fields of Outputs that every regulariser of it needs; () leaves it to each.
-    metrics: name -> meaning, of those that it adds to a step.
+    needs: fields of Outputs that every regulariser of it needs, beside those that one states.
+    metrics: name -> meaning, of those that it adds to a step; each begins with its own name.
   """
 
   default_weight: float
@@ -145,7 +145,7 @@ class Entry(Maker):
   needs: tuple[str, ...] = ()
   metrics: Mapping[str, str] = dataclasses.field(default_factory=dict, hash=False)
 
-  def known(self) -> dict[str, Any]:
-    """Returns the weight and the needs, which a part has without being told."""
-    needs = {"needs": self.needs} if self.needs else {}
-    return {"default_weight": self.default_weight, **needs}
+  def known(self, part: Regularizer) -> dict[str, Any]:
+    """Returns the weight, which a part has without being told, and the needs of both."""
+    needs = tuple(dict.fromkeys((*self.needs, *part.needs)))
+    return {"default_weight": self.default_weight, "needs": needs}

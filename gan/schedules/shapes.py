@@ -10,9 +10,9 @@ from typing import NamedTuple
 import jax.numpy as jnp
 import optax
 from jax.typing import ArrayLike
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Num
 
-Numbers = Float[ArrayLike, "..."]
+Numbers = Num[ArrayLike, "..."]
 Progress = Float[Array, ""]
 Schedule = Callable[[Float[Array, ""], Progress], Float[Array, ""]]
 

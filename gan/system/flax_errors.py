@@ -29,6 +29,7 @@ def as_user_errors(name: str, train: bool) -> Iterator[None]:
     errors.InvalidRngError,
     errors.ModifyScopeVariableError,
     errors.ScopeCollectionNotFound,
+    errors.ScopeParamNotFoundError,
   ) as error:
     reason, _, _ = str(error).partition(" (https:")  # a page of Flax
     reason = reason.removesuffix(".").replace("None needs", "it needs")  # the module itself

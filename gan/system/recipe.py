@@ -23,12 +23,14 @@ class Recipe(NamedTuple):
   arguments: Mapping[str, Any]
 
 
-def recorded(make: Callable, **known: Any) -> Callable:
+def recorded(
+  make: Callable, known: Callable[[Any], Mapping[str, Any]] = lambda part: {}
+) -> Callable:
   """Returns the function, whose parts keep the call that made them.
 
   Args:
     make: returns a named tuple with a field `recipe`; anything else is returned as it is.
-    **known: further fields of the part.
+    known: `part -> further fields of the part`; none by default.
   """
 
   @functools.wraps(make)
@@ -36,7 +38,7 @@ def recorded(make: Callable, **known: Any) -> Callable:
     part = make(*args, **options)
     if getattr(part, "recipe", "") is not None:  # it has none to fill, or one already
       return part
-    return part._replace(recipe=Recipe(make, _arguments(make, args, options)), **known)
+    return part._replace(recipe=Recipe(make, _arguments(make, args, options)), **known(part))
 
   making.makes_parts = True
   return making
@@ -68,8 +70,9 @@ class Maker:
 
   def __post_init__(self):
     if callable(self.make):
-      object.__setattr__(self, "make", recorded(self.make, **self.known()))
+      object.__setattr__(self, "make", recorded(self.make, self.known))
 
-  def known(self) -> dict[str, Any]:
-    """Returns what the entry knows of every part that it makes, as fields of the part."""
+  def known(self, part: Any) -> dict[str, Any]:
+    """Returns what the entry knows of a part that it made, as fields of the part."""
+    del part
     return {}

@@ -54,7 +54,7 @@ def trajectory(
     rate: h, of both players.
     steps: how many.
     lookahead_steps: k fast steps between two interpolations.
-    lookahead_alpha: share of the fast weights in one.
+    lookahead_alpha: share of the way to the fast weights that an interpolation goes.
     **choices: see `operator`.
   """
   start = np.array([1.0, -1.0])

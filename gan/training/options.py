@@ -18,6 +18,7 @@ from gan.augment import AUGMENTATIONS
 from gan.errors import UserError
 from gan.losses import LOSSES
 from gan.method.fields import NEEDS
+from gan.method.game import GAME_METRICS
 from gan.method.update_rules import UPDATE_RULES
 from gan.models import MODELS, ModelSpec
 from gan.optimizers import OPTIMIZERS
@@ -218,6 +219,7 @@ def entry_fault(entries: Mapping[str, Any], name: str) -> str:
   for choice, registry in REGISTRIES.items():
     if registry.entries is entries:
       faults = [_name_fault(choice, name), *_option_faults(entries[name], registry)]
+      faults.append(_metric_fault(name, getattr(entries[name], "metrics", {})))
       return next(filter(None, faults), "")
   return ""
 
@@ -230,10 +232,19 @@ def _name_fault(choice: str, name: str) -> str:
   return ""
 
 
+def _metric_fault(name: str, metrics: Mapping[str, str]) -> str:
+  """What is wrong with the metrics that an entry says it adds to a step."""
+  bad = sorted(set(metrics) & set(GAME_METRICS) | {m for m in metrics if not m.startswith(name)})
+  return f"whose metrics {', '.join(bad)} must begin with its name" if bad else ""
+
+
 def _option_faults(entry: Any, registry: Registry) -> Iterator[str]:
   options, takers = entry.options, ", ".join(registry.takers)
   if not NEEDS.fits(needs := getattr(entry, "needs", ())):
     yield f"whose needs are {needs!r} where {NEEDS.words} belongs"
+  for role in ("strength", "steps"):
+    if (field := getattr(entry, role, "")) and field not in FIELDS:
+      yield f"whose {role} {field!r} is no field of gan.Config: make it an option, and leave it out"
   if not (isinstance(options, tuple) and all(map(str.isidentifier, map(str, options)))):
     yield f"whose options are {options!r} where a tuple of names belongs"
     return

@@ -174,12 +174,19 @@ def _validate_options(config: Config) -> None:
   """Raises UserError for an option that was changed and that no chosen part reads."""
   for name, (choice, names, takers) in unread(config).items():
     if value(config, name) != (usual := fields()[name].default):
+      by = ", ".join(_chosen_by(choice, taker) for taker in takers)
       raise UserError(
-        f"--{name} has no meaning for --{choice}={', '.join(names)}; it is for "
-        f"{', '.join(takers)}; leave it out, or at its default, {usual}"
+        f"--{name} has no meaning for --{choice}={', '.join(names)}; it is for {by}; leave it out, "
+        f"or at its default, {usual}"
       )
   if config.ema_half_life is None and config.ema_ramp != default("ema_ramp"):
     raise UserError("--ema_ramp bounds --ema_half_life: give that too, or leave it out")
+
+
+def _chosen_by(choice: str, part: str) -> str:
+  """What chooses a part: its name, or the number that is its strength."""
+  strength = _strength(REGISTRIES[choice].entries[part])
+  return f"--{strength} above 0" if strength else part
 
 
 def _validate_schedules(config: Config) -> None:

@@ -49,7 +49,7 @@ def test_the_noise_of_a_run_falls_by_its_steps_or_by_its_schedule_and_never_by_b
     ({"schedules": "instance_noise=linear:0", "instance_noise_steps": 9}, "leave out one of the"),
     (
       {"instance_noise": 0.0, "instance_noise_steps": 9},
-      "--instance_noise_steps has no meaning for --augment=; it is for instance_noise",
+      "--instance_noise_steps has no meaning for --augment=; it is for --instance_noise above 0",
     ),
   ],
 )

@@ -172,7 +172,8 @@ NO_PARTS = [
 # What parts cannot be made of.
 NO_OPTIONS = [
   (lookahead, {"lookahead_steps": 0}, "`lookahead_steps=0` must be a whole number of at least 1"),
-  (lookahead, {"lookahead_alpha": -0.5}, "`lookahead_alpha=-0.5` must be a number of at least 0"),
+  (lookahead, {"lookahead_alpha": -0.5}, "`lookahead_alpha=-0.5` must be a number from 0 to 1"),
+  (lookahead, {"lookahead_alpha": 1.5}, "`lookahead_alpha=1.5` must be a number from 0 to 1"),
   (unrolled, {"unrolled_steps": -1}, "`unrolled_steps=-1` must be a whole number of at least 0"),
   (consensus, {"consensus_weight": -1.0}, "`consensus_weight=-1.0` must be a number of at least 0"),
   (consensus, {"consensus_weight": "x"}, "`consensus_weight='x'` must be a number of at least 0"),
@@ -1208,6 +1209,11 @@ class Layered(nn.Module):
       lambda module, x: x + jax.random.normal(module.make_rng("noise"), x.shape),
       True,
       'in training .it needs PRNG for "noise".: draw from the stream "dropout"',
+    ),
+    (
+      lambda module, x: x if module.is_initializing() else nn.Dense(2)(x),
+      True,
+      "in training .Could not find parameter named .*: draw from .*make all variables with",
     ),
   ],
 )

@@ -12,9 +12,11 @@ def test_an_entry_says_what_its_regularizer_needs_however_it_was_made(name):
   assert entry.make.__wrapped__().needs == entry.needs
 
 
-def test_a_regularizer_has_the_needs_of_its_entry_or_else_its_own():
+def test_a_regularizer_has_the_needs_of_its_entry_and_its_own():
   own = Regularizer(needs=("features",))
   assert Entry(lambda: own, 1.0, "", "").make().needs == ("features",)
+  both = Entry(lambda: own, 1.0, "", "", needs=("class_logits", "features")).make()
+  assert both.needs == ("class_logits", "features")
   assert Entry(Regularizer, 1.0, "", "", needs=("class_logits",)).make().needs == ("class_logits",)
 
 

@@ -206,6 +206,25 @@ FAULTS = {
     "from gan.losses import LOSSES\nLOSSES['o'] = LOSSES['sat']._replace(needs=('featurs',))",
     "LOSSES['o'], whose needs are ('featurs',) where a tuple of fields of gan.Outputs (logits, cla",
   ),
+  "upwards": (
+    "from gan.metrics import METRICS as M\n"
+    "M['o'] = next(iter(M.values()))._replace(better={'o': 'floor'})",
+    "METRICS['o'], whose `better` has 'floor' where one of ('lower', 'higher', 'reference')",
+  ),
+  "strong": (
+    "from gan.augment import AUGMENTATIONS, Entry\n"
+    "AUGMENTATIONS['o'] = Entry(lambda: None, '', '', strength='blur')",
+    "AUGMENTATIONS['o'], whose strength 'blur' is no field of gan.Config",
+  ),
+  "falling": (
+    "from gan.augment import AUGMENTATIONS, Entry\n"
+    "AUGMENTATIONS['o'] = Entry(lambda: None, '', '', strength='instance_noise', steps='mine')",
+    "AUGMENTATIONS['o'], whose steps 'mine' is no field of gan.Config",
+  ),
+  "measuring": (
+    f"{ENTRIES}R['own'] = Entry(lambda: None, 1.0, '', '', metrics={{'generator_loss': ''}})",
+    "REGULARIZERS['own'], whose metrics generator_loss must begin with its name",
+  ),
   "needing_text": (
     "from gan.losses import LOSSES\nLOSSES['o'] = LOSSES['sat']._replace(needs='features')",
     "whose needs are 'features' where a tuple of fields of gan.Outputs",
