@@ -60,7 +60,7 @@ def main(argv=None):
   command.add(int, "seed", 0, "of latents, reference and resamples", "how")
   command.add(int, "step", None, "of the run's checkpoint (default: the newest)", "how")
   command.add(str, "weights", "ema", "average of the generator, or itself", "how", WEIGHTS)
-  command.add(PATH, "extractor", None, "name or file (default: that of the data set)", "how")
+  command.add(PATH, "extractor", None, "name or file (default: the run's, the data set's)", "how")
   command.add(str, "metrics", None, "names by commas (default: all that apply)", "how")
   return command.run(lambda: _run(command.values), argv)
 
@@ -236,21 +236,27 @@ def _held_out(load, train, values):
 
 def _extractor(subject, values):
   from gan.metrics import extractors
+  from gan.metrics.evaluator import origin
 
   if values.extractor is None:
-    extractor, notice = _default_extractor(subject.train, named=bool(values.workdir))
-    if notice and subject.train.images.ndim == 4:
-      notify(f"Metrics of features are left out: {notice}; --extractor=FILE names one.", values)
-    return extractor
-  extractor, kind = extractors.load(values.extractor), extractors.for_dataset(subject.train.kind)
-  if values.workdir and extractors.for_dataset(extractor.dataset) != kind:
-    what = f"{extractor.dataset}, the run on {subject.train.name}"
-    if kind in extractors.shipped():
-      raise UserError(
-        f"--extractor={values.extractor} was trained on {what}: its features mean nothing there; "
-        "leave the flag out or name another"
-      )
-    say(f"The extractor was trained on {what}.")
+    return _of_same_run(values) or _usual_extractor(subject, values)
+  extractor = extractors.load(values.extractor)
+  if values.workdir:
+    notify(origin(extractor, subject.train, values.extractor), values)
+  return extractor
+
+
+def _of_same_run(values):
+  """The extractor by which a run measured itself, None where it named none."""
+  from gan.training import measuring
+
+  return values.workdir and measuring.recorded(read_config(values.workdir), values.workdir)
+
+
+def _usual_extractor(subject, values):
+  extractor, notice = _default_extractor(subject.train, named=bool(values.workdir))
+  if notice and subject.train.images.ndim == 4:
+    notify(f"Metrics of features are left out: {notice}; --extractor=FILE names one.", values)
   return extractor
 
 

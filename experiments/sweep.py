@@ -76,6 +76,7 @@ def main(argv=None):
 def _sweep(command, argv) -> int:
   values = command.values
   trials = _trials(command, chosen_losses(values.losses))
+  common.measured_by(trials[0].config)  # refuses an extractor that cannot be read
   runs_per_call, resources = _runs_per_call(values.members_per_call), _resources(values)
   workdir = values.workdir or f"runs/sweep-{values.experiment}"
   if not values.dry_run:

@@ -73,6 +73,7 @@ FILES = {
     "contents",
     "sampling",
     "restore",
+    "measuring",
     "setting",
     "run",
     "loop",

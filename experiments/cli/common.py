@@ -67,7 +67,8 @@ class ConfigCommand(Command):
       default = None if defaults is None else getattr(defaults, name)
       group, text = FIELDS[name].metadata["group"], FIELDS[name].metadata["help"]
       choices = REGULARIZERS if name == "regularizers" else FIELDS[name].metadata["choices"]
-      self.add(kinds[name], name, default, text, group, choices)
+      kind = PATH if name == "extractor" else kinds[name]
+      self.add(kind, name, default, text, group, choices)
     self.add(str, "preset", None, "start from a published system's values", "model", PRESETS)
 
   def add_plugin_flags(self) -> None:
@@ -173,9 +174,10 @@ def train(
     prepare()
     refuse_unread_fields(command.values, config)
     validate(config)
+    measured = measured_by(config)
     # Equal flags for other images are another run.
     place = f"{name}/{pathlib.Path(data_dir).resolve().stem}" if own_images and data_dir else name
-    workdir = command.values.workdir or default_workdir(place, config)
+    workdir = command.values.workdir or default_workdir(place, config, measured)
     line = typed(name, argv or sys.argv)
     with processes.joined(command.values):
       return _train(config, workdir, command.values, line, animated and command.values.animate)
@@ -208,12 +210,33 @@ def with_notice_printed(dataset: Any, values: Container[str]) -> Any:
   return dataset
 
 
-def default_workdir(name: str, config: Config) -> str:
+def measured_by(config: Config) -> dict[str, str]:
+  """Returns what a run's identity says of the extractor that its config names.
+
+  Raises:
+    UserError: it is not there, is damaged or none, or nothing reads it.
+  """
+  if config.extractor is None:
+    return {}
+  # Importing metrics only now keeps --help and flag errors quick.
+  from gan.training import measuring
+
+  return measuring.identity(measuring.read(config))
+
+
+def default_workdir(
+  name: str, config: Config, measured: Mapping[str, str] = MappingProxyType({})
+) -> str:
   """Returns runs/<name>/<loss>-<model>-<fingerprint>: another config gets another folder.
 
   A run of an earlier version, which knew the loss by an alias, goes on where it is.
+
+  Args:
+    name: of the experiment.
+    config: of the run.
+    measured: of `measured_by`.
   """
-  own = identity(config)
+  own = identity(config) | measured
   folders = [
     f"runs/{name}/{loss}-{config.model}-{fingerprint(own | {'loss': loss})[:6]}"
     for loss in (config.loss, *earlier_names(config.loss))

@@ -49,7 +49,11 @@ def quick(data: Data) -> list[str]:
 
 
 def make_evaluator(
-  train: datasets.Dataset, split: str, count: int, seed: int
+  train: datasets.Dataset,
+  split: str,
+  count: int,
+  seed: int,
+  extractor: Extractor | None = None,
 ) -> tuple[Evaluator | None, str]:
   """Returns an evaluator for the generator of a run, and a line for the user or "".
 
@@ -58,15 +62,17 @@ def make_evaluator(
     split: the part of the data set that they are.
     count: number of fakes, and of reference examples where there are as many.
     seed: of the choice of the reference.
+    extractor: of the features; None for the shipped one that fits the data, if one does.
   """
-  extractor, notice = find_extractor(train)
+  extractor, notice = (extractor, "") if extractor else find_extractor(train)
   if len(train.images) < LEAST_REFERENCE:
     return None, f"No metrics while training: {len(train.images)} training examples are too few."
   order = np.random.default_rng(seed).permutation(len(train.images))
   reference = train._replace(images=train.images[np.sort(order[:count])], labels=None)
   data = make_data(reference, None, extractor, count, seed)
   if not quick(data):
-    return None, f"No metrics while training: {notice}."
+    remedy = "; `extractor=FILE` names one" if _are_images(train) else ""
+    return None, f"No metrics while training: {notice}{remedy}."
   facts = {
     "eval_samples": count,
     "reference_samples": len(reference.images),
@@ -85,11 +91,69 @@ def find_extractor(dataset: datasets.Dataset) -> tuple[Extractor | None, str]:
   if dataset.images.dtype != np.uint8:
     return None, "extractors take uint8 images"
   if name not in extractors.shipped():
-    makes = "experiments.train_classifier makes one that experiments.evaluate takes"
+    makes = "python -m experiments.train_classifier makes one"
     return None, f"no extractor of {name} comes with the package ({makes})"
-  extractor, shape = extractors.load(name), dataset.images.shape[1:]
-  stacked = dataset.kind in extractors.STACKED
-  if extractor.image_shape != ((*shape[:2], 1) if stacked else shape):
-    sizes = ["x".join(map(str, size)) for size in (shape, extractor.image_shape)]
-    return None, f"images are {sizes[0]}, and the extractor of {name} takes {sizes[1]}"
+  extractor = extractors.load(name)
+  here, taken = _sizes(extractor, dataset)
+  if here != taken:
+    return None, f"images are {here}, and the extractor of {name} takes {taken}"
   return extractor, ""
+
+
+def check_extractor(extractor: Extractor, dataset: datasets.Dataset, named: str) -> None:
+  """Raises UserError where an extractor does not take the examples of a data set.
+
+  Args:
+    extractor: that a run is to measure itself by.
+    dataset: what it is trained on.
+    named: what the user called the extractor.
+  """
+  if dataset.images.ndim == 2:
+    raise UserError(
+      f"`extractor={named}` is for images, and {dataset.name} has points: leave it out"
+    )
+  if not _are_images(dataset):
+    raise UserError(
+      f"`extractor={named}` takes uint8 images, and those of {dataset.name} are "
+      f"{dataset.images.dtype}: give uint8 images, or leave it out"
+    )
+  here, taken = _sizes(extractor, dataset)
+  if here != taken:
+    raise UserError(
+      f"`extractor={named}` takes images of {taken}, and those of {dataset.name} are {here}: train "
+      "one on them (python -m experiments.train_classifier), or name another"
+    )
+
+
+def origin(extractor: Extractor, dataset: datasets.Dataset, named: str) -> str:
+  """Returns a line where an extractor was trained on other data than a run, or "".
+
+  Args:
+    extractor: that was named for the run.
+    dataset: what the run is trained on.
+    named: what the user called the extractor.
+
+  Raises:
+    UserError: the data set has a shipped extractor, beside which those of other data mean nothing.
+  """
+  kind = extractors.for_dataset(dataset.kind)
+  if extractors.for_dataset(extractor.dataset) == kind:
+    return ""
+  what = f"{extractor.dataset}, the run on {dataset.name}"
+  if kind in extractors.shipped():
+    raise UserError(
+      f"`extractor={named}` was trained on {what}: its features mean nothing there; leave it out, "
+      "or name another"
+    )
+  return f"The extractor was trained on {what}."
+
+
+def _are_images(dataset) -> bool:
+  return dataset.images.ndim == 4 and dataset.images.dtype == np.uint8
+
+
+def _sizes(extractor, dataset) -> list[str]:
+  """The size of images as an extractor sees them, and the size that it takes, in words."""
+  shape = dataset.images.shape[1:]
+  seen = (*shape[:2], 1) if dataset.kind in extractors.STACKED else shape
+  return ["x".join(map(str, size)) for size in (seen, extractor.image_shape)]

@@ -29,11 +29,12 @@ from gan.state import GanState
 from gan.sweeps.search import Trial, array_names, sweep_identity
 from gan.system.compilation import compiled
 from gan.system.progress import say
+from gan.training import measuring
 from gan.training.config import Config
 from gan.training.interrupts import stop_here
 from gan.training.options import fields, value
 from gan.training.parts import augmentation_names, regularizer_names, weight_clip
-from gan.training.setting import Setting, load_data, make_setting
+from gan.training.setting import Setting, load_data, make_setting, shared_identity
 
 # On the CPU, runs that need more arithmetic than this in a step gain nothing from `vmap`: one
 # fills the machine, and batched products and grouped convolutions are slower than plain ones.
@@ -81,15 +82,13 @@ class Plan(NamedTuple):
     programs: what is compiled.
     dataset: what all runs are trained on.
     identity: what sweep.json holds.
+    shared: what of it is in the identity of each run, beside its config.
   """
 
   programs: list[Program]
   dataset: datasets.Dataset
   identity: dict[str, Any]
-
-  @property
-  def data_sha256(self) -> str:
-    return self.identity["determining"]["data_sha256"]
+  shared: dict[str, str]
 
   @property
   def trials(self) -> list[Trial]:
@@ -121,10 +120,9 @@ def make_plan(
     UserError: the model cannot make such images, or there are no labels.
   """
   dataset, _ = load_data(trials[0].config, data_dir, say)
-  trials = [
-    trial._replace(config=dataclasses.replace(trial.config, dataset=dataset.name, parallel="none"))
-    for trial in trials
-  ]
+  same = {"dataset": dataset.name, "parallel": "none"}
+  same |= {"extractor": measuring.place(trials[0].config.extractor)}  # tasks run in other folders
+  trials = [trial._replace(config=dataclasses.replace(trial.config, **same)) for trial in trials]
   groups, quiet = _groups(trials), lambda line: None
   # What cannot be is refused before anything is compiled.
   firsts = {_kind(group): group[0].config for group in groups}
@@ -139,8 +137,9 @@ def make_plan(
     cost = measured[_kind(group)]
     per_device = runs_per_call or _fitting(cost)
     programs.append(_program(group, cost, per_device, devices or len(jax.local_devices())))
-  identity = sweep_identity(trials, datasets.digest(dataset), command, experiment)
-  return Plan(programs, dataset, identity)
+  shared = shared_identity(next(iter(settings.values()))[1])
+  identity = sweep_identity(trials, shared, command, experiment)
+  return Plan(programs, dataset, identity, shared)
 
 
 def _kind(group: list[Trial]) -> tuple:

@@ -223,13 +223,13 @@ def _valid(name: str, config: Config) -> Config:
 
 
 def sweep_identity(
-  trials: list[Trial], data_sha256: str, command: str, experiment: str
+  trials: list[Trial], shared: dict[str, str], command: str, experiment: str
 ) -> dict[str, Any]:
   """Returns what sweep.json holds; a field in which runs differ has the list of its values.
 
   Args:
     trials: of the sweep.
-    data_sha256: names the data set that all are trained on.
+    shared: further fields of the identity of each: its data, and the extractor that was named.
     command: what the user typed.
     experiment: whose defaults the runs started from.
   """
@@ -239,7 +239,7 @@ def sweep_identity(
   identity_fields = {
     name: _values(config.get(name, fields()[name].default) for config in configs) for name in names
   }
-  identity_fields |= {"data_sha256": data_sha256, "members": len(trials)}
+  identity_fields |= {**shared, "members": len(trials)}
   return {
     **plugins.record(),
     "command": command,

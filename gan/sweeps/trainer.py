@@ -61,11 +61,11 @@ def status(folder: pathlib.Path, trial: Trial) -> str:
   return "interrupted" if more else summary["status"]
 
 
-def _ended(folder: pathlib.Path, trial: Trial, data_sha256: str) -> bool:
+def _ended(folder: pathlib.Path, trial: Trial, shared: dict[str, str]) -> bool:
   """Whether a run is finished or has diverged; raises UserError if its folder is of another run."""
   if not status(folder, trial).startswith(("finished", "diverged")):
     return False
-  identity_fields = identity(trial.config) | {"data_sha256": data_sha256}
+  identity_fields = identity(trial.config) | shared
   check_claim(folder / RUNS_FOLDER / trial.name / CONFIG, identity_fields, "a run")
   return True
 
@@ -112,7 +112,7 @@ class Trainer:
     Raises:
       UserError: a run's folder belongs to another run.
     """
-    waiting = [trial for trial in run_group if not _ended(folder, trial, self._plan.data_sha256)]
+    waiting = [trial for trial in run_group if not _ended(folder, trial, self._plan.shared)]
     progress.skip(run_group[0].config.steps * (len(run_group) - len(waiting)))
     if waiting:
       self._train(waiting, folder, progress, signals)

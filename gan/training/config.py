@@ -315,6 +315,9 @@ class Config:
   eval_samples: int = option(
     2000, "records", "generated samples, and reference examples, in an evaluation", minimum=50
   )
+  extractor: str | None = option(
+    None, "records", "of the metrics: a shipped name, or a file", resumable=True
+  )
   checkpoint_every: int = option(
     500, "records", "steps between checkpoints", positive=True, resumable=True
   )

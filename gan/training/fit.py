@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import reprlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -16,10 +17,11 @@ from gan.errors import UserError
 from gan.losses import LOSSES
 from gan.method.game import GAME, Batch, Game
 from gan.method.train_step import made_shape
+from gan.metrics.extractors import Extractor
 from gan.state import GanState
 from gan.system import memory, schema
 from gan.system.progress import say
-from gan.training import loop, passed, program, restore
+from gan.training import loop, measuring, passed, program, restore
 from gan.training.arguments import raising_arguments, saying_arguments
 from gan.training.build import Algorithm, DataInfo
 from gan.training.config import Config
@@ -39,6 +41,7 @@ def fit(
   workdir: str | os.PathLike,
   labels: Int[np.ndarray, " n"] | None = None,
   name: str = "images",
+  extractor: Extractor | str | os.PathLike | None = None,
   say: Callable[[str], None] = say,
   **options: Any,
 ) -> restore.LoadedRun:
@@ -56,6 +59,9 @@ def fit(
     workdir: the run folder; one that belongs to another run is refused.
     labels: [N] integers from 0 on, which a game with classes is given.
     name: of the data, in records and pictures.
+    extractor: of the metrics' features where `eval_every` is above 0: a shipped name, a file of
+      experiments.train_classifier, or what `gan.metrics.extractors.load` gives; by default the
+      shipped one that fits the data, if one does.
     say: prints one line to the user.
     **options: of a run, as in Config: seed, batch_size, discriminator_steps, log_every,
       sample_every, eval_every, eval_samples, checkpoint_every, parallel, data_on, steps_per_call.
@@ -90,7 +96,8 @@ def fit(
   workdir, dataset = named_folder(workdir), _dataset(game, images, labels, name)
   if empty := datasets.base.empty_classes(dataset):
     say(empty)
-  config = _config(game, name, steps, options)
+  config, extractor = _measured(_config(game, name, steps, options), extractor)
+  measuring.check(extractor, config, dataset, say)
   shape = dataset.images.shape[1:]
   info = DataInfo(shape, dataset.num_classes, len(dataset.images), pixel_mean=None)
 
@@ -107,13 +114,14 @@ def fit(
       algorithm,
       datasets.digest(dataset),
       data,
-      make_evaluators(config, dataset, say),
+      make_evaluators(config, dataset, say, extractor),
       lambda config: game.default_hyperparameters(),
       passed.names_there(folder, passed.describe(game), described),
       {
         PROGRAM: described,
         passed.FIELD: passed.references(game),
       },
+      extractor,
     ), config
 
   summary = loop.run_in(workdir, config, make, command="gan.fit", say=say)
@@ -123,6 +131,20 @@ def fit(
     if not summary["status"].startswith("diverged"):
       raise
     return restore.LoadedRun(config, info, game.gan, None, summary=summary)
+
+
+def _measured(config: Config, extractor: Any) -> tuple[Config, Extractor | None]:
+  """The config with the name of an extractor, if it has one, and the extractor."""
+  if isinstance(extractor, os.PathLike):
+    extractor = os.fspath(extractor)
+  if extractor is None or isinstance(extractor, str):
+    config = dataclasses.replace(config, extractor=extractor)
+    return config, measuring.read(config)
+  if not isinstance(extractor, Extractor):
+    what = reprlib.repr(extractor)
+    raise UserError(f"`extractor={what}` must be a name, a file, or a loaded extractor")
+  measuring.check_read(config)
+  return config, extractor
 
 
 def _check_state(state: GanState) -> None:
@@ -179,7 +201,8 @@ def _check_floats(game: Game, images: np.ndarray) -> None:
 def _config(game: Game, name: str, steps: int, options: Mapping[str, Any]) -> Config:
   if not (isinstance(name, str) and name.isprintable()):
     raise UserError(f"`name={name!r}` must be a line of text, what to call the data")
-  known = set(GAME_IDENTITY_FIELDS) - {"dataset", "split", "conditional", "loss", "model", "steps"}
+  own = {"dataset", "split", "conditional", "loss", "model", "steps", "extractor"}
+  known = set(GAME_IDENTITY_FIELDS) - own
   if unknown := sorted(set(options) - known):
     raise UserError(f"{', '.join(unknown)} unknown: options are {', '.join(sorted(known))}")
   options = dict(options)

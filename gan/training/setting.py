@@ -12,9 +12,10 @@ from gan.datasets import recorded
 from gan.errors import UserError
 from gan.method.game import Batch
 from gan.metrics.evaluator import Evaluator, make_evaluator
+from gan.metrics.extractors import Extractor
 from gan.state import Hyperparameters
 from gan.system import memory
-from gan.training import plugins
+from gan.training import measuring, plugins
 from gan.training.build import Algorithm, DataInfo, build, hyperparameters
 from gan.training.config import Config, images_per_step
 from gan.training.interrupts import at_once, stop_here
@@ -35,6 +36,7 @@ class Setting(NamedTuple):
     numbers: `config -> Hyperparameters` of a run.
     parts: what the game was made of where it was passed and not named; {} for named parts.
     passed: further fields of config.json on such a game; {} for named parts.
+    extractor: that was named for the metrics, or None.
   """
 
   dataset: datasets.Dataset
@@ -46,6 +48,7 @@ class Setting(NamedTuple):
   numbers: Callable[[Config], Hyperparameters] = hyperparameters
   parts: dict[str, str] = {}
   passed: dict[str, Any] = {}
+  extractor: Extractor | None = None
 
 
 def load_data(
@@ -108,6 +111,7 @@ GAME_IDENTITY_FIELDS = (
   "sample_every",
   "eval_every",
   "eval_samples",
+  "extractor",
   "checkpoint_every",
 )
 
@@ -122,13 +126,14 @@ def config_record(config: Config, setting: Setting, command: str) -> dict[str, A
   """
   info, dataset = setting.info, setting.dataset
   fields, identity_fields = dataclasses.asdict(config), identity(config)
+  fields["extractor"] = measuring.place(config.extractor)
   if setting.parts:
     fields, identity_fields = (
       {name: value for name, value in values.items() if name in GAME_IDENTITY_FIELDS}
       for values in (fields, identity_fields)
     )
     identity_fields |= {f"game {name}": what for name, what in setting.parts.items()}
-  identity_fields |= {"data_sha256": setting.data_sha256}
+  identity_fields |= shared_identity(setting)
   named = {"class_names": list(dataset.class_names)} if dataset.class_names else {}
   return {
     "fingerprint": fingerprint(identity_fields),
@@ -146,6 +151,11 @@ def config_record(config: Config, setting: Setting, command: str) -> dict[str, A
   }
 
 
+def shared_identity(setting: Setting) -> dict[str, str]:
+  """Returns what the results of all runs of a setting depend on beside their configs."""
+  return {"data_sha256": setting.data_sha256, **measuring.identity(setting.extractor)}
+
+
 def make_setting(
   config: Config, dataset: datasets.Dataset, axis_name: Any, say: Callable[[str], None]
 ) -> Setting:
@@ -158,25 +168,32 @@ def make_setting(
     say: prints one line to the user, where a run cannot measure itself.
 
   Raises:
-    UserError: the model cannot make such images, there are no labels, or no memory holds it.
+    UserError: the model cannot make such images, there are no labels, no memory holds it, or the
+      extractor that is named takes other images.
   """
+  extractor = measuring.read(config)
+  measuring.check(extractor, config, dataset, say)
   info = describe(config, dataset)
   algorithm = build(config, info, axis_name)
   memory.require_training(config, algorithm.init, info.image_shape)
   data = Batch(dataset.images, dataset.labels if config.conditional else None)
-  evaluators = make_evaluators(config, dataset, say)
-  return Setting(dataset, info, algorithm, datasets.digest(dataset), data, evaluators)
+  evaluators, sha256 = make_evaluators(config, dataset, say, extractor), datasets.digest(dataset)
+  return Setting(dataset, info, algorithm, sha256, data, evaluators, extractor=extractor)
 
 
 def make_evaluators(
-  config: Config, dataset: datasets.Dataset, say: Callable[[str], None]
+  config: Config,
+  dataset: datasets.Dataset,
+  say: Callable[[str], None],
+  extractor: Extractor | None = None,
 ) -> Callable[[int], Evaluator | None]:
   """Returns `seed -> Evaluator`, each made once; None where a run cannot measure itself."""
   made = {}
 
   def evaluator(seed: int) -> Evaluator | None:
     if config.eval_every and seed not in made:
-      made[seed], notice = make_evaluator(dataset, config.split, config.eval_samples, seed)
+      what = dataset, config.split, config.eval_samples
+      made[seed], notice = make_evaluator(*what, seed, extractor)
       if notice:
         say(notice)
     return made.get(seed)

@@ -193,7 +193,7 @@ def test_flags_go_through_a_command_and_its_resumption(tmp_path, plain, name):
 def test_a_sweep_over_a_field_that_earlier_versions_lacked_is_known_by_its_values(values):
   points = [{"accumulate": value} for value in values]
   trials = make_trials(["nonsat"], [0], points, lambda point: Config(**point), searched=False)
-  assert sweep_identity(trials, "", "", "")["determining"]["accumulate"] == list(values)
+  assert sweep_identity(trials, {}, "", "")["determining"]["accumulate"] == list(values)
 
 
 def test_such_a_sweep_trains_and_goes_on(tmp_path):

@@ -25,6 +25,7 @@ from gan.networks import Network
 from gan.system import schema
 from gan.system.archive import Archive
 from gan.system.compilation import compiled
+from gan.system.files import expanded_path
 
 SHIPPED = pathlib.Path(__file__).parent
 BATCH_SIZE = 500
@@ -55,7 +56,7 @@ class Extractor(NamedTuple):
     image_shape: (H, W, C) of the images it takes.
     about: all that its file says of it.
     network: of `classifier.build`.
-    params: its weights, float32.
+    params: its weights, float32, on the host.
   """
 
   digest: str
@@ -77,8 +78,8 @@ class Extractor(NamedTuple):
         f"{self.dataset}, which takes {_shape(self.image_shape)} uint8: train one on your images "
         "(python -m experiments.train_classifier) and give `extractor=FILE`"
       )
-    run = _compiled(self.network)
-    parts = [run(self.params, _padded(batch)) for batch in _batches(images)]
+    run, params = _compiled(self.network), jax.device_put(self.params)
+    parts = [run(params, _padded(batch)) for batch in _batches(images)]
     features, probabilities = (
       np.concatenate(part)[: len(images)] for part in zip(*jax.device_get(parts), strict=True)
     )
@@ -157,7 +158,7 @@ def load(name: str | os.PathLike) -> Extractor:
   Raises:
     UserError: there is none of this name; the file is damaged.
   """
-  path = SHIPPED / f"{name}.npz" if name in shipped() else pathlib.Path(name)
+  path = SHIPPED / f"{name}.npz" if name in shipped() else expanded_path(name)
   if not path.is_file():
     raise UserError(
       f"no extractor {name}: there are {', '.join(shipped())}; for another data set train one "
@@ -189,7 +190,7 @@ def _parse(content) -> Extractor:
     raise ValueError("its weights are no floating-point numbers")
   shape = tuple(about["image_shape"])
   network = classifier.build(shape, about["num_classes"])
-  params = jax.tree.map(lambda array: jnp.asarray(array, jnp.float32), unflatten_dict(arrays))
+  params = jax.tree.map(lambda array: np.asarray(array, np.float32), unflatten_dict(arrays))
   _check_weights(network, params)
   digest, dataset = hashlib.sha256(content).hexdigest()[:12], about["dataset"]
   # Files of older versions have the label of a part of a set in the place of its name.
@@ -198,8 +199,9 @@ def _parse(content) -> Extractor:
 
 
 def _check_weights(network, params):
-  expected = jax.eval_shape(network.init, jax.random.key(0))[0]
-  if jax.tree.map(jnp.shape, params) != jax.tree.map(jnp.shape, expected):
+  # No device is asked for: commands read extractors before processes join.
+  expected = jax.eval_shape(lambda: network.init(jax.random.key(0)))[0]
+  if jax.tree.map(np.shape, params) != jax.tree.map(np.shape, expected):
     raise ValueError("its weights do not fit the classifier")
-  if not all(jnp.isfinite(array).all() for array in jax.tree.leaves(params)):
+  if not all(np.isfinite(array).all() for array in jax.tree.leaves(params)):
     raise ValueError("its weights hold NaN or infinity")
