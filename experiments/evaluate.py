@@ -60,7 +60,9 @@ def main(argv=None):
   command.add(int, "seed", 0, "of latents, reference and resamples", "how")
   command.add(int, "step", None, "of the run's checkpoint (default: the newest)", "how")
   command.add(str, "weights", "ema", "average of the generator, or itself", "how", WEIGHTS)
-  command.add(PATH, "extractor", None, "name or file (default: the run's, the data set's)", "how")
+  command.add(
+    PATH, "extractor", None, "name or file (default: the run's, else the data set's)", "how"
+  )
   command.add(str, "metrics", None, "names by commas (default: all that apply)", "how")
   return command.run(lambda: _run(command.values), argv)
 

@@ -4,7 +4,7 @@
 
 Writes its weights in float16 with what they were trained on, and prints the accuracy of these
 weights on the test images. An epoch of MNIST takes about 25 seconds on two CPU cores. The same seed
-on the same machine gives the same file. Metrics use another than the shipped file by --extractor.
+on the same machine gives the same file. Training, sweeps and evaluation take it by --extractor.
 """
 
 import sys

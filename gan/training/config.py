@@ -316,7 +316,7 @@ class Config:
     2000, "records", "generated samples, and reference examples, in an evaluation", minimum=50
   )
   extractor: str | None = option(
-    None, "records", "of the metrics: a shipped name, or a file", resumable=True
+    None, "records", "name or file, of the metrics (default: the data set's)", resumable=True
   )
   checkpoint_every: int = option(
     500, "records", "steps between checkpoints", positive=True, resumable=True

@@ -11,7 +11,13 @@ from gan.errors import UserError
 from gan.metrics import METRICS, NEAR_REFERENCE, Data, Sample, evaluation, extractors
 from gan.metrics.best import best_and_last
 from gan.metrics.density_coverage import expected_coverage
-from gan.metrics.evaluator import LEAST_REFERENCE, find_extractor, make_evaluator
+from gan.metrics.evaluator import (
+  LEAST_REFERENCE,
+  check_extractor,
+  find_extractor,
+  make_evaluator,
+  origin,
+)
 
 SHARES = (0, 0.25, 0.5, 0.75, 1)
 COUNTS = {"digits": 297, "mnist": 500}
@@ -376,6 +382,42 @@ def test_a_data_set_without_an_extractor_or_of_another_form_has_none_and_the_rea
     assert extractor is None and words in notice
     evaluator, line = make_evaluator(dataset, "train", 100, seed=0)
     assert evaluator is None and words in line and line.startswith("No metrics while training")
+
+
+def test_an_extractor_that_is_named_measures_data_that_have_none(digits):
+  train, extractor = digits[0]._replace(name="own"), digits[2]
+  check_extractor(extractor, train, "mine.npz")
+  assert origin(extractor, train, "mine.npz") == (
+    "The extractor was trained on digits, the run on own."
+  )
+  evaluator, line = make_evaluator(train, "train", 100, 0, extractor)
+  found, _ = make_evaluator(digits[0], "train", 100, 0)
+  assert line == "" and evaluator.facts == found.facts
+  assert evaluator(train.images[:100]) == found(train.images[:100])
+
+
+def test_data_that_an_extractor_does_not_take_are_refused_with_the_reason(digits):
+  train, extractor = digits[0], digits[2]
+  cases = {
+    "takes images of 28x28x1, and those of digits are 14x14x1": train.images[:, ::2, ::2],
+    "takes images of 28x28x1, and those of digits are 28x28x3": np.repeat(train.images, 3, -1),
+    "takes uint8 images, and those of digits are float32": train.images.astype(np.float32),
+    "is for images, and digits has points": np.zeros((9, 2), np.float32),
+  }
+  for words, images in cases.items():
+    with pytest.raises(UserError, match=f"^`extractor=mine.npz` {words}"):
+      check_extractor(extractor, train._replace(images=images), "mine.npz")
+
+
+def test_stacked_images_are_seen_channel_by_channel(digits):
+  stacked = digits[0]._replace(name="stacked_mnist", images=np.repeat(digits[0].images, 3, -1))
+  check_extractor(extractors.load("mnist"), stacked, "mnist")
+  assert origin(extractors.load("mnist"), stacked, "mnist") == ""
+
+
+def test_data_with_a_shipped_extractor_take_none_of_other_data(digits):
+  with pytest.raises(UserError, match="`extractor=mnist` was trained on mnist, the run on digits"):
+    origin(extractors.load("mnist"), digits[0], "mnist")
 
 
 def test_too_few_training_examples_are_told_before_the_first_step(digits):
