@@ -9,7 +9,7 @@ import socket
 import typing
 import warnings
 from collections.abc import Callable, Iterator
-from types import ModuleType
+from typing import Any
 
 from gan.errors import UserError
 
@@ -23,7 +23,7 @@ THERE = {"RAY_py_gcs_connect_timeout_s": "10", "RAY_NUM_REDIS_GET_RETRIES": "2"}
 ANSWER_SECONDS = 10.0
 
 
-def require(address: str | None) -> ModuleType:
+def require(address: str | None) -> Any:
   """Imports ray, with the environment variables set that it reads at its import, and returns it.
 
   Args:
@@ -50,7 +50,7 @@ def require(address: str | None) -> ModuleType:
 
 
 @contextlib.contextmanager
-def connected(address: str | None) -> Iterator[ModuleType]:
+def connected(address: str | None) -> Iterator[Any]:
   """Yields ray, joined to a cluster, or to one that is started on this machine for the block.
 
   JAX must not have computed anything yet: starting a cluster forks.
@@ -92,7 +92,7 @@ def _require_answer(address: str) -> None:
     raise UserError(_refusal(address, error)) from error
 
 
-def _connect(ray: ModuleType, address: str | None) -> None:
+def _connect(ray: Any, address: str | None) -> None:
   # Workers import the package from where this process has it, where that place is theirs too, and
   # plugins from where its user has them.
   root = str(pathlib.Path(__file__).resolve().parents[2])

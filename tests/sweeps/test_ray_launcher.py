@@ -17,7 +17,7 @@ from experiments import sweep as command
 from gan.errors import UserError
 from gan.sweeps import ray_cluster, ray_launcher, run_archive
 from gan.sweeps.launcher import INTERRUPTED
-from gan.sweeps.plan import make_plan
+from gan.sweeps.plan import Plan, Program, make_plan
 from gan.sweeps.search import make_trials
 from gan.training import restore
 from gan.training.config import Config
@@ -316,8 +316,10 @@ def test_what_a_plugin_raises_in_a_worker_is_a_line_of_its_task(tmp_path, monkey
 
     def report(state, steps):
       states.append(state)
+      return False
 
-    return ray_launcher._train(None, None, [], tmp_path, report, lambda: None), states
+    plan, program = Plan([], None, {}, {}), Program([], 0, None)
+    return ray_launcher._train(plan, program, [], tmp_path, report, lambda: None), states
 
   monkeypatch.setattr(ray_launcher, "Trainer", Failing)
   monkeypatch.setattr(ray_launcher, "place", lambda plan: None)
