@@ -20,7 +20,7 @@ from gan.models import (
   sndcgan,
   stylegan2,
 )
-from gan.models.spec import CONDITIONINGS, NORMS, ModelSpec, checked
+from gan.models.spec import CONDITIONINGS, NORMS, ModelSpec, checked, conditioned
 from gan.networks import Gan, Network, latent_sampler
 from gan.system.schema import Kind, check_made
 
@@ -175,8 +175,7 @@ def check_outputs(
 
 def _returned(model: str, conditioning: str | None) -> set[str]:
   """The fields of Outputs that the discriminator of an architecture returns."""
-  how = CONDITIONINGS.get(conditioning)
-  return {*MODELS[model].outputs, *(how.outputs if how else ())}
+  return {*MODELS[model].outputs, *conditioned(conditioning).outputs}
 
 
 def _fitting(needs: set[str]) -> list[str]:

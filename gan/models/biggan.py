@@ -32,8 +32,8 @@ from gan.models.layers import (
   judged,
 )
 from gan.models.spec import (
-  CONDITIONINGS,
   ModelSpec,
+  conditioned,
   doublings,
   of_spec,
   require_choice,
@@ -263,7 +263,7 @@ def _networks(spec, discriminator_scale, common, own):
     Discriminator(
       discriminator_scale * width,
       norm=spec.discriminator_norm or "spectral",
-      head="class_logits" in CONDITIONINGS[spec.conditioning or "cbn+projection"].outputs,
+      head=conditioned(spec.conditioning).head,
       **common,
     ),
     spec,

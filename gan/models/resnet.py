@@ -35,8 +35,8 @@ from gan.models.layers import (
   judged,
 )
 from gan.models.spec import (
-  CONDITIONINGS,
   ModelSpec,
+  conditioned,
   doublings,
   of_spec,
   require_choice,
@@ -184,7 +184,7 @@ def build(
     generator = tuple((generator_scale or 1) * width * power for power in reversed(powers))
     discriminator = tuple(width * power for power in powers)
     downs = tuple(size % (2 * power) == 0 for power in powers)
-  conditioning = CONDITIONINGS[spec.conditioning or "concat"]
+  conditioning = conditioned(spec.conditioning)
   shared = of_spec(spec)
   return to_networks(
     Generator(
@@ -199,7 +199,7 @@ def build(
       norm=spec.discriminator_norm or "spectral",
       pooling=pooling,
       logit_bias=logit_bias,
-      head="class_logits" in conditioning.outputs,
+      head=conditioning.head,
       **shared,
     ),
     spec,

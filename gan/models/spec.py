@@ -90,6 +90,11 @@ class Conditioning(NamedTuple):
   by_norm: bool = False
   outputs: tuple[str, ...] = ()
 
+  @property
+  def head(self) -> bool:
+    """Whether the discriminator predicts the classes."""
+    return "class_logits" in self.outputs
+
 
 CONDITIONINGS: dict[str, Conditioning] = {
   "concat": Conditioning(),
@@ -98,6 +103,11 @@ CONDITIONINGS: dict[str, Conditioning] = {
   "acgan": Conditioning(by_norm=True, outputs=("class_logits",)),
   "native": Conditioning(),
 }
+
+
+def conditioned(name: str | None) -> Conditioning:
+  """Returns an entry of CONDITIONINGS, or for None what asks for nothing of its own."""
+  return Conditioning() if name is None else CONDITIONINGS[name]
 
 
 def to_networks(generator, discriminator, spec: ModelSpec, *, joint: bool = False):

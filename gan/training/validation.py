@@ -10,7 +10,8 @@ from gan.errors import UserError
 from gan.losses import LOSSES
 from gan.method.game import PLAYERS, Game
 from gan.method.update_rules import check_updates
-from gan.models import CONDITIONINGS, check_conditioning, check_outputs
+from gan.models import check_conditioning, check_outputs
+from gan.models.spec import conditioned
 from gan.networks import Network
 from gan.regularizers import REGULARIZERS
 from gan.system.schema import BY_TYPE
@@ -129,8 +130,7 @@ def _validate_conditioning(config: Config) -> None:
     needs[f"regularizers={name}"] = regularizer.needs
   for part, fields_needed in needs.items():
     check_outputs(config.model, part, fields_needed, config.conditioning)
-  made_for = CONDITIONINGS[config.conditioning].outputs if config.conditioning else ()
-  if idle := set(made_for) - set(sum(needs.values(), ())):
+  if idle := set(conditioned(config.conditioning).outputs) - set(sum(needs.values(), ())):
     takers = [name for name, entry in REGULARIZERS.items() if idle & set(entry.needs)]
     raise UserError(
       f"--conditioning={config.conditioning} has D return {', '.join(idle)}, which nothing trains: "
