@@ -35,8 +35,8 @@ SAMPLING_BATCH = 500  # images in a call of the generator
 EVALUATED = 2000  # images in an evaluation, and as many in the reference
 
 
-class Modern(NamedTuple):
-  """A network that brings its own game.
+class Game(NamedTuple):
+  """What the players of a case play, and how large they are.
 
   Attributes:
     width: channels of the widest layers of both players; of a preset its `--width`.
@@ -71,11 +71,11 @@ class Modern(NamedTuple):
   dequantized: bool = False
 
 
-def _published(preset: str, width: int) -> Modern:
+def _published(preset: str, width: int) -> Game:
   """The game of a preset, which has `width` where none is given."""
   fields, batch = PRESETS[preset], PRESETS[preset]["batch_size"]
   named = ("penalty_weight", "penalty_every", "discriminator_steps", "latent_dim", "precision")
-  return Modern(
+  return Game(
     width,
     batch,
     fields["loss"],
@@ -90,10 +90,10 @@ def _published(preset: str, width: int) -> Modern:
 
 
 MODERN = {
-  "resnet": Modern(32, 64, "hinge", "none"),
-  "biggan": Modern(64, 50, "hinge", "none", classes=10),
-  "stylegan2": Modern(64, 32, "nonsat", "r1"),
-  "r3gan": Modern(96, 64, "rsgan", "r1r2"),
+  "resnet": Game(32, 64, "hinge", "none"),
+  "biggan": Game(64, 50, "hinge", "none", classes=10),
+  "stylegan2": Game(64, 32, "nonsat", "r1"),
+  "r3gan": Game(96, 64, "rsgan", "r1r2"),
 }
 FULL = {
   "sngan_cifar10": _published("sngan_cifar10", 128),
@@ -151,10 +151,10 @@ class Case(NamedTuple):
     return self.size, self.size, 1 if self.size == 28 else 3
 
   @property
-  def game(self) -> Modern:
+  def game(self) -> Game:
     """What is played: a network's own, or that of the losses above."""
     loss = "wgan" if self.penalty == "wgan_gp" else "nonsat"
-    return GAMES.get(self.model) or Modern(0, 0, loss, self.penalty, averaged=False)
+    return GAMES.get(self.model) or Game(0, 0, loss, self.penalty, averaged=False)
 
   @property
   def generator_batch_size(self) -> int:

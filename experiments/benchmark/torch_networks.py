@@ -1,6 +1,7 @@
 """The same networks in PyTorch, for comparison only."""
 
 import copy
+import functools
 from collections.abc import Callable, Iterator
 
 import numpy as np
@@ -20,7 +21,7 @@ def build(case: Case) -> tuple[nn.Module, nn.Module]:
   """
   height, width, channels = case.image_shape
   if case.model in GAMES:
-    return _MODERN[case.model](case.game, height, channels, case.width)
+    return _PLAYERS[case.model](case.game, height, channels, case.width)
   return _NETWORKS[case.model](height, channels)
 
 
@@ -88,18 +89,11 @@ def _resnet(game, size, colours, width, scale=1):
   return generator, discriminator
 
 
-def _sngan(game, size, colours, width):
-  return _resnet(game, size, colours, width, scale=2)
-
-
 def _biggan(game, size, colours, width, scale=1):
+  """`scale`: channels of both over the width."""
   channels, classes = scale * width, game.classes
   generator = torch_biggan.Generator(size, colours, channels, 3, game.latent_dim, classes)
   return generator, torch_biggan.Discriminator(colours, channels, classes)
-
-
-def _biggan_cifar10(game, size, colours, width):
-  return _biggan(game, size, colours, width, scale=4)
 
 
 def _stylegan2(game, size, colours, width):
@@ -140,13 +134,13 @@ def _residual(game, colours, stages):
   return generator, torch_r3gan.Discriminator(colours, stages, game.classes)
 
 
-_MODERN = {
+_PLAYERS = {
   "resnet": _resnet,
   "biggan": _biggan,
   "stylegan2": _stylegan2,
   "r3gan": _r3gan,
-  "sngan_cifar10": _sngan,
-  "biggan_cifar10": _biggan_cifar10,
+  "sngan_cifar10": functools.partial(_resnet, scale=2),
+  "biggan_cifar10": functools.partial(_biggan, scale=4),
   "stylegan2_cifar10": _stylegan2_cifar10,
   "r3gan_cifar10": _r3gan_cifar10,
 }

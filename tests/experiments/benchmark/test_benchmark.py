@@ -329,6 +329,23 @@ def test_without_convolutions_or_a_compiler_fewer_forms_are_tried(stub, monkeypa
   assert stub.opened == ["ours", "eager"]
 
 
+def test_a_form_that_fails_is_left_out_and_said(stub, monkeypatch, capsys):
+  def failing(self, count):
+    if self.form in broken:
+      raise UserError("a worker ended with exit code 1; see above")
+    return Stub.turn(self, count)
+
+  broken = {"eager", "compile_channels_last"}
+  monkeypatch.setattr(stub, "turn", failing)
+  record = compare.run(cases.parse("dcgan-28"), PLAN, {})
+  assert record["peer"]["form"] == "channels_last"
+  assert set(record["peer"]["tried_milliseconds"]) == {"channels_last"}
+  assert "dcgan-28: PyTorch cannot do eager here: a worker ended" in capsys.readouterr().out
+  broken = {"eager", "channels_last", "compile"}
+  with pytest.raises(UserError, match="dcgan-28: PyTorch can do none of eager, channels_last, com"):
+    compare.run(cases.parse("dcgan-28"), PLAN, {})
+
+
 def test_other_networks_are_refused(stub):
   stub.parameters = {"ours": [3, 1]}
   with pytest.raises(UserError, match=r"mlp: \[3, 1\] parameters of G and D here, \[3, 2\]"):
