@@ -40,9 +40,12 @@ def check(plugin: str, what: str, before: dict[str, Any], after: dict[str, Any])
         f"the plugin {plugin} adds a {type(after[name]).__name__} as {what}[{name!r}], where "
         f"{wanted} belongs"
       )
-    fault = _name_fault(what, name) or entry_fault(after, name) or _call_fault(what, after[name])
-    fault = fault or _direction_fault(what, after[name])
-    if fault:
+    if fault := (
+      _name_fault(what, name)
+      or entry_fault(after, name)
+      or _call_fault(what, after[name])
+      or _direction_fault(what, after[name])
+    ):
       raise UserError(f"the plugin {plugin} adds {what}[{name!r}], {fault}")
 
 
