@@ -22,7 +22,11 @@ def mean_pool(images: Float[Array, "b h w c"]) -> Float[Array, "b p q c"]:
 
 def max_pool(images: Float[Array, "b h w c"]) -> Float[Array, "b p q c"]:
   """The largest of each block of two by two pixels; where several are, they share the gradient."""
-  return jnp.max(_blocks(images), axis=(2, 4))
+  # The gradient of jnp.max divides by how many elements equal the maximum: 0 / 0 where XLA computes
+  # them twice and rounds otherwise.
+  blocks = _blocks(images)
+  rows = jnp.maximum(blocks[:, :, 0], blocks[:, :, 1])  # [B, h, w, 2, C]
+  return jnp.maximum(rows[:, :, :, 0], rows[:, :, :, 1])
 
 
 def _blocks(images):
