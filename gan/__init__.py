@@ -63,6 +63,7 @@ _HOMES = {
   ),
   "gan.datasets": ("DATASETS", "Dataset"),
   "gan.metrics": ("METRICS",),
+  "gan.metrics.extractors.base": ("Extractor",),
   "gan.training.config": ("Config",),
   "gan.training.fit": ("fit",),
   "gan.training.presets": ("PRESETS",),
@@ -93,6 +94,7 @@ if TYPE_CHECKING:
     unrolled,
   )
   from gan.metrics import METRICS
+  from gan.metrics.extractors.base import Extractor
   from gan.models import MODELS, ModelSpec
   from gan.networks import Network, Outputs, from_linen, from_nnx, latent_sampler
   from gan.optimizers import OPTIMIZERS

@@ -76,7 +76,9 @@ def test_colour_is_learnt(tmp_path):
   colour = np.random.default_rng(0).integers(256, size=(40, 8, 8, 3), dtype=np.uint8)
   data = write(tmp_path / "own.npz", train_images=colour, test_images=colour[:12])
   assert train("--dataset=own", data, f"--out={tmp_path / 'own'}") == 0
-  assert extractors.load(tmp_path / "own").image_shape == (8, 8, 3)
+  found = extractors.load(tmp_path / "own")
+  assert found.image_shape == (8, 8, 3)
+  assert found.about["network"] == "residual" and found.about["mirror"]
 
 
 @pytest.mark.parametrize("flag", ["--epochs=0", "--seed=-1", f"--seed={2**32 - 1}"])
@@ -88,13 +90,66 @@ def test_data_that_no_classifier_learns_from_are_refused(refused, tmp_path):
   assert "ring has no labelled images" in refused("--dataset=ring")
   data = write(tmp_path / "own.npz", labels=None)
   assert "own has no labelled images" in refused("--dataset=own", data)
-  data = write(tmp_path / "odd.npz", size=10)
-  assert "10 pixels" in refused("--dataset=own", data)
+  data = write(tmp_path / "odd.npz", size=7)
+  line = refused("--dataset=own", data)
+  assert "side of 7 pixels" in line and "--image_size" in line
 
 
-def test_data_without_test_images_are_refused(refused, tmp_path):
+def test_few_images_without_a_test_split_are_refused(refused, tmp_path):
   np.savez(tmp_path / "own.npz", images=np.zeros((8, 8, 8), np.uint8), labels=np.arange(8))
-  assert "unknown split 'test'" in refused("--dataset=own", f"--data_dir={tmp_path / 'own.npz'}")
+  line = refused("--dataset=own", f"--data_dir={tmp_path / 'own.npz'}")
+  assert "own has 8 images and no test split" in line
+
+
+def test_a_set_without_a_test_split_keeps_a_tenth_for_it(tmp_path, capsys):
+  pixels = np.random.default_rng(0).integers(256, size=(40, 10, 10), dtype=np.uint8)
+  np.savez(tmp_path / "own.npz", images=pixels, labels=LABELS)
+  assert train("--dataset=own", f"--data_dir={tmp_path / 'own.npz'}") == 0
+  captured = capsys.readouterr()
+  assert "One image in 10 is kept for the test" in captured.err
+  assert "of 4 test images right" in captured.out
+  # A side that 4 does not divide is for the residual network.
+  about = extractors.load(tmp_path / "runs" / "extractors" / "own.npz").about
+  assert about["network"] == "residual" and not about["mirror"]
+
+
+def test_it_says_what_test_images_score_by_the_features(tmp_path, capsys):
+  assert train("--dataset=digits", f"--out={tmp_path / 'own'}") == 0
+  lines = capsys.readouterr().out.splitlines()
+  assert "297 test images beside 297 training images:" in lines
+  values = dict(line.split() for line in lines if line.startswith("  "))
+  assert {"frechet_distance", "coverage", "memorisation_ratio"} <= set(values)
+
+
+@pytest.mark.parametrize("kind", ["grey", "colour"])
+def test_a_training_that_was_stopped_continues_to_the_same_file(tmp_path, monkeypatch, kind):
+  pixels = np.random.default_rng(0).integers(256, size=(40, 8, 8, 3), dtype=np.uint8)
+  pixels = pixels if kind == "colour" else pixels[..., 0]
+  data = write(tmp_path / "own.npz", train_images=pixels, test_images=pixels[:12])
+  flags = ["--dataset=own", data, "--epochs=3"]
+  assert train(*flags, f"--out={tmp_path / 'whole'}") == 0
+
+  made = []
+
+  def stop():
+    made.append(1)
+    if len(made) == 2:
+      raise KeyboardInterrupt
+
+  monkeypatch.setattr(train_classifier, "stop_here", stop)
+  assert train(*flags, f"--out={tmp_path / 'part'}") == 130
+  assert not (tmp_path / "part").exists() and (tmp_path / "part.unfinished").exists()
+  monkeypatch.undo()
+  monkeypatch.chdir(tmp_path)
+  assert train(*flags, f"--out={tmp_path / 'part'}") == 0
+  assert (tmp_path / "part").read_bytes() == (tmp_path / "whole").read_bytes()
+  assert not (tmp_path / "part.unfinished").exists()
+
+
+def test_an_unfinished_file_of_another_training_is_not_continued(tmp_path, capsys):
+  (tmp_path / "part.unfinished").write_bytes(b"damaged")
+  assert train("--dataset=digits", f"--out={tmp_path / 'part'}") == 0
+  assert "is of another training: it is not continued" in capsys.readouterr().err
 
 
 def test_where_nothing_can_be_written_nothing_is_trained(refused, tmp_path, monkeypatch):

@@ -98,7 +98,7 @@ def test_features_and_probabilities_have_a_row_an_image():
 
 def test_an_image_is_seen_alike_in_any_company():
   extractor = extractors.from_bytes(make(), "file")
-  batch = images(count=extractors.BATCH_SIZE + 3)
+  batch = images(count=extractor.batch_size + 3)
   whole = extractor.extract(batch).features
   np.testing.assert_allclose(extractor.extract(batch[-1:]).features, whole[-1:], rtol=1e-5)
   np.testing.assert_allclose(extractor.extract(batch[:2]).features, whole[:2], rtol=1e-5)
@@ -147,7 +147,11 @@ def test_equal_weights_give_equal_bytes_and_come_back_rounded():
   assert make() == make() != make(seed=1)
   params, _ = classifier.build((8, 8, 1), 3).init(jax.random.key(0))
   rounded = jax.tree.map(lambda array: np.float32(np.float16(array)), params)
-  jax.tree.map(np.testing.assert_array_equal, extractors.from_bytes(make(), "f").params, rounded)
+  network, batch = classifier.build((8, 8, 1), 3), images()
+  inputs = extractors.to_range(jax.numpy.asarray(batch))
+  (features, _), _ = network.apply(rounded, {}, inputs, train=False)
+  found = extractors.from_bytes(make(), "f").extract(batch)
+  np.testing.assert_allclose(found.features, features, rtol=1e-5, atol=1e-6)
 
 
 def test_a_file_is_loaded_by_its_path(tmp_path):
