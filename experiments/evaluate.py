@@ -25,9 +25,7 @@ from experiments.cli import common
 from experiments.cli.command import OK, PATH, Command, notify, refuse_unread
 from gan.errors import UserError
 from gan.system.progress import say
-from gan.training.run_folder import WEIGHTS, plain, read_config, writable_folder, write_json
-
-HELD_OUT = "held-out reference"  # head of a column
+from gan.training.run_folder import WEIGHTS, read_config, writable_folder
 
 
 class Subject(NamedTuple):
@@ -61,30 +59,33 @@ def main(argv=None):
   command.add(int, "step", None, "of the run's checkpoint (default: the newest)", "how")
   command.add(str, "weights", "ema", "average of the generator, or itself", "how", WEIGHTS)
   command.add(
-    PATH, "extractor", None, "name or file (default: the run's, else the data set's)", "how"
+    str,
+    "extractor",
+    None,
+    "names or files, by commas (default: the run's, else the data set's)",
+    "how",
   )
   command.add(str, "metrics", None, "names by commas (default: all that apply)", "how")
   return command.run(lambda: _run(command.values), argv)
 
 
 def _run(values) -> int:
-  from gan.metrics import evaluation
+  from experiments.cli import evaluation_table
+  from gan.metrics.evaluator import digests
+  from gan.metrics.spaces import make_spaces
 
   _check(values)
   outdir = writable_folder(values.outdir or values.workdir or ".")
   common.prepare()
   subject = _of_run(values) if values.workdir else _of_sets(values)
-  extractor = _extractor(subject, values)
-  data = evaluation.make_data(
-    subject.train, subject.held_out, extractor, subject.count, values.seed
-  )
-  names = _names(_chosen(values), evaluation.applicable(data))
-  fake = evaluation.extract_features(subject.draw(), extractor)
-  facts = subject.facts | _counts(subject, data) | {"seed": values.seed}
-  facts |= {"extractor": extractor and extractor.digest}
-  rows, left_out = _measure(data, fake, names, values)
-  _print_table(rows, facts)
-  _write(outdir / "evaluation.json", rows, facts, left_out)
+  used = _extractors(subject, values)
+  spaces = make_spaces(subject.train, subject.held_out, used, subject.count, values.seed)
+  _check_applicable(_chosen(values), spaces)
+  facts = subject.facts | _counts(subject, spaces[0].data) | {"seed": values.seed}
+  facts |= {"extractor": digests(used)}
+  rows, left_out = _measure(spaces, subject.draw(), values)
+  evaluation_table.show(rows, facts, used)
+  evaluation_table.write(outdir / "evaluation.json", rows, facts, left_out, used)
   return OK
 
 
@@ -123,13 +124,13 @@ def _check_names(chosen):
       raise UserError(f"--metrics={name} is unknown: choose from {', '.join(METRICS)}")
 
 
-def _names(chosen, applicable):
+def _check_applicable(chosen, spaces):
+  applicable = list(dict.fromkeys(name for space in spaces for name in space.metrics()))
   if not (chosen or applicable):
     raise UserError("no metric applies to these data: give --extractor=FILE, or a test split")
   for name in chosen:
     if name not in applicable:
       raise UserError(f"--metrics={name} does not apply here: choose from {', '.join(applicable)}")
-  return chosen or applicable
 
 
 def _of_run(values) -> Subject:
@@ -236,42 +237,47 @@ def _held_out(load, train, values):
     return None
 
 
-def _extractor(subject, values):
+def _extractors(subject, values) -> tuple[Any, ...]:
+  """Those that are named, or by which a run measured itself, or the one that fits the data."""
   from gan.metrics import extractors
   from gan.metrics.evaluator import origin
 
   if values.extractor is None:
     return _of_same_run(values) or _usual_extractor(subject, values)
-  extractor = extractors.load(values.extractor)
-  if values.workdir:
-    notify(origin(extractor, subject.train, values.extractor), values)
-  return extractor
+  named = extractors.load_all(values.extractor)
+  for extractor, word in zip(named, values.extractor.split(","), strict=True):
+    notify(origin(extractor, subject.train, word) if values.workdir else "", values)
+  return named
 
 
-def _of_same_run(values):
-  """The extractor by which a run measured itself, None where it named none."""
+def _of_same_run(values) -> tuple[Any, ...]:
+  """The extractors by which a run measured itself, () where it named none."""
   from gan.training import measuring
 
-  return values.workdir and measuring.recorded(read_config(values.workdir), values.workdir)
+  return measuring.recorded(read_config(values.workdir), values.workdir) if values.workdir else ()
 
 
-def _usual_extractor(subject, values):
+def _usual_extractor(subject, values) -> tuple[Any, ...]:
   extractor, notice = _default_extractor(subject.train, named=bool(values.workdir))
-  if notice and subject.train.images.ndim == 4:
+  if extractor:
+    notify(notice, values)
+    return (extractor,)
+  if subject.train.images.ndim == 4:
     notify(f"Metrics of features are left out: {notice}; --extractor=FILE names one.", values)
-  return extractor
+  return ()
 
 
 def _default_extractor(train, named):
   """The data set's own; that of MNIST for sets without a name in its form, which is said."""
-  from gan.metrics.evaluator import find_extractor
+  from gan.metrics.evaluator import find_extractor, stands_in
 
   if named:
     return find_extractor(train)
-  extractor, notice = find_extractor(train._replace(name="mnist", part_of=""))
+  extractor, notice = find_extractor(train)
   if extractor:
-    say("Features are those of the extractor of MNIST; --extractor names another.")
-  return extractor, notice
+    return extractor, notice
+  extractor, notice = find_extractor(train._replace(name="mnist", part_of=""))
+  return extractor, stands_in("MNIST") if extractor else notice
 
 
 def _counts(subject, data):
@@ -280,50 +286,27 @@ def _counts(subject, data):
   return {"samples": subject.count, "reference_samples": reference, "held_out_samples": held_out}
 
 
-def _measure(data, fake, names, values):
+def _measure(spaces, examples, values):
   """The rows of all metrics, and the lines on those that these samples do not give."""
   from gan.metrics import evaluation
 
   rows, left_out = {}, []
-  for name in tqdm(names, unit="metric", disable=not sys.stderr.isatty()):
-    try:
-      rows |= evaluation.rows(data, fake, [name], values.seed)
-    except UserError as error:
-      if _chosen(values):
-        raise UserError(f"{error}; --metrics chooses others") from error
-      left_out.append(str(error))
-      notify(f"Left out, {error}", values)
+  for space in spaces:
+    fake = evaluation.extract_features(examples, space.extractor)
+    names = [name for name in _chosen(values) or space.metrics() if name in space.metrics()]
+    for name in tqdm(names, unit="metric", disable=not sys.stderr.isatty()):
+      try:
+        found = evaluation.rows(space.data, fake, [name], values.seed)
+        rows |= {space.number(number): row for number, row in found.items()}
+      except UserError as error:
+        if _chosen(values):
+          raise UserError(f"{error}; --metrics chooses others") from error
+        left_out.append(str(error))
+        notify(f"Left out, {error}", values)
   if not rows:
-    counts = f"{len(data.reference.examples)} real and {len(fake.examples)} generated images"
+    counts = f"{len(spaces[0].data.reference.examples)} real and {len(examples)} generated images"
     raise UserError(f"no metric can be had of {counts}: take more")
   return rows, left_out
-
-
-def _print_table(rows, facts):
-  from gan.metrics import NEAR_REFERENCE
-
-  print(", ".join(f"{name} {value}" for name, value in facts.items()))
-  print(f"{'metric':24}{'value':>12}  {'95 % interval':24}{HELD_OUT:>18}  better")
-  for name, row in rows.items():
-    interval = "" if row.low is None else f"{row.low:.5g} to {row.high:.5g}"
-    reference = "" if row.held_out_reference is None else f"{row.held_out_reference:.5g}"
-    print(f"{name:24}{row.value:12.5g}  {interval:24}{reference:>18}  {row.better or ''}".rstrip())
-  if any(row.held_out_reference is not None for row in rows.values()):
-    print(
-      f"{HELD_OUT}: what held-out data, or a perfect sampler, score in the place of the samples"
-    )
-  if any(row.better == NEAR_REFERENCE for row in rows.values()):
-    print(f"better {NEAR_REFERENCE}: the nearer to the held-out reference the better")
-
-
-def _write(path, rows, facts, left_out):
-  """evaluation.json: each number with all that it depends on."""
-  numbers = {
-    name: {field: plain(value) for field, value in row._asdict().items()} | facts
-    for name, row in rows.items()
-  }
-  write_json(path, {**facts, "metrics": numbers, "left_out": left_out})
-  say(f"Written: {path}")
 
 
 if __name__ == "__main__":

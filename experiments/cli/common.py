@@ -67,8 +67,7 @@ class ConfigCommand(Command):
       default = None if defaults is None else getattr(defaults, name)
       group, text = FIELDS[name].metadata["group"], FIELDS[name].metadata["help"]
       choices = REGULARIZERS if name == "regularizers" else FIELDS[name].metadata["choices"]
-      kind = PATH if name == "extractor" else kinds[name]
-      self.add(kind, name, default, text, group, choices)
+      self.add(kinds[name], name, default, text, group, choices)
     self.add(str, "preset", None, "start from a published system's values", "model", PRESETS)
 
   def add_plugin_flags(self) -> None:
@@ -211,10 +210,10 @@ def with_notice_printed(dataset: Any, values: Container[str]) -> Any:
 
 
 def measured_by(config: Config) -> dict[str, str]:
-  """Returns what a run's identity says of the extractor that its config names.
+  """Returns what a run's identity says of the extractors that its config names.
 
   Raises:
-    UserError: it is not there, is damaged or none, or nothing reads it.
+    UserError: one is not there, is damaged or none, or nothing reads it.
   """
   if config.extractor is None:
     return {}

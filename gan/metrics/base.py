@@ -54,6 +54,7 @@ Values = dict[str, Value]
 Bounds = tuple[float, float]
 ANY, POSITIVE, SHARE = (-math.inf, math.inf), (0.0, math.inf), (0.0, 1.0)
 
+OF = "@"  # between the name of a number and that of the extractor, where it is not the first
 NEAR_REFERENCE = "reference"  # the direction of a number that is best near its held-out one
 DIRECTIONS = ("lower", "higher", NEAR_REFERENCE)
 
@@ -71,6 +72,7 @@ class Metric(NamedTuple):
       samples, or {} where these data do not tell; None for the score of held-out data.
     quick: whether runs measure themselves by it while they train, where it applies: seconds at a
       few thousand samples.
+    extractors: names of those on whose features it is defined; () for any.
   """
 
   function: Callable[[Data, Sample, np.random.Generator], Values]
@@ -80,3 +82,4 @@ class Metric(NamedTuple):
   resample: bool = True
   perfect: Callable[[Data, int, np.random.Generator], Values] | None = None
   quick: bool = True
+  extractors: tuple[str, ...] = ()

@@ -3,11 +3,12 @@
 from typing import Any
 
 from gan.metrics import METRICS, NEAR_REFERENCE
+from gan.metrics.base import OF
 
 
 def better(name: str) -> str | None:
   """Returns "lower", "higher" or NEAR_REFERENCE for a number of METRICS, or None."""
-  return directions().get(name)
+  return directions().get(name.partition(OF)[0])
 
 
 def directions() -> dict[str, str]:
@@ -20,7 +21,9 @@ def directions() -> dict[str, str]:
 def best_and_last(records: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
   """Returns {name: {"last": [step, value], "best": [step, value]}} of evaluation records."""
   result = {}
-  for name, direction in directions().items():
+  measured = dict.fromkeys(name for record in records for name in record)
+  for name in sorted(filter(better, measured), key=_place):
+    direction = better(name)
     points = [[record["step"], record[name]] for record in records if name in record]
     # An infinite value is a string in the records.
     finite = [point for point in points if isinstance(point[1], (int, float))]
@@ -28,3 +31,9 @@ def best_and_last(records: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
       choose = min if direction == "lower" else max
       result[name] = {"last": points[-1], "best": choose(finite, key=lambda point: point[1])}
   return result
+
+
+def _place(name: str) -> tuple[str, int]:
+  """Numbers of the first extractor in the order of METRICS, then those of each other."""
+  number, _, extractor = name.partition(OF)
+  return extractor, list(directions()).index(number)

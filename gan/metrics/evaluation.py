@@ -96,23 +96,28 @@ def _extract_from_data(images, extractor) -> Sample:
   if extractor is None:
     return Sample(images)
   digest = hashlib.sha256(np.ascontiguousarray(images).data).hexdigest()[:16]
-  path = cache_folder() / "features" / f"{digest}-{extractor.digest}.npz"
+  # Of one's own extractors a digest is any text.
+  version = hashlib.sha256(f"{extractor.digest} {extractor.resize}".encode()).hexdigest()[:12]
+  path = cache_folder() / "features" / f"{digest}-{version}.npz"
   kept = _kept(path, len(images))
   if kept is None:
     sample = extract_features(images, extractor)
-    _keep(path, features=sample.features, probabilities=sample.probabilities)
+    arrays = {"features": sample.features, "probabilities": sample.probabilities}
+    _keep(path, **{name: array for name, array in arrays.items() if array is not None})
     return sample
-  return Sample(images, kept["features"], kept["probabilities"])
+  return Sample(images, kept["features"], kept.get("probabilities"))
 
 
 def _kept(path: pathlib.Path, count: int) -> dict[str, np.ndarray] | None:
   """The arrays of a file, or None where it is absent, damaged, or not of that many images."""
   try:
     with Archive(path, str(path)) as archive:
-      kept = {name: archive[name] for name in ("features", "probabilities")}
-  except (UserError, KeyError):
+      kept = {name: archive[name] for name in archive}
+  except UserError:
     return None
-  fits = all(a.dtype == np.float32 and a.shape[:1] == (count,) for a in kept.values())
+  fits = "features" in kept and all(
+    a.dtype == np.float32 and a.shape[:1] == (count,) for a in kept.values()
+  )
   return kept if fits else None
 
 

@@ -6,9 +6,10 @@ import numpy as np
 
 from gan import datasets
 from gan.errors import UserError
-from gan.metrics import METRICS, Data, extractors
-from gan.metrics.evaluation import applicable, extract_features, make_data, measure
-from gan.metrics.extractors import Extractor
+from gan.metrics import METRICS, extractors
+from gan.metrics.evaluation import extract_features, measure
+from gan.metrics.extractors.base import Extractor, words
+from gan.metrics.spaces import FeatureSpace, make_spaces
 from gan.system.progress import say
 
 LEAST_REFERENCE = 6  # density_coverage needs five neighbours
@@ -18,14 +19,12 @@ class Evaluator(NamedTuple):
   """What a run needs to measure its generator again and again.
 
   Attributes:
-    data: what the generator is measured against.
-    extractor: of the features, or None.
+    spaces: what the generator is measured against, once for each extractor.
     count: number of fakes in an evaluation.
-    facts: what goes with every value: sample counts, extractor, split, seed.
+    facts: what goes with every value: sample counts, extractors, split, seed.
   """
 
-  data: Data
-  extractor: Extractor | None
+  spaces: tuple[FeatureSpace, ...]
   count: int
   facts: dict[str, Any]
 
@@ -34,18 +33,22 @@ class Evaluator(NamedTuple):
 
     One that cannot be had is left out, with a line to the user.
     """
-    fake, values = extract_features(examples, self.extractor), {}
-    for name in quick(self.data):
-      try:
-        values |= measure(self.data, fake, [name], self.facts["eval_seed"])
-      except UserError as error:  # a run need not end for it
-        say(f"Left out, {error}")
-    return self.facts | {name: value.value for name, value in values.items()}
+    values = {}
+    for space in self.spaces:
+      fake = extract_features(examples, space.extractor)
+      for name in quick(space):
+        try:
+          found = measure(space.data, fake, [name], self.facts["eval_seed"])
+        except UserError as error:  # a run need not end for it
+          say(f"Left out, {error}")
+          continue
+        values |= {space.number(name): value.value for name, value in found.items()}
+    return self.facts | values
 
 
-def quick(data: Data) -> list[str]:
-  """Returns the names of METRICS by which a run on these data measures itself."""
-  return [name for name in applicable(data) if METRICS[name].quick]
+def quick(space: FeatureSpace) -> list[str]:
+  """Returns the names of METRICS by which a run measures itself in a space."""
+  return [name for name in space.metrics() if METRICS[name].quick]
 
 
 def make_evaluator(
@@ -53,7 +56,7 @@ def make_evaluator(
   split: str,
   count: int,
   seed: int,
-  extractor: Extractor | None = None,
+  named: tuple[Extractor, ...] = (),
 ) -> tuple[Evaluator | None, str]:
   """Returns an evaluator for the generator of a run, and a line for the user or "".
 
@@ -62,34 +65,46 @@ def make_evaluator(
     split: the part of the data set that they are.
     count: number of fakes, and of reference examples where there are as many.
     seed: of the choice of the reference.
-    extractor: of the features; None for the shipped one that fits the data, if one does.
+    named: the extractors of the features; () for the shipped one that fits the data, if one does.
   """
-  extractor, notice = (extractor, "") if extractor else find_extractor(train)
+  found, notice = (None, "") if named else find_extractor(train)
+  used = named or ((found,) if found else ())
   if len(train.images) < LEAST_REFERENCE:
     return None, f"No metrics while training: {len(train.images)} training examples are too few."
   order = np.random.default_rng(seed).permutation(len(train.images))
   reference = train._replace(images=train.images[np.sort(order[:count])], labels=None)
-  data = make_data(reference, None, extractor, count, seed)
-  if not quick(data):
+  spaces = make_spaces(reference, None, used, count, seed)
+  if not any(map(quick, spaces)):
     remedy = "; `extractor=FILE` names one" if _are_images(train) else ""
     return None, f"No metrics while training: {notice}{remedy}."
   facts = {
     "eval_samples": count,
     "reference_samples": len(reference.images),
-    "extractor": extractor and extractor.digest,
+    "extractor": digests(used),
     "split": split,
     "eval_seed": seed,
   }
-  return Evaluator(data, extractor, count, facts), ""
+  return Evaluator(spaces, count, facts), notice
+
+
+def digests(used: tuple[Extractor, ...]) -> str | None:
+  """Returns the digests of extractors in their order, as records have them; None for none."""
+  return ",".join(extractor.digest for extractor in used) or None
 
 
 def find_extractor(dataset: datasets.Dataset) -> tuple[Extractor | None, str]:
-  """Returns the shipped extractor that fits a data set and "", or None and why there is none."""
+  """Returns the shipped extractor that fits a data set, and what is to be said of that.
+
+  Colour images of the size of CIFAR-10 that have none of their own get that of CIFAR-10. Where the
+  first is None, the second says why.
+  """
   name = extractors.for_dataset(dataset.kind)
   if dataset.images.ndim == 2:
     return None, "points need none"
   if dataset.images.dtype != np.uint8:
     return None, "extractors take uint8 images"
+  if {name, "cifar10"} & {*extractors.shipped()} == {"cifar10"} and _is_cifar_sized(dataset):
+    return extractors.load("cifar10"), stands_in("CIFAR-10")
   if name not in extractors.shipped():
     makes = "python -m experiments.train_classifier makes one"
     return None, f"no extractor of {name} comes with the package ({makes})"
@@ -98,6 +113,11 @@ def find_extractor(dataset: datasets.Dataset) -> tuple[Extractor | None, str]:
   if here != taken:
     return None, f"images are {here}, and the extractor of {name} takes {taken}"
   return extractor, ""
+
+
+def stands_in(name: str) -> str:
+  """Returns a line on an extractor of other data that is used because the images fit."""
+  return f"Features are those of the extractor of {name}; `extractor=FILE` names another."
 
 
 def check_extractor(extractor: Extractor, dataset: datasets.Dataset, named: str) -> None:
@@ -118,7 +138,7 @@ def check_extractor(extractor: Extractor, dataset: datasets.Dataset, named: str)
       f"{dataset.images.dtype}: give uint8 images, or leave it out"
     )
   here, taken = _sizes(extractor, dataset)
-  if here != taken:
+  if extractor.image_shape and here != taken:
     raise UserError(
       f"`extractor={named}` takes images of {taken}, and those of {dataset.name} are {here}: train "
       "one on them (python -m experiments.train_classifier), or name another"
@@ -137,7 +157,7 @@ def origin(extractor: Extractor, dataset: datasets.Dataset, named: str) -> str:
     UserError: the data set has a shipped extractor, beside which those of other data mean nothing.
   """
   kind = extractors.for_dataset(dataset.kind)
-  if extractors.for_dataset(extractor.dataset) == kind:
+  if extractor.dataset is None or extractors.for_dataset(extractor.dataset) == kind:
     return ""
   what = f"{extractor.dataset}, the run on {dataset.name}"
   if kind in extractors.shipped():
@@ -148,6 +168,10 @@ def origin(extractor: Extractor, dataset: datasets.Dataset, named: str) -> str:
   return f"The extractor was trained on {what}."
 
 
+def _is_cifar_sized(dataset) -> bool:
+  return dataset.images.shape[1:] == (32, 32, 3)
+
+
 def _are_images(dataset) -> bool:
   return dataset.images.ndim == 4 and dataset.images.dtype == np.uint8
 
@@ -156,4 +180,4 @@ def _sizes(extractor, dataset) -> list[str]:
   """The size of images as an extractor sees them, and the size that it takes, in words."""
   shape = dataset.images.shape[1:]
   seen = (*shape[:2], 1) if dataset.kind in extractors.STACKED else shape
-  return ["x".join(map(str, size)) for size in (seen, extractor.image_shape)]
+  return [words(size) for size in (seen, extractor.image_shape or ())]

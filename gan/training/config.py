@@ -316,7 +316,7 @@ class Config:
     2000, "records", "generated samples, and reference examples, in an evaluation", minimum=50
   )
   extractor: str | None = option(
-    None, "records", "name or file, of the metrics (default: the data set's)", resumable=True
+    None, "records", "of metrics: names or files, by commas (default: the data's)", resumable=True
   )
   checkpoint_every: int = option(
     500, "records", "steps between checkpoints", positive=True, resumable=True

@@ -3,7 +3,7 @@
 import dataclasses
 import os
 import reprlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -17,7 +17,7 @@ from gan.errors import UserError
 from gan.losses import LOSSES
 from gan.method.game import GAME, Batch, Game
 from gan.method.train_step import made_shape
-from gan.metrics.extractors import Extractor
+from gan.metrics.extractors import Extractor, check_names
 from gan.state import GanState
 from gan.system import memory, schema
 from gan.system.progress import say
@@ -41,7 +41,7 @@ def fit(
   workdir: str | os.PathLike,
   labels: Int[np.ndarray, " n"] | None = None,
   name: str = "images",
-  extractor: Extractor | str | os.PathLike | None = None,
+  extractor: Extractor | str | os.PathLike | Sequence[Extractor] | None = None,
   say: Callable[[str], None] = say,
   **options: Any,
 ) -> restore.LoadedRun:
@@ -60,8 +60,8 @@ def fit(
     labels: [N] integers from 0 on, which a game with classes is given.
     name: of the data, in records and pictures.
     extractor: of the metrics' features where `eval_every` is above 0: a shipped name, a file of
-      experiments.train_classifier, or what `gan.metrics.extractors.load` gives; by default the
-      shipped one that fits the data, if one does.
+      experiments.train_classifier, several of these with commas between them, or one or more of
+      `gan.Extractor`; by default the shipped one that fits the data, if one does.
     say: prints one line to the user.
     **options: of a run, as in Config: seed, batch_size, discriminator_steps, log_every,
       sample_every, eval_every, eval_samples, checkpoint_every, parallel, data_on, steps_per_call.
@@ -96,8 +96,8 @@ def fit(
   workdir, dataset = named_folder(workdir), _dataset(game, images, labels, name)
   if empty := datasets.base.empty_classes(dataset):
     say(empty)
-  config, extractor = _measured(_config(game, name, steps, options), extractor)
-  measuring.check(extractor, config, dataset, say)
+  config, named = _measured(_config(game, name, steps, options), extractor)
+  measuring.check(named, config, dataset, say)
   shape = dataset.images.shape[1:]
   info = DataInfo(shape, dataset.num_classes, len(dataset.images), pixel_mean=None)
 
@@ -114,14 +114,14 @@ def fit(
       algorithm,
       datasets.digest(dataset),
       data,
-      make_evaluators(config, dataset, say, extractor),
+      make_evaluators(config, dataset, say, named),
       lambda config: game.default_hyperparameters(),
       passed.names_there(folder, passed.describe(game), described),
       {
         PROGRAM: described,
         passed.FIELD: passed.references(game),
       },
-      extractor,
+      named,
     ), config
 
   summary = loop.run_in(workdir, config, make, command="gan.fit", say=say)
@@ -133,18 +133,20 @@ def fit(
     return restore.LoadedRun(config, info, game.gan, None, summary=summary)
 
 
-def _measured(config: Config, extractor: Any) -> tuple[Config, Extractor | None]:
-  """The config with the name of an extractor, if it has one, and the extractor."""
+def _measured(config: Config, extractor: Any) -> tuple[Config, tuple[Extractor, ...]]:
+  """The config with the names of extractors, if they have any, and the extractors."""
   if isinstance(extractor, os.PathLike):
     extractor = os.fspath(extractor)
   if extractor is None or isinstance(extractor, str):
     config = dataclasses.replace(config, extractor=extractor)
     return config, measuring.read(config)
-  if not isinstance(extractor, Extractor):
+  named = (extractor,) if isinstance(extractor, Extractor) else extractor
+  if not isinstance(named, (tuple, list)) or not all(isinstance(it, Extractor) for it in named):
     what = reprlib.repr(extractor)
-    raise UserError(f"`extractor={what}` must be a name, a file, or a loaded extractor")
+    raise UserError(f"`extractor={what}` must be a name, a file, a gan.Extractor, or some of these")
   measuring.check_read(config)
-  return config, extractor
+  check_names(named)
+  return config, tuple(named)
 
 
 def _check_state(state: GanState) -> None:

@@ -1,28 +1,28 @@
-"""The extractor that a run names for the metrics of its samples: `Config.extractor`."""
+"""The extractors that a run names for the metrics of its samples: `Config.extractor`."""
 
 from collections.abc import Callable
 from typing import Any
 
-from gan.datasets.base import Dataset, absolute
+from gan.datasets.base import Dataset
 from gan.errors import UserError
 from gan.metrics import extractors
-from gan.metrics.evaluator import check_extractor, origin
+from gan.metrics.evaluator import check_extractor, digests, origin
 from gan.metrics.extractors import Extractor
 from gan.training.config import Config
 
-DIGEST = "extractor_digest"  # in config.json: what a run depends on, wherever the file lies
+DIGEST = "extractor_digest"  # in config.json: what a run depends on, wherever the files lie
 
 
-def read(config: Config) -> Extractor | None:
-  """Returns the extractor that a config names, or None; no device is asked for.
+def read(config: Config) -> tuple[Extractor, ...]:
+  """Returns the extractors that a config names, () for none; no device is asked for.
 
   Raises:
-    UserError: it is not there, is damaged or none, or the run does not measure itself.
+    UserError: one is not there, is damaged or none, or the run does not measure itself.
   """
   if config.extractor is None:
-    return None
+    return ()
   check_read(config)
-  return extractors.load(config.extractor)
+  return extractors.load_all(config.extractor)
 
 
 def check_read(config: Config) -> None:
@@ -34,56 +34,55 @@ def check_read(config: Config) -> None:
 
 
 def check(
-  extractor: Extractor | None, config: Config, dataset: Dataset, say: Callable[[str], None]
+  named: tuple[Extractor, ...], config: Config, dataset: Dataset, say: Callable[[str], None]
 ) -> None:
-  """Checks that the extractor of a run takes its data; says where it was trained on others.
+  """Checks that the extractors of a run take its data; says where they were trained on others.
 
   Raises:
-    UserError: it does not take them.
+    UserError: one does not take them.
   """
-  if extractor is None:
-    return
-  named = config.extractor or extractor.digest
-  check_extractor(extractor, dataset, named)
-  if line := origin(extractor, dataset, named):
-    say(line)
+  words = config.extractor.split(",") if config.extractor else [each.name for each in named]
+  for extractor, word in zip(named, words, strict=True):
+    check_extractor(extractor, dataset, word)
+    if line := origin(extractor, dataset, word):
+      say(line)
 
 
-def identity(extractor: Extractor | None) -> dict[str, str]:
-  """Returns what the result of a run with a named extractor depends on; {} without one."""
-  return {DIGEST: extractor.digest} if extractor else {}
+def identity(named: tuple[Extractor, ...]) -> dict[str, str]:
+  """Returns what the result of a run with named extractors depends on; {} without one."""
+  return {DIGEST: digests(named)} if named else {}
 
 
-def place(named: str | None) -> str | None:
-  """Returns a shipped name as it is, and a file as it is found from anywhere."""
-  return named if named is None or named in extractors.shipped() else absolute(named)
+def place(names: str | None) -> str | None:
+  """Returns the names of extractors as they are found from anywhere."""
+  return names and extractors.placed(names)
 
 
-def recorded(record: dict[str, Any], run: str) -> Extractor | None:
-  """Returns the extractor that a run was measured by while it trained, None where it named none.
+def recorded(record: dict[str, Any], run: str) -> tuple[Extractor, ...]:
+  """Returns the extractors that a run was measured by while it trained, () where it named none.
 
   Args:
     record: config.json of the run.
     run: what to call it in an error.
 
   Raises:
-    UserError: its file is gone, or is another one by now.
+    UserError: a file is gone, or is another one by now.
   """
-  digest, named = record["determining"].get(DIGEST), record["config"].get("extractor")
+  digest, names = record["determining"].get(DIGEST), record["config"].get("extractor")
   if digest is None:
-    return None
-  if named is None:
+    return ()
+  if names is None:
     raise UserError(
       f"{run} measured itself by an extractor that was passed, {digest}: name its file by "
       "--extractor"
     )
   try:
-    found = extractors.load(named)
+    found = extractors.load_all(names)
   except UserError:
-    found = None
-  if found is None or found.digest != digest:
+    found = ()
+  if digests(found) != digest:
     raise UserError(
-      f"{run} measured itself by the extractor {digest}, and {named} is gone or another by now: "
+      f"{run} measured itself by the extractor {digest}, and {names} is gone or another by now: "
       "put it back, or name one by --extractor"
     )
   return found

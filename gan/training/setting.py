@@ -36,7 +36,7 @@ class Setting(NamedTuple):
     numbers: `config -> Hyperparameters` of a run.
     parts: what the game was made of where it was passed and not named; {} for named parts.
     passed: further fields of config.json on such a game; {} for named parts.
-    extractor: that was named for the metrics, or None.
+    named: the extractors that were named for the metrics.
   """
 
   dataset: datasets.Dataset
@@ -48,7 +48,7 @@ class Setting(NamedTuple):
   numbers: Callable[[Config], Hyperparameters] = hyperparameters
   parts: dict[str, str] = {}
   passed: dict[str, Any] = {}
-  extractor: Extractor | None = None
+  named: tuple[Extractor, ...] = ()
 
 
 def load_data(
@@ -153,7 +153,7 @@ def config_record(config: Config, setting: Setting, command: str) -> dict[str, A
 
 def shared_identity(setting: Setting) -> dict[str, str]:
   """Returns what the results of all runs of a setting depend on beside their configs."""
-  return {"data_sha256": setting.data_sha256, **measuring.identity(setting.extractor)}
+  return {"data_sha256": setting.data_sha256, **measuring.identity(setting.named)}
 
 
 def make_setting(
@@ -171,21 +171,21 @@ def make_setting(
     UserError: the model cannot make such images, there are no labels, no memory holds it, or the
       extractor that is named takes other images.
   """
-  extractor = measuring.read(config)
-  measuring.check(extractor, config, dataset, say)
+  named = measuring.read(config)
+  measuring.check(named, config, dataset, say)
   info = describe(config, dataset)
   algorithm = build(config, info, axis_name)
   memory.require_training(config, algorithm.init, info.image_shape)
   data = Batch(dataset.images, dataset.labels if config.conditional else None)
-  evaluators, sha256 = make_evaluators(config, dataset, say, extractor), datasets.digest(dataset)
-  return Setting(dataset, info, algorithm, sha256, data, evaluators, extractor=extractor)
+  evaluators, sha256 = make_evaluators(config, dataset, say, named), datasets.digest(dataset)
+  return Setting(dataset, info, algorithm, sha256, data, evaluators, named=named)
 
 
 def make_evaluators(
   config: Config,
   dataset: datasets.Dataset,
   say: Callable[[str], None],
-  extractor: Extractor | None = None,
+  named: tuple[Extractor, ...] = (),
 ) -> Callable[[int], Evaluator | None]:
   """Returns `seed -> Evaluator`, each made once; None where a run cannot measure itself."""
   made = {}
@@ -193,7 +193,7 @@ def make_evaluators(
   def evaluator(seed: int) -> Evaluator | None:
     if config.eval_every and seed not in made:
       what = dataset, config.split, config.eval_samples
-      made[seed], notice = make_evaluator(*what, seed, extractor)
+      made[seed], notice = make_evaluator(*what, seed, named)
       if notice:
         say(notice)
     return made.get(seed)

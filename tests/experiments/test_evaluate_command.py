@@ -229,7 +229,9 @@ def test_every_value_in_the_file_has_all_that_it_depends_on(measured, run):
 
 def test_the_table_has_the_reference_beside_the_value(measured):
   rows, printed = measured
-  head, columns, *lines, legend, nearest = printed.splitlines()
+  head, features, columns, *lines, legend, nearest = printed.splitlines()
+  digest = extractors.load("digits").digest
+  assert features == f"features of digits, {digest}, resize: none"
   assert all(f"{name} " in head for name in ABOUT_A_VALUE)
   assert " ".join(columns.split()) == "metric value 95 % interval held-out reference better"
   assert [line.split()[0] for line in lines] == list(rows)

@@ -251,7 +251,8 @@ def test_fit_takes_a_file_or_a_loaded_extractor_and_they_are_the_same(tmp_path, 
   with pytest.raises(UserError, match="an extractor that was passed, .*--extractor"):
     measuring.recorded(read_config("run"), "run")
   assert fit(4, extractor=tmp_path / "own.npz").summary["step"] == 4
-  assert measuring.recorded(read_config("run"), "run").digest == digest("own.npz")
+  (found,) = measuring.recorded(read_config("run"), "run")
+  assert found.digest == digest("own.npz")
   with pytest.raises(UserError, match="extractor_digest: .* there, .* here"):
     fit(6, extractor="other.npz")
 
