@@ -66,13 +66,17 @@ class Zip(Mapping):
 
   def __getitem__(self, name: str) -> Any:
     """Returns the bytes of a member, of at most MAX_MEMBER."""
+    return self.read(name, MAX_MEMBER)
+
+  def read(self, name: str, most: int) -> bytes:
+    """Returns the bytes of a member, of at most so many."""
     member = self._members[name]
     with self._lock, self._opened(name) as stream:
       if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
         # Others take memory that their headers ask for.
         raise ValueError("it is packed by a method that is not read; store or deflate it")
-      if member.file_size > MAX_MEMBER:
-        raise ValueError(f"it has {member.file_size:,} bytes, and at most {MAX_MEMBER:,} are read")
+      if member.file_size > most:
+        raise ValueError(f"it has {member.file_size:,} bytes, and at most {most:,} are read")
       return bytes(read_up_to(stream, member.file_size + 1))
 
   def checksum(self, name: str) -> int:
