@@ -1,5 +1,6 @@
 """The direction in which each number of a metric is better, and the best and last of a run."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from gan.metrics import METRICS, NEAR_REFERENCE
@@ -18,11 +19,18 @@ def directions() -> dict[str, str]:
   }
 
 
+def in_order(names: Iterable[str]) -> list[str]:
+  """Returns the numbers that have a direction: in the order of METRICS, and by their extractors."""
+  order = list(directions())
+  found = [name.partition(OF) for name in names if better(name)]
+  found.sort(key=lambda parts: (parts[2], order.index(parts[0])))
+  return ["".join(parts) for parts in found]
+
+
 def best_and_last(records: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
   """Returns {name: {"last": [step, value], "best": [step, value]}} of evaluation records."""
   result = {}
-  measured = dict.fromkeys(name for record in records for name in record)
-  for name in sorted(filter(better, measured), key=_place):
+  for name in in_order({name for record in records for name in record}):
     direction = better(name)
     points = [[record["step"], record[name]] for record in records if name in record]
     # An infinite value is a string in the records.
@@ -31,9 +39,3 @@ def best_and_last(records: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
       choose = min if direction == "lower" else max
       result[name] = {"last": points[-1], "best": choose(finite, key=lambda point: point[1])}
   return result
-
-
-def _place(name: str) -> tuple[str, int]:
-  """Numbers of the first extractor in the order of METRICS, then those of each other."""
-  number, _, extractor = name.partition(OF)
-  return extractor, list(directions()).index(number)

@@ -97,7 +97,8 @@ def _extract_from_data(images, extractor) -> Sample:
     return Sample(images)
   digest = hashlib.sha256(np.ascontiguousarray(images).data).hexdigest()[:16]
   # Of one's own extractors a digest is any text.
-  version = hashlib.sha256(f"{extractor.digest} {extractor.resize}".encode()).hexdigest()[:12]
+  version = f"{extractor.digest} {extractor.resize} {dict(extractor.about)}"
+  version = hashlib.sha256(version.encode()).hexdigest()[:12]
   path = cache_folder() / "features" / f"{digest}-{version}.npz"
   kept = _kept(path, len(images))
   if kept is None:

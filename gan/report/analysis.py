@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from gan.errors import UserError
+from gan.metrics.base import OF
 from gan.metrics.best import better
 from gan.report import statistics
 from gan.report.statistics import Centre, Comparison
@@ -17,8 +18,10 @@ RANKED = {"lower": 1, "higher": -1}  # sign under which the smallest is the best
 
 
 def metric_name(metric: str) -> str:
-  """Returns the name of a metric in words."""
-  return NAMES.get(metric, metric.replace("_", " "))
+  """Returns the name of a metric in words, and the extractor where it is not the first."""
+  number, _, extractor = metric.partition(OF)
+  words = NAMES.get(number, number.replace("_", " "))
+  return f"{words} ({extractor})" if extractor else words
 
 
 class Outcome(NamedTuple):

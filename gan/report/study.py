@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from gan.errors import UserError
-from gan.metrics.best import directions
+from gan.metrics.best import in_order
 from gan.system import schema
 from gan.training import run_folder
 from gan.training.places import works_below
@@ -116,7 +116,7 @@ class Study(NamedTuple):
       for name in record.keys() - NOT_MEASURED
       if number(record[name]) is not None
     }
-    ordered = [name for name in directions() if name in found]
+    ordered = in_order(found)
     return ordered + sorted(found - set(ordered))
 
 
