@@ -1,7 +1,7 @@
 """What every metric asks of its arrays before it computes."""
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from gan.errors import UserError
 
@@ -125,3 +125,25 @@ def check_probabilities(probabilities: np.ndarray, minimum: int = 1) -> Float[np
       f"{sums.min():.6g} and {sums.max():.6g}, not 1: give the softmax of the logits, in float32"
     )
   return probabilities
+
+
+def check_labels(name: str, labels: np.ndarray, count: int) -> Int[np.ndarray, " n"]:
+  """The classes of samples, once there is one for each of them.
+
+  Args:
+    name: whose classes they are, for the message: "real", "fake".
+    labels: [N], integers >= 0.
+    count: N, how many samples there are.
+
+  Raises:
+    UserError: another shape, no integers, or one below 0.
+  """
+  labels = np.asarray(labels)
+  if labels.shape != (count,) or labels.dtype.kind not in "iu":
+    raise UserError(
+      f"{name} labels are {labels.dtype} {list(labels.shape)} beside {count} samples: give one "
+      "integer for each"
+    )
+  if labels.min(initial=0) < 0:
+    raise UserError(f"{name} labels hold {labels.min()}: they count classes from 0")
+  return labels
