@@ -11,9 +11,7 @@ by Shao and Wu (Annals of Statistics 17, 1989). Intervals stay in the range of t
 import hashlib
 import os
 import pathlib
-import traceback
 from collections.abc import Callable, Iterable
-from types import NoneType
 from typing import NamedTuple
 
 import numpy as np
@@ -21,10 +19,11 @@ from scipy import stats
 
 from gan import datasets
 from gan.datasets import grid, ring
-from gan.errors import UserError, failure
+from gan.errors import UserError
 from gan.metrics import METRICS, Data, Sample, Value, extractors
 from gan.metrics.base import ANY
 from gan.metrics.best import better
+from gan.metrics.calls import RANGES, VALUES, are_values, call, plain
 from gan.metrics.extractors import Extractor
 from gan.metrics.intervals import score_interval
 from gan.metrics.modes import joint_chances
@@ -135,7 +134,7 @@ def _keep(path: pathlib.Path, **arrays) -> None:
 
 def applicable(data: Data) -> list[str]:
   """Returns the names of METRICS for which the data have what is needed."""
-  return [name for name, metric in METRICS.items() if _call(f"{name}: ", metric.applies, data)]
+  return [name for name, metric in METRICS.items() if call(f"{name}: ", metric.applies, data)]
 
 
 def measure(
@@ -181,49 +180,9 @@ def _values_of(name, data, fake, rng):
   """What a metric returns, its numbers as Python's own."""
   metric = METRICS[name]
   words = f"a dict with a gan.metrics.Value of each of its numbers ({', '.join(metric.better)})"
-  kind = Kind(words, lambda it: _are_values(it) and it.keys() >= metric.better.keys())
-  values = check_made(_call("", metric.function, data, fake, rng), kind, f"METRICS[{name!r}]")
-  return {number: Value(*map(_plain, value)) for number, value in values.items()}
-
-
-def _are_values(found) -> bool:
-  return isinstance(found, dict) and all(
-    isinstance(each, Value)
-    and isinstance(_plain(each.value), (int, float))
-    and isinstance(_plain(each.standard_error), (int, float, NoneType))
-    for each in found.values()
-  )
-
-
-_VALUES = Kind("a dict of gan.metrics.Value by name", _are_values)
-_RANGES = Kind(
-  "a dict of (least, largest) by name",
-  lambda it: isinstance(it, dict) and all(np.shape(each) == (2,) for each in it.values()),
-)
-
-
-def _plain(number):
-  """A number as Python's own, whatever array [] it was."""
-  return number.item() if getattr(number, "shape", None) == () else number
-
-
-def _call(before: str, function: Callable, *arguments):
-  """What a function of a metric returns; UserError, with its line, where it ends with an error.
-
-  The machine's failures are told as such by who runs commands.
-  """
-  try:
-    return function(*arguments)
-  except UserError:
-    raise
-  except Exception as error:
-    known = failure(error)
-    if known and known.of_machine:
-      raise
-    # Its own line says more than that of a library which it called.
-    frame = traceback.extract_tb(error.__traceback__)[:2][-1]
-    what = f"{type(error).__name__}: {error}"
-    raise UserError(f"{before}{what} ({frame.filename}, line {frame.lineno})") from error
+  kind = Kind(words, lambda it: are_values(it) and it.keys() >= metric.better.keys())
+  values = check_made(call("", metric.function, data, fake, rng), kind, f"METRICS[{name!r}]")
+  return {number: Value(*map(plain, value)) for number, value in values.items()}
 
 
 def _half(sample, rng):
@@ -249,8 +208,8 @@ def held_out_references(
   values = {}
   for name in names:
     perfect = METRICS[name].perfect
-    found = _call(f"{name}: ", perfect, data, count, rng) if perfect else {}
-    check_made(found, _VALUES, f"`perfect` of METRICS[{name!r}]")
+    found = call(f"{name}: ", perfect, data, count, rng) if perfect else {}
+    check_made(found, VALUES, f"`perfect` of METRICS[{name!r}]")
     if not found and data.held_out is not None:
       found = measure(data, held_out_sample(data, count, seed), [name], seed)
     values |= found
@@ -300,8 +259,8 @@ def rows(
   for name in names:
     values = _with_errors(data, fake, name, seed, say)
     references = _held_out_reference(data, len(fake.examples), name, seed, say)
-    ranges = _call(f"{name}: ", METRICS[name].range, data)
-    check_made(ranges, _RANGES, f"`range` of METRICS[{name!r}]")
+    ranges = call(f"{name}: ", METRICS[name].range, data)
+    check_made(ranges, RANGES, f"`range` of METRICS[{name!r}]")
     count = min(len(data.reference.examples), len(fake.examples))
     for number, value in values.items():
       interval = _interval(value, ranges.get(number, ANY), count)
