@@ -14,11 +14,13 @@ class Sample(NamedTuple):
     examples: images [N, H, W, C] uint8, or points [N, 2].
     features: [N, D], or None for points.
     probabilities: [N, C] of classes; [N, K, C] of the K channels of stacked images; or None.
+    labels: [N], the classes of data, or those that were asked for of a generator; or None.
   """
 
   examples: np.ndarray
   features: np.ndarray | None = None
   probabilities: np.ndarray | None = None
+  labels: np.ndarray | None = None
 
   def rows(self, chosen) -> "Sample":
     """Returns the examples of these numbers."""
@@ -70,6 +72,7 @@ class Metric(NamedTuple):
     resample: whether half-samples tell the standard error.
     perfect: `(data, count, rng) -> {name: Value}`, what a perfect sampler scores with that many
       samples, or {} where these data do not tell; None for the score of held-out data.
+    notice: `(data, fake) -> str`, a line for the user on what it makes no use of, or ""; or None.
     quick: whether runs measure themselves by it while they train, where it applies: seconds at a
       few thousand samples.
     extractors: names of those on whose features it is defined; () for any.
@@ -81,5 +84,6 @@ class Metric(NamedTuple):
   applies: Callable[[Data], bool]
   resample: bool = True
   perfect: Callable[[Data, int, np.random.Generator], Values] | None = None
+  notice: Callable[[Data, Sample], str] | None = None
   quick: bool = True
   extractors: tuple[str, ...] = ()

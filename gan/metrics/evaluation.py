@@ -36,16 +36,23 @@ HALVES = 10
 MIXTURES = {"ring": (ring.centres(), ring.SIGMA), "grid": (grid.centres(), grid.SIGMA)}
 
 
-def extract_features(examples: np.ndarray, extractor: Extractor | None) -> Sample:
+def extract_features(
+  examples: np.ndarray, extractor: Extractor | None, labels: np.ndarray | None = None
+) -> Sample:
   """Returns images with their features, each channel on its own where the extractor is grey.
 
   Args:
     examples: images [N, H, W, C] uint8, or points [N, 2].
     extractor: None for points.
+    labels: [N], the classes that were asked for, or None.
 
   Raises:
     UserError: the extractor takes other images.
   """
+  return _extracted(examples, extractor)._replace(labels=labels)
+
+
+def _extracted(examples, extractor) -> Sample:
   if extractor is None:
     return Sample(examples)
   if extractor.image_shape != (*examples.shape[1:3], 1) or examples.shape[3:] == (1,):
@@ -61,6 +68,7 @@ def make_data(
   extractor: Extractor | None,
   count: int,
   seed: int,
+  labelled: bool = False,
 ) -> Data:
   """Returns what generators are measured against; features of data are computed once and kept.
 
@@ -70,13 +78,14 @@ def make_data(
     extractor: of the features, None for points.
     count: size of the reference, at most.
     seed: of the choice of the reference.
+    labelled: whether fakes have labels, beside which those of the data are read.
   """
-  whole = _extract_from_data(train.images, extractor)
+  whole = _sample_of(train, extractor, labelled)
   order = np.random.default_rng(seed).permutation(len(train.images))
   return Data(
     reference=whole.rows(np.sort(order[:count])),
     train=whole,
-    held_out=held_out and _extract_from_data(held_out.images, extractor),
+    held_out=held_out and _sample_of(held_out, extractor, labelled),
     mixture=MIXTURES.get(train.name),
     mode_chances=_mode_chances(train, whole),
   )
@@ -88,6 +97,11 @@ def _mode_chances(train, seen):
     return None
   labels = seen.probabilities.argmax(axis=2)  # [N, K], as the classifier sees what it is to count
   return joint_chances(labels, seen.probabilities.shape[2])
+
+
+def _sample_of(dataset, extractor, labelled) -> Sample:
+  labels = dataset.labels if labelled else None
+  return _extract_from_data(dataset.images, extractor)._replace(labels=labels)
 
 
 def _extract_from_data(images, extractor) -> Sample:
@@ -250,7 +264,8 @@ def rows(
     fake: the fakes.
     names: keys of METRICS that apply to the data.
     seed: of all that is random.
-    say: prints one line to the user, where so few samples give no interval or reference.
+    say: prints one line to the user, where so few samples give no interval or reference, or a
+      metric makes no use of some.
 
   Raises:
     UserError: see `measure`.
@@ -258,6 +273,8 @@ def rows(
   result = {}
   for name in names:
     values = _with_errors(data, fake, name, seed, say)
+    if line := _notice(data, fake, name):
+      say(f"{name}: {line}.")
     references = _held_out_reference(data, len(fake.examples), name, seed, say)
     ranges = call(f"{name}: ", METRICS[name].range, data)
     check_made(ranges, RANGES, f"`range` of METRICS[{name!r}]")
@@ -277,6 +294,11 @@ def _with_errors(data, fake, name, seed, say):
     counts = f"{len(data.reference.examples)} real and {len(fake.examples)} generated samples"
     say(f"{name} has no interval: {counts} are too few to be halved.")
     return values
+
+
+def _notice(data, fake, name):
+  notice = METRICS[name].notice
+  return call(f"{name}: ", notice, data, fake) if notice else ""
 
 
 def _held_out_reference(data, count, name, seed, say):

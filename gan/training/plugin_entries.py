@@ -74,6 +74,7 @@ _GIVEN: dict[str, dict[str, tuple[str, ...]]] = {
   "METRICS": {
     "function": ("data", "fake", "rng"),
     "perfect": ("data", "count", "rng"),
+    "notice": ("data", "fake"),
     **dict.fromkeys(("range", "applies"), ("data",)),
   },
   "MODELS": {"build": ("spec",)},
