@@ -8,6 +8,7 @@ import math
 
 import numpy as np
 
+from gan.metrics import class_entries
 from gan.metrics.base import ANY, NEAR_REFERENCE, POSITIVE, SHARE, Data, Metric, Sample, Value
 from gan.metrics.class_histogram import class_histogram
 from gan.metrics.classifier_score import classifier_score
@@ -15,6 +16,7 @@ from gan.metrics.density_coverage import density_coverage
 from gan.metrics.frechet import frechet_distance, frechet_infinity
 from gan.metrics.kernel import kernel_distance
 from gan.metrics.memorisation import memorisation
+from gan.metrics.mind import mind
 from gan.metrics.modes import (
   expected_kl,
   expected_mixture_modes,
@@ -25,6 +27,7 @@ from gan.metrics.modes import (
 from gan.metrics.ndb import ndb
 from gan.metrics.parzen import parzen_log_likelihood
 from gan.metrics.precision_recall import precision_recall
+from gan.metrics.wasserstein import MOST, wasserstein
 
 __all__ = ["METRICS", "NEAR_REFERENCE", "Data", "Metric", "Sample", "Value"]
 
@@ -47,6 +50,10 @@ def _frechet_infinity(data, fake, rng):
 
 def _kernel_distance(data, fake, rng):
   return {"kernel_distance": Value(*kernel_distance(data.reference.features, fake.features, rng))}
+
+
+def _mind(data, fake, rng):
+  return {"mind": Value(mind(data.reference.features, fake.features, rng))}
 
 
 def _precision_recall(data, fake, rng):
@@ -106,6 +113,24 @@ def _perfect_mixture_modes(data, count, rng):
   return dict(zip(_MIXTURE, map(Value, values), strict=True))
 
 
+def _wasserstein(data, fake, rng):
+  return {"wasserstein": Value(wasserstein(data.held_out.examples, fake.examples, rng))}
+
+
+def _perfect_wasserstein(data, count, rng):
+  """Training points in the place of samples: two draws of the data."""
+  chosen = rng.permutation(len(data.train.examples))[:count]
+  return _wasserstein(data, data.train.rows(chosen), rng)
+
+
+def _points_left_out(data, fake):
+  counts = len(data.held_out.examples), len(fake.examples)
+  paired = min(*counts, MOST)
+  if max(counts) == paired:
+    return ""
+  return f"of {counts[0]:,} held-out points and {counts[1]:,} samples {paired:,} each are paired"
+
+
 def _ndb(data, fake, rng):
   share, divergence = ndb(_pixels(data.reference), _pixels(fake), rng)
   return {"ndb_share": Value(share), "ndb_js": Value(divergence)}
@@ -159,6 +184,10 @@ def _is_stacked(data):
 
 def _is_mixture(data):
   return data.mixture is not None
+
+
+def _has_held_out_points(data):
+  return data.held_out is not None and data.held_out.examples.ndim == 2
 
 
 def _has_images(data):
@@ -215,6 +244,7 @@ METRICS: dict[str, Metric] = {
     resample=False,
     quick=False,
   ),
+  "mind": Metric(_mind, {"mind": "lower"}, _always(mind=POSITIVE), _has_features),
   "precision_recall": Metric(
     _precision_recall,
     {"precision": "higher", "recall": "higher"},
@@ -252,6 +282,14 @@ METRICS: dict[str, Metric] = {
     resample=False,
     perfect=_perfect_mixture_modes,
   ),
+  "wasserstein": Metric(
+    _wasserstein,
+    {"wasserstein": "lower"},
+    _always(wasserstein=POSITIVE),
+    _has_held_out_points,
+    perfect=_perfect_wasserstein,
+    notice=_points_left_out,
+  ),
   "ndb": Metric(
     _ndb,
     {"ndb_share": "lower", "ndb_js": "lower"},
@@ -278,4 +316,4 @@ METRICS: dict[str, Metric] = {
     quick=False,
     perfect=_perfect_memorisation,
   ),
-}
+} | class_entries.ENTRIES

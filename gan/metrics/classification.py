@@ -69,7 +69,7 @@ def _check_images(images, test_images):
     raise UserError(f"training images are {sizes[0]}, test images {sizes[1]}: make them equal")
   if any(side % 4 for side in images.shape[1:3]):
     size = "x".join(map(str, images.shape[1:3]))
-    raise UserError(f"images are {size}, and the classifier takes sides that 4 divides: resize them")
+    raise UserError(f"images are {size}, and sides must be multiples of 4: resize them")
 
 
 def _fit(network, images, labels, seed, steps):

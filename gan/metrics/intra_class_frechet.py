@@ -1,4 +1,4 @@
-"""Frechet distance within each class: whether a conditional generator draws what it is asked for."""
+"""Frechet distance within each class: whether a generator draws the class that it is given."""
 
 from typing import NamedTuple
 
@@ -24,6 +24,16 @@ class ClassDistances(NamedTuple):
   classes: Int[np.ndarray, " k"]
   values: Float[np.ndarray, " k"]
   left_out: Int[np.ndarray, " l"]
+
+
+def shared_classes(
+  real_labels: Int[np.ndarray, " n"], fake_labels: Int[np.ndarray, " m"]
+) -> tuple[Int[np.ndarray, " k"], Int[np.ndarray, " l"]]:
+  """Returns the classes with at least 2 samples in both sets, and the others of either."""
+  size = max(real_labels.max(), fake_labels.max()) + 1
+  counts = np.stack([np.bincount(each, minlength=size) for each in (real_labels, fake_labels)])
+  enough = counts.min(axis=0) >= LEAST
+  return np.flatnonzero(enough), np.flatnonzero(~enough & (counts.max(axis=0) > 0))
 
 
 def intra_class_frechet(
@@ -56,16 +66,8 @@ def intra_class_frechet(
   real, fake = check_pair(real, fake)
   real_labels = check_labels("real", real_labels, len(real))
   fake_labels = check_labels("fake", fake_labels, len(fake))
-  classes, left_out = _split(real_labels, fake_labels)
+  classes, left_out = shared_classes(real_labels, fake_labels)
   if not len(classes):
     raise UserError(f"no class has {LEAST} real and {LEAST} fake samples: take more samples")
   pairs = ((real[real_labels == each], fake[fake_labels == each]) for each in classes)
   return ClassDistances(classes, np.array([frechet_distance(*pair) for pair in pairs]), left_out)
-
-
-def _split(real_labels, fake_labels):
-  """The classes with enough samples in both sets, and the others."""
-  size = max(real_labels.max(), fake_labels.max()) + 1
-  counts = np.stack([np.bincount(each, minlength=size) for each in (real_labels, fake_labels)])
-  enough = counts.min(axis=0) >= LEAST
-  return np.flatnonzero(enough), np.flatnonzero(~enough & (counts.max(axis=0) > 0))

@@ -71,7 +71,7 @@ def ms_ssim(
   scales = scale_count(*first.shape[1:3])
   if not scales:
     size = "x".join(map(str, first.shape[1:3]))
-    raise UserError(f"images are {size}, and the window of MS-SSIM has {WINDOW} pixels: enlarge them")
+    raise UserError(f"images are {size}, and MS-SSIM's window has {WINDOW} pixels: enlarge them")
   weights = np.array(WEIGHTS[:scales]) / sum(WEIGHTS[:scales])
   images, result = np.stack([first, second]).astype(np.float64), 1.0  # [2, N, H, W, C]
   for scale, weight in enumerate(weights):

@@ -60,7 +60,7 @@ def test_batches_take_every_image_once_in_a_pass():
   [
     (stripes(TRAIN[:0]), TRAIN[:0], stripes(TEST), "0 images to train on and 60 to test"),
     (stripes(TRAIN), TRAIN, stripes(TEST)[:, :2], "training images are 4x4x1, test images 2x4x1"),
-    (stripes(TRAIN)[:, :2], TRAIN, stripes(TEST)[:, :2], "images are 2x4, .* 4 divides"),
+    (stripes(TRAIN)[:, :2], TRAIN, stripes(TEST)[:, :2], "images are 2x4, .* multiples of 4"),
     (stripes(TRAIN), TRAIN[:5], stripes(TEST), "training labels .* beside 120 samples"),
   ],
 )

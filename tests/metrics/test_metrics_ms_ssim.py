@@ -129,7 +129,7 @@ def test_blocks_do_not_change_the_result(monkeypatch):
 @pytest.mark.parametrize(
   ("images", "labels", "message"),
   [
-    (constant(1, 10, 4), np.zeros(4, int), "10x10, and the window .* 11 pixels"),
+    (constant(1, 10, 4), np.zeros(4, int), "10x10, and .* window has 11 pixels"),
     (constant(1, 32, 4), np.arange(4), "no class has 2 images"),
     (constant(1, 32, 4), np.zeros(3, int), "beside 4 samples"),
   ],

@@ -5,7 +5,9 @@ import itertools
 import numpy as np
 import pytest
 
+from gan import datasets
 from gan.errors import UserError
+from gan.metrics import Sample, evaluation
 from gan.metrics.wasserstein import wasserstein
 
 
@@ -64,6 +66,20 @@ def test_no_more_points_are_taken_than_asked_for():
   moved = line + np.array([1000.0, 0.0])
   assert measured(line, moved, most=40) == pytest.approx(1000, rel=1e-12)
   assert measured(line, moved, most=2) != pytest.approx(1000, rel=1e-6)
+
+
+def test_a_ring_is_measured_beside_two_draws_of_it():
+  train, test = (datasets.load("ring", split) for split in ("train[:3000]", "test[:400]"))
+  data, lines = evaluation.make_data(train, test, None, 300, seed=0), []
+  fake = Sample(np.concatenate([test.images[:200]] * 2) + np.float32(1000))
+  row = evaluation.rows(data, fake, ["wasserstein"], 0, lines.append)["wasserstein"]
+  assert row.value == pytest.approx(1000 * np.sqrt(2), rel=0.01)
+  assert row.low < row.value < row.high
+  # Eight modes have not the same share in two draws of 400: some points go to the next mode.
+  assert 0 < row.held_out_reference < 0.5
+  assert not lines
+  evaluation.rows(data, fake.rows(np.arange(300)), ["wasserstein"], 0, lines.append)
+  assert lines == ["wasserstein: of 400 held-out points and 300 samples 300 each are paired."]
 
 
 @pytest.mark.parametrize(
