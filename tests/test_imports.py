@@ -73,6 +73,7 @@ FILES = {
     "contents",
     "sampling",
     "restore",
+    "judging",
     "measuring",
     "setting",
     "run",
