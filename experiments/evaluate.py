@@ -7,9 +7,9 @@ Prints a table and writes evaluation.json. A row has the value, its 95 % interva
 has an error (Student's t of ten halves, within the metric's range), and the held-out reference:
 what held-out data score in the place of the fakes, or a perfect sampler where that is known. Both
 stand at their sample counts. A run is measured by its averaged generator on the data that it was
-trained on, which are looked for where they lay; sets are .npz or .zip files or folders of images,
-and a test split of the real ones gives the references. A metric that so few images do not give is
-left out, with a line.
+trained on, which are looked for where they lay, and its discriminator by its accuracy on held-out
+and on training data; sets are .npz or .zip files or folders of images, and a test split of the real
+ones gives the references. A metric that so few images do not give is left out, with a line.
 """
 
 import pathlib
@@ -21,7 +21,7 @@ import jax
 import numpy as np
 from tqdm import tqdm
 
-from experiments.cli import common
+from experiments.cli import common, two_sets
 from experiments.cli.command import OK, PATH, Command, notify, refuse_unread
 from gan.errors import UserError
 from gan.system.progress import say
@@ -33,17 +33,21 @@ class Subject(NamedTuple):
 
   Attributes:
     draw: gives the fakes; the slowest part, and the last.
+    labels: the classes that the fakes are of, where they and the data have some, or None.
     count: number of fakes.
     train: the data set that they stand beside.
     held_out: others of its kind, or None.
     facts: what to call all this, with the split of the data.
+    judge: gives the rows of a run's discriminator.
   """
 
   draw: Callable[[], np.ndarray]
+  labels: np.ndarray | None
   count: int
   train: Any
   held_out: Any
   facts: dict[str, Any]
+  judge: Callable[[], dict[str, Any]] = dict
 
 
 def main(argv=None):
@@ -79,11 +83,13 @@ def _run(values) -> int:
   common.prepare()
   subject = _of_run(values) if values.workdir else _of_sets(values)
   used = _extractors(subject, values)
-  spaces = make_spaces(subject.train, subject.held_out, used, subject.count, values.seed)
+  labelled = subject.labels is not None
+  spaces = make_spaces(subject.train, subject.held_out, used, subject.count, values.seed, labelled)
   _check_applicable(_chosen(values), spaces)
   facts = subject.facts | _counts(subject, spaces[0].data) | {"seed": values.seed}
   facts |= {"extractor": digests(used)}
-  rows, left_out = _measure(spaces, subject.draw(), values)
+  rows, left_out = _measure(spaces, subject.draw(), subject.labels, values)
+  rows |= _judged(subject, left_out, values)
   evaluation_table.show(rows, facts, used)
   evaluation_table.write(outdir / "evaluation.json", rows, facts, left_out, used)
   return OK
@@ -152,8 +158,11 @@ def _of_run(values) -> Subject:
     "model": config.model,
     "split": config.split,
   }
-  return Subject(
-    draw=lambda: _resized(_draw(run, train.labels, values), values),
+  rng = np.random.default_rng(values.seed)
+  labels = rng.choice(train.labels, values.samples) if config.conditional else None
+  subject = Subject(
+    draw=lambda: _resized(_draw(run, labels, values), values),
+    labels=labels,
     count=values.samples,
     train=train,
     held_out=_held_out(lambda: _sized(load("test"), values), train, values)
@@ -161,6 +170,29 @@ def _of_run(values) -> Subject:
     else None,
     facts=facts,
   )
+  return subject._replace(judge=lambda: _judge(run, subject, values))
+
+
+def _judge(run, subject, values):
+  """The rows of the discriminator, where held-out data are as it is shown them."""
+  from gan.training import judging, passed
+
+  held_out, record = subject.held_out, read_config(values.workdir)
+  if held_out is None or (subject.labels is not None and held_out.labels is None):
+    return {}
+  if values.image_size is not None or _chosen(values) or passed.were_passed(record):
+    return {}
+  return judging.judge_run(run, subject.train, held_out, subject.labels, values.seed)
+
+
+def _judged(subject, left_out, values):
+  """The rows of the discriminator; where it gives none, that is told and left out."""
+  try:
+    return subject.judge()
+  except UserError as error:
+    left_out.append(f"discriminator: {error}")
+    notify(f"Left out, {left_out[-1]}", values)
+    return {}
 
 
 def _sized(dataset, values):
@@ -183,9 +215,7 @@ def _draw(run, labels, values):
   from gan.training import sampling
 
   say(f"Drawing {values.samples:,} samples of step {int(run.state.step)}.")
-  rng, key = np.random.default_rng(values.seed), jax.random.key(values.seed)
-  chosen = rng.choice(labels, values.samples) if run.config.conditional else None
-  return sampling.samples(run.gan, run.state, key, values.samples, chosen)
+  return sampling.samples(run.gan, run.state, jax.random.key(values.seed), values.samples, labels)
 
 
 def _of_sets(values) -> Subject:
@@ -196,33 +226,19 @@ def _of_sets(values) -> Subject:
       datasets.load("images", split, path, values.image_size), values
     )
 
-  real, fake = load(values.real), load(values.fake).images
-  _check_alike(real.images, fake)
+  real, generated = load(values.real), load(values.fake)
+  fake, labels = generated.images, two_sets.labels_of_both(real, generated, values)
+  two_sets.check_alike(real.images, fake)
   # In random order: files may be sorted by class, which the splits of a score would notice.
   chosen = np.random.default_rng(values.seed).permutation(len(fake))[: values.samples]
   return Subject(
     draw=lambda: fake[chosen],
+    labels=None if labels is None else labels[chosen],
     count=len(chosen),
     train=real,
     held_out=_held_out(lambda: load(values.real, "test"), real, values),
     facts={"real": values.real, "fake": values.fake, "split": "train of --real"},
   )
-
-
-def _check_alike(real, fake):
-  """Refuses images of two sizes, or grey ones beside colour."""
-  if real.shape[1:] == fake.shape[1:]:
-    return
-  shapes = f"images of --real are {list(real.shape[1:])}, of --fake {list(fake.shape[1:])}"
-  if real.shape[-1] == fake.shape[-1]:
-    raise UserError(f"{shapes}: give equal ones; --image_size brings them to one size")
-  raise UserError(
-    f"{shapes}, that is {_colour(real)} and {_colour(fake)}: convert all to one of them"
-  )
-
-
-def _colour(images):
-  return "grey" if images.shape[-1] == 1 else "colour"
 
 
 def _held_out(load, train, values):
@@ -286,13 +302,13 @@ def _counts(subject, data):
   return {"samples": subject.count, "reference_samples": reference, "held_out_samples": held_out}
 
 
-def _measure(spaces, examples, values):
+def _measure(spaces, examples, labels, values):
   """The rows of all metrics, and the lines on those that these samples do not give."""
   from gan.metrics import evaluation
 
   rows, left_out = {}, []
   for space in spaces:
-    fake = evaluation.extract_features(examples, space.extractor)
+    fake = evaluation.extract_features(examples, space.extractor, labels)
     names = [name for name in _chosen(values) or space.metrics() if name in space.metrics()]
     for name in tqdm(names, unit="metric", disable=not sys.stderr.isatty()):
       try:

@@ -19,11 +19,11 @@ def show(rows: Mapping[str, Row], facts: Mapping[str, Any], used: Sequence[Extra
   print(", ".join(f"{name} {value}" for name, value in facts.items()))
   for extractor in used:
     print(f"features of {extractor.name}, {extractor.digest}, resize: {extractor.resize}")
-  print(f"{'metric':24}{'value':>12}  {'95 % interval':24}{HELD_OUT:>18}  better")
+  print(f"{'metric':32}{'value':>12}  {'95 % interval':24}{HELD_OUT:>18}  better")
   for name, row in rows.items():
     interval = "" if row.low is None else f"{row.low:.5g} to {row.high:.5g}"
     reference = "" if row.held_out_reference is None else f"{row.held_out_reference:.5g}"
-    print(f"{name:24}{row.value:12.5g}  {interval:24}{reference:>18}  {row.better or ''}".rstrip())
+    print(f"{name:32}{row.value:12.5g}  {interval:24}{reference:>18}  {row.better or ''}".rstrip())
   if any(row.held_out_reference is not None for row in rows.values()):
     print(
       f"{HELD_OUT}: what held-out data, or a perfect sampler, score in the place of the samples"

@@ -46,7 +46,7 @@ def _takes(metric, extractor):
 def _without_features(data):
   return data._replace(
     **{
-      part: sample and Sample(sample.examples)
+      part: sample and Sample(sample.examples, labels=sample.labels)
       for part, sample in data._asdict().items()
       if part in ("reference", "train", "held_out")
     }
@@ -59,6 +59,7 @@ def make_spaces(
   extractors: Sequence[Extractor],
   count: int,
   seed: int,
+  labelled: bool = False,
 ) -> tuple[FeatureSpace, ...]:
   """Returns the spaces of some extractors, or the one of none.
 
@@ -68,8 +69,11 @@ def make_spaces(
     extractors: of the features, each of another name; the first gives numbers their plain names.
     count: size of the reference, at most.
     seed: of the choice of the reference.
+    labelled: whether fakes have labels, beside which those of the data are read.
   """
   return tuple(
-    FeatureSpace(make_data(train, held_out, extractor, count, seed), extractor, first=number == 0)
+    FeatureSpace(
+      make_data(train, held_out, extractor, count, seed, labelled), extractor, first=number == 0
+    )
     for number, extractor in enumerate(extractors or [None])
   )

@@ -21,8 +21,22 @@ from gan.networks import Gan, as_outputs, pack
 from gan.state import GanState
 from gan.system.compilation import compiled
 from gan.training import sampling
+from gan.training.build import game_parts
+from gan.training.restore import LoadedRun
 
 MOST = 2000  # examples of each kind: an accuracy is then known to one per cent
+
+
+def judge_run(
+  run: LoadedRun,
+  train: Dataset,
+  held_out: Dataset,
+  labels: Int[np.ndarray, " n"] | None,
+  seed: int,
+) -> dict[str, Row]:
+  """Returns `judge` of a run whose game was made of its config, and not passed."""
+  loss = game_parts(run.config)["loss"]
+  return judge(run.gan, run.state, loss, train, held_out, labels, seed)
 
 
 def judge(

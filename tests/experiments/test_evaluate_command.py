@@ -35,6 +35,7 @@ SMALL = {
   "eval_samples": 60,
   "parallel": "none",
 }
+JUDGED = ("discriminator_accuracy_held_out", "discriminator_accuracy_train")
 ABOUT_A_VALUE = {"samples", "reference_samples", "held_out_samples", "extractor", "split", "seed"}
 COLUMNS = {"value", "low", "high", "held_out_reference", "better"}
 QUICK = "--metrics=frechet_distance,density_coverage"
@@ -146,7 +147,13 @@ def test_a_run_that_is_not_to_be_evaluated_writes_none(tmp_path):
 def test_a_conditional_run_is_evaluated(tmp_path):
   fit(tmp_path, conditional=True, steps=3)
   assert evaluations(tmp_path)[0]["classifier_score"] >= 1
-  assert command("--workdir", tmp_path, QUICK, "--samples=50") == 0
+  classes = "--metrics=frechet_distance,intra_class_frechet,ms_ssim"
+  assert command("--workdir", tmp_path, classes, "--samples=60") == 0
+  rows = rows_of(tmp_path)
+  numbers = ("frechet_distance", "intra_class_frechet", "worst_class_frechet", "ms_ssim")
+  assert tuple(rows) == numbers
+  assert all(row["held_out_reference"] is not None for row in rows.values())
+  assert rows["worst_class_frechet"]["value"] >= rows["intra_class_frechet"]["value"] > 0
 
 
 def test_a_run_without_an_extractor_says_so_in_one_line_and_trains_on(tmp_path):
@@ -166,7 +173,7 @@ def test_points_count_the_modes_of_their_mixture(tmp_path):
   assert command("--workdir", tmp_path, "--samples=200") == 0
   content = (tmp_path / "evaluation.json").read_text()
   rows = json.loads(content, parse_constant=pytest.fail)["metrics"]
-  assert set(rows) == {"modes", "high_quality_share", "reverse_kl"}
+  assert set(rows) == {"modes", "high_quality_share", "reverse_kl", "wasserstein", *JUDGED}
   assert rows["modes"]["held_out_reference"] == pytest.approx(8)
   assert rows["reverse_kl"]["held_out_reference"] < 0.1
   assert rows["reverse_kl"]["value"] == "inf" or rows["high_quality_share"]["value"] > 0
@@ -215,6 +222,8 @@ def test_a_run_is_measured_by_every_metric_of_images(measured):
   )
   assert all(row["held_out_reference"] is not None for row in rows.values() if row["better"])
   assert rows["memorisation_ratio"]["held_out_reference"] == 1
+  assert "ms_ssim" not in rows  # the run has no labels
+  assert tuple(rows)[-2:] == JUDGED and all(0 <= rows[name]["value"] <= 1 for name in JUDGED)
 
 
 def test_every_value_in_the_file_has_all_that_it_depends_on(measured, run):
@@ -264,6 +273,37 @@ def test_the_file_lies_in_the_run_folder_and_leaves_the_run_as_it_was(run, tmp_p
 
 
 # The command on sets of images.
+
+
+def test_metrics_of_classes_are_had_of_sets_that_both_have_labels(tmp_path, capsys):
+  train, test = datasets.load("digits", "train[:100]"), datasets.load("digits", "test")
+  real = {"train_images": train.images, "train_labels": train.labels}
+  real |= {"test_images": test.images[:60], "test_labels": test.labels[:60]}
+  fake = {"images": test.images[100:160], "labels": test.labels[100:160]}
+  np.savez(tmp_path / "real.npz", **real)
+  np.savez(tmp_path / "fake.npz", **fake)
+  np.savez(tmp_path / "unlabelled.npz", images=fake["images"])
+  flags = (f"--real={tmp_path / 'real.npz'}", "--metrics=ms_ssim", f"--outdir={tmp_path}")
+  assert command(*flags, f"--fake={tmp_path / 'fake.npz'}", "--extractor=digits") == 0
+  row = rows_of(tmp_path)["ms_ssim"]
+  # Labels go with the images into their random order: pairs of digits are alike as those of data.
+  assert row["value"] == pytest.approx(row["held_out_reference"], abs=0.1)
+  assert row["value"] > 0.5
+  capsys.readouterr()
+  assert command(*flags, f"--fake={tmp_path / 'unlabelled.npz'}", "--extractor=digits") == 2
+  assert "--metrics=ms_ssim does not apply here" in capsys.readouterr().err
+
+
+def test_labels_of_folders_with_other_names_are_left_aside(tmp_path, capsys):
+  images = datasets.load("digits").images
+  for folder, names in (("real", "ab"), ("fake", "bc")):
+    for name in names:
+      write_images(tmp_path / folder / name, images[:20])
+  flags = (f"--real={tmp_path / 'real'}", f"--fake={tmp_path / 'fake'}", "--extractor=digits")
+  assert command(*flags, f"--outdir={tmp_path}", "--metrics=ms_ssim") == 2
+  told = capsys.readouterr().err
+  assert "Labels are left aside: the classes of --real and --fake have other names" in told
+  assert command(*flags, f"--outdir={tmp_path}", "--metrics=frechet_distance") == 0
 
 
 @pytest.fixture(scope="module")

@@ -19,7 +19,7 @@ def blocks(images):
 
 
 BLOCKS = gan.Extractor("blocks", "version 1", blocks)
-FEATURES = ("frechet_distance", "precision", "recall", "density", "coverage")
+FEATURES = ("frechet_distance", "mind", "precision", "recall", "density", "coverage")
 CLASSES = ("classifier_score", "smallest_class_share", "largest_class_share")
 
 
