@@ -1,18 +1,18 @@
 """Classification accuracy score: what a classifier learns of generated images about real ones."""
 
-import functools
+import collections
 
 import jax
-import jax.numpy as jnp
 import numpy as np
-import optax
 from jaxtyping import Int, UInt8
 
 from gan.errors import UserError
 from gan.metrics.checks import check_labels
-from gan.models import classifier
+from gan.metrics.extractors import training
+from gan.metrics.extractors.base import to_range
 
-STEPS, BATCH_SIZE, LEARNING_RATE, WEIGHT_DECAY = 1000, 128, 1e-3, 1e-4
+STEPS = 1000
+PLAIN = training.RECIPES["plain"]._replace(shift=0)
 _AT_ONCE = 500  # images judged in one call
 
 
@@ -30,8 +30,8 @@ def classification_accuracy(
   mean_i 1[argmax f(x_i) = y_i] over real (x_i, y_i), for f trained on generated images with the
   classes that were asked for. It falls where samples are of another class, unlike real ones, or
   without variety; that of a classifier trained on real images stands beside it. The classifier is
-  `models.classifier` after 1,000 batches of 128, by Adam with decoupled weight decay and a rate
-  that falls to 0 along a cosine: a fixed recipe, of which values are compared, and no record.
+  that of the shipped extractors of grey images after 1,000 batches of 128, see
+  `extractors.training`, without shifts: a fixed recipe whose values are compared, and no record.
 
   See "Classification Accuracy Score for Conditional Generative Models" by Ravuri and Vinyals
   (https://arxiv.org/abs/1905.10887).
@@ -54,8 +54,8 @@ def classification_accuracy(
   labels = check_labels("training", labels, len(images))
   test_labels = check_labels("test", test_labels, len(test_images))
   classes = int(max(labels.max(), test_labels.max())) + 1
-  network = classifier.build(images.shape[1:], classes)
-  params = _fit(network, images, labels, seed, steps)
+  params = _fit(images, labels, classes, seed, steps)
+  network = PLAIN.saved(images.shape[1:], classes)
   return float(np.mean(_classes(network, params, test_images) == test_labels))
 
 
@@ -72,39 +72,20 @@ def _check_images(images, test_images):
     raise UserError(f"images are {size}, and sides must be multiples of 4: resize them")
 
 
-def _fit(network, images, labels, seed, steps):
+def _fit(images, labels, classes, seed, steps):
   """The weights after so many steps."""
-  rate = optax.cosine_decay_schedule(LEARNING_RATE, steps)
-  optimizer = optax.adamw(rate, weight_decay=WEIGHT_DECAY)
-  init_key, dropout_key = jax.random.split(jax.random.key(seed))
-  params, _ = network.init(init_key)
-  opt_state, step = optimizer.init(params), _make_step(network, optimizer)
-  for number, batch in enumerate(_batches(len(images), steps, seed)):
-    key = jax.random.fold_in(dropout_key, number)
-    params, opt_state = step(params, opt_state, images[batch], labels[batch], key)
-  return params
+  chosen = _batches(len(images), steps, seed)
+  steps = training.train(PLAIN, images, labels, classes, chosen, seed)
+  (last, _) = collections.deque(steps, maxlen=1).pop()
+  return last.params
 
 
 def _batches(count, steps, seed):
   """Rows [steps, B]: one order of all of them after another, each on its own."""
-  rng, size = np.random.default_rng(seed), min(BATCH_SIZE, count)
+  rng, size = np.random.default_rng(seed), min(PLAIN.batch_size, count)
   passes = -(-steps * size // count)
   orders = np.concatenate([rng.permutation(count) for _ in range(passes)])
   return orders[: steps * size].reshape(steps, size)
-
-
-def _make_step(network, optimizer):
-  def loss(params, images, labels, key):
-    (_, logits), _ = network.apply(params, {}, _to_range(images), None, train=True, key=key)
-    return jnp.mean(optax.softmax_cross_entropy_with_integer_labels(logits, labels))
-
-  @functools.partial(jax.jit, donate_argnums=(0, 1))
-  def step(params, opt_state, images, labels, key):
-    grads = jax.grad(loss)(params, images, labels, key)
-    changes, opt_state = optimizer.update(grads, opt_state, params)
-    return optax.apply_updates(params, changes), opt_state
-
-  return step
 
 
 def _classes(network, params, images):
@@ -112,13 +93,8 @@ def _classes(network, params, images):
 
   @jax.jit
   def judge(params, images):
-    (_, logits), _ = network.apply(params, {}, _to_range(images), None, train=False)
+    (_, logits), _ = network.apply(params, {}, to_range(images), None, train=False)
     return logits.argmax(axis=1)
 
   parts = (images[start : start + _AT_ONCE] for start in range(0, len(images), _AT_ONCE))
   return np.concatenate([judge(params, part) for part in parts])
-
-
-def _to_range(images):
-  """Maps pixels 0 .. 255 to [-1, 1], where the classifier works."""
-  return images.astype(jnp.float32) / 127.5 - 1
