@@ -10,7 +10,7 @@ RUN := $(VENV)/bin/python
 AS_USERS := JAX_DISABLE_MOST_OPTIMIZATIONS=0
 ARGS ?=
 
-.PHONY: mnist cifar10 families test test-networks test-cluster test-slow test-install lint figures \
+.PHONY: mnist cifar10 families extractor test test-networks test-cluster test-slow test-install lint figures \
   theory scaling benchmark clean
 .DEFAULT_GOAL := mnist
 
@@ -63,6 +63,10 @@ $(FAMILIES): $(VENV)/installed
 	mkdir -p $(FIGURES)
 	cp $(FOLDER)/drawn/grid.png $(FIGURES)/$@.png
 	$(CLASSES:%=cp $(FOLDER)/drawn/classes.png $(FIGURES)/$@_classes.png)
+
+# The classifier whose features measure CIFAR-10: an hour on two cores; continues where it stopped.
+extractor: $(VENV)/installed
+	$(RUN) -m experiments.train_classifier --dataset=cifar10 --epochs=14 $(ARGS)
 
 # Tests of the networks have a target of their own: compiling them takes minutes.
 NETWORKS := tests/models tests/training/test_modern_presets.py

@@ -69,12 +69,16 @@ def main(argv=None):
     "names or files, by commas (default: the run's, else the data set's)",
     "how",
   )
+  command.add(
+    PATH, "statistics", None, "mu and sigma of real features to measure against, .npz", "what"
+  )
+  command.add(PATH, "write_statistics", None, "file for those of these real images", "what")
   command.add(str, "metrics", None, "names by commas (default: all that apply)", "how")
   return command.run(lambda: _run(command.values), argv)
 
 
 def _run(values) -> int:
-  from experiments.cli import evaluation_table
+  from experiments.cli import evaluation_table, features
   from gan.metrics.evaluator import digests
   from gan.metrics.spaces import make_spaces
 
@@ -82,9 +86,10 @@ def _run(values) -> int:
   outdir = writable_folder(values.outdir or values.workdir or ".")
   common.prepare()
   subject = _of_run(values) if values.workdir else _of_sets(values)
-  used = _extractors(subject, values)
+  used = features.extractors_of(subject, values)
   labelled = subject.labels is not None
   spaces = make_spaces(subject.train, subject.held_out, used, subject.count, values.seed, labelled)
+  spaces = features.with_statistics(spaces, values)
   _check_applicable(_chosen(values), spaces)
   facts = subject.facts | _counts(subject, spaces[0].data) | {"seed": values.seed}
   facts |= {"extractor": digests(used)}
@@ -251,49 +256,6 @@ def _held_out(load, train, values):
   except UserError as error:
     notify(f"There are no held-out data for a reference: {error}", values)
     return None
-
-
-def _extractors(subject, values) -> tuple[Any, ...]:
-  """Those that are named, or by which a run measured itself, or the one that fits the data."""
-  from gan.metrics import extractors
-  from gan.metrics.evaluator import origin
-
-  if values.extractor is None:
-    return _of_same_run(values) or _usual_extractor(subject, values)
-  named = extractors.load_all(values.extractor)
-  for extractor, word in zip(named, values.extractor.split(","), strict=True):
-    notify(origin(extractor, subject.train, word) if values.workdir else "", values)
-  return named
-
-
-def _of_same_run(values) -> tuple[Any, ...]:
-  """The extractors by which a run measured itself, () where it named none."""
-  from gan.training import measuring
-
-  return measuring.recorded(read_config(values.workdir), values.workdir) if values.workdir else ()
-
-
-def _usual_extractor(subject, values) -> tuple[Any, ...]:
-  extractor, notice = _default_extractor(subject.train, named=bool(values.workdir))
-  if extractor:
-    notify(notice, values)
-    return (extractor,)
-  if subject.train.images.ndim == 4:
-    notify(f"Metrics of features are left out: {notice}; --extractor=FILE names one.", values)
-  return ()
-
-
-def _default_extractor(train, named):
-  """The data set's own; that of MNIST for sets without a name in its form, which is said."""
-  from gan.metrics.evaluator import find_extractor, stands_in
-
-  if named:
-    return find_extractor(train)
-  extractor, notice = find_extractor(train)
-  if extractor:
-    return extractor, notice
-  extractor, notice = find_extractor(train._replace(name="mnist", part_of=""))
-  return extractor, stands_in("MNIST") if extractor else notice
 
 
 def _counts(subject, data):

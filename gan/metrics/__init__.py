@@ -13,7 +13,7 @@ from gan.metrics.base import ANY, NEAR_REFERENCE, POSITIVE, SHARE, Data, Metric,
 from gan.metrics.class_histogram import class_histogram
 from gan.metrics.classifier_score import classifier_score
 from gan.metrics.density_coverage import density_coverage
-from gan.metrics.frechet import frechet_distance, frechet_infinity
+from gan.metrics.frechet import frechet_distance, frechet_infinity, frechet_to_statistics
 from gan.metrics.kernel import kernel_distance
 from gan.metrics.memorisation import memorisation
 from gan.metrics.mind import mind
@@ -46,6 +46,11 @@ def _frechet_infinity(data, fake, rng):
   return {"frechet_infinity": Value(infinity)} | {
     f"frechet_at_{count}": Value(float(value)) for count, value in fewer
   }
+
+
+def _frechet_to_statistics(data, fake, rng):
+  del rng
+  return {"frechet_to_statistics": Value(frechet_to_statistics(*data.statistics, fake.features))}
 
 
 def _kernel_distance(data, fake, rng):
@@ -172,6 +177,10 @@ def _has_features(data):
   return data.reference.features is not None
 
 
+def _has_statistics(data):
+  return data.statistics is not None
+
+
 def _has_classes(data):
   probabilities = data.reference.probabilities
   return probabilities is not None and probabilities.ndim == 2
@@ -235,6 +244,12 @@ METRICS: dict[str, Metric] = {
     _has_features,
     resample=False,
     quick=False,
+  ),
+  "frechet_to_statistics": Metric(
+    _frechet_to_statistics,
+    {"frechet_to_statistics": "lower"},
+    _always(frechet_to_statistics=POSITIVE),
+    _has_statistics,
   ),
   "kernel_distance": Metric(
     _kernel_distance,

@@ -36,6 +36,7 @@ class Data(NamedTuple):
     held_out: data that training did not see, or None.
     mixture: (centres [K, 2], sigma) of points from a mixture, or None.
     mode_chances: [C^K] of the modes of stacked images whose distribution is known, or None.
+    statistics: mean [D] and covariance [D, D] of features of real images from a file, or None.
   """
 
   reference: Sample
@@ -43,6 +44,7 @@ class Data(NamedTuple):
   held_out: Sample | None
   mixture: tuple[np.ndarray, float] | None = None
   mode_chances: np.ndarray | None = None
+  statistics: tuple[np.ndarray, np.ndarray] | None = None
 
 
 class Value(NamedTuple):

@@ -82,6 +82,25 @@ def frechet_distance(real: Float[np.ndarray, "n d"], fake: Float[np.ndarray, "m 
   return _distance(_fit(real), _fit(fake))
 
 
+def frechet_to_statistics(
+  mean: Float[np.ndarray, " d"],
+  covariance: Float[np.ndarray, "d d"],
+  fake: Float[np.ndarray, "m d"],
+) -> float:
+  """`frechet_distance`, with the mean and covariance of real features in the place of these.
+
+  Args:
+    mean: [D].
+    covariance: [D, D].
+    fake: [M, D], features of generated samples, M >= 2.
+
+  Raises:
+    UserError: see `gaussian_frechet_distance` and `checks.check_pair`.
+  """
+  fake, _ = check_pair(fake, fake, minimum=2)
+  return _distance(_gaussian(mean, covariance), _fit(fake))
+
+
 def frechet_infinity(
   real: Float[np.ndarray, "n d"],
   fake: Float[np.ndarray, "m d"],

@@ -339,6 +339,38 @@ def test_sets_are_measured_in_every_form_alike(sets, tmp_path, form):
     assert row["extractor"] == extractors.load("digits").digest and row["split"]
 
 
+def test_several_extractors_stand_side_by_side_in_the_table(sets, tmp_path, capsys):
+  own = write_extractor(tmp_path / "own.npz", (28, 28, 1))
+  flags = (f"--real={sets / 'real.npz'}", f"--fake={sets / 'flat'}", f"--outdir={tmp_path}")
+  assert command(*flags, QUICK, f"--extractor=digits,{own}") == 0
+  rows = rows_of(tmp_path)
+  shipped, other = extractors.load("digits").digest, extractors.load(own).digest
+  assert rows["coverage"]["extractor"] == shipped
+  assert rows["coverage@own"]["extractor"] == other
+  assert rows["coverage@own"]["resize"] == "none"
+  lines = capsys.readouterr().out.splitlines()
+  assert f"features of own, {other}, resize: none" in lines
+  line = f"--extractor=digits,{own.with_name('no.npz')}"
+  assert command(*flags, QUICK, line) == 2
+  assert "no extractor" in capsys.readouterr().err
+
+
+def test_statistics_are_written_and_measured_against(sets, tmp_path, capsys):
+  file, other = tmp_path / "real_statistics.npz", write_extractor(tmp_path / "own.npz", (28, 28, 1))
+  flags = (f"--real={sets / 'real.npz'}", f"--fake={sets / 'flat'}", f"--outdir={tmp_path}")
+  digits = (*flags, "--metrics=frechet_distance", "--extractor=digits")
+  assert command(*digits, f"--write_statistics={file}") == 0
+  both = "--metrics=frechet_distance,frechet_to_statistics"
+  assert command(*flags, both, "--extractor=digits", f"--statistics={file}") == 0
+  rows = rows_of(tmp_path)
+  assert {"frechet_distance", "frechet_to_statistics"} == set(rows)
+  # The file is of all real images, the reference of as many as there are fakes.
+  assert rows["frechet_to_statistics"]["value"] > 0
+  capsys.readouterr()
+  assert command(*flags, both, f"--extractor={other}", f"--statistics={file}") == 2
+  assert "is of features with digest" in capsys.readouterr().err
+
+
 def test_a_test_split_of_the_real_set_gives_the_reference(sets, tmp_path, capsys):
   flags = (f"--real={sets / 'split.npz'}", f"--fake={sets / 'flat'}", f"--outdir={tmp_path}")
   assert command(*flags, "--extractor=digits") == 0
