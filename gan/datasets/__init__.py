@@ -4,7 +4,7 @@ import functools
 
 from gan.datasets import auto, base, digits, grid, named, resize, ring, stacked_mnist
 from gan.datasets.base import Dataset, digest
-from gan.datasets.zipped import write as write_zip
+from gan.datasets.streamed import write_zip
 from gan.errors import UserError
 from gan.system.schema import Kind, check_made
 

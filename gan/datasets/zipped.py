@@ -1,14 +1,11 @@
-"""A zip of images with dataset.json, StyleGAN's convention: read, and written.
+"""A zip of images with dataset.json, StyleGAN's convention; `streamed` writes it.
 
 Source: https://github.com/NVlabs/stylegan3, dataset_tool.py. {"labels": [["00000/a.png", 3], ...]}
 gives each image the number of its class; null, or no dataset.json, gives none.
 """
 
 import io
-import json
-import os
 import pathlib
-import zipfile
 
 import numpy as np
 
@@ -69,43 +66,6 @@ def load(
   classes = classes if LABELS in archive else f"no classes, for there is no {LABELS}"
   root = path if len(rows) == len(names) else path / split
   return images, labels, count, folder.described(root, notes, classes, left_out + unused)
-
-
-def write(
-  path: str | os.PathLike, images: np.ndarray, labels: np.ndarray | None = None
-) -> pathlib.Path:
-  """Writes images as PNG files of a zip, with dataset.json; whole, or not at all.
-
-  Args:
-    path: the file, a .zip, which is written over.
-    images: [N, H, W, C] uint8 in 0..255, C = 1 or 3.
-    labels: [N] integers from 0 on, or None.
-
-  Returns:
-    The path.
-
-  Raises:
-    UserError: images or labels are none, the path ends in another suffix, or the file cannot be
-      written.
-  """
-  path = files.expanded_path(path)
-  if path.suffix.lower() != ".zip":
-    raise UserError(f"{path} is no name of a zip, which is read by its suffix: let it end in .zip")
-  images = base.as_images(base.as_array("images", images), "images")
-  names = [f"{i // 1000:05d}/img{i:08d}.png" for i in range(len(images))]
-  pairs = None
-  if labels is not None:
-    numbers = base.as_labels(base.as_array("labels", labels), len(images), "labels")
-    pairs = [*zip(names, numbers.tolist(), strict=True)]
-  try:
-    with files.replacing(path) as file, zipfile.ZipFile(file, "w") as archive:
-      for name, image in zip(names, images, strict=True):
-        # A member without a date of its own: equal images are equal files.
-        archive.writestr(zipfile.ZipInfo(name), decode.png(image))
-      archive.writestr(zipfile.ZipInfo(LABELS), json.dumps({"labels": pairs}))
-  except OSError as error:
-    raise UserError(f"cannot write {path}: {error.strerror or error}") from error
-  return path
 
 
 def _names(archive: Zip) -> tuple[list[str], list[tuple[str, str]]]:
