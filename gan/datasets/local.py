@@ -44,6 +44,9 @@ def _read(name, split, path, image_size) -> base.Dataset:
     zips = _archives(path, ".zip")
     # Images beside a zip may be what was taken out of it.
     archives = [] if zips and folder.has_images_below(path) else zips
+  if not (idx_files or archives) and (path / zipped.LABELS).is_file():
+    images, labels, count, notice = zipped.load(path, split, image_size)
+    return base.Dataset(name, images, labels, count, str(path), notice)
   if not (idx_files or archives):
     images, labels, names, notice = folder.load(path, split, image_size)
     return base.Dataset(name, images, labels, len(names), str(path), notice, names)

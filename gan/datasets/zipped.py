@@ -1,11 +1,14 @@
-"""A zip of images with dataset.json, StyleGAN's convention; `streamed` writes it.
+"""A zip or folder of images with dataset.json, StyleGAN's convention; `streamed` writes both.
 
 Source: https://github.com/NVlabs/stylegan3, dataset_tool.py. {"labels": [["00000/a.png", 3], ...]}
 gives each image the number of its class; null, or no dataset.json, gives none.
 """
 
+import contextlib
 import io
+import os
 import pathlib
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 
@@ -33,13 +36,14 @@ def load(
 ) -> tuple[base.Images, base.Labels | None, int, str]:
   """The images of a zip in the natural order of their names, with the labels of dataset.json.
 
-  Names are keys and may have folders in them, which are no classes; nothing is extracted. Where all
+  A folder is read alike. Names are keys and may have folders in them, which are no classes; nothing
+  is extracted. Where all
   images lie in folders `train` or `test`, and `val`, `valid` or `validation` beside them, each is a
   split, as in a folder; else "train" is everything. Files are read as those of a folder are.
 
   Args:
-    path: the file.
-    split: a split the zip has.
+    path: the file, or the folder.
+    split: a split it has.
     image_size: side length in pixels: the centred square, resized; None takes images as they are.
 
   Returns:
@@ -50,7 +54,7 @@ def load(
     UserError: for another split, a file that is no zip, damaged, encrypted or too large, no image,
       images of several sizes, or labels that are none, or not of every image.
   """
-  with Zip(path, str(path), "a zip of images") as archive:
+  with _opened(path) as archive:
     names, left_out = _names(archive)
     if not names:
       suffixes = ", ".join(sorted(files.SUFFIXES))
@@ -68,7 +72,42 @@ def load(
   return images, labels, count, folder.described(root, notes, classes, left_out + unused)
 
 
-def _names(archive: Zip) -> tuple[list[str], list[tuple[str, str]]]:
+class _Tree(Mapping):
+  """The files of a folder and of those below it, by their names in it, with `/` between folders."""
+
+  def __init__(self, folder: pathlib.Path):
+    self._folder = folder
+
+  def __iter__(self) -> Iterator[str]:
+    for root, _, names in os.walk(self._folder):
+      for name in names:
+        yield (pathlib.Path(root) / name).relative_to(self._folder).as_posix()
+
+  def __len__(self) -> int:
+    return sum(1 for _ in self)
+
+  def __contains__(self, name: object) -> bool:
+    return (self._folder / str(name)).is_file()
+
+  def __getitem__(self, name: str) -> bytes:
+    path = self._folder / name
+    files.check_ordinary(path)
+    with files.readable(path):
+      return path.read_bytes()
+
+  def version(self, name: str) -> str:
+    """Returns text that changes whenever the file may have changed."""
+    return decoded.files_identity([self._folder / name])
+
+
+def _opened(path: pathlib.Path) -> contextlib.AbstractContextManager[Mapping]:
+  is_folder = path.is_dir()
+  return (
+    contextlib.nullcontext(_Tree(path)) if is_folder else Zip(path, str(path), "a zip of images")
+  )
+
+
+def _names(archive: Mapping) -> tuple[list[str], list[tuple[str, str]]]:
   """The images in their order, and (reason, name) of what else there is."""
   names, left_out = [], []
   for name in sorted(archive, key=folder.natural_order):
@@ -96,7 +135,7 @@ def _splits(names: list[str]) -> dict[str, list[int]]:
 
 
 def _labels(
-  archive: Zip, names: list[str], path: pathlib.Path
+  archive: Mapping, names: list[str], path: pathlib.Path
 ) -> tuple[base.Labels | None, list[tuple[str, str]]]:
   """The labels of the images, and those of none."""
   if LABELS not in archive:
@@ -117,7 +156,7 @@ def _labels(
 
 
 def _source(
-  archive: Zip, names: list[str], path: pathlib.Path, image_size: int | None
+  archive: Mapping, names: list[str], path: pathlib.Path, image_size: int | None
 ) -> decoded.Source:
   def name(number):
     return f"{base.some([names[number]], 1)} in {path}"
@@ -127,7 +166,7 @@ def _source(
       yield decode.read(io.BytesIO(archive[names[i]]), name(i), image_size)
 
   def identity():
-    sums = (f"{name}\0{archive.checksum(name):08x}" for name in names)
+    sums = (f"{name}\0{archive.version(name)}" for name in names)
     return decoded.files_identity([path], image_size, *sums)
 
   return decoded.Source(str(path), len(names), read, name, identity)

@@ -79,9 +79,9 @@ class Zip(Mapping):
         raise ValueError(f"it has {member.file_size:,} bytes, and at most {most:,} are read")
       return bytes(read_up_to(stream, member.file_size + 1))
 
-  def checksum(self, name: str) -> int:
+  def version(self, name: str) -> str:
     """Returns the CRC-32 of a member as the archive says it: reading the member checks it."""
-    return self._members[name].CRC
+    return f"{self._members[name].CRC:08x}"
 
   @contextlib.contextmanager
   def _opened(self, name: str) -> Iterator[Any]:

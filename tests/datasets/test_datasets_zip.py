@@ -58,6 +58,25 @@ def test_what_is_written_is_read_back(tmp_path, images, labels):
   assert again.read_bytes() == path.read_bytes()
 
 
+@pytest.mark.parametrize("labels", [LABELS, None], ids=["labels", "no labels"])
+def test_a_folder_with_dataset_json_is_read_as_a_zip_is(tmp_path, labels):
+  path = datasets.write_zip(tmp_path / "set.zip", IMAGES, labels)
+  with zipfile.ZipFile(path) as file:
+    file.extractall(tmp_path / "set")
+  zipped, found = load(path), load(tmp_path / "set")
+  np.testing.assert_array_equal(found.images, zipped.images)
+  np.testing.assert_array_equal(found.labels, zipped.labels)
+  assert found.num_classes == zipped.num_classes and found.class_names == ()
+  assert found.notice == zipped.notice.replace("set.zip", "set")
+
+
+def test_a_folder_whose_dataset_json_lacks_an_image_is_refused(tmp_path):
+  for name in ("a.png", "b.png"):
+    (tmp_path / name).write_bytes(png())
+  (tmp_path / "dataset.json").write_text('{"labels": [["a.png", 0]]}')
+  assert f"dataset.json in {tmp_path} has no label of 1 images (b.png)" in refusal(tmp_path)
+
+
 def test_the_names_and_the_labels_are_those_of_stylegan(tmp_path):
   datasets.write_zip(tmp_path / "set.zip", np.resize(IMAGES, (1001, 8, 8, 3)), np.arange(1001))
   with zipfile.ZipFile(tmp_path / "set.zip") as file:
