@@ -74,6 +74,7 @@ FILES = {
     "sampling",
     "restore",
     "judging",
+    "sample_set",
     "measuring",
     "setting",
     "run",

@@ -42,6 +42,9 @@ class Writer(Protocol):
   def finish(self, labels: base.Labels | None) -> None:
     """Writes what comes after all examples, and closes the files."""
 
+  def close(self) -> None:
+    """Closes the files, for another process to go on."""
+
 
 class Folder:
   """`000000.png` and so on, and where there are labels dataset.json, as in a zip."""
@@ -62,6 +65,9 @@ class Folder:
     if labels is not None:
       with open(self._path / zipped.LABELS, "wb") as file:
         file.writelines(_labels_text(labels, _file_name))
+
+  def close(self) -> None:
+    """Each file is closed as it is written."""
 
 
 class Npz:
@@ -87,6 +93,9 @@ class Npz:
       self._stream.add("labels.npy", header + labels.tobytes())
     self._stream.finish()
 
+  def close(self) -> None:
+    self._stream.close()
+
 
 class Zip:
   """PNG files and dataset.json, StyleGAN's convention, which `zipped` reads."""
@@ -108,6 +117,9 @@ class Zip:
       self._stream.write(part)
     self._stream.end()
     self._stream.finish()
+
+  def close(self) -> None:
+    self._stream.close()
 
 
 WRITERS = {"png": Folder, "npz": Npz, "zip": Zip}

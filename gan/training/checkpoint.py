@@ -106,7 +106,7 @@ class Checkpoints:
     self._checkpointer = self._checkpointer or self._open()
     # np.array copies: the buffers of a donated state are overwritten by the next step.
     state = jax.tree.map(np.array, jax.device_get(state))
-    metadata = {"sha256": _digest(state), "step": step, "layout": earlier.LAYOUT}
+    metadata = {"sha256": digest(state), "step": step, "layout": earlier.LAYOUT}
     metadata |= self._identity
     self._unchecked = step, metadata
     with self._translated():
@@ -230,7 +230,7 @@ class Checkpoints:
       warnings.simplefilter("ignore")
       # On the host: the devices that it is placed on next may be others than those it came from.
       state = jax.device_get(ocp.load(self._path / str(step), abstract))
-    if metadata["sha256"] != _digest(state):
+    if metadata["sha256"] != digest(state):
       raise DamagedError("its arrays are not those that were saved (SHA-256)")
     # An earlier version wrote no step beside the state.
     own = metadata.get("step", int(getattr(state, "step", step)))
@@ -342,8 +342,9 @@ def _reason(error: Exception) -> str:
   return text.split("\n", 1)[0][:200]
 
 
-def _digest(tree: Any) -> str:
-  digest = hashlib.sha256()
+def digest(tree: Any) -> str:
+  """Returns sha256 of the values of all leaves, in their order."""
+  found = hashlib.sha256()
   for leaf in jax.tree.leaves(tree):
-    digest.update(np.ascontiguousarray(leaf).tobytes())
-  return digest.hexdigest()
+    found.update(np.ascontiguousarray(leaf).tobytes())
+  return found.hexdigest()

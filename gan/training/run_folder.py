@@ -247,7 +247,7 @@ def _recorded_identity(path: pathlib.Path) -> dict[str, Any]:
   return canonical(schema.read(path, _CLAIM_KIND, _RESTORE)["determining"])
 
 
-def lock(path: pathlib.Path) -> TextIO:
+def lock(path: pathlib.Path, work: str = "training") -> TextIO:
   """Returns a file that is locked until it is closed or the process ends, even by SIGKILL.
 
   Raises:
@@ -267,7 +267,7 @@ def lock(path: pathlib.Path) -> TextIO:
   except BlockingIOError as error:
     file.close()
     raise UserError(
-      f"another process is training in {path}: let it end, or use another --workdir"
+      f"another process is {work} in {path}: let it end, or use another folder"
     ) from error
   except OSError:
     pass  # some network file systems have no locks

@@ -1,7 +1,7 @@
 """Drawing from a trained generator: fixed latents, classes in rows, and the picture of a run."""
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import jax
@@ -149,16 +149,39 @@ def samples(
     key: of the latents.
     labels: [count] for a conditional generator, else None.
   """
-  run, sent, parts = _compiled_batch(), [], []
-  for start in range(0, count, BATCH_SIZE):
-    chosen = None if labels is None else np.resize(labels[start : start + BATCH_SIZE], BATCH_SIZE)
-    sent.append(run(gan, state, key, start, chosen))
-    if not start:
-      whole = 2 * count / BATCH_SIZE * sent[0].nbytes  # in parts and then as one
+  parts = []
+  for part in batches(gan, state, key, count, labels):
+    if not parts:
+      whole = 2 * count / len(part) * part.nbytes  # in parts and then as one
       memory.require(whole, f"a set of {count:,} samples", "samples or eval_samples")
+    parts.append(part)
+  return np.concatenate(parts)
+
+
+def batches(
+  gan: Gan,
+  state: GanState,
+  key: Key[Array, ""],
+  count: int,
+  labels: Int[np.ndarray, " n"] | None,
+  start: int = 0,
+) -> Iterator[np.ndarray]:
+  """Yields the examples of `samples` in parts of BATCH_SIZE, of which the last may be smaller.
+
+  Args:
+    key: of the latents.
+    count: of all.
+    labels: [count], or None.
+    start: the first example, a multiple of BATCH_SIZE: parts are the same wherever one starts.
+  """
+  run, sent = _compiled_batch(), []
+  for first in range(start, count, BATCH_SIZE):
+    chosen = None if labels is None else np.resize(labels[first : first + BATCH_SIZE], BATCH_SIZE)
+    sent.append(run(gan, state, key, first, chosen))
     if len(sent) > 1:  # One is made while another is fetched; the device holds no more.
-      parts.append(np.asarray(sent.pop(0)))
-  return np.concatenate([*parts, *map(np.asarray, sent)])[:count]
+      yield np.asarray(sent.pop(0))
+  for part in sent:
+    yield np.asarray(part)[: (count - 1) % BATCH_SIZE + 1]
 
 
 def _batch(

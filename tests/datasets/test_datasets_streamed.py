@@ -21,7 +21,7 @@ def written(path, form, images=IMAGES, labels=None, stop=None):
     if start == stop:
       mark = json.loads(json.dumps(writer.mark()))
       writer.add(images[start:][:1])  # lost with the process
-      writer.mark()
+      writer.close()
       writer = WRITERS[form](path, images.shape, mark)
     writer.add(images[start : start + 4])
   writer.finish(labels)

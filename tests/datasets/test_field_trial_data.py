@@ -847,12 +847,12 @@ def test_names_of_classes_reach_the_user_and_can_be_typed(tmp_path, programs_of_
   capsys.readouterr()
   assert sample.main(["sample", f"--workdir={workdir}", "--classes=dog"]) == 2
   assert "--classes=dog is unknown: choose from 2 two, 10 ten, cat" in capsys.readouterr().err
-  assert sample.main(["sample", f"--workdir={workdir}", "--samples=7", "--seed=3"]) == 0
+  assert sample.main(["sample", f"--workdir={workdir}", "--count=7", "--seed=3"]) == 0
   assert str(workdir / "drawn" / "samples.zip") in capsys.readouterr().out
   drawn = load(workdir / "drawn" / "samples.zip")
   assert drawn.labels.tolist() == [0, 1, 2, 0, 1, 2, 0]
   run = restore.load(workdir)
   expected = sampling.samples(run.gan, run.state, jax.random.key(3), 7, drawn.labels)
   np.testing.assert_array_equal(drawn.images, expected)
-  assert sample.main(["sample", f"--workdir={workdir}", "--samples=-1"]) == 2
-  assert "--samples=-1 must be at least 0" in capsys.readouterr().err
+  assert sample.main(["sample", f"--workdir={workdir}", "--count=-1"]) == 2
+  assert "--count=-1 must be above 0" in capsys.readouterr().err

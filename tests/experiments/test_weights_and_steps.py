@@ -93,5 +93,8 @@ def test_a_truncation_is_of_models_that_have_one(run, capsys):
 
 
 def test_samples_of_points_are_no_set_of_images(run, capsys):
-  assert sample.main(["sample", f"--workdir={run}", "--samples=3"]) == 2
-  assert "--samples is for images, and this run makes points" in capsys.readouterr().err
+  assert sample.main(["sample", f"--workdir={run}", "--count=3"]) == 2
+  assert (
+    "--format=zip is for images, and this run makes points: give --format=npz"
+    in capsys.readouterr().err
+  )
