@@ -20,7 +20,7 @@ DEFAULTS = Config(
   width=32,
   steps=5000,
   sample_every=500,
-  eval_every=1000,
+  eval_every=2500,
 )
 
 

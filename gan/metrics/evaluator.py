@@ -103,7 +103,7 @@ def find_extractor(dataset: datasets.Dataset) -> tuple[Extractor | None, str]:
     return None, "points need none"
   if dataset.images.dtype != np.uint8:
     return None, "extractors take uint8 images"
-  if {name, "cifar10"} & {*extractors.shipped()} == {"cifar10"} and _is_cifar_sized(dataset):
+  if name not in extractors.shipped() and dataset.images.shape[1:] == (32, 32, 3):
     return extractors.load("cifar10"), stands_in("CIFAR-10")
   if name not in extractors.shipped():
     makes = "python -m experiments.train_classifier makes one"
@@ -166,10 +166,6 @@ def origin(extractor: Extractor, dataset: datasets.Dataset, named: str) -> str:
       "or name another"
     )
   return f"The extractor was trained on {what}."
-
-
-def _is_cifar_sized(dataset) -> bool:
-  return dataset.images.shape[1:] == (32, 32, 3)
 
 
 def _are_images(dataset) -> bool:
