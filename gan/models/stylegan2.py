@@ -91,7 +91,7 @@ class Synthesis(nn.Module):
   def __call__(
     self, styles: Float[Array, "b l s"], keys: Key[Array, " b"]
   ) -> Float[Array, "b h w c"]:
-    hidden = LearntConstant(SMALLEST, self.channels[0])(len(styles)).astype(self.dtype)
+    hidden = LearntConstant(SMALLEST, self.channels[0])(styles.shape[0]).astype(self.dtype)
     images, layer, planes = None, 0, self._planes(keys)
     for channels in self.channels:
       inputs = hidden
@@ -168,7 +168,7 @@ class Generator(nn.Module):
     else:
       mean = self.mean.value.reshape(1, -1)
       w = w if self.truncation == 1 else mean + self.truncation * (w - mean)
-    styles = jnp.broadcast_to(w[:, None], (len(w), layers, self.style_dim))
+    styles = jnp.broadcast_to(w[:, None], (w.shape[0], layers, self.style_dim))
     return self._mixed(styles, latents, labels) if train and self.style_mixing else styles
 
   def synthesise(
@@ -176,7 +176,7 @@ class Generator(nn.Module):
   ) -> Float[Array, "b h w c"]:
     """Images of styles, with the noise of the key; in inference with constant noise."""
     del labels
-    blank = jnp.zeros((len(styles), 1))
+    blank = jnp.zeros((styles.shape[0], 1))
     return self.synthesis(styles, self._noise_keys(blank, train))
 
   def _mixed(self, styles, latents, labels):

@@ -130,7 +130,7 @@ def modulate(
   inputs: Float[Array, "b ... c"], scale: Float[Array, "b c"], bias: Float[Array, "b c"]
 ) -> Float[Array, "b ... c"]:
   """Scales and shifts the channels of each example, in the inputs' type."""
-  shape = (len(inputs), *(1 for _ in inputs.shape[1:-1]), inputs.shape[-1])
+  shape = (inputs.shape[0], *(1 for _ in inputs.shape[1:-1]), inputs.shape[-1])
   scale, bias = (each.astype(inputs.dtype).reshape(shape) for each in (scale, bias))
   return inputs * scale + bias
 

@@ -32,7 +32,7 @@ def pixel_norm(inputs: Float[Array, "b n"]) -> Float[Array, "b n"]:
 
 def _over_images(rows):
   """[B, C] as [B, 1, 1, C]."""
-  return rows.reshape(len(rows), 1, 1, -1)
+  return rows.reshape(rows.shape[0], 1, 1, -1)
 
 
 class EqualizedDense(nn.Module):
@@ -178,7 +178,7 @@ class LearntConstant(nn.Module):
   channels: int
 
   @nn.compact
-  def __call__(self, examples: int) -> Float[Array, "b h w c"]:
+  def __call__(self, examples: Any) -> Float[Array, "b h w c"]:
     shape = (self.side, self.side, self.channels)
     constant = self.param("constant", nn.initializers.normal(1.0), shape)
     return jnp.broadcast_to(constant.reshape(1, *shape), (examples, *shape))
