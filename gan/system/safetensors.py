@@ -4,12 +4,16 @@ The format: https://huggingface.co/docs/safetensors.
 """
 
 import io
+import json
 import math
+import pathlib
+from collections.abc import Mapping
 
 import jax.numpy as jnp
 import numpy as np
 
 from gan.system import schema
+from gan.system.files import replacing
 
 MAX_HEADER = 2**22  # bytes: an entry takes about a hundred
 DTYPES = {
@@ -21,9 +25,11 @@ DTYPES = {
   "I32": np.dtype("<i4"),
   "I16": np.dtype("<i2"),
   "I8": np.dtype("i1"),
+  "U32": np.dtype("<u4"),
   "U8": np.dtype("u1"),
   "BOOL": np.dtype("?"),
 }
+_CODES = {dtype: code for code, dtype in DTYPES.items()}
 _DTYPE = schema.Kind(f"one of {', '.join(DTYPES)}", lambda it: isinstance(it, str) and it in DTYPES)
 _PLACE = schema.list_of(schema.COUNT, lengths=(2,))
 _TENSOR = schema.entries(
@@ -68,3 +74,23 @@ def _check_places(header: dict, size: int) -> None:
 def _array(content: memoryview, entry: dict) -> np.ndarray:
   dtype, (start, stop) = DTYPES[entry["dtype"]], entry["data_offsets"]
   return np.frombuffer(content[start:stop], dtype).reshape(entry["shape"])
+
+
+def write(path: pathlib.Path, tensors: Mapping[str, np.ndarray]) -> None:
+  """Writes a file, whole or not at all; equal tensors give equal bytes.
+
+  Args:
+    path: the file.
+    tensors: by their names, of the dtypes in DTYPES.
+  """
+  header, end = {}, 0
+  for name, array in tensors.items():
+    start, end = end, end + array.nbytes
+    entry = {"dtype": _CODES[array.dtype], "shape": list(array.shape)}
+    header[name] = entry | {"data_offsets": [start, end]}
+  text = json.dumps(header).encode()
+  text += b" " * (-len(text) % 8)  # tensors begin at multiples of their numbers' sizes
+  with replacing(path) as file:
+    file.write(len(text).to_bytes(8, "little") + text)
+    for array in tensors.values():
+      file.write(np.ascontiguousarray(array).tobytes())
