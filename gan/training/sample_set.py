@@ -16,10 +16,9 @@ import jax
 import numpy as np
 from jaxtyping import Int
 
-from gan import __version__
 from gan.datasets.streamed import WRITERS
 from gan.errors import UserError
-from gan.system import schema
+from gan.system import environment, schema
 from gan.system.progress import CountProgress
 from gan.training import sampling
 from gan.training.checkpoint import digest
@@ -32,7 +31,7 @@ _PROGRESS = schema.entries(
   {"set": _FACTS, "done": schema.COUNT, "mark": schema.entries(others=schema.ANY)}
 )
 _PROGRESS_FILE = "progress.json"
-_OTHERS = ("run", "version")  # facts on which the examples do not depend
+_OTHERS = ("run", "packages")  # facts on which the examples do not depend
 _REMEDY = "remove it and begin again"
 
 
@@ -56,7 +55,7 @@ def describe(
   """
   classes = classes or (range(run.info.num_classes) if run.config.conditional else ())
   return {
-    "version": __version__,
+    "packages": environment.versions(environment.COMPUTING),
     "dataset": run.config.dataset,
     "model": run.config.model,
     "step": int(run.state.step),
