@@ -22,7 +22,8 @@ from gan.training import plugins
 
 # Kinds of flags that name a file or folder, and several by commas.
 PATH, PATHS = pathlib.Path, list[pathlib.Path]
-CONSOLE = ("sample", "evaluate", "sweep", "compare", "theory")  # gan-NAME; others: gan-train NAME
+# gan-NAME; others: gan-train NAME
+CONSOLE = ("sample", "evaluate", "export", "sweep", "compare", "theory")
 _MODULE = re.compile(r"(?:python -m )?experiments\.(\w+)")
 HELPS = {"--help", "-h", "-help", "--helpfull", "--helpshort"}
 OK, BAD_INPUT, DIVERGED, MACHINE_FAILED, INTERRUPTED, CLOSED_PIPE = 0, 2, 3, 5, 130, 141

@@ -47,6 +47,11 @@ def evaluate() -> int:
   return _run("evaluate", "gan-evaluate", sys.argv[1:])
 
 
+def export() -> int:
+  """gan-export"""
+  return _run("export", "gan-export", sys.argv[1:])
+
+
 def sweep() -> int:
   """gan-sweep"""
   return _run("sweep", "gan-sweep", sys.argv[1:])

@@ -14,7 +14,6 @@ import jax
 import numpy as np
 from jaxtyping import Array, Int, Key
 
-from gan.datasets.base import as_array
 from gan.errors import UserError
 from gan.method.fields import KEY
 from gan.method.game import GAME, Game
@@ -22,7 +21,7 @@ from gan.networks import Gan
 from gan.state import GanState
 from gan.system import memory, schema
 from gan.system.progress import say
-from gan.training import passed, plugins, program, sampling
+from gan.training import exported, passed, plugins, program, sampling
 from gan.training.arguments import raising_arguments, saying_arguments
 from gan.training.build import Algorithm, DataInfo, build
 from gan.training.checkpoint import Checkpoints
@@ -108,19 +107,9 @@ class LoadedRun(NamedTuple):
     memory.require(count * math.prod(self.info.image_shape), f"{count:,} samples", "`count`")
     schema.check("key", key, KEY)
     state = self.with_weights(weights).state
-    return sampling.samples(self.gan, state, key, count, self._labels(count, labels))
-
-  def _labels(self, count: int, labels: Any) -> Int[np.ndarray, " n"] | None:
-    if not self.config.conditional:
-      if labels is not None:
-        raise UserError("labels are for a conditional run: leave them out")
-      return None
-    classes = self.info.num_classes
-    labels = np.arange(count) % classes if labels is None else as_array("labels", labels)
-    whole = np.issubdtype(labels.dtype, np.integer)
-    if not whole or labels.shape != (count,) or labels.min() < 0 or labels.max() >= classes:
-      raise UserError(f"labels must be {count} integers 0 .. {classes - 1}, the numbers of classes")
-    return labels.astype(np.int32)
+    classes = self.info.num_classes if self.config.conditional else 0
+    labels = sampling.class_labels(count, labels, classes)
+    return sampling.samples(self.gan, state, key, count, labels)
 
   def with_weights(self, weights: str) -> "LoadedRun":
     """Returns the run with one of WEIGHTS as the generator that samples are drawn from."""
@@ -140,14 +129,15 @@ def load(
   *,
   step: int | None = None,
   say: Callable[[str], None] = say,
-) -> LoadedRun:
-  """Reads a checkpoint of a run, which may be training at the same time.
+) -> LoadedRun | exported.ExportedRun:
+  """Reads a checkpoint of a run, which may be training at the same time, or an export.
 
   A game that is given is compared with the one that was trained: another generator is refused, and
   other parts, from which no sample is drawn, are said.
 
   Args:
-    workdir: the run folder; nothing in it is changed.
+    workdir: the run folder, or the folder of an export as StableHLO, of which there is no game and
+      one step; nothing in it is changed.
     game: what was trained, where its parts were passed and not named.
     step: of the checkpoint; by default the newest that is whole.
     say: prints one line to the user, where a checkpoint is damaged or the game is another.
@@ -165,6 +155,8 @@ def load(
     >>> int(run.state.step), run.sample(4, jax.random.key(0), weights="raw").shape
     (1, (4, 2))
   """
+  if exported.is_here(named_folder(workdir)) and game is None and step is None:
+    return exported.load(named_folder(workdir))
   return find(workdir, game, step, saying_arguments(say, ARGUMENTS))
 
 

@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -11,6 +11,8 @@ from jaxtyping import Array, Float, Int, Key
 from matplotlib.figure import Figure
 from PIL import Image
 
+from gan.datasets.base import as_array
+from gan.errors import UserError
 from gan.networks import Gan, as_outputs
 from gan.state import GanState
 from gan.system import memory
@@ -136,6 +138,30 @@ def is_finite(state: GanState) -> bool:
   # On the host, where a state that is saved goes: no program is compiled for it.
   kept = jax.device_get((state.generator, state.discriminator, averages, state.aux_state))
   return all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(kept))
+
+
+def class_labels(count: int, labels: Any, num_classes: int) -> Int[np.ndarray, " n"] | None:
+  """Returns the labels of `count` examples, by default each class in turn.
+
+  Args:
+    count: of the examples.
+    labels: [count] integers, or None.
+    num_classes: 0 for an unconditional generator, which has None.
+
+  Raises:
+    UserError: they are no such labels, or there are no classes.
+  """
+  if not num_classes:
+    if labels is not None:
+      raise UserError("labels are for a conditional run: leave them out")
+    return None
+  labels = np.arange(count) % num_classes if labels is None else as_array("labels", labels)
+  whole = np.issubdtype(labels.dtype, np.integer)
+  if not whole or labels.shape != (count,) or labels.min() < 0 or labels.max() >= num_classes:
+    raise UserError(
+      f"labels must be {count} integers 0 .. {num_classes - 1}, the numbers of classes"
+    )
+  return labels.astype(np.int32)
 
 
 def samples(
