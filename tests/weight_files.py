@@ -1,11 +1,15 @@
 """Files of weights, written instruction by instruction: what other libraries write, and worse."""
 
+import functools
 import io
 import json
+import math
 import struct
 import zipfile
 
 import numpy as np
+
+from gan.metrics.extractors import inception
 
 EARLIER = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
 KINDS = {"f4": "Float", "f8": "Double", "f2": "Half", "i8": "Long", "u1": "Byte"}
@@ -131,3 +135,20 @@ WRITERS = {
   "safetensors": safetensors,
   "npz": npz,
 }
+
+
+# The weights of a network.
+
+
+@functools.cache
+def inception_state():
+  """A state dict of Inception whose activations stay of order 1."""
+  draws = np.random.default_rng(0)
+  found = {}
+  for name, shape in inception.shapes().items():
+    if name.endswith((".bn.weight", "running_var")):
+      found[name] = draws.uniform(0.5, 1.5, shape).astype(np.float32)
+    else:
+      scale = 0.1 if len(shape) == 1 else math.sqrt(2 / math.prod(shape[1:]))
+      found[name] = draws.standard_normal(shape, np.float32) * np.float32(scale)
+  return found

@@ -1,6 +1,5 @@
 """The Inception of the FID: its shapes, its pools, its folding, and its peer in torch-fidelity."""
 
-import functools
 import hashlib
 import math
 import os
@@ -9,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from weight_files import inception_state as arrays
 
 from gan import datasets
 from gan.errors import UserError
@@ -22,20 +22,6 @@ from gan.system import tensors
 SHAPES = inception.shapes()
 STATISTICS = ("running_mean", "running_var")
 NAMES = ("64", "192", "768", "2048", "logits_unbiased", "logits")
-
-
-@functools.cache
-def arrays():
-  """A state dict whose activations stay of order 1."""
-  draws = np.random.default_rng(0)
-  found = {}
-  for name, shape in SHAPES.items():
-    if name.endswith((".bn.weight", "running_var")):
-      found[name] = draws.uniform(0.5, 1.5, shape).astype(np.float32)
-    else:
-      scale = 0.1 if len(shape) == 1 else math.sqrt(2 / math.prod(shape[1:]))
-      found[name] = draws.standard_normal(shape, np.float32) * np.float32(scale)
-  return found
 
 
 def images(count=2, shape=(32, 32, 3), seed=0):
