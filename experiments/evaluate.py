@@ -38,7 +38,7 @@ class Subject(NamedTuple):
     train: the data set that they stand beside.
     held_out: others of its kind, or None.
     facts: what to call all this, with the split of the data.
-    judge: gives the rows of a run's discriminator.
+    judge: gives the rows of a run's discriminator, and of how many examples they are.
   """
 
   draw: Callable[[], np.ndarray]
@@ -47,7 +47,7 @@ class Subject(NamedTuple):
   train: Any
   held_out: Any
   facts: dict[str, Any]
-  judge: Callable[[], dict[str, Any]] = dict
+  judge: Callable[[], tuple[dict[str, Any], dict[str, int]]] = lambda: ({}, {})
 
 
 def main(argv=None):
@@ -91,12 +91,14 @@ def _run(values) -> int:
   spaces = make_spaces(subject.train, subject.held_out, used, subject.count, values.seed, labelled)
   spaces = features.with_statistics(spaces, values)
   _check_applicable(_chosen(values), spaces)
+  features.write_statistics(spaces[0], values)
   facts = subject.facts | _counts(subject, spaces[0].data) | {"seed": values.seed}
   facts |= {"extractor": digests(used)}
   rows, left_out = _measure(spaces, subject.draw(), subject.labels, values)
-  rows |= _judged(subject, left_out, values)
+  of_discriminator, judged = _judged(subject, left_out, values)
+  rows |= of_discriminator
   evaluation_table.show(rows, facts, used)
-  evaluation_table.write(outdir / "evaluation.json", rows, facts, left_out, used)
+  evaluation_table.write(outdir / "evaluation.json", rows, facts, left_out, used, judged)
   return OK
 
 
@@ -184,9 +186,9 @@ def _judge(run, subject, values):
 
   held_out, record = subject.held_out, read_config(values.workdir)
   if held_out is None or (subject.labels is not None and held_out.labels is None):
-    return {}
+    return {}, {}
   if values.image_size is not None or _chosen(values) or passed.were_passed(record):
-    return {}
+    return {}, {}
   return judging.judge_run(run, subject.train, held_out, subject.labels, values.seed)
 
 
@@ -197,7 +199,7 @@ def _judged(subject, left_out, values):
   except UserError as error:
     left_out.append(f"discriminator: {error}")
     notify(f"Left out, {left_out[-1]}", values)
-    return {}
+    return {}, {}
 
 
 def _sized(dataset, values):

@@ -49,20 +49,29 @@ def _default_extractor(train, named):
   return extractor, stands_in("MNIST") if extractor else notice
 
 
-def with_statistics(spaces: tuple[FeatureSpace, ...], values: Any) -> tuple[FeatureSpace, ...]:
-  """Returns the spaces, of which the first has those of --statistics; writes --write_statistics."""
-  first, *others = spaces
-  if (values.statistics or values.write_statistics) and first.data.train.features is None:
+def write_statistics(first: FeatureSpace, values: Any) -> None:
+  """Writes --write_statistics, of all real images by the first extractor."""
+  if not values.write_statistics:
+    return
+  features = _features(first)
+  file, real = writable_file(values.write_statistics), values.workdir or values.real
+  statistics_file.write(file, features, first.extractor, str(real))
+  say(f"Written: {values.write_statistics}, of {len(features):,} real images")
+
+
+def _features(space) -> Any:
+  if space.data.train.features is None:
     raise UserError("statistics are of features, and there are none: name an --extractor")
-  if values.write_statistics:
-    features, real = first.data.train.features, values.workdir or values.real
-    file = writable_file(values.write_statistics)
-    statistics_file.write(file, features, first.extractor, str(real))
-    say(f"Written: {values.write_statistics}, of {len(features):,} real images")
-  if values.statistics:
-    width = first.data.train.features.shape[1]
-    found = statistics_file.read(values.statistics, first.extractor, width)
-    if not found.about:
-      say(f"{values.statistics} does not say of which features it is: {first.extractor.name}?")
-    first = first._replace(data=first.data._replace(statistics=found[:2]))
-  return (first, *others)
+  return space.data.train.features
+
+
+def with_statistics(spaces: tuple[FeatureSpace, ...], values: Any) -> tuple[FeatureSpace, ...]:
+  """Returns the spaces, of which the first has the mean and covariance of --statistics."""
+  first, *others = spaces
+  if not values.statistics:
+    return spaces
+  width = _features(first).shape[1]
+  found = statistics_file.read(values.statistics, first.extractor, width)
+  if not found.about:
+    say(f"{values.statistics} does not say of which features it is: {first.extractor.name}?")
+  return (first._replace(data=first.data._replace(statistics=found[:2])), *others)

@@ -10,6 +10,7 @@ from gan.errors import UserError
 from gan.metrics.checks import check_labels
 from gan.metrics.extractors import training
 from gan.metrics.extractors.base import to_range
+from gan.system.schema import check_whole
 
 STEPS = 1000
 PLAIN = training.RECIPES["plain"]._replace(shift=0)
@@ -51,6 +52,7 @@ def classification_accuracy(
     UserError: no image, two sizes, sides that 4 does not divide; see `checks.check_labels`.
   """
   _check_images(images, test_images)
+  check_whole("steps", steps, least=1)
   labels = check_labels("training", labels, len(images))
   test_labels = check_labels("test", test_labels, len(test_images))
   classes = int(max(labels.max(), test_labels.max())) + 1

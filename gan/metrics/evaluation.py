@@ -59,7 +59,8 @@ def _extracted(examples, extractor) -> Sample:
     return Sample(examples, *extractor.extract(examples))
   channels = np.split(examples, examples.shape[-1], axis=-1)
   features, probabilities = zip(*map(extractor.extract, channels), strict=True)
-  return Sample(examples, np.concatenate(features, axis=1), np.stack(probabilities, axis=1))
+  of_classes = None if probabilities[0] is None else np.stack(probabilities, axis=1)
+  return Sample(examples, np.concatenate(features, axis=1), of_classes)
 
 
 def make_data(
@@ -109,8 +110,8 @@ def _extract_from_data(images, extractor) -> Sample:
   if extractor is None:
     return Sample(images)
   digest = hashlib.sha256(np.ascontiguousarray(images).data).hexdigest()[:16]
-  # Of one's own extractors a digest is any text.
-  version = f"{extractor.digest} {extractor.resize} {dict(extractor.about)}"
+  # Of one's own extractors a version is any text.
+  version = f"{extractor.identity} {extractor.resize} {dict(extractor.about)}"
   version = hashlib.sha256(version.encode()).hexdigest()[:12]
   path = cache_folder() / "features" / f"{digest}-{version}.npz"
   kept = _kept(path, len(images))

@@ -88,8 +88,8 @@ def make_evaluator(
 
 
 def digests(used: tuple[Extractor, ...]) -> str | None:
-  """Returns the digests of extractors in their order, as records have them; None for none."""
-  return ",".join(extractor.digest for extractor in used) or None
+  """Returns what names extractors in records, in their order; None for none."""
+  return ",".join(extractor.identity for extractor in used) or None
 
 
 def find_extractor(dataset: datasets.Dataset) -> tuple[Extractor | None, str]:

@@ -7,8 +7,9 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from gan.errors import UserError
-from gan.metrics.checks import LARGEST, check_pair
+from gan.metrics.checks import LARGEST, check_features, check_pair
 
+ROUNDING = 1e-4  # of eigenvalues, of files in float32 too, as a share of the largest
 COUNTS = 8  # sample counts that `frechet_infinity` fits by default
 
 
@@ -46,8 +47,8 @@ def gaussian_frechet_distance(
     The distance in squared units of the features, >= 0; 0 for equal Gaussians.
 
   Raises:
-    UserError: shapes that do not fit, a covariance that is not symmetric, a NaN or an infinity,
-      or numbers whose squares overflow.
+    UserError: shapes that do not fit, a covariance that is not symmetric or has an eigenvalue
+      below 0 by more than rounding, a NaN or an infinity, or numbers whose squares overflow.
   """
   if np.shape(mean1) != np.shape(mean2):
     raise UserError(
@@ -95,9 +96,14 @@ def frechet_to_statistics(
     fake: [M, D], features of generated samples, M >= 2.
 
   Raises:
-    UserError: see `gaussian_frechet_distance` and `checks.check_pair`.
+    UserError: see `gaussian_frechet_distance` and `checks.check_features`.
   """
-  fake, _ = check_pair(fake, fake, minimum=2)
+  fake = check_features("fake", fake, 2)
+  if np.shape(mean) != fake.shape[1:]:
+    raise UserError(
+      f"the mean has shape {list(np.shape(mean))} and fake features {list(fake.shape)}: take both "
+      "from the same layer of the same network"
+    )
   return _distance(_gaussian(mean, covariance), _fit(fake))
 
 
@@ -177,6 +183,11 @@ def _gaussian(mean, cov):
 def _factor(cov):
   """F [D, R] with F F^T = C [D, D] and R the rank of C."""
   eigenvalues, vectors = np.linalg.eigh(cov)
+  if eigenvalues[0] < -ROUNDING * np.abs(eigenvalues).max():
+    raise UserError(
+      f"the covariance has an eigenvalue of {eigenvalues[0]:.3g}: those of a covariance are not "
+      "below 0, so compute it again"
+    )
   # The root of an eigenvalue that is 0 but for rounding, 1e-16, would weigh 1e-8.
   kept = eigenvalues > len(cov) * np.finfo(np.float64).eps * eigenvalues[-1]
   return vectors[:, kept] * np.sqrt(eigenvalues[kept])

@@ -30,10 +30,15 @@ def shared_classes(
   real_labels: Int[np.ndarray, " n"], fake_labels: Int[np.ndarray, " m"]
 ) -> tuple[Int[np.ndarray, " k"], Int[np.ndarray, " l"]]:
   """Returns the classes with at least 2 samples in both sets, and the others of either."""
-  size = max(real_labels.max(), fake_labels.max()) + 1
-  counts = np.stack([np.bincount(each, minlength=size) for each in (real_labels, fake_labels)])
-  enough = counts.min(axis=0) >= LEAST
-  return np.flatnonzero(enough), np.flatnonzero(~enough & (counts.max(axis=0) > 0))
+  classes = np.union1d(real_labels, fake_labels)
+  enough = np.isin(classes, np.intersect1d(_large(real_labels), _large(fake_labels)))
+  return classes[enough], classes[~enough]
+
+
+def _large(labels: Int[np.ndarray, " n"]) -> Int[np.ndarray, " k"]:
+  """The classes with at least LEAST samples."""
+  classes, counts = np.unique(labels, return_counts=True)
+  return classes[counts >= LEAST]
 
 
 def intra_class_frechet(

@@ -4,6 +4,7 @@ import numpy as np
 from jaxtyping import Float
 
 from gan.metrics.checks import check_pair
+from gan.system.schema import check_whole
 
 DIRECTIONS = 1000
 _AT_ONCE = 50  # directions: 10,000 samples take 4 MB
@@ -37,8 +38,9 @@ def mind(
     The distance in squared units of the features, >= 0; 0 for equal sets.
 
   Raises:
-    UserError: see `checks.check_pair`.
+    UserError: see `checks.check_pair`; or no directions.
   """
+  check_whole("directions", directions, least=1)
   real, fake = check_pair(real, fake)
   dimensions = real.shape[1]
   normals = rng.standard_normal((directions, dimensions))

@@ -8,6 +8,7 @@ from scipy import ndimage
 
 from gan.errors import UserError
 from gan.metrics.checks import check_labels
+from gan.system.schema import check_whole
 
 WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)  # of the scales, the finest first
 WINDOW, SIGMA = 11, 1.5  # of the Gaussian, in pixels
@@ -109,6 +110,7 @@ def class_ms_ssim(
   Raises:
     UserError: see `ms_ssim` and `checks.check_labels`; or no class has two images.
   """
+  check_whole("pairs", pairs, least=1)
   labels = check_labels("image", labels, len(images))
   classes, counts = np.unique(labels, return_counts=True)
   enough = counts > 1

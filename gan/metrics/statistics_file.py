@@ -14,10 +14,13 @@ import numpy as np
 from jaxtyping import Float
 
 from gan.errors import UserError
-from gan.metrics.checks import LARGEST
+from gan.metrics.checks import check_features
 from gan.metrics.extractors import Extractor
+from gan.system import schema
 from gan.system.archive import Archive
 from gan.system.files import check_ordinary, expanded_path, replacing
+
+_ABOUT = schema.entries(optional={"digest": schema.TEXT, "resize": schema.TEXT}, others=schema.ANY)
 
 
 class Statistics(NamedTuple):
@@ -43,7 +46,8 @@ def read(path: str | os.PathLike, extractor: Extractor, width: int) -> Statistic
     width: D of its features.
 
   Raises:
-    UserError: it cannot be read, holds something else, or is of other features.
+    UserError: it cannot be read, holds something else, or is of other features. Whether it holds
+      a covariance is seen where the distance is computed.
   """
   file = expanded_path(path)
   check_ordinary(file)
@@ -53,22 +57,11 @@ def read(path: str | os.PathLike, extractor: Extractor, width: int) -> Statistic
         f"{path} has no {missing[0]}: statistics are an .npz with mu [D] and sigma [D, D]"
       )
     mean, covariance = archive["mu"], archive["sigma"]
-    about = _about(archive, path)
+    text = str(archive["about"]) if "about" in archive else "{}"
+    about = schema.checked(text, _ABOUT, f"{path} is damaged", "write it again")
   _check_shapes(path, mean, covariance, width, extractor.name)
-  mean, covariance = mean.astype(np.float64), covariance.astype(np.float64)
-  _check_values(path, mean, covariance)
   _check_origin(path, about, extractor)
-  return Statistics(mean, covariance, about)
-
-
-def _about(archive, path) -> dict[str, Any]:
-  try:
-    about = json.loads(str(archive["about"])) if "about" in archive else {}
-  except ValueError:
-    about = None
-  if not isinstance(about, dict):
-    raise UserError(f"{path} is damaged: its `about` is no JSON object; write it again")
-  return about
+  return Statistics(mean.astype(np.float64), covariance.astype(np.float64), about)
 
 
 def _check_shapes(path, mean, covariance, width, name):
@@ -80,14 +73,8 @@ def _check_shapes(path, mean, covariance, width, name):
     )
 
 
-def _check_values(path, mean, covariance):
-  sized = (np.abs(mean) <= LARGEST).all() and (np.abs(covariance) <= LARGEST**2).all()
-  if not (sized and np.allclose(covariance, covariance.T)):
-    raise UserError(f"{path} holds NaN or infinity, or a sigma that is not symmetric")
-
-
 def _check_origin(path, about, extractor):
-  here = {"digest": extractor.digest, "resize": extractor.resize}
+  here = {"digest": extractor.identity, "resize": extractor.resize}
   for field, value in here.items():
     if about.get(field, value) != value:
       raise UserError(
@@ -106,9 +93,12 @@ def write(
     features: of the images.
     extractor: of the features.
     dataset: what the images are, in a word.
+
+  Raises:
+    UserError: see `checks.check_features`.
   """
-  features = features.astype(np.float64)
-  about = {"extractor": extractor.name, "digest": extractor.digest, "resize": extractor.resize}
+  features = check_features("real", features, 2)
+  about = {"extractor": extractor.name, "digest": extractor.identity, "resize": extractor.resize}
   about |= {"dataset": dataset, "images": len(features)}
   with replacing(path) as file:
     np.savez(

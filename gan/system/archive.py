@@ -121,6 +121,12 @@ class Archive(Zip):
     with self._opened(name) as stream:
       return _array(stream)
 
+  def size(self, name: str) -> int:
+    """Returns how many bytes an array asks for, of which its header alone is read."""
+    with self._opened(name) as stream:
+      shape, _, dtype = _header(stream)
+      return math.prod(shape) * dtype.itemsize
+
   def shape(self, name: str) -> tuple[int, ...]:
     """Returns the shape of an array, of which its header alone is read."""
     with self._opened(name) as stream:

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 import jax.numpy as jnp
 import numpy as np
 
+from gan.errors import UserError
 from gan.system import schema
 from gan.system.files import replacing
 
@@ -82,14 +83,19 @@ def write(path: pathlib.Path, tensors: Mapping[str, np.ndarray]) -> None:
   Args:
     path: the file.
     tensors: by their names, of the dtypes in DTYPES.
+
+  Raises:
+    UserError: one is of another dtype.
   """
   header, end = {}, 0
   for name, array in tensors.items():
+    if array.dtype not in _CODES:
+      raise UserError(f"{name} is of {array.dtype}, and safetensors has {', '.join(DTYPES)}")
     start, end = end, end + array.nbytes
     entry = {"dtype": _CODES[array.dtype], "shape": list(array.shape)}
     header[name] = entry | {"data_offsets": [start, end]}
   text = json.dumps(header).encode()
-  text += b" " * (-len(text) % 8)  # tensors begin at multiples of their numbers' sizes
+  text += b" " * (-len(text) % 8)  # the first tensor begins at a multiple of 8
   with replacing(path) as file:
     file.write(len(text).to_bytes(8, "little") + text)
     for array in tensors.values():

@@ -82,7 +82,7 @@ class ExportedRun(NamedTuple):
 
 
 def is_here(folder: str) -> bool:
-  """Whether a folder holds an export, and no run."""
+  """Whether a folder holds an export."""
   return (pathlib.Path(folder) / EXPORT).is_file()
 
 

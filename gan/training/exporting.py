@@ -63,6 +63,7 @@ def write(run: LoadedRun, form: str, folder: pathlib.Path, facts: dict[str, Any]
   """
   if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
     raise UserError(f"{folder} is there already: name a new folder for the export")
+  folder = folder.absolute()  # "." has no name
   part = folder.with_name(f"{folder.name}.{os.getpid()}.part")
   part.mkdir(parents=True)
   try:

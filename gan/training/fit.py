@@ -143,7 +143,7 @@ def _measured(config: Config, extractor: Any) -> tuple[Config, tuple[Extractor, 
   named = (extractor,) if isinstance(extractor, Extractor) else extractor
   if not isinstance(named, (tuple, list)) or not all(isinstance(it, Extractor) for it in named):
     what = reprlib.repr(extractor)
-    raise UserError(f"`extractor={what}` must be a name, a file, a gan.Extractor, or some of these")
+    raise UserError(f"`extractor={what}` must be a name, a file, or one or more of gan.Extractor")
   measuring.check_read(config)
   check_names(named)
   return config, tuple(named)

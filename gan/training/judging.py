@@ -24,6 +24,7 @@ from gan.training import sampling
 from gan.training.build import game_parts
 from gan.training.restore import LoadedRun
 
+_COUNTS = {"held_out": "held_out_samples", "train": "reference_samples"}
 MOST = 2000  # examples of each kind: an accuracy is then known to one per cent
 
 
@@ -33,7 +34,7 @@ def judge_run(
   held_out: Dataset,
   labels: Int[np.ndarray, " n"] | None,
   seed: int,
-) -> dict[str, Row]:
+) -> tuple[dict[str, Row], dict[str, int]]:
   """Returns `judge` of a run whose game was made of its config, and not passed."""
   loss = game_parts(run.config)["loss"]
   return judge(run.gan, run.state, loss, train, held_out, labels, seed)
@@ -47,7 +48,7 @@ def judge(
   held_out: Dataset,
   labels: Int[np.ndarray, " n"] | None,
   seed: int,
-) -> dict[str, Row]:
+) -> tuple[dict[str, Row], dict[str, int]]:
   """Returns the discriminator's accuracy on held-out and on training data, beside samples.
 
   Without augmentation and in inference mode; by `discriminator_accuracy`, or by `logit_difference`
@@ -64,7 +65,8 @@ def judge(
     seed: of the samples' latents and of the choice of data.
 
   Returns:
-    Two rows, of held-out and of training data, without a direction or a reference.
+    Two rows, of held-out and of training data, without a direction or a reference; and how many
+    examples of each kind they are of, as an evaluation calls them.
 
   Raises:
     UserError: too few examples for a discriminator that judges several at once, or logits that are
@@ -73,13 +75,14 @@ def judge(
   key, rng = jax.random.key(seed), np.random.default_rng(seed)
   count = MOST if labels is None else min(MOST, len(labels))
   fakes = _joined(_fake_logits(gan, state, key, _whole(count, gan), labels))
-  rows = {}
+  rows, counts = {}, {"samples": _whole(count, gan)}
   for name, data in {"held_out": held_out, "train": train}.items():
     chosen = rng.permutation(len(data.images))[: _whole(min(MOST, len(data.images)), gan)]
+    counts[_COUNTS[name]] = len(chosen)
     reals = _joined(_real_logits(gan, state, data, chosen, labels is not None))
     number, row = _row(loss, reals, fakes)
     rows[f"discriminator_{number}_{name}"] = row
-  return rows
+  return rows, counts
 
 
 def _row(loss, reals, fakes):

@@ -15,12 +15,13 @@ run = gan.load("FOLDER")  # needs the package, and none of its networks
 images = run.sample(16, jax.random.key(0))  # uint8
 
 # Without the package, on PLATFORMS:
-program = jax.export.deserialize(bytearray(open("FILE", "rb").read()))  # after: import jax.export
-images = program.call(ARGUMENTS)""",
+import jax.export
+program = jax.export.deserialize(bytearray(open("FILE", "rb").read()))
+images = program.call(ARGUMENTS)  # arrays of these shapes""",
   "onnx": """import numpy as np, onnxruntime
 session = onnxruntime.InferenceSession("FILE")
 names = [each.name for each in session.get_inputs()]
-latents = np.random.default_rng(0).standard_normal((16, LATENT), np.float32)
+latents = DRAWN
 (images,) = session.run(None, dict(zip(names, [ARGUMENTS])))""",
   "safetensors": """from safetensors.numpy import load_file
 weights = load_file("FILE")
@@ -75,8 +76,9 @@ def write(facts: Mapping[str, Any], record: Mapping[str, Any], summary: Any) -> 
   shape = ", ".join(map(str, facts["image_shape"]))
   sections = [
     f"# A generator of {facts['dataset']}",
-    f"`{facts['file']}`: (latents [B, {facts['latent_dim']}] float32{labels}) -> float32 "
-    f"[B, {shape}], {made}; the weights are {_WEIGHTS[facts['weights']]}.",
+    f"`{facts['file']}`{_HOLDS.get(facts['format'], '')}: (latents [B, {facts['latent_dim']}] "
+    f"float32{labels}) -> float32 [B, {shape}], {made}; the weights are "
+    f"{_WEIGHTS[facts['weights']]}.",
     _table(facts, record),
     _metrics(summary),
     f"## Use\n\n```python\n{_use(facts)}\n```",
@@ -85,6 +87,11 @@ def write(facts: Mapping[str, Any], record: Mapping[str, Any], summary: Any) -> 
   return "\n\n".join(sections) + "\n"
 
 
+_HOLDS = {"safetensors": " holds the weights alone of this function"}
+_DRAWN = {
+  "normal": "np.random.default_rng(0).standard_normal((16, LATENT), np.float32)",
+  "uniform": "np.random.default_rng(0).uniform(-(3**0.5), 3**0.5, (16, LATENT)).astype(np.float32)",
+}
 _WEIGHTS = {"ema": "an average over training steps", "raw": "those of the last step"}
 
 
@@ -114,7 +121,8 @@ def _metrics(summary: Any) -> str:
   rows = [
     f"| {name} | {_at(values['last'])} | {_at(values['best'])} |" for name, values in found.items()
   ]
-  head = ["## Metrics", "", "| metric | last | best |", "| --- | --- | --- |"]
+  head = ["## Metrics of the run, of its averaged generator", ""]
+  head += ["| metric | last | best |", "| --- | --- | --- |"]
   return "\n".join([*head, *rows])
 
 
@@ -130,6 +138,7 @@ def _use(facts: Mapping[str, Any]) -> str:
       "labels", f"np.arange(16, dtype=np.int32) % {facts['num_classes']}"
     )
   replaced = {
+    "DRAWN": _DRAWN.get(facts["latent"], f"...  # [16, LATENT] float32, {facts['latent']}"),
     "FILE": facts["file"],
     "FOLDER": ".",
     "PLATFORMS": ", ".join(PLATFORMS),

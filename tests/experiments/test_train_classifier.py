@@ -146,30 +146,19 @@ def test_a_training_that_was_stopped_continues_to_the_same_file(tmp_path, monkey
   assert not (tmp_path / "part.unfinished").exists()
 
 
-def test_an_unfinished_file_of_another_training_is_not_continued(tmp_path, capsys):
-  (tmp_path / "part.unfinished").write_bytes(b"damaged")
-  assert train("--dataset=digits", f"--out={tmp_path / 'part'}") == 0
+def test_an_unfinished_file_of_another_training_is_not_continued(tmp_path, capsys, monkeypatch):
+  out = f"--out={tmp_path / 'part'}"
+  data = write(tmp_path / "own.npz")
+  monkeypatch.setattr(train_classifier, "stop_here", lambda: 1 / 0)
+  with pytest.raises(ZeroDivisionError):  # as a kill, but after the first step
+    monkeypatch.setattr(train_classifier, "SAVE_EVERY", 1)
+    train("--dataset=own", data, out)
+  assert (tmp_path / "part.unfinished").exists()
+  monkeypatch.undo()
+  monkeypatch.chdir(tmp_path)
+  # The same images with other labels.
+  assert train("--dataset=own", write(tmp_path / "own.npz", labels=LABELS[::-1]), out) == 0
   assert "is of another training: it is not continued" in capsys.readouterr().err
-
-
-def test_where_nothing_can_be_written_nothing_is_trained(refused, tmp_path, monkeypatch):
-  monkeypatch.setattr(train_classifier, "_fit", lambda *args: pytest.fail("it trained"))
-  (tmp_path / "file").write_text("mine")
-  (tmp_path / "folder").mkdir()
-  assert "cannot be written to" in refused("--dataset=digits", f"--out={tmp_path}/file/own.npz")
-  assert "is a folder" in refused("--dataset=digits", f"--out={tmp_path / 'folder'}")
-
-
-def test_no_file_of_a_run_and_no_data_set_is_written_over(refused, tmp_path, monkeypatch):
-  monkeypatch.setattr(train_classifier, "_fit", lambda *args: pytest.fail("it trained"))
-  for name in ("config.json", "sweep.json"):
-    folder = tmp_path / name.removesuffix(".json")
-    (folder / "checkpoints").mkdir(parents=True)
-    (folder / name).write_text("{}")
-    for file in (name, "own.npz", "checkpoints/own.npz"):
-      line = refused("--dataset=digits", f"--out={folder / file}")
-      assert "which holds a run or sweep: name a file elsewhere" in line
-    assert (folder / name).read_text() == "{}"
-  np.savez(tmp_path / "data.npz", images=np.zeros((8, 8, 8), np.uint8))
-  line = refused("--dataset=digits", f"--out={tmp_path / 'data.npz'}")
-  assert "is there and is no extractor" in line
+  (tmp_path / "part.unfinished").write_bytes(b"damaged")
+  assert train("--dataset=own", data, out) == 0
+  assert "is of another training: it is not continued" in capsys.readouterr().err

@@ -39,7 +39,7 @@ def test_numbers_of_the_second_extractor_have_its_name(digits):
   values = evaluator(digits.images[:100])
   numbers = {name for name in values if name not in evaluator.facts}
   assert numbers == {*FEATURES, *CLASSES, *(f"{name}@blocks" for name in FEATURES)}
-  assert notice == "" and values["extractor"] == f"{both[0].digest},version 1"
+  assert notice == "" and values["extractor"] == f"{both[0].digest},blocks version 1"
 
 
 def test_each_extractor_has_the_values_that_it_has_alone(digits):
@@ -116,3 +116,30 @@ def test_weights_that_do_not_come_with_the_package_are_asked_for(monkeypatch):
   monkeypatch.delenv("GAN_INCEPTION", raising=False)
   with pytest.raises(UserError, match="extractor=inception:FILE.*GAN_INCEPTION"):
     extractors.load("inception")
+
+
+def test_two_extractors_of_one_version_share_no_features(digits):
+  def doubled(images):
+    return 2 * blocks(images)[0], None
+
+  few = digits._replace(images=digits.images[:20], labels=digits.labels[:20])
+  one, other = (
+    evaluation.make_data(few, None, gan.Extractor(name, "version 1", function), 20, 0)
+    for name, function in (("blocks", blocks), ("doubled", doubled))
+  )
+  np.testing.assert_array_equal(other.train.features, 2 * one.train.features)
+
+
+@pytest.mark.parametrize("shape", [(0, 28, 28, 1), (28, 28, 1)])
+@pytest.mark.usefixtures("unchecked")
+def test_what_are_no_images_are_one_line(shape):
+  with pytest.raises(UserError, match="give at least one") as error:
+    BLOCKS.extract(np.zeros(shape, np.uint8))
+  assert "\n" not in str(error.value)
+
+
+def test_a_grey_extractor_without_logits_sees_colours_apart(digits):
+  grey = gan.Extractor("grey", "1", blocks, image_shape=(28, 28, 1))
+  colour = np.repeat(digits.images[:5], 3, axis=3)
+  found = evaluation.extract_features(colour, grey)
+  assert found.features.shape == (5, 12) and found.probabilities is None

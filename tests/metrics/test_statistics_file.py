@@ -31,7 +31,7 @@ def test_the_distance_to_a_file_of_features_is_that_to_the_features(tmp_path):
   assert frechet_to_statistics(*found[:2], fake) == pytest.approx(expected, rel=1e-9)
   assert found.about == {
     "extractor": "own",
-    "digest": "version 1",
+    "digest": "own version 1",
     "resize": "none",
     "dataset": "own",
     "images": 200,
@@ -53,10 +53,10 @@ def test_a_file_of_pytorch_fid_is_read_and_says_nothing_of_itself(tmp_path):
     ({"sigma": None}, "has no sigma"),
     ({"mu": np.zeros(4)}, r"mu \[4\] and sigma \[5, 5\].* 5 numbers"),
     ({"mu": np.zeros(5, int)}, "take statistics of the same extractor"),
-    ({"mu": np.full(5, np.nan)}, "NaN or infinity"),
-    ({"sigma": np.triu(np.ones((5, 5)))}, "not symmetric"),
-    ({"about": "{"}, "its `about` is no JSON object"),
-    ({"about": json.dumps({"digest": "version 2"})}, "digest version 2.* here have version 1"),
+    ({"about": "{"}, "is damaged"),
+    ({"about": "[" * 200_000}, "is damaged"),
+    ({"about": "7"}, "is damaged"),
+    ({"about": json.dumps({"digest": "own version 2"})}, "digest own version 2.* here have own"),
     ({"about": json.dumps({"resize": "bicubic"})}, "resize bicubic"),
   ],
 )
@@ -65,3 +65,25 @@ def test_what_does_not_fit_is_one_line(tmp_path, arrays, words):
   with pytest.raises(UserError, match=words) as error:
     statistics_file.read(path, EXTRACTOR, 5)
   assert "\n" not in str(error.value) and str(path) in str(error.value)
+
+
+@pytest.mark.parametrize(
+  ("mean", "covariance", "words"),
+  [
+    (np.full(5, np.nan), np.eye(5), "NaN or infinity"),
+    (np.zeros(5), np.triu(np.ones((5, 5))), "not symmetric"),
+    (np.zeros(5), -np.eye(5), "an eigenvalue of -1"),
+    (np.zeros(4), np.eye(4), "same layer"),
+  ],
+)
+@pytest.mark.usefixtures("unchecked")
+def test_what_is_no_gaussian_of_these_features_is_one_line(mean, covariance, words):
+  with pytest.raises(UserError, match=words) as error:
+    frechet_to_statistics(mean, covariance, features(100))
+  assert "\n" not in str(error.value)
+
+
+def test_statistics_of_one_image_are_refused_and_nothing_is_written(tmp_path):
+  with pytest.raises(UserError, match="of 1 samples, and 2 are needed"):
+    statistics_file.write(tmp_path / "a.npz", features(1), EXTRACTOR, "own")
+  assert not [*tmp_path.iterdir()]

@@ -275,9 +275,55 @@ def member(config):
 BOUNDS = {"float32": (1e-4, 2e-5), "bfloat16": (0.6, 0.1)}
 
 
-def assert_same_step(before, expected, found, precision="float32"):
-  """Each tensor is where it was expected, within BOUNDS and two roundings of its own values."""
+# Networks whose step a rounding moves by more than BOUNDS, where units lie so near to the kink of a
+# ReLU that they take its other side. Theirs is what parameters move it that are off by ROUNDINGS.
+SENSITIVE = ("infogan", "tutorial_dcgan")
+ROUNDINGS = 8
+
+
+def sensitivity(config):
+  """The farthest that a tensor is moved by ROUNDINGS, as a share of its player's longest step."""
+  init, moves = init_of(config), []
+  before, expected = ends(config, "none")
+  for seed in range(3):
+    with pytest.MonkeyPatch.context() as patch:
+      patch.setitem(globals(), "init_of", lambda _, seed=seed: nudged(init, seed))
+      was, found = ends(config, "none")
+    for here, there in zip(
+      zip(was, found, strict=True), zip(before, expected, strict=True), strict=True
+    ):
+      steps = [jax.tree.leaves(jax.tree.map(np.subtract, *pair[::-1])) for pair in (here, there)]
+      longest = max(np.abs(step).max() for step in steps[1])
+      moves += [np.abs(a - b).max() / longest for a, b in zip(*steps, strict=True)]
+  return max(moves)
+
+
+def nudged(init, seed):
+  """`init` with parameters that are off by up to ROUNDINGS."""
+  rng = np.random.default_rng(seed)
+
+  def moved(leaf):
+    off = rng.integers(-ROUNDINGS, ROUNDINGS, leaf.shape, endpoint=True)
+    return leaf * (1 + jnp.finfo(leaf.dtype).eps * off.astype(leaf.dtype))
+
+  def initial(key):
+    state = init(key)
+    players = {
+      name: player.replace(params=jax.tree.map(moved, player.params))
+      for name, player in (("generator", state.generator), ("discriminator", state.discriminator))
+    }
+    return state.replace(**players)
+
+  return initial
+
+
+def assert_same_step(before, expected, found, precision="float32", sensitive=0.0):
+  """Each tensor is where it was expected, within BOUNDS and two roundings of its own values.
+
+  Steps of a network that is SENSITIVE may be off by a further share of their longest.
+  """
   of_own, of_player = BOUNDS[precision]
+  of_player += sensitive
   for was, wanted, got in zip(before, expected, found, strict=True):
     steps = jax.tree.map(lambda a, b: np.abs(a - b).max(), wanted, was)
     longest = max(jax.tree.leaves(steps))
@@ -302,15 +348,18 @@ def test_devices_and_groups_of_runs_do_not_matter(game):
   regular = {"loss": "ragan", "penalty": "r1"}  # a loss over the whole batch
   config = dataclasses.replace(config_of(game | regular), **DESCENT)
   before, expected = ends(config, "none")
+  named = config.model in SENSITIVE and config.precision == "float32"
+  allowed = {"precision": config.precision, "sensitive": sensitivity(config) if named else 0.0}
+  assert allowed["sensitive"] < 0.1
   if "conditioning" in game:  # the program of one device, parted by the compiler
-    assert_same_step(before, expected, ends(config, "jit")[1])
-  assert_same_step(before, expected, member(config), config.precision)
+    assert_same_step(before, expected, ends(config, "jit")[1], **allowed)
+  assert_same_step(before, expected, member(config), **allowed)
   if config.model in OF_MASKS:
     return
   if config.model in OVER_PARTS:
     config = dataclasses.replace(config, **OVER_PARTS[config.model])
     before, expected = ends(config, "none")
-  assert_same_step(before, expected, ends(config, "shard_map")[1], config.precision)
+  assert_same_step(before, expected, ends(config, "shard_map")[1], **allowed)
 
 
 @pytest.mark.parametrize(

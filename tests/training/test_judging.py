@@ -56,7 +56,9 @@ TRAIN, HELD_OUT = points([1.0] * 9 + [-1.0]), points([1.0] * 6 + [-1.0] * 4)
 
 
 def judged(loss, gan=POINTS, train=TRAIN, held_out=HELD_OUT, labels=None):
-  return judging.judge(gan, STATE, LOSSES[loss], train, held_out, labels, 0)
+  rows, counts = judging.judge(gan, STATE, LOSSES[loss], train, held_out, labels, 0)
+  assert set(counts) == {"samples", "reference_samples", "held_out_samples"}
+  return rows
 
 
 def test_accuracies_are_the_shares_of_both_with_the_samples_of_the_averaged_generator():

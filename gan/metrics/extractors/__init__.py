@@ -1,8 +1,9 @@
-"""Extractors of features by name: classifiers, trained here or by a user.
+"""Extractors of features by name: classifiers, trained here or by a user, and networks of papers.
 
-The weights of the classifiers of MNIST, Fashion-MNIST and the bundled digits come with the package;
-`python -m experiments.train_classifier` made them and makes others. The first 12 digits of a file's
-SHA-256 name it in every record: values are comparable where these agree.
+The weights of the classifiers of MNIST, Fashion-MNIST, CIFAR-10 and the bundled digits come with
+the package; `python -m experiments.train_classifier` made them and makes others. Those of Inception
+and DINOv2 are files that a user names. The first 12 digits of a file's SHA-256 name it in every
+record: values are comparable where these agree.
 """
 
 import importlib
@@ -16,20 +17,25 @@ from gan.metrics.extractors.classifiers import from_bytes, to_bytes
 from gan.system.files import expanded_path
 
 __all__ = [
+  "PUBLISHED",
+  "STACKED",
   "Extractor",
   "Features",
+  "check_names",
   "for_dataset",
   "from_bytes",
   "load",
+  "load_all",
+  "placed",
   "shipped",
   "to_bytes",
   "to_range",
 ]
 
 SHIPPED = pathlib.Path(__file__).parent
-# Data sets that a classifier of another one sees channel by channel.
 # Networks of papers, whose weights a user has: a module each, with `make`.
 PUBLISHED = ("inception", "dinov2")
+# Data sets that a classifier of another one sees channel by channel.
 STACKED = {"stacked_mnist": "mnist"}
 
 
@@ -72,6 +78,8 @@ def _published(kind: str, file: str) -> Extractor:
 
 def load_all(names: str) -> tuple[Extractor, ...]:
   """Returns the extractors of a list of names, see `load`, with commas between them.
+
+  A comma parts names: a file whose name has one is renamed, or loaded by `load`.
 
   Raises:
     UserError: as `load`; two of them have one name, by which their numbers are told apart.

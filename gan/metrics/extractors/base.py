@@ -32,7 +32,7 @@ class Extractor(NamedTuple):
   Attributes:
     name: what it is called: "mnist", "inception", or the name of a file without its ending.
     digest: what names its version, for weights 12 hexadecimal digits: values are comparable, and
-      features of data are kept, where these agree.
+      features of data are kept, where these and the names of one's own extractors agree.
     function: `images [N, H, W, C] uint8 -> (features [N, D], logits [N, C] or None)`.
     image_shape: (H, W, C) of the images that it takes; None where it takes any.
     dataset: what it was trained on; None where it is used for any data.
@@ -60,11 +60,16 @@ class Extractor(NamedTuple):
   batch_size: int = BATCH_SIZE
   about: Mapping[str, Any] = MappingProxyType({})
 
+  @property
+  def identity(self) -> str:
+    """What names it in records: the digest of its weights, or its name and version."""
+    return self.digest if self.about else f"{self.name} {self.digest}"
+
   def extract(self, images: UInt8[np.ndarray, "n h w c"]) -> Features:
     """Returns the features of images, computed in batches.
 
     Raises:
-      UserError: size or channels are not those of the images that it takes.
+      UserError: there are no images, or size or channels are not those that it takes.
     """
     self._check(images)
     starts = range(0, len(images), self.batch_size)
@@ -84,6 +89,8 @@ class Extractor(NamedTuple):
     return tuple(part if part is None else np.asarray(part, np.float32) for part in found)
 
   def _check(self, images):
+    if images.ndim != 4 or not len(images):
+      raise UserError(f"images are {list(images.shape)}: give at least one, [N, H, W, C]")
     fits = self.image_shape in (None, images.shape[1:])
     if not fits or images.dtype != np.uint8:
       taken = f"{words(self.image_shape)} uint8" if self.image_shape else "uint8"

@@ -1,6 +1,6 @@
 """How the classifiers that serve as extractors are trained, one step after another.
 
-"plain" is for small grey images: AdamW, the rate falling along a cosine. "residual" is for all
+"plain" is for grey images: AdamW, the rate falling along a cosine. "residual" is for all
 others: SGD with Nesterov's momentum and L2 on its kernels, the rate rising for a fifth of the steps
 and falling to 0 in the rest.
 """
