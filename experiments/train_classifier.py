@@ -16,6 +16,7 @@ same command again continues one that was stopped. Training, sweeps and evaluati
 import contextlib
 import io
 import json
+import math
 import pathlib
 import sys
 from typing import Any
@@ -36,6 +37,7 @@ from gan.training.run_folder import writable_file
 HELD_OUT = 10  # one example in so many tests, where there is no test split
 COUNTS = 2_000, 10_000  # of test images beside training images
 UNFINISHED = ".unfinished"  # ending of the file from which training continues
+EPOCHS, STEPS = 15, 300  # by default at least so many of both
 SAVE_EVERY = 200  # steps
 
 
@@ -47,7 +49,9 @@ def main(argv=None):
   command.add(
     PATH, "out", None, "file to write (default: runs/extractors/<dataset>.npz)", "records"
   )
-  command.add(int, "epochs", 15, "passes over the training images", "training")
+  command.add(
+    int, "epochs", None, "passes over the images (default: 15, or 300 steps of few)", "training"
+  )
   command.add(
     bool, "mirror", None, "reflect images at random (default: those in colour)", "training"
   )
@@ -73,20 +77,27 @@ def _run(values) -> int:
 def _about(train, values) -> dict[str, Any]:
   """What the file says of itself, but for the accuracy."""
   from gan.metrics import extractors
+  from gan.metrics.extractors import training
 
   height, width, channels = train.images.shape[1:]
   colour = channels > 1 and train.kind not in extractors.STACKED
-  plain = channels == 1 and not (height % 4 or width % 4)
+  network = "residual" if channels > 1 or height % 4 or width % 4 else "plain"
+  recipe = training.RECIPES[network]
   return {
     "dataset": train.kind,
     "is_part": bool(train.part_of),
     "image_shape": [height, width, channels],
     "num_classes": train.num_classes,
-    "epochs": values.epochs,
+    "epochs": values.epochs or _default_epochs(len(train.images), recipe),
     "seed": values.seed,
-    "network": "plain" if plain else "residual",
+    "network": network,
     "mirror": colour if values.mirror is None else values.mirror,
   }
+
+
+def _default_epochs(count, recipe) -> int:
+  steps = max(count // recipe.batch_size, 1)
+  return max(EPOCHS, math.ceil(STEPS / steps))
 
 
 def _data(values) -> tuple[Any, Any]:
@@ -135,7 +146,7 @@ def _refuse_other_file(out):
 
 
 def _check_values(values):
-  if values.epochs < 1:
+  if values.epochs is not None and values.epochs < 1:
     raise UserError(f"--epochs={values.epochs} must be above 0")
   if values.image_size is not None and values.image_size < 1:
     raise UserError(f"--image_size={values.image_size} must be above 0")

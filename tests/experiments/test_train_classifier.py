@@ -5,6 +5,7 @@ import pytest
 
 from experiments import train_classifier
 from gan.metrics import extractors
+from gan.metrics.extractors import training
 
 LABELS = np.arange(40) % 4
 
@@ -79,6 +80,13 @@ def test_colour_is_learnt(tmp_path):
   found = extractors.load(tmp_path / "own")
   assert found.image_shape == (8, 8, 3)
   assert found.about["network"] == "residual" and found.about["mirror"]
+
+
+def test_few_images_are_seen_more_often_by_default():
+  recipe = training.RECIPES["residual"]
+  # 36 images make one step an epoch, 1,500 make 11, 50,000 make 390.
+  found = [train_classifier._default_epochs(count, recipe) for count in (36, 1500, 50_000)]
+  assert found == [300, 28, 15]
 
 
 @pytest.mark.parametrize("flag", ["--epochs=0", "--seed=-1", f"--seed={2**32 - 1}"])
