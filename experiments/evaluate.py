@@ -27,6 +27,8 @@ from gan.errors import UserError
 from gan.system.progress import say
 from gan.training.run_folder import WEIGHTS, read_config, writable_folder
 
+TO_STATISTICS = "frechet_to_statistics"
+
 
 class Subject(NamedTuple):
   """What is measured.
@@ -112,6 +114,10 @@ def _check(values):
     refuse_unread(values, ["data_dir", "step", "weights"], "--workdir")
   if values.image_size is not None and values.image_size < 1:
     raise UserError(f"--image_size={values.image_size} must be above 0")
+  if values.statistics and _chosen(values) and TO_STATISTICS not in _chosen(values):
+    raise UserError(f"--statistics is read by --metrics={TO_STATISTICS} only: give that too")
+  if not values.statistics and TO_STATISTICS in _chosen(values):
+    raise UserError(f"--metrics={TO_STATISTICS} needs --statistics=FILE")
   if values.samples < 1:
     raise UserError(f"--samples={values.samples} must be above 0")
   if not 0 <= values.seed < 2**32:

@@ -67,7 +67,8 @@ def _run(values) -> int:
   train, test = _data(values)
   about = _about(train, values)
   _check_images(train, about["network"])
-  out = writable_file(values.out or f"runs/extractors/{train.name}.npz")
+  _check_same_data(values, about, train.name)
+  out = writable_file(_out(values, train.name))
   with interrupts():
     params = _fit(train, about, pathlib.Path(f"{out}{UNFINISHED}"))
   _write(out, params, about, train, test)
@@ -91,6 +92,8 @@ def _about(train, values) -> dict[str, Any]:
     "epochs": values.epochs or _default_epochs(len(train.images), recipe),
     "seed": values.seed,
     "network": network,
+    # Folders of one's own have one name, and those of a published set the same images.
+    **({} if train.kind in extractors.shipped() else {"data": digest(train)}),
     "mirror": colour if values.mirror is None else values.mirror,
   }
 
@@ -164,6 +167,8 @@ def _check_labels(dataset):
 
 
 def _check_images(dataset, network):
+  if dataset.num_classes < 2:
+    raise UserError(f"{dataset.name} has one class, and a classifier tells at least two apart")
   from gan.models.residual_classifier import SMALLEST_SIDE
 
   side = min(dataset.images.shape[1:3])
@@ -172,6 +177,21 @@ def _check_images(dataset, network):
       f"images of {dataset.name} have a side of {side} pixels, and at least {SMALLEST_SIDE} are "
       "needed: give --image_size"
     )
+
+
+def _check_same_data(values, about, name):
+  """Refuses to write over the classifier of other images."""
+  from gan.metrics import extractors
+
+  out = _out(values, name)
+  if out.exists() and "data" in about:
+    there = extractors.load(out).about.get("data")
+    if there != about["data"]:
+      raise UserError(f"{out} is of other images: name another file by --out")
+
+
+def _out(values, name) -> pathlib.Path:
+  return pathlib.Path(values.out or f"runs/extractors/{name}.npz")
 
 
 def _check_alike(train, test):
@@ -191,7 +211,7 @@ def _fit(dataset, about, unfinished) -> Any:
   count, shape = len(dataset.images), dataset.images.shape[1:]
   chosen = training.orders(count, recipe.batch_size, epochs, seed)
   state = training.start(recipe, shape, dataset.num_classes, len(chosen), seed)
-  made = about | {"data": digest(dataset)}
+  made = {"data": digest(dataset)} | about
   state = _continued(unfinished, state, made)
   losses = []
   steps = training.train(
@@ -252,8 +272,7 @@ def _continued(path, state, made) -> Any:
       step = int(archive["step"])
       say(f"Continuing at step {step}.")
       return type(state)(*jax.tree.unflatten(structure, found), step)
-  say(f"{path} is of another training: it is not continued.")
-  return state
+  raise UserError(f"{path} is of another training: remove it, or name another --out")
 
 
 def _write(out, params, about, train, test):

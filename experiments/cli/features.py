@@ -55,6 +55,8 @@ def write_statistics(first: FeatureSpace, values: Any) -> None:
     return
   features = _features(first)
   file, real = writable_file(values.write_statistics), values.workdir or values.real
+  if file.exists() and not statistics_file.is_one(file):
+    raise UserError(f"{file} is there and holds no statistics: name another file")
   statistics_file.write(file, features, first.extractor, str(real))
   say(f"Written: {values.write_statistics}, of {len(features):,} real images")
 

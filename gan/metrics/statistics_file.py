@@ -64,9 +64,20 @@ def read(path: str | os.PathLike, extractor: Extractor, width: int) -> Statistic
   return Statistics(mean.astype(np.float64), covariance.astype(np.float64), about)
 
 
+def is_one(path: pathlib.Path) -> bool:
+  """Whether a file holds mu and sigma."""
+  try:
+    with Archive(path, str(path)) as archive:
+      return "mu" in archive and "sigma" in archive
+  except UserError:
+    return False
+
+
 def _check_shapes(path, mean, covariance, width, name):
   shapes = [list(array.shape) for array in (mean, covariance)]
-  if shapes != [[width], [width, width]] or mean.dtype.kind + covariance.dtype.kind != "ff":
+  if mean.dtype.kind + covariance.dtype.kind != "ff":
+    raise UserError(f"{path} has mu of {mean.dtype} and sigma of {covariance.dtype}: floats belong")
+  if shapes != [[width], [width, width]]:
     raise UserError(
       f"{path} has mu {shapes[0]} and sigma {shapes[1]}, and the features of {name} have "
       f"{width} numbers: take statistics of the same extractor"

@@ -1,6 +1,7 @@
 """A generator that was exported as StableHLO: it is drawn from without the code of its networks."""
 
 import functools
+import hashlib
 import math
 import pathlib
 from typing import Any, NamedTuple
@@ -26,6 +27,7 @@ _KIND = schema.entries(
     "image_range": schema.list_of(schema.NUMBER, lengths=(2,)),
     "num_classes": schema.COUNT,
     "class_names": schema.list_of(schema.TEXT),
+    "sha256": schema.entries(others=schema.TEXT),
   }
 )
 
@@ -99,7 +101,15 @@ def load(folder: str) -> ExportedRun:
       f"{folder} is an export as {facts['format']}, which has no program for JAX: name one as "
       f"{STABLEHLO}, or the run folder"
     )
+  if facts["sha256"] != checksums(path):
+    raise UserError(f"{folder} is not as it was written: export the run again")
   return ExportedRun(facts, *(program(path / name) for name in (GENERATOR, LATENTS)))
+
+
+def checksums(folder: pathlib.Path) -> dict[str, str]:
+  """Returns the SHA-256 of each program in a folder by its name."""
+  there = [folder / name for name in (GENERATOR, LATENTS) if (folder / name).is_file()]
+  return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in there}
 
 
 def program(path: pathlib.Path) -> Any:

@@ -24,7 +24,7 @@ from gan.errors import UserError
 from gan.system import safetensors, tensors
 from gan.training import exported, plain_program
 from gan.training.restore import LoadedRun
-from gan.training.run_folder import write_json
+from gan.training.run_folder import writable_folder, write_json
 
 PLATFORMS = ("cpu", "cuda", "tpu")
 CHECKED = 16  # examples on which what was written is compared with the run
@@ -63,12 +63,13 @@ def write(run: LoadedRun, form: str, folder: pathlib.Path, facts: dict[str, Any]
   """
   if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
     raise UserError(f"{folder} is there already: name a new folder for the export")
-  folder = folder.absolute()  # "." has no name
+  folder = folder.resolve()  # "." has no name, and a link is no folder
+  writable_folder(folder.parent)
   part = folder.with_name(f"{folder.name}.{os.getpid()}.part")
   part.mkdir(parents=True)
   try:
     back = EXPORTERS[form](run, part)
-    write_json(part / exported.EXPORT, facts)
+    write_json(part / exported.EXPORT, facts | {"sha256": exported.checksums(part)})
     (part / "README.md").write_text(card, encoding="utf-8")
     part.replace(folder)
   finally:

@@ -17,7 +17,7 @@ from gan.errors import UserError
 from gan.losses import LOSSES
 from gan.method.game import GAME, Batch, Game
 from gan.method.train_step import made_shape
-from gan.metrics.extractors import Extractor, check_names
+from gan.metrics.extractors import Extractor, check_all
 from gan.state import GanState
 from gan.system import memory, schema
 from gan.system.progress import say
@@ -145,7 +145,7 @@ def _measured(config: Config, extractor: Any) -> tuple[Config, tuple[Extractor, 
     what = reprlib.repr(extractor)
     raise UserError(f"`extractor={what}` must be a name, a file, or one or more of gan.Extractor")
   measuring.check_read(config)
-  check_names(named)
+  check_all(named)
   return config, tuple(named)
 
 

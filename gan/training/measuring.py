@@ -50,7 +50,13 @@ def check(
 
 def identity(named: tuple[Extractor, ...]) -> dict[str, str]:
   """Returns what the result of a run with named extractors depends on; {} without one."""
-  return {DIGEST: digests(named)} if named else {}
+  return {DIGEST: _identities(named)} if named else {}
+
+
+def _identities(named: tuple[Extractor, ...]) -> str | None:
+  """Their digests in order, each but the first with its name, which its numbers have too."""
+  first, others = named[:1], named[1:]
+  return ",".join(filter(None, [digests(first), *(f"{it.name} {it.digest}" for it in others)]))
 
 
 def place(names: str | None) -> str | None:
@@ -80,7 +86,7 @@ def recorded(record: dict[str, Any], run: str) -> tuple[Extractor, ...]:
     found = extractors.load_all(names)
   except UserError:
     found = ()
-  if digests(found) != digest:
+  if _identities(found) != digest:
     raise UserError(
       f"{run} measured itself by the extractor {digest}, and {names} is gone or another by now: "
       "put it back, or name one by --extractor"

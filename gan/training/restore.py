@@ -155,7 +155,9 @@ def load(
     >>> int(run.state.step), run.sample(4, jax.random.key(0), weights="raw").shape
     (1, (4, 2))
   """
-  if exported.is_here(named_folder(workdir)) and game is None and step is None:
+  if exported.is_here(named_folder(workdir)):
+    if game is not None or step is not None:
+      raise UserError(f"{workdir} is an export, of one step and without a game: leave these out")
     return exported.load(named_folder(workdir))
   return find(workdir, game, step, saying_arguments(say, ARGUMENTS))
 

@@ -31,7 +31,7 @@ _PROGRESS = schema.entries(
   {"set": _FACTS, "done": schema.COUNT, "mark": schema.entries(others=schema.ANY)}
 )
 _PROGRESS_FILE = "progress.json"
-_OTHERS = ("run", "packages")  # facts on which the examples do not depend
+_OTHERS = ("run", "packages", "extent")  # facts on which the examples do not depend
 _REMEDY = "remove it and begin again"
 
 
@@ -92,7 +92,7 @@ def write(
   else:
     with _claimed(part, facts):
       _draw(run, part, facts)
-      write_json(_record(path), facts)
+      write_json(_record(path), facts | {"extent": _extent(part / path.name)})
       os.replace(part / path.name, path)
   if (part / _PROGRESS_FILE).exists():
     shutil.rmtree(part)
@@ -109,6 +109,13 @@ def _check_finished(path: pathlib.Path, facts: dict[str, Any]) -> None:
   if there is None:
     raise UserError(f"{path} is there already and was not written here: choose another --outdir")
   _check_same(path, there, facts)
+  if there.get("extent", _extent(path)) != _extent(path):
+    raise UserError(f"{path} is not as it was written: {_REMEDY}")
+
+
+def _extent(path: pathlib.Path) -> int:
+  """The bytes of a file, or how many files a folder has."""
+  return sum(1 for _ in path.iterdir()) if path.is_dir() else path.stat().st_size
 
 
 def _check_same(path: pathlib.Path, there: dict[str, Any], facts: dict[str, Any]) -> None:

@@ -228,10 +228,13 @@ def test_a_run_is_measured_by_every_metric_of_images(measured):
 
 def test_every_value_in_the_file_has_all_that_it_depends_on(measured, run):
   digest = extractors.load("digits").digest
-  for row in measured[0].values():
+  for name, row in measured[0].items():
     assert set(row) >= COLUMNS | ABOUT_A_VALUE
-    assert (row["samples"], row["reference_samples"], row["held_out_samples"]) == (110, 110, 110)
-    assert (row["extractor"], row["split"], row["seed"]) == (digest, "train[:120]", 3)
+    # A discriminator judges 2,000 samples, all 120 training images, and all 297 held out.
+    counts = (2000, 120, 297) if name in JUDGED else (110, 110, 110)
+    assert (row["samples"], row["reference_samples"], row["held_out_samples"]) == counts
+    used = None if name in JUDGED else digest
+    assert (row["extractor"], row["split"], row["seed"]) == (used, "train[:120]", 3)
     assert (row["run"], row["step"], row["dataset"]) == (str(run), 8, "digits")
     assert row["low"] is None or row["low"] <= row["value"] <= row["high"]
 

@@ -165,8 +165,22 @@ def test_an_unfinished_file_of_another_training_is_not_continued(tmp_path, capsy
   monkeypatch.undo()
   monkeypatch.chdir(tmp_path)
   # The same images with other labels.
-  assert train("--dataset=own", write(tmp_path / "own.npz", labels=LABELS[::-1]), out) == 0
-  assert "is of another training: it is not continued" in capsys.readouterr().err
+  assert train("--dataset=own", write(tmp_path / "own.npz", labels=LABELS[::-1]), out) == 2
+  assert "is of another training: remove it" in capsys.readouterr().err
   (tmp_path / "part.unfinished").write_bytes(b"damaged")
-  assert train("--dataset=own", data, out) == 0
-  assert "is of another training: it is not continued" in capsys.readouterr().err
+  assert train("--dataset=own", data, out) == 2
+  assert "is of another training: remove it" in capsys.readouterr().err
+
+
+def test_the_classifier_of_other_images_is_not_written_over(tmp_path, capsys):
+  assert train("--dataset=own", write(tmp_path / "own.npz")) == 0
+  before = (tmp_path / "runs" / "extractors" / "own.npz").read_bytes()
+  assert train("--dataset=own", write(tmp_path / "own.npz", seed=1)) == 2
+  assert "own.npz is of other images: name another file by --out" in capsys.readouterr().err
+  assert (tmp_path / "runs" / "extractors" / "own.npz").read_bytes() == before
+  assert train("--dataset=own", write(tmp_path / "own.npz"), "--seed=1") == 0
+
+
+def test_one_class_is_refused(refused, tmp_path):
+  data = write(tmp_path / "own.npz", labels=0 * LABELS)
+  assert "own has one class" in refused("--dataset=own", data)

@@ -104,6 +104,37 @@ def test_two_extractors_of_one_name_are_refused(tmp_path):
   copy.write_bytes((extractors.SHIPPED / "digits.npz").read_bytes())
   with pytest.raises(UserError, match="two extractors are called digits"):
     extractors.load_all(f"digits,{copy}")
+  copy.rename(tmp_path / "other.npz")
+  with pytest.raises(UserError, match="two of the extractors digits, other are one"):
+    extractors.load_all(f"digits, {tmp_path / 'other.npz'}")
+
+
+@pytest.mark.parametrize("names", ["", ",", "digits,", " ,digits"])
+def test_an_empty_name_is_told_with_the_choices(names):
+  with pytest.raises(UserError, match="has an empty name: there are cifar10, digits") as error:
+    extractors.load_all(names)
+  assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+  ("fields", "words"),
+  [
+    ({"name": "a@b"}, "name of an extractor is 'a@b'"),
+    ({"name": ""}, "name of an extractor is ''"),
+    ({"digest": "1,2"}, "digest of an extractor is '1,2'"),
+    ({"digest": 3}, "digest of an extractor is 3"),
+    ({"function": None}, "`function` of the extractor blocks"),
+    ({"batch_size": 0}, "batch_size of the extractor blocks"),
+  ],
+)
+def test_an_extractor_that_cannot_be_used_is_refused_before_training(fields, words):
+  with pytest.raises(UserError, match=words):
+    extractors.check_all([BLOCKS._replace(**fields)])
+
+
+def test_what_an_extractor_raises_is_one_line_with_its_name(digits):
+  with pytest.raises(UserError, match="the extractor blocks ended with ZeroDivisionError"):
+    BLOCKS._replace(function=lambda images: 1 / 0).extract(digits.images[:3])
 
 
 def test_names_are_placed_where_they_are_found_from_anywhere(tmp_path, monkeypatch):

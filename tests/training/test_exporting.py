@@ -212,10 +212,19 @@ def test_an_export_of_weights_alone_is_not_drawn_from(runs, tmp_path):
     gan.load(tmp_path / "a")
 
 
-@pytest.mark.parametrize("damage", [b"", b"\0" * 40])
-def test_a_damaged_program_is_one_line(exports, tmp_path, damage):
+@pytest.mark.parametrize("damage", [b"", b"\0" * 40, None])
+def test_a_damaged_export_is_one_line(exports, tmp_path, damage):
   for path in (exports / "points").iterdir():
     (tmp_path / path.name).write_bytes(path.read_bytes())
-  (tmp_path / exported.GENERATOR).write_bytes(damage)
-  with pytest.raises(UserError, match=r"generator.stablehlo is damaged \(.*export the run again"):
+  other = exports / "convolutions" / exported.GENERATOR
+  (tmp_path / exported.GENERATOR).write_bytes(other.read_bytes() if damage is None else damage)
+  with pytest.raises(UserError, match="is not as it was written: export the run again"):
     gan.load(tmp_path)
+  if damage is not None:
+    with pytest.raises(UserError, match=r"generator.stablehlo is damaged \(.*export the run again"):
+      exported.program(tmp_path / exported.GENERATOR)
+
+
+def test_an_export_has_one_step_and_no_game(exports):
+  with pytest.raises(UserError, match="is an export, of one step and without a game"):
+    gan.load(exports / "points", step=2)

@@ -76,6 +76,7 @@ def test_a_file_beside_the_set_says_what_was_drawn(draw, run, tmp_path):
   digest = sample_set.digest((state.ema_params, state.ema_model_state))
   assert facts.pop("weights_sha256") == digest
   assert "jax" in facts.pop("packages")
+  assert facts.pop("extent") > 0
   assert facts == {
     "dataset": "digits",
     "model": "mlp",
@@ -253,3 +254,11 @@ def test_every_form_of_a_set_is_evaluated_to_the_same_numbers(draw, run, tmp_pat
     record = json.loads((tmp_path / form / "evaluation.json").read_text())
     numbers[form] = {metric: row["value"] for metric, row in record["metrics"].items()}
   assert numbers["png"] == numbers["npz"] == numbers["zip"] and len(numbers["png"]) >= 4
+
+
+def test_a_set_that_was_damaged_since_is_not_said_to_be_finished(draw, tmp_path, capsys):
+  assert draw() == 0
+  path = tmp_path / "samples.zip"
+  path.write_bytes(path.read_bytes()[:-10])
+  assert draw() == 2
+  assert "samples.zip is not as it was written" in capsys.readouterr().err

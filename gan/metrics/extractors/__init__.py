@@ -12,7 +12,7 @@ import pathlib
 from collections.abc import Sequence
 
 from gan.errors import UserError
-from gan.metrics.extractors.base import Extractor, Features, to_range
+from gan.metrics.extractors.base import Extractor, Features, check, to_range
 from gan.metrics.extractors.classifiers import from_bytes, to_bytes
 from gan.system.files import expanded_path
 
@@ -21,7 +21,7 @@ __all__ = [
   "STACKED",
   "Extractor",
   "Features",
-  "check_names",
+  "check_all",
   "for_dataset",
   "from_bytes",
   "load",
@@ -84,24 +84,35 @@ def load_all(names: str) -> tuple[Extractor, ...]:
   Raises:
     UserError: as `load`; two of them have one name, by which their numbers are told apart.
   """
-  found = tuple(load(name) for name in names.split(","))
-  check_names(found)
+  named = [name.strip() for name in names.split(",")]
+  if not all(named):
+    raise UserError(
+      f"`extractor={names}` has an empty name: there are {', '.join(shipped())}, "
+      f"{', '.join(f'{name}:FILE' for name in PUBLISHED)}, and files; several have commas between "
+      "them"
+    )
+  found = tuple(map(load, named))
+  check_all(found)
   return found
 
 
-def check_names(found: Sequence[Extractor]) -> None:
-  """Raises UserError where two extractors have one name."""
+def check_all(found: Sequence[Extractor]) -> None:
+  """Raises UserError where extractors cannot be told apart in records, or one cannot be used."""
+  for extractor in found:
+    check(extractor)
   names = [extractor.name for extractor in found]
   if twice := [name for name in names if names.count(name) > 1]:
     raise UserError(
       f"two extractors are called {twice[0]}, and their numbers would have one name: leave one "
       "out, or rename its file"
     )
+  if len({extractor.identity for extractor in found}) < len(found):
+    raise UserError(f"two of the extractors {', '.join(names)} are one: leave one out")
 
 
 def placed(names: str) -> str:
   """Returns a list of names as it is found from anywhere: files with their whole path."""
-  return ",".join(map(_placed, names.split(",")))
+  return ",".join(_placed(name.strip()) for name in names.split(","))
 
 
 def _placed(name: str) -> str:

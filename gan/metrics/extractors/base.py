@@ -1,5 +1,7 @@
 """What an extractor is: a function of images that gives features, and class logits or None."""
 
+import re
+import reprlib
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -9,9 +11,11 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, UInt8
 
-from gan.errors import UserError
+from gan.errors import UserError, failure
+from gan.system.schema import check_whole
 
 BATCH_SIZE = 500
+_NAME = re.compile(r"[\w.-][\w .-]*")
 
 
 class Features(NamedTuple):
@@ -80,13 +84,24 @@ class Extractor(NamedTuple):
     return Features(np.concatenate(features)[: len(images)], probabilities)
 
   def _of_batch(self, images):
-    found = jax.device_get(self.function(images))
+    found = jax.device_get(self._call(images))
     if not _is_pair(found, len(images)):
       raise UserError(
-        f"the extractor {self.name} must return (features [{len(images)}, D], logits "
+        f"the extractor {self.name} must return floats (features [{len(images)}, D], logits "
         f"[{len(images)}, C] or None) of {len(images)} images"
       )
     return tuple(part if part is None else np.asarray(part, np.float32) for part in found)
+
+  def _call(self, images):
+    try:
+      return self.function(images)
+    except UserError:
+      raise
+    except Exception as error:  # whatever a function of a user's own raises
+      if failure(error) is not None:
+        raise
+      what = f"{type(error).__name__}: {error}".split("\n")[0]
+      raise UserError(f"the extractor {self.name} ended with {what}") from error
 
   def _check(self, images):
     if images.ndim != 4 or not len(images):
@@ -105,10 +120,29 @@ class Extractor(NamedTuple):
     return np.pad(images, ((0, self.batch_size - len(images)), (0, 0), (0, 0), (0, 0)))
 
 
+def check(extractor: Extractor) -> None:
+  """Raises UserError where an extractor cannot be called, or its name cannot stand in records."""
+  for field in ("name", "digest"):
+    value = getattr(extractor, field)
+    if not (isinstance(value, str) and _NAME.fullmatch(value)):
+      raise UserError(
+        f"{field} of an extractor is {reprlib.repr(value)}: it must be of letters, digits, spaces "
+        "and _ - . alone, as the name of its file"
+      )
+  if not callable(extractor.function):
+    raise UserError(f"`function` of the extractor {extractor.name} must be a function of images")
+  check_whole(f"batch_size of the extractor {extractor.name}", extractor.batch_size, least=1)
+
+
 def _is_pair(found: Any, count: int) -> bool:
   """Whether it is (features, logits) of so many images, or (features, None)."""
   pair = isinstance(found, tuple) and len(found) == 2 and found[0] is not None
-  return pair and all(np.ndim(it) == 2 and len(it) == count for it in found if it is not None)
+  return pair and all(_is_table(it, count) for it in found if it is not None)
+
+
+def _is_table(found: Any, count: int) -> bool:
+  table = np.asarray(found)
+  return table.ndim == 2 and len(table) == count and np.issubdtype(table.dtype, np.floating)
 
 
 def _softmax(logits: Float[np.ndarray, "n c"]) -> Float[np.ndarray, "n c"]:
