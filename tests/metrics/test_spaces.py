@@ -149,6 +149,20 @@ def test_weights_that_do_not_come_with_the_package_are_asked_for(monkeypatch):
     extractors.load("inception")
 
 
+def test_a_network_of_a_paper_is_read_from_the_file_that_is_named(monkeypatch):
+  found = []
+
+  def make(path, **options):
+    found.append((str(path), options))
+    return BLOCKS
+
+  monkeypatch.setattr("gan.metrics.extractors.dinov2.make", make)
+  monkeypatch.setenv("GAN_DINOV2", "weights.pth")
+  assert extractors.load("dinov2:other.pth").name == "dinov2"
+  assert extractors.load("dinov2_bilinear").name == "dinov2_bilinear"
+  assert found == [("other.pth", {}), ("weights.pth", {"resize": "bilinear"})]
+
+
 def test_two_extractors_of_one_version_share_no_features(digits):
   def doubled(images):
     return 2 * blocks(images)[0], None

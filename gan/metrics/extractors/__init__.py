@@ -33,8 +33,12 @@ __all__ = [
 ]
 
 SHIPPED = pathlib.Path(__file__).parent
-# Networks of papers, whose weights a user has: a module each, with `make`.
-PUBLISHED = ("inception", "dinov2")
+# Networks of papers, whose weights a user has: (module with `make`, its options).
+PUBLISHED: dict[str, tuple[str, dict[str, str]]] = {
+  "inception": ("inception", {}),
+  "dinov2": ("dinov2", {}),
+  "dinov2_bilinear": ("dinov2", {"resize": "bilinear"}),
+}
 # Data sets that a classifier of another one sees channel by channel.
 STACKED = {"stacked_mnist": "mnist"}
 
@@ -43,9 +47,9 @@ def load(name: str | os.PathLike) -> Extractor:
   """Returns the shipped extractor of a data set, one of PUBLISHED, or one from a file.
 
   Args:
-    name: "mnist", "fashion_mnist", "digits", "cifar10"; "inception:FILE" or "dinov2:FILE" with the
-      file of its weights, which GAN_INCEPTION or GAN_DINOV2 may name instead; or the path of a file
-      of `to_bytes`.
+    name: "mnist", "fashion_mnist", "digits", "cifar10"; "inception:FILE", "dinov2:FILE" or
+      "dinov2_bilinear:FILE" with the file of its weights, which GAN_INCEPTION or GAN_DINOV2 may
+      name instead; or the path of a file of `to_bytes`.
 
   Raises:
     UserError: there is none of this name; the file is damaged.
@@ -66,14 +70,16 @@ def load(name: str | os.PathLike) -> Extractor:
 
 
 def _published(kind: str, file: str) -> Extractor:
-  variable = f"GAN_{kind.upper()}"
+  module, options = PUBLISHED[kind]
+  variable = f"GAN_{module.upper()}"
   if not (file := file or os.environ.get(variable, "")):
     raise UserError(
       f"the weights of {kind} do not come with the package: name their file by "
       f"`extractor={kind}:FILE`, or by the environment variable {variable}; docs/metrics.md says "
       "which files fit"
     )
-  return importlib.import_module(f"gan.metrics.extractors.{kind}").make(expanded_path(file))
+  make = importlib.import_module(f"gan.metrics.extractors.{module}").make
+  return make(expanded_path(file), **options)._replace(name=kind)
 
 
 def load_all(names: str) -> tuple[Extractor, ...]:
