@@ -162,7 +162,7 @@ def _check_labels(dataset):
   if dataset.labels is None or dataset.images.ndim != 4:
     raise UserError(
       f"{dataset.name} has no labelled images, which a classifier learns from: sort them into one "
-      "folder for each class, or name an extractor that is there by --extractor"
+      "folder for each class, or measure a run by an extractor that there is"
     )
 
 

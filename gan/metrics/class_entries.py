@@ -4,7 +4,6 @@ import numpy as np
 
 from gan.datasets.base import some
 from gan.metrics.base import NEAR_REFERENCE, POSITIVE, SHARE, Metric, Value
-from gan.metrics.classification import classification_accuracy
 from gan.metrics.intra_class_frechet import LEAST, intra_class_frechet, shared_classes
 from gan.metrics.ms_ssim import WEIGHTS, class_ms_ssim, scale_count
 
@@ -45,6 +44,9 @@ def _scales_and_classes_left_out(data, fake):
 
 
 def _classification_accuracy(data, fake, rng):
+  # It alone needs JAX: pages are written of records where there is none.
+  from gan.metrics.classification import classification_accuracy
+
   test, seed = data.held_out, int(rng.integers(2**31))
   share = classification_accuracy(fake.examples, fake.labels, test.examples, test.labels, seed)
   return {"classification_accuracy": Value(share)}

@@ -34,6 +34,7 @@ from experiments.scaling import __main__ as scaling
 from experiments.theory import __main__ as theory
 from gan.datasets import tfds
 from gan.errors import UserError, failure
+from gan.metrics import extractors
 from gan.report import study
 from gan.sweeps import ray_cluster
 from gan.system import cache, memory
@@ -287,7 +288,7 @@ def flags_of(monkeypatch):
   return get
 
 
-NAMES_OF_PATHS = {"workdir", "data_dir", "out", "outdir", "docs", "real", "fake", "extractor"}
+NAMES_OF_PATHS = {"workdir", "data_dir", "out", "outdir", "docs", "real", "fake", "statistics"}
 REFUSED = {
   flag_types.Number: ("nan", "inf", "-inf", "1e999"),
   flag_types.Count: ("nan", "1e3", str(10**12), "-" + "9" * 5000),
@@ -311,8 +312,9 @@ def test_every_flag_of_every_command_refuses_what_its_kind_cannot_be(flags_of, n
 def test_home_is_meant_by_every_path(flags_of, monkeypatch):
   monkeypatch.setenv("HOME", "/home/me")
   values = flags_of(evaluate.main)
-  values(["evaluate", "--workdir=~/a", "--extractor=~", "--outdir=b/~"])
-  assert (values.workdir, values.extractor, values.outdir) == ("/home/me/a", "/home/me", "b/~")
+  values(["evaluate", "--workdir=~/a", "--statistics=~", "--outdir=b/~"])
+  assert (values.workdir, values.statistics, values.outdir) == ("/home/me/a", "/home/me", "b/~")
+  assert extractors.placed("~/a.npz,mnist") == "/home/me/a.npz,mnist"
   values = flags_of(compare.main)
   values(["compare", "--workdir=~/a,b,seed=0,~/c"])
   assert values.workdir == "/home/me/a,b,seed=0,/home/me/c"

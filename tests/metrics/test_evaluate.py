@@ -28,7 +28,13 @@ from gan.metrics.evaluator import (
 )
 
 # Of other data than images without labels of fakes.
-OTHERS = {"stacked_modes", "mixture_modes", "wasserstein", *class_entries.ENTRIES}
+OTHERS = {
+  "stacked_modes",
+  "mixture_modes",
+  "wasserstein",
+  "frechet_to_statistics",
+  *class_entries.ENTRIES,
+}
 MANIFOLDS = ("precision_recall", "density_coverage")
 SHARES = (0, 0.25, 0.5, 0.75, 1)
 COUNTS = {"digits": 297, "mnist": 500}

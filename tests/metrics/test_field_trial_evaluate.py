@@ -236,8 +236,8 @@ def test_images_of_several_sizes_are_brought_to_one_where_a_classifier_learns(mi
   flags = ("--dataset=own", f"--data_dir={mixed}", "--epochs=1", "--out=own.npz")
   assert "image_size" in refusal(capsys, train_classifier.main, *flags)
   assert "--image_size=-3" in refusal(capsys, train_classifier.main, *flags, "--image_size=-3")
-  line = refusal(capsys, train_classifier.main, *flags, "--image_size=10")
-  assert "10 pixels" in line and "--image_size" in line
+  line = refusal(capsys, train_classifier.main, *flags, "--image_size=7")
+  assert "side of 7 pixels" in line and "--image_size" in line
   assert told(capsys, train_classifier.main, *flags, "--image_size=8")[0] == 0
   assert extractors.load("own.npz").image_shape == (8, 8, 1)
 

@@ -104,8 +104,6 @@ class Extractor(NamedTuple):
       raise UserError(f"the extractor {self.name} ended with {what}") from error
 
   def _check(self, images):
-    if images.ndim != 4 or not len(images):
-      raise UserError(f"images are {list(images.shape)}: give at least one, [N, H, W, C]")
     fits = self.image_shape in (None, images.shape[1:])
     if not fits or images.dtype != np.uint8:
       taken = f"{words(self.image_shape)} uint8" if self.image_shape else "uint8"
@@ -114,6 +112,8 @@ class Extractor(NamedTuple):
         f"{self.name}, which takes {taken}: train one on your images "
         "(python -m experiments.train_classifier) and give `extractor=FILE`"
       )
+    if images.ndim != 4 or not len(images):
+      raise UserError(f"images are {list(images.shape)}: give at least one, [N, H, W, C]")
 
   def _padded(self, images):
     """A last batch of the usual size: one compiled program serves all."""
