@@ -34,12 +34,11 @@ _KIND = schema.entries({"labels": schema.nullable(schema.list_of(_PAIR))})
 def load(
   path: pathlib.Path, split: str, image_size: int | None
 ) -> tuple[base.Images, base.Labels | None, int, str]:
-  """The images of a zip in the natural order of their names, with the labels of dataset.json.
+  """The images of a zip or folder in the natural order of names, with the labels of dataset.json.
 
-  A folder is read alike. Names are keys and may have folders in them, which are no classes; nothing
-  is extracted. Where all
+  Names are keys and may have folders in them, which are no classes; nothing is extracted. Where all
   images lie in folders `train` or `test`, and `val`, `valid` or `validation` beside them, each is a
-  split, as in a folder; else "train" is everything. Files are read as those of a folder are.
+  split; else "train" is everything. Files are read as those of a folder without dataset.json are.
 
   Args:
     path: the file, or the folder.
