@@ -279,7 +279,8 @@ def _measure(spaces, examples, labels, values):
   rows, left_out = {}, []
   for space in spaces:
     fake = evaluation.extract_features(examples, space.extractor, labels)
-    names = [name for name in _chosen(values) or space.metrics() if name in space.metrics()]
+    there = space.metrics()
+    names = [name for name in _chosen(values) or there if name in there]
     for name in tqdm(names, unit="metric", disable=not sys.stderr.isatty()):
       try:
         found = evaluation.rows(space.data, fake, [name], values.seed)

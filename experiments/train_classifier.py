@@ -211,7 +211,7 @@ def _fit(dataset, about, unfinished) -> Any:
   count, shape = len(dataset.images), dataset.images.shape[1:]
   chosen = training.orders(count, recipe.batch_size, epochs, seed)
   state = training.start(recipe, shape, dataset.num_classes, len(chosen), seed)
-  made = {"data": digest(dataset)} | about
+  made = about if "data" in about else about | {"data": digest(dataset)}
   state = _continued(unfinished, state, made)
   losses = []
   steps = training.train(

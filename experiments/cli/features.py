@@ -40,10 +40,8 @@ def _usual_extractor(subject, values) -> tuple[Any, ...]:
 
 def _default_extractor(train, named):
   """The data set's own; that of MNIST for sets without a name in its form, which is said."""
-  if named:
-    return find_extractor(train)
   extractor, notice = find_extractor(train)
-  if extractor:
+  if named or extractor:
     return extractor, notice
   extractor, notice = find_extractor(train._replace(name="mnist", part_of=""))
   return extractor, stands_in("MNIST") if extractor else notice
