@@ -57,6 +57,7 @@ FILES = {
     "writers",
     "places",
     "interrupts",
+    "option_field",
     "config",
     "earlier",
     "checkpoint",

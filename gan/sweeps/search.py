@@ -11,7 +11,8 @@ from gan.errors import UserError
 from gan.regularizers import REGULARIZERS
 from gan.state import Hyperparameters
 from gan.training import plugins
-from gan.training.config import Config, type_of
+from gan.training.config import Config
+from gan.training.option_field import type_of
 from gan.training.options import fields, typed, weight_of
 from gan.training.parts import fingerprint, identity, weight_clip
 from gan.training.validation import unread, validate, validate_field

@@ -6,8 +6,6 @@ algorithm of it.
 """
 
 import dataclasses
-import typing
-from collections.abc import Collection
 from typing import Any
 
 from gan import losses, models
@@ -18,51 +16,10 @@ from gan.optimizers import OPTIMIZERS
 from gan.penalties import PENALTIES
 from gan.schedules import PUBLISHED
 from gan.system.schema import plain_number
+from gan.training.option_field import option, type_of
 from gan.training.parallel import PLACES, STRATEGIES
 
 PRECISIONS = ("float32", "bfloat16")
-
-
-def option(
-  default: Any,
-  group: str,
-  text: str,
-  *,
-  choices: Collection[str] | None = None,
-  positive: bool = False,
-  minimum: float | None = None,
-  maximum: float | None = None,
-  below: float | None = None,
-  resumable: bool = False,
-  added: bool = False,
-) -> Any:
-  """A field of Config with what its flag needs.
-
-  Args:
-    default: the default; its type, or the annotation where it is None, is the flag's type.
-    group: the heading under which `--help` lists the flag.
-    text: what it means, with its unit.
-    choices: the names it may take, read when a value is checked; or None.
-    positive: whether it must be above 0.
-    minimum: the least value it may take, or None.
-    maximum: the greatest, or None.
-    below: what it must be below, or None.
-    resumable: whether a run may be continued with another value.
-    added: whether earlier versions had no such field; its default then means "as before", and is
-      left out of what a run is known by.
-  """
-  metadata = {
-    "group": group,
-    "help": text,
-    "choices": choices,
-    "positive": positive,
-    "minimum": minimum,
-    "maximum": maximum,
-    "below": below,
-    "resumable": resumable,
-    "added": added,
-  }
-  return dataclasses.field(default=default, metadata=metadata)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -332,12 +289,6 @@ class Config:
 def field_types() -> dict[str, type]:
   """Returns the type of each field of Config: int for `int | None`, and so on."""
   return {field.name: type_of(field) for field in dataclasses.fields(Config)}
-
-
-def type_of(field: dataclasses.Field) -> type:
-  """Returns the type of a field of Config, or of an option that is none."""
-  kinds = [kind for kind in typing.get_args(field.type) if kind is not type(None)]
-  return kinds[0] if kinds else field.type
 
 
 def default(name: str) -> Any:

@@ -24,7 +24,8 @@ from gan.models import MODELS, ModelSpec
 from gan.optimizers import OPTIMIZERS
 from gan.penalties import PENALTIES
 from gan.regularizers import REGULARIZERS
-from gan.training.config import Config, option, type_of
+from gan.training.config import Config
+from gan.training.option_field import option, type_of
 
 FIELDS: Mapping[str, dataclasses.Field] = Config.__dataclass_fields__
 KINDS = (bool, int, float, str)  # that a flag may have

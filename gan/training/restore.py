@@ -25,7 +25,8 @@ from gan.training import exported, passed, plugins, program, sampling
 from gan.training.arguments import raising_arguments, saying_arguments
 from gan.training.build import Algorithm, DataInfo, build
 from gan.training.checkpoint import Checkpoints
-from gan.training.config import Config, type_of
+from gan.training.config import Config
+from gan.training.option_field import type_of
 from gan.training.parts import identity
 from gan.training.run_folder import (
   CONFIG,

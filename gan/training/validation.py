@@ -16,7 +16,8 @@ from gan.networks import Network
 from gan.regularizers import REGULARIZERS
 from gan.system.schema import BY_TYPE
 from gan.training.build import game_parts, hyperparameters, lsgan_targets
-from gan.training.config import Config, default, type_of
+from gan.training.config import Config, default
+from gan.training.option_field import type_of
 from gan.training.options import REGISTRIES, fields, parse, read_by, value, weight_of
 from gan.training.parts import (
   check_schedule,
