@@ -1,47 +1,13 @@
-"""Gradient penalties: pure functions of a discriminator, by the name that a user types.
-
-A penalty is `(critic, real, fake, keys) -> [B]`. `critic` maps images [B, ...] to logits [B] and
-treats every example apart; penalties come back per example, each from the norm of that example's
-own gradient over all its pixels, and are averaged and weighted once, in the training step. There
-`critic` is an AugmentedCritic.
-"""
+"""Penalties of the gradient itself, by a backward pass that is differentiated in its turn."""
 
 import functools
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Key
+from jaxtyping import Array, Key
 
-from gan.errors import look_up
-from gan.system.recipe import Recipe
-
-Images = Float[Array, "b ..."]
-PerExample = Float[Array, " b"]
-Critic = Callable[[Images], PerExample]
-
-
-class AugmentedCritic(NamedTuple):
-  """A critic of raw images through the augmentation, with the very draws that D was shown.
-
-  Called as a function it has the draws of the data: so do points between data and samples, or
-  around data.
-
-  Attributes:
-    on_real: with the draws of the data.
-    on_fake: with those of the samples.
-    on_both: `(data, samples) -> logits of each`, in one call of a discriminator that mixes none;
-      None for any other.
-  """
-
-  on_real: Critic
-  on_fake: Critic
-  on_both: Callable[[Images, Images], tuple[PerExample, PerExample]] | None = None
-
-  def __call__(self, images: Images) -> PerExample:
-    return self.on_real(images)
-
+from gan.penalties.base import Critic, Images, PerExample
 
 # Under the root, whose slope at 0 is infinite. It moves a norm of 1 by 5e-13 and one of 0 by 1e-6.
 NORM_EPSILON = 1e-12
@@ -60,10 +26,10 @@ def gradient_squared_norm(critic: Critic, images: Images) -> PerExample:
   # The logit of example i depends on example i alone: the gradient of the sum of all holds
   # the gradient of each, in one backward pass.
   gradients = jax.grad(lambda inputs: jnp.sum(critic(inputs)))(images)  # [B, ...]
-  return _squared_norms(gradients)
+  return squared_norms(gradients)
 
 
-def _squared_norms(gradients: Images) -> PerExample:
+def squared_norms(gradients: Images) -> PerExample:
   return jnp.sum(jnp.square(gradients), axis=tuple(range(1, gradients.ndim)))
 
 
@@ -206,7 +172,7 @@ def r1r2_penalty(critic: Critic, real: Images, fake: Images, keys: Key[Array, " 
     return r1_penalty(critic, real, fake, keys) + r2_penalty(critic, real, fake, keys)
   # One backward pass for both.
   gradients = jax.grad(lambda *images: sum(map(jnp.sum, both(*images))), argnums=(0, 1))(real, fake)
-  return sum(map(_squared_norms, gradients)) / 2
+  return sum(map(squared_norms, gradients)) / 2
 
 
 def dragan_penalty(
@@ -237,114 +203,3 @@ def dragan_penalty(
   draw = functools.partial(jax.random.uniform, shape=real.shape[1:], dtype=real.dtype)
   perturbed = real + 0.5 * standard_deviation * jax.vmap(draw)(noise_keys)
   return jnp.square(gradient_norm(critic, interpolate(perturbed, real, share_keys)) - 1)
-
-
-class Penalty(NamedTuple):
-  """A gradient penalty and what is known about it; called `(critic, real, fake, keys) -> [B]`.
-
-  Attributes:
-    function: `(critic, real, fake, keys) -> [B]`, or None.
-    default_weight: lambda, or gamma, of the source.
-    formula: what is averaged and weighted; x is data, G(z) a sample, x^ a point between the two.
-    source: paper.
-    keywords: keyword-only arguments of the function.
-    options: fields of a config that it reads.
-    recipe: the call of `make_penalty` that bound options, or None.
-
-  Examples:
-    >>> import gan, jax, jax.numpy as jnp
-    >>> def slope(critic, real, fake, keys):
-    ...   return jnp.abs(jax.grad(lambda x: critic(x).sum())(real)).sum(axis=1)
-    >>> penalty = gan.Penalty(slope, 0.1, "|grad D(x)|_1", "own")
-    >>> points, keys = jnp.ones((2, 3)), jax.random.split(jax.random.key(0), 2)
-    >>> penalty(lambda x: 3 * x[:, 0], points, points, keys)
-    Array([3., 3.], dtype=float32)
-  """
-
-  function: Callable[..., PerExample] | None
-  default_weight: float
-  formula: str
-  source: str
-  keywords: tuple[str, ...] = ()
-  options: tuple[str, ...] = ("penalty_weight", "penalty_every")
-  recipe: Recipe | None = None
-
-  def __call__(
-    self, critic: Critic, real: Images, fake: Images, keys: Key[Array, " b"]
-  ) -> PerExample:
-    """The penalty of each example, before its weight."""
-    return self.function(critic, real, fake, keys)
-
-
-PENALTIES: dict[str, Penalty] = {
-  "none": Penalty(None, 0.0, "0", "", options=()),
-  "wgan_gp": Penalty(
-    wgan_gp_penalty, 10.0, "(|grad D(x^)| - 1)^2", "Gulrajani et al. 2017, arXiv:1704.00028"
-  ),
-  "wgan_lp": Penalty(
-    wgan_lp_penalty, 10.0, "max(0, |grad D(x^)| - 1)^2", "Petzka et al. 2018, arXiv:1709.08894"
-  ),
-  "gp0": Penalty(
-    zero_centred_penalty, 10.0, "|grad D(x^)|^2", "Thanh-Tung et al. 2019, arXiv:1902.03984"
-  ),
-  "r1": Penalty(r1_penalty, 10.0, "|grad D(x)|^2/2", "Mescheder et al. 2018, arXiv:1801.04406"),
-  "r2": Penalty(r2_penalty, 10.0, "|grad D(G(z))|^2/2", "Mescheder et al. 2018, arXiv:1801.04406"),
-  "r1r2": Penalty(
-    r1r2_penalty,
-    1.0,  # stacked MNIST; 0.05 on CIFAR-10
-    "(|grad D(x)|^2 + |grad D(G(z))|^2)/2",
-    "Huang et al. 2024, arXiv:2501.05441",
-  ),
-  "dragan": Penalty(
-    dragan_penalty,
-    10.0,
-    "(|grad D(x + a n)| - 1)^2, n ~ std(batch) U[0, .5)",
-    "Kodali et al. 2017, arXiv:1705.07215",
-    keywords=("axis_name",),
-  ),
-}
-
-
-def make_penalty(name: str, **options) -> Penalty | None:
-  """The penalty of that name with its options bound, called `(critic, real, fake, keys) -> [B]`.
-
-  Options that the penalty does not take are left aside: the caller can pass all it has.
-
-  Args:
-    name: key of PENALTIES.
-    **options: axis_name; see the functions.
-
-  Returns:
-    The Penalty, or None for "none".
-
-  Raises:
-    UserError: if no penalty has the name.
-  """
-  penalty = look_up(PENALTIES, name, "penalty")
-  if penalty.function is None:
-    return None
-  bound = with_options(penalty, **options)
-  recipe = Recipe(make_penalty, {"name": name} | options)
-  return penalty if bound is penalty else bound._replace(recipe=recipe)
-
-
-def with_options(
-  penalty: Penalty | Callable[..., PerExample], **options
-) -> Penalty | Callable[..., PerExample]:
-  """A penalty with its options bound; a function as it is.
-
-  Args:
-    penalty: a Penalty, or `(critic, real, fake, keys) -> [B]`.
-    **options: axis_name; those that it does not take are left aside.
-  """
-  if not isinstance(penalty, Penalty):
-    return penalty
-  taken = {*penalty.keywords, *penalty.options} - {"penalty_weight", "penalty_every"}  # the step's
-  if not (bound := {option: value for option, value in options.items() if option in taken}):
-    return penalty
-  left = [
-    tuple(name for name in names if name not in bound)
-    for names in (penalty.keywords, penalty.options)
-  ]
-  function = functools.partial(penalty.function, **bound)
-  return penalty._replace(function=function, keywords=left[0], options=left[1])

@@ -1,0 +1,120 @@
+"""Gradient penalties: pure functions of a discriminator, by the name that a user types.
+
+A penalty is `(critic, real, fake, keys) -> [B]`. `critic` maps images [B, ...] to logits [B] and
+treats every example apart; penalties come back per example, each from the norm of that example's
+own gradient over all its pixels, and are averaged and weighted once, in the training step. There
+`critic` is an AugmentedCritic.
+"""
+
+import functools
+from collections.abc import Callable
+
+from gan.errors import look_up
+from gan.penalties.base import AugmentedCritic, Critic, Images, Penalty, PerExample
+from gan.penalties.exact import (
+  dragan_penalty,
+  gradient_norm,
+  gradient_squared_norm,
+  interpolate,
+  r1_penalty,
+  r1r2_penalty,
+  r2_penalty,
+  wgan_gp_penalty,
+  wgan_lp_penalty,
+  zero_centred_penalty,
+)
+from gan.system.recipe import Recipe
+
+__all__ = [
+  "PENALTIES",
+  "AugmentedCritic",
+  "Critic",
+  "Images",
+  "Penalty",
+  "PerExample",
+  "dragan_penalty",
+  "gradient_norm",
+  "gradient_squared_norm",
+  "interpolate",
+  "make_penalty",
+  "r1_penalty",
+  "r1r2_penalty",
+  "r2_penalty",
+  "wgan_gp_penalty",
+  "wgan_lp_penalty",
+  "with_options",
+  "zero_centred_penalty",
+]
+
+PENALTIES: dict[str, Penalty] = {
+  "none": Penalty(None, 0.0, "0", "", options=()),
+  "wgan_gp": Penalty(
+    wgan_gp_penalty, 10.0, "(|grad D(x^)| - 1)^2", "Gulrajani et al. 2017, arXiv:1704.00028"
+  ),
+  "wgan_lp": Penalty(
+    wgan_lp_penalty, 10.0, "max(0, |grad D(x^)| - 1)^2", "Petzka et al. 2018, arXiv:1709.08894"
+  ),
+  "gp0": Penalty(
+    zero_centred_penalty, 10.0, "|grad D(x^)|^2", "Thanh-Tung et al. 2019, arXiv:1902.03984"
+  ),
+  "r1": Penalty(r1_penalty, 10.0, "|grad D(x)|^2/2", "Mescheder et al. 2018, arXiv:1801.04406"),
+  "r2": Penalty(r2_penalty, 10.0, "|grad D(G(z))|^2/2", "Mescheder et al. 2018, arXiv:1801.04406"),
+  "r1r2": Penalty(
+    r1r2_penalty,
+    1.0,  # stacked MNIST; 0.05 on CIFAR-10
+    "(|grad D(x)|^2 + |grad D(G(z))|^2)/2",
+    "Huang et al. 2024, arXiv:2501.05441",
+  ),
+  "dragan": Penalty(
+    dragan_penalty,
+    10.0,
+    "(|grad D(x + a n)| - 1)^2, n ~ std(batch) U[0, .5)",
+    "Kodali et al. 2017, arXiv:1705.07215",
+    keywords=("axis_name",),
+  ),
+}
+
+
+def make_penalty(name: str, **options) -> Penalty | None:
+  """The penalty of that name with its options bound, called `(critic, real, fake, keys) -> [B]`.
+
+  Options that the penalty does not take are left aside: the caller can pass all it has.
+
+  Args:
+    name: key of PENALTIES.
+    **options: axis_name; see the functions.
+
+  Returns:
+    The Penalty, or None for "none".
+
+  Raises:
+    UserError: if no penalty has the name.
+  """
+  penalty = look_up(PENALTIES, name, "penalty")
+  if penalty.function is None:
+    return None
+  bound = with_options(penalty, **options)
+  recipe = Recipe(make_penalty, {"name": name} | options)
+  return penalty if bound is penalty else bound._replace(recipe=recipe)
+
+
+def with_options(
+  penalty: Penalty | Callable[..., PerExample], **options
+) -> Penalty | Callable[..., PerExample]:
+  """A penalty with its options bound; a function as it is.
+
+  Args:
+    penalty: a Penalty, or `(critic, real, fake, keys) -> [B]`.
+    **options: axis_name; those that it does not take are left aside.
+  """
+  if not isinstance(penalty, Penalty):
+    return penalty
+  taken = {*penalty.keywords, *penalty.options} - {"penalty_weight", "penalty_every"}  # the step's
+  if not (bound := {option: value for option, value in options.items() if option in taken}):
+    return penalty
+  left = [
+    tuple(name for name in names if name not in bound)
+    for names in (penalty.keywords, penalty.options)
+  ]
+  function = functools.partial(penalty.function, **bound)
+  return penalty._replace(function=function, keywords=left[0], options=left[1])
