@@ -272,6 +272,9 @@ class Config:
   eval_samples: int = option(
     2000, "records", "generated samples, and reference examples, in an evaluation", minimum=50
   )
+  reference_split: str | None = option(
+    None, "records", "data that the metrics set beside samples (default: --split)", added=True
+  )
   extractor: str | None = option(
     None, "records", "of metrics: names or files, by commas (default: the data's)", resumable=True
   )

@@ -187,15 +187,31 @@ def make_evaluators(
   say: Callable[[str], None],
   named: tuple[Extractor, ...] = (),
 ) -> Callable[[int], Evaluator | None]:
-  """Returns `seed -> Evaluator`, each made once; None where a run cannot measure itself."""
-  made = {}
+  """Returns `seed -> Evaluator`, each made once; None where a run cannot measure itself.
+
+  Raises:
+    UserError: there is no such part of the data as `reference_split` names.
+  """
+  made, reference = {}, _reference(config, dataset)
 
   def evaluator(seed: int) -> Evaluator | None:
     if config.eval_every and seed not in made:
-      what = dataset, config.split, config.eval_samples
+      what = reference, config.reference_split or config.split, config.eval_samples
       made[seed], notice = make_evaluator(*what, seed, named)
       if notice:
         say(notice)
     return made.get(seed)
 
   return evaluator
+
+
+def _reference(config: Config, dataset: datasets.Dataset) -> datasets.Dataset:
+  """The data that the metrics set beside samples: those of training, or another part of them."""
+  if config.reference_split is None:
+    return dataset
+  if not config.eval_every:
+    raise UserError(
+      "--reference_split is read by --eval_every above 0 only: give that too, or leave it out"
+    )
+  asked = dataset.asked
+  return datasets.load(asked.dataset, config.reference_split, asked.data_dir, asked.image_size)
