@@ -81,6 +81,7 @@ FILES = {
     "exporting",
     "model_card",
     "measuring",
+    "heldout",
     "setting",
     "run",
     "loop",

@@ -73,6 +73,33 @@ def logit_difference(
   return Value(float(difference), _error(real_logits, fake_logits))
 
 
+def overfitting(
+  train_logits: Float[np.ndarray, " n"],
+  held_out_logits: Float[np.ndarray, " h"],
+  fake_logits: Float[np.ndarray, " m"],
+) -> float:
+  """How far held-out data look like samples to a discriminator, in units of its training data.
+
+  (mean D(train) - mean D(held out)) / (mean D(train) - mean D(samples)): 0 where it does not tell
+  held-out data from training data, 1 where it takes them for samples. It does not change where all
+  logits are shifted or scaled, and is meant for any loss.
+
+  See "Training Generative Adversarial Networks with Limited Data" by Karras et al., equation 1, r_v
+  (https://arxiv.org/abs/2006.06676).
+
+  Args:
+    train_logits: [N], of training data.
+    held_out_logits: [H], of data of the same kind.
+    fake_logits: [M], of generated samples.
+
+  Raises:
+    UserError: no logits, or some that are not finite.
+  """
+  means = [_checked(each).mean() for each in (train_logits, held_out_logits, fake_logits)]
+  with np.errstate(divide="ignore", invalid="ignore"):  # not a number where it tells nothing
+    return float((means[0] - means[1]) / (means[0] - means[2]))
+
+
 def _error(first, second):
   """The standard error of the sum or difference of two independent means."""
   return float(np.sqrt(first.var() / len(first) + second.var() / len(second)))

@@ -31,6 +31,7 @@ def drawings(analysis: Analysis) -> list[Drawing]:
   """Returns the figures for which there are records, in the order of the page."""
   return [
     *_of_evaluations(analysis),
+    *_of_held_out(analysis),
     *_of_training(analysis),
     *_of_settings(analysis),
   ]
@@ -62,6 +63,31 @@ def _of_evaluations(analysis) -> list[Drawing]:
     draw = functools.partial(metric_figures.other_metrics, analysis, others)
     found.append(Drawing("other_metrics", "All other metrics against steps", bands, draw))
   return found
+
+
+def _of_held_out(analysis) -> list[Drawing]:
+  recorded = {name for run in analysis.study.runs for it in run.evaluations for name in it}
+  kinds = "solid on training data, dashed on held-out data"
+  bands = (
+    "Solid and dashed lines part as D learns by heart. Interquartile means over seeds with 95 % "
+    "bootstrap intervals, from three seeds up; of fewer each seed has its own lines."
+  )
+  texts = {
+    "logit": f"Mean logit of D: {kinds}, dotted on samples. Dashed lines that go to the dotted "
+    f"ones are of a D that takes new data for samples. {bands}",
+    "accuracy": f"Share of data and of samples, weighed equally, that D judges right: {kinds}, "
+    f"beside the same samples. {bands}",
+  }
+  return [
+    Drawing(
+      f"held_out_{number}",
+      f"The discriminator on data that it never saw: its {number}",
+      text,
+      functools.partial(training_figures.held_out, analysis, f"discriminator_{number}"),
+    )
+    for number, text in texts.items()
+    if f"discriminator_{number}_held_out" in recorded
+  ]
 
 
 def _of_training(analysis) -> list[Drawing]:

@@ -1,4 +1,4 @@
-"""Figures of training records: what D makes of both sides, its loss, the gradient of G."""
+"""Figures of the players: what D makes of data and samples, its loss, the gradient of G."""
 
 import math
 
@@ -24,6 +24,26 @@ def probabilities(analysis: Analysis, size: Size) -> Figure:
     axes.set_ylim(-0.03, 1.03)
     plots.count_axis(axes)
   plots.label(figure, STEPS, "D(x) solid, D(G(z)) dashed")
+  return figure
+
+
+def held_out(analysis: Analysis, number: str, size: Size) -> Figure:
+  """Returns D on training data, held-out data and samples, a panel of its own scale for each loss.
+
+  Args:
+    analysis: of runs with held-out data.
+    number: what the names of the records begin with; that of samples may be missing.
+    size: of the figure.
+  """
+  figure, panels = plots.panels(analysis.study.losses, size, sharey=False)
+  for loss, axes in panels.items():
+    color = plots.colours(analysis.study.losses)[loss].color
+    for kind, style in (("train", "-"), ("held_out", "--"), ("samples", ":")):
+      for curve in series.evaluated(analysis.runs(loss), f"{number}_{kind}", "step"):
+        axes.plot(curve.x, curve.y, color=color, linestyle=style)
+        axes.fill_between(curve.x, curve.low, curve.high, color=color, alpha=0.18, linewidth=0)
+    plots.count_axis(axes)
+  plots.label(figure, STEPS, number.removeprefix("discriminator_"))
   return figure
 
 

@@ -278,6 +278,12 @@ class Config:
   extractor: str | None = option(
     None, "records", "of metrics: names or files, by commas (default: the data's)", resumable=True
   )
+  heldout: str = option(
+    "",
+    "records",
+    "split out of training, such as test, on which D is judged beside it (--eval_every)",
+    added=True,
+  )
   checkpoint_every: int = option(
     500, "records", "steps between checkpoints", positive=True, resumable=True
   )

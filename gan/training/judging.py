@@ -2,6 +2,7 @@
 
 import functools
 from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -26,6 +27,14 @@ from gan.training.restore import LoadedRun
 
 _COUNTS = {"held_out": "held_out_samples", "train": "reference_samples"}
 MOST = 2000  # examples of each kind: an accuracy is then known to one per cent
+
+
+class Judged(NamedTuple):
+  """Logits [N] of held-out data, of training data and of samples; one for each packed row."""
+
+  held_out: Float[np.ndarray, " h"]
+  train: Float[np.ndarray, " n"]
+  samples: Float[np.ndarray, " m"]
 
 
 def judge_run(
@@ -72,17 +81,39 @@ def judge(
     UserError: too few examples for a discriminator that judges several at once, or logits that are
       not finite.
   """
-  key, rng = jax.random.key(seed), np.random.default_rng(seed)
-  count = MOST if labels is None else min(MOST, len(labels))
-  fakes = _joined(_fake_logits(gan, state, key, _whole(count, gan), labels))
-  rows, counts = {}, {"samples": _whole(count, gan)}
-  for name, data in {"held_out": held_out, "train": train}.items():
-    chosen = rng.permutation(len(data.images))[: _whole(min(MOST, len(data.images)), gan)]
-    counts[_COUNTS[name]] = len(chosen)
-    reals = _joined(_real_logits(gan, state, data, chosen, labels is not None))
-    number, row = _row(loss, reals, fakes)
+  judged, counts = judged_logits(gan, state, train, held_out, labels, seed)
+  rows = {}
+  for name in _COUNTS:
+    number, row = _row(loss, getattr(judged, name), judged.samples)
     rows[f"discriminator_{number}_{name}"] = row
   return rows, counts
+
+
+def judged_logits(
+  gan: Gan,
+  state: GanState,
+  train: Dataset,
+  held_out: Dataset,
+  labels: Int[np.ndarray, " n"] | None,
+  seed: int,
+  most: int = MOST,
+) -> tuple[Judged, dict[str, int]]:
+  """Returns the logits that `judge` is of, and how many examples of each kind they are of.
+
+  Arguments are those of `judge`; at most `most` examples of each kind are chosen.
+
+  Raises:
+    UserError: too few examples for a discriminator that judges several at once.
+  """
+  key, rng = jax.random.key(seed), np.random.default_rng(seed)
+  count = _whole(most if labels is None else min(most, len(labels)), gan)
+  found = {"samples": _joined(_fake_logits(gan, state, key, count, labels))}
+  counts = {"samples": count}
+  for name, data in {"held_out": held_out, "train": train}.items():
+    chosen = rng.permutation(len(data.images))[: _whole(min(most, len(data.images)), gan)]
+    counts[_COUNTS[name]] = len(chosen)
+    found[name] = _joined(_real_logits(gan, state, data, chosen, labels is not None))
+  return Judged(**found), counts
 
 
 def _row(loss, reals, fakes):

@@ -67,7 +67,9 @@ class Run:
     self.record: dict[str, Any] = {}  # of the latest step that was seen
     self.summary: dict[str, Any] | None = None  # what summary.json was given last
     self.diverged = False
-    self._evaluator = setting.evaluator(config.seed) if distributed.is_main_process() else None
+    self._evaluator, self._judge = None, None
+    if distributed.is_main_process():
+      self._evaluator, self._judge = setting.evaluator(config.seed), setting.judge
     self._checkpoints: Checkpoints | None = None
     self._began = time.monotonic()
 
@@ -252,16 +254,23 @@ class Run:
   def evaluate(self, state: GanState) -> dict[str, Any] | None:
     """Measures the averaged generator, by the same latents each time, and writes the record.
 
-    Returns None where there is nothing to measure by.
+    Where held-out data are named it judges the discriminator too. Returns None where there is
+    nothing to measure by.
     """
-    if self._evaluator is None:
+    if self._evaluator is None and self._judge is None:
       return None
-    count, rng = self.config.eval_samples, np.random.default_rng(self.config.seed)
-    labels = rng.choice(self.setting.dataset.labels, count) if self.config.conditional else None
-    key = jax.random.fold_in(self.keys.latents, 1)
-    examples = sampling.samples(self.setting.algorithm.gan, state, key, count, labels)
-    counts = {name: self.record[name] for name in (*COUNTS, "dataset", "loss")}
-    evaluation = counts | self._evaluator(examples)
+    config = self.config
+    count, rng = config.eval_samples, np.random.default_rng(config.seed)
+    labels = rng.choice(self.setting.dataset.labels, count) if config.conditional else None
+    evaluation = {name: self.record[name] for name in (*COUNTS, "dataset", "loss")}
+    if self._evaluator:
+      key = jax.random.fold_in(self.keys.latents, 1)
+      examples = sampling.samples(self.setting.algorithm.gan, state, key, count, labels)
+      evaluation |= self._evaluator(examples)
+    else:
+      evaluation |= {"eval_samples": count, "split": config.split, "eval_seed": config.seed}
+    if self._judge:
+      evaluation |= self._judge(state, labels, config.seed)
     self.folder.append(evaluation, EVALUATIONS)
     return evaluation
 

@@ -15,7 +15,7 @@ from gan.metrics.evaluator import Evaluator, make_evaluator
 from gan.metrics.extractors import Extractor
 from gan.state import Hyperparameters
 from gan.system import memory
-from gan.training import measuring, plugins
+from gan.training import heldout, measuring, plugins
 from gan.training.build import Algorithm, DataInfo, build, hyperparameters
 from gan.training.config import Config, images_per_step
 from gan.training.interrupts import at_once, stop_here
@@ -37,6 +37,7 @@ class Setting(NamedTuple):
     parts: what the game was made of where it was passed and not named; {} for named parts.
     passed: further fields of config.json on such a game; {} for named parts.
     named: the extractors that were named for the metrics.
+    judge: of the discriminator on held-out data, see `heldout.make_judge`; or None.
   """
 
   dataset: datasets.Dataset
@@ -49,6 +50,7 @@ class Setting(NamedTuple):
   parts: dict[str, str] = {}
   passed: dict[str, Any] = {}
   named: tuple[Extractor, ...] = ()
+  judge: heldout.Judge | None = None
 
 
 def load_data(
@@ -168,17 +170,18 @@ def make_setting(
     say: prints one line to the user, where a run cannot measure itself.
 
   Raises:
-    UserError: the model cannot make such images, there are no labels, no memory holds it, or the
-      extractor that is named takes other images.
+    UserError: the model cannot make such images, there are no labels, no memory holds it, the
+      extractor that is named takes other images, or there is no such held-out split.
   """
   named = measuring.read(config)
   measuring.check(named, config, dataset, say)
   info = describe(config, dataset)
   algorithm = build(config, info, axis_name)
   memory.require_training(config, algorithm.init, info.image_shape)
+  judge = heldout.make_judge(config, algorithm.gan, dataset)
   data = Batch(dataset.images, dataset.labels if config.conditional else None)
   evaluators, sha256 = make_evaluators(config, dataset, say, named), datasets.digest(dataset)
-  return Setting(dataset, info, algorithm, sha256, data, evaluators, named=named)
+  return Setting(dataset, info, algorithm, sha256, data, evaluators, named=named, judge=judge)
 
 
 def make_evaluators(

@@ -1,11 +1,13 @@
 """What a config cannot be, in one line each; which part reads which field is in the registries."""
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from typing import Any
 
 from gan import schedules
 from gan.augment import AUGMENTATIONS
+from gan.datasets.base import parse_split
 from gan.errors import UserError
 from gan.losses import LOSSES
 from gan.method.game import PLAYERS, Game
@@ -44,6 +46,7 @@ def validate(config: Config) -> None:
   _validate_options(config)
   _validate_augment(config)
   _validate_schedules(config)
+  _validate_heldout(config)
   for name, rule in made(config, "update_rule").items():
     check_updates(rule, config.discriminator_steps, config.accumulate, name)
 
@@ -188,6 +191,24 @@ def _chosen_by(choice: str, part: str) -> str:
   """What chooses a part: its name, or the number that is its strength."""
   strength = _strength(REGISTRIES[choice].entries[part])
   return f"--{strength} above 0" if strength else part
+
+
+def _validate_heldout(config: Config) -> None:
+  if not config.heldout:
+    return
+  if not config.eval_every:
+    raise UserError(
+      "--heldout is read by --eval_every above 0 only: give that too, or leave it out"
+    )
+  (held_out, few), (split, many) = map(parse_split, (config.heldout, config.split))
+  starts = [window.start or 0 for window in (few, many)]
+  stops = [math.inf if window.stop is None else window.stop for window in (few, many)]
+  if held_out == split and max(starts) < min(stops):
+    raise UserError(
+      f"--heldout={config.heldout} holds examples of --split={config.split}, which are trained on: "
+      f"name another split, or a window out of it, as in --split={split}[1000:] "
+      f"--heldout={split}[:1000]"
+    )
 
 
 def _validate_schedules(config: Config) -> None:

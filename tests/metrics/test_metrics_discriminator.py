@@ -5,7 +5,12 @@ import pytest
 
 from gan.errors import UserError
 from gan.losses import LOSSES, make_loss
-from gan.metrics.discriminator import decides, discriminator_accuracy, logit_difference
+from gan.metrics.discriminator import (
+  decides,
+  discriminator_accuracy,
+  logit_difference,
+  overfitting,
+)
 
 REAL, FAKE = np.array([2.0, 1.0, 0.4, -1.0]), np.array([-3.0, 0.2])
 
@@ -56,3 +61,12 @@ def test_logits_that_are_none_are_one_clear_line(logits):
     with pytest.raises(UserError, match="are finite: all must be") as error:
       function(REAL, logits)
     assert "\n" not in str(error.value)
+
+
+def test_overfitting_is_0_for_data_as_trained_on_and_1_for_data_as_samples_are():
+  held_out = np.array([0.5, -0.3])
+  expected = (0.6 - 0.1) / (0.6 + 1.4)
+  assert overfitting(REAL, held_out, FAKE) == pytest.approx(expected, rel=1e-12)
+  shifted = (3 - 2 * each for each in (REAL, held_out, FAKE))
+  assert overfitting(*shifted) == pytest.approx(expected, rel=1e-12)
+  assert overfitting(REAL, REAL, FAKE) == 0 and overfitting(REAL, FAKE, FAKE) == 1

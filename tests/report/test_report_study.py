@@ -479,6 +479,17 @@ def test_a_damaged_picture_is_left_out_and_said(tmp_path):
   assert "There is none of wgan." in drawing.caption
 
 
+def test_held_out_data_are_drawn_where_they_were_recorded(tmp_path):
+  values = {"train": [1.0, 2.0], "held_out": [0.5, 0.25], "samples": [-1.0, -2.0]}
+  values = {f"discriminator_logit_{kind}": each for kind, each in values.items()}
+  write_run(tmp_path / "a", values=values, steps=20, pictures=False)
+  found = analyse(load(tmp_path / "a"))
+  (drawing,) = [each for each in figures.drawings(found) if each.name.startswith("held_out")]
+  (axes,) = drawing.draw(plots.WIDE).axes
+  lines = {line.get_linestyle(): list(line.get_ydata()) for line in axes.lines}
+  assert lines == dict(zip(("-", "--", ":"), values.values(), strict=True))
+
+
 def test_the_line_of_equal_logits_is_what_the_losses_give():
   jnp = pytest.importorskip("jax.numpy")
   from gan.losses import LOSSES
