@@ -3,7 +3,9 @@
   python -m experiments.sweep --experiment=mnist --losses=sat,nonsat,lsgan,hinge,wgan --seeds=5
   python -m experiments.sweep --experiment=ring --losses=all --grid="b1=0,0.5;width=32,128"
   python -m experiments.sweep --experiment=mnist --model=infogan --losses=nonsat,wgan
-      --search=lucic_wide --samples=20
+      --space=lucic_wide --samples=20
+  python -m experiments.sweep --experiment=ring --losses=sat,nonsat --samples=32 --sampler=sobol
+      --space="generator_learning_rate=log:1e-5:1e-2;b1=0:0.9;discriminator_steps=1|5"
 
 Runs that differ in arrays only (seeds, rates, betas, weights) are stepped by one compiled
 program; every loss and every other choice is a program of its own. Each has an ordinary run
@@ -28,7 +30,8 @@ from experiments.cli.command import INTERRUPTED, OK, PATH, notify, program, refu
 from experiments.cli.flag_types import known_as
 from gan import losses
 from gan.errors import UserError
-from gan.sweeps.search import SEARCHES, grid_points, make_trials, parse_grid, search_points
+from gan.sweeps.search import grid_points, make_trials, parse_grid
+from gan.sweeps.spaces import SAMPLERS, SPACES, check_read, draw_points, space_of
 from gan.system.progress import say
 from gan.training.interrupts import interrupts
 from gan.training.run_folder import RUNS_FOLDER, writable_folder
@@ -54,8 +57,10 @@ def main(argv=None):
   add(str, "losses", "sat,nonsat,lsgan,hinge,wgan,rsgan", "losses by commas, or all")
   add(int, "seeds", 3, "runs of each, with seeds --seed, --seed + 1, ...")
   add(str, "grid", "", "field=value,value;field=value: every combination of fields of a config")
-  add(str, "search", None, "random draws in the place of a grid", SEARCHES)
-  add(int, "samples", 10, "draws of --search for each loss, the first being the values as they are")
+  add(str, "space", None, "what a search draws from: a name of --search, or field=low:high;...")
+  add(str, "search", None, "--space by name", SPACES)
+  add(int, "samples", 10, "draws of --space for each loss, the first being the values as they are")
+  add(str, "sampler", "random", "how --space is drawn from", SAMPLERS)
   add(str, "members_per_call", "auto", "runs stepped at once on each device: a number, or auto")
   add(str, "launcher", "local", "where runs are trained", ("local", "ray"))
   add(str, "ray_address", None, "auto or HOST:PORT of a Ray cluster (default: this machine)")
@@ -89,13 +94,18 @@ def _sweep(command, argv) -> int:
 def _trials(command, chosen):
   values = command.values
   try:
-    return make_trials(
+    space = _space(values)
+    trials = make_trials(
       chosen,
       range(values.seed or 0, (values.seed or 0) + _positive(values, "seeds")),
-      _points(values),
+      _points(values, space),
       lambda point: _config(command, point),
-      searched=values.search is not None,
+      searched=space is not None,
     )
+    # A space with a name has what some losses read; a typed one is for those that are there.
+    if space is not None and space not in SPACES.values() and values.samples > 1:
+      check_read(space, trials)
+    return trials
   except UserError as error:
     # A config has one loss, the command --losses.
     raise UserError(str(error).replace("--loss=", "--losses=")) from error
@@ -186,12 +196,19 @@ def _runs_per_call(text):
   return 0 if text == "auto" else int(text)
 
 
-def _points(values):
-  if values.search and values.grid:
-    raise UserError("--grid and --search: give one of them")
-  if values.search:
-    return search_points(values.search, _positive(values, "samples"), values.seed or 0)
-  refuse_unread(values, ["samples"], "--search")
+def _space(values):
+  """What is drawn from; None where nothing is."""
+  given = [name for name in ("grid", "search", "space") if values[name].value not in (None, "")]
+  if len(given) > 1:
+    raise UserError(f"--{given[0]} and --{given[1]}: give one of them")
+  text = values.search or values.space
+  return None if text is None else space_of(text)
+
+
+def _points(values, space):
+  if space is not None:
+    return draw_points(space, _positive(values, "samples"), values.seed or 0, values.sampler)
+  refuse_unread(values, ["samples", "sampler"], "--space")
   grid = parse_grid(values.grid)
   if given := [name for name in grid if values[name].present]:
     raise UserError(f"--{given[0]} is in --grid already: leave the flag out")

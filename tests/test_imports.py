@@ -90,6 +90,7 @@ FILES = {
   ],
   "sweeps": [
     "search",
+    "spaces",
     "plan",
     "trainer",
     "launcher",

@@ -1,11 +1,9 @@
-"""Which runs a sweep has: points of a grid and random draws over the fields of Config."""
+"""Which runs a sweep has: losses, seeds and points over the fields of Config."""
 
 import itertools
 import math
 from collections.abc import Callable, Collection, Iterable
 from typing import Any, NamedTuple
-
-import numpy as np
 
 from gan.errors import UserError
 from gan.regularizers import REGULARIZERS
@@ -19,7 +17,6 @@ from gan.training.validation import unread, validate, validate_field
 
 MOST_TRIALS = 100_000  # each has a folder, and a place in one file
 Point = dict[str, Any]  # options that a run has of its own
-Range = tuple[float, float]
 # Chosen in another way; targets of lsgan hold commas themselves, and so do lists of options.
 NOT_VARIED = ("loss", "seed", "steps", "lsgan_targets", "options")
 
@@ -67,26 +64,36 @@ def parse_grid(text: str) -> dict[str, list[Any]]:
       raise UserError(
         f"--grid: {part!r} must be field=value,value, each field once; fields are separated by ';'"
       )
-    grid[name] = [_value(name, value) for value in map(str.strip, values.split(","))]
+    grid[name] = [field_value("grid", name, value) for value in map(str.strip, values.split(","))]
     if len(set(grid[name])) < len(grid[name]):
       raise UserError(f"--grid: {part!r} has a value twice")
   return grid
 
 
-def _value(name: str, text: str) -> Any:
+def field_kind(flag: str, name: str) -> type:
+  """Returns the type of a field that runs may differ in; raises UserError for any other."""
   arrays, static = array_names(), static_names()
   if name not in arrays + static:
     raise UserError(
-      f"--grid: runs cannot differ in {name!r}. Arrays, in one program: {', '.join(arrays)}. "
+      f"--{flag}: runs cannot differ in {name!r}. Arrays, in one program: {', '.join(arrays)}. "
       f"A program for each value: {', '.join(static)}. Losses and seeds: --losses, --seeds"
     )
-  field = fields()[name]
-  kind = type_of(field)
+  return type_of(fields()[name])
+
+
+def typed_value(flag: str, name: str, text: str) -> Any:
+  """Returns a value of a field's type; raises UserError where the text is none, naming the flag."""
+  kind = field_kind(flag, name)
   try:
-    value = typed(kind, text)
+    return typed(kind, text)
   except ValueError as error:
-    raise UserError(f"--grid: {name}={text} must be of type {kind.__name__}") from error
-  validate_field(field, value)
+    raise UserError(f"--{flag}: {name}={text} must be of type {kind.__name__}") from error
+
+
+def field_value(flag: str, name: str, text: str) -> Any:
+  """Returns a value that a field can have; raises UserError where the text names none."""
+  value = typed_value(flag, name, text)
+  validate_field(fields()[name], value)
   return value
 
 
@@ -96,68 +103,8 @@ def grid_points(grid: dict[str, list[Any]]) -> list[Point]:
   Raises:
     UserError: there are more than a sweep holds.
   """
-  _require_few(math.prod(map(len, grid.values())))
+  require_few(math.prod(map(len, grid.values())))
   return [dict(zip(grid, values, strict=True)) for values in itertools.product(*grid.values())]
-
-
-def _lucic(
-  rng: np.random.Generator,
-  b1: Range,
-  rates: Range,
-  steps: tuple[int, ...],
-  norms: tuple[str, ...],
-  clips: Range,
-  weights: Range,
-) -> Point:
-  def log_uniform(low: float, high: float) -> float:
-    return float(10 ** rng.uniform(low, high))
-
-  rate = log_uniform(*rates)
-  return {
-    "generator_learning_rate": rate,
-    "discriminator_learning_rate": rate,
-    "b1": float(rng.uniform(*b1)),
-    "discriminator_steps": int(rng.choice(steps)),
-    "discriminator_norm": str(rng.choice(norms)),
-    "weight_clip": log_uniform(*clips),
-    "penalty_weight": log_uniform(*weights),
-  }
-
-
-def _lucic_wide(rng: np.random.Generator) -> Point:
-  """The first phase of the study: everything that an author may have chosen."""
-  return _lucic(rng, (0, 1), (-5, -2), (1, 5), ("none", "batch"), (-3, 0), (-1, 2))
-
-
-def _lucic_narrow(rng: np.random.Generator) -> Point:
-  """Its second phase; the normalisation stays the model's."""
-  point = _lucic(rng, (0.5, 0.5), (-4, -3), (1,), ("none",), (-2, 0), (-1, 1))
-  return {name: value for name, value in point.items() if name != "discriminator_norm"}
-
-
-# Ranges of "Are GANs Created Equal?" by Lucic et al. (https://arxiv.org/abs/1711.10337) as in the
-# authors' `params.py` (https://github.com/google/compare_gan, branch v1). Their steps are D's: with
-# k = 5 their generator takes a fifth of ours.
-SEARCHES: dict[str, Callable[[np.random.Generator], Point]] = {
-  "lucic_wide": _lucic_wide,
-  "lucic_narrow": _lucic_narrow,
-}
-
-
-def search_points(name: str, samples: int, seed: int) -> list[Point]:
-  """Returns `samples` points; the first is empty, the values as they stand, as in the study.
-
-  Args:
-    name: one of SEARCHES.
-    samples: how many.
-    seed: of the draws; a longer search begins with the points of a shorter one.
-
-  Raises:
-    UserError: there are more than a sweep holds.
-  """
-  _require_few(samples)
-  drawn = [SEARCHES[name](np.random.default_rng([seed, i])) for i in range(1, samples)]
-  return [{}, *drawn]
 
 
 def applicable(point: Point, config: Config) -> Point:
@@ -186,17 +133,31 @@ def make_trials(
   Raises:
     UserError: a run cannot be; the line names it. Or there are more than a sweep holds.
   """
-  _require_few(len(losses) * len(seeds) * len(points))
-  trials, shown = [], _shown(points, searched)
+  require_few(len(losses) * len(seeds) * len(points))
+  trials, shown, drawn = [], _shown(points, searched), set()
   for seed, loss, (i, point) in itertools.product(seeds, losses, list(enumerate(points))):
-    point = applicable(point, make_config({"loss": loss})) if searched else point
+    point = _read_part(loss, point, make_config) if searched else point
     name = ",".join(filter(None, [loss, shown[i], f"seed={seed}"]))
     varied = {"loss": loss, "seed": seed, **point}
-    trials.append(Trial(name, _valid(name, make_config(varied)), varied))
+    config = _valid(name, make_config(varied))
+    if config not in drawn:
+      trials.append(Trial(name, config, varied))
+    if searched:  # draws that differ in what the loss does not read are one run
+      drawn.add(config)
   return trials
 
 
-def _require_few(count: int) -> None:
+def _read_part(loss: str, point: Point, make_config: Callable[[Point], Config]) -> Point:
+  """The part of a draw that a loss reads, with the parts that the draw itself chooses.
+
+  A bound on weights chooses nothing: whether the loss has one is asked without it.
+  """
+  chosen = {name: value for name, value in point.items() if name != "weight_clip"}
+  return applicable(point, make_config({"loss": loss, **chosen}))
+
+
+def require_few(count: int) -> None:
+  """Raises UserError where a sweep cannot hold so many runs."""
   if count > MOST_TRIALS:
     raise UserError(
       f"{count:,} runs are more than the {MOST_TRIALS:,} that a sweep holds: give fewer seeds, "

@@ -323,7 +323,7 @@ def test_home_is_meant_by_every_path(flags_of, monkeypatch):
 SETS = ("--real=a.npz", "--fake=b.npz")
 SEVERAL = ("--num_processes=2", "--process_id=0")
 UNREAD = [
-  (sweep.main, ("--samples=3",), "--samples is read by --search only"),
+  (sweep.main, ("--samples=3",), "--samples is read by --space only"),
   (sweep.main, ("--ray_address=auto",), "--ray_address is read by --launcher=ray only"),
   (sweep.main, ("--launcher=ray", "--ray_address=a:65536"), "a port from 1 to 65535"),
   (sweep.main, ("--launcher=ray", "--ray_address=ray://a:1"), "must be HOST:PORT"),

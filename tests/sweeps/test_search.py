@@ -2,14 +2,11 @@
 
 import dataclasses
 
-import numpy as np
 import pytest
 
 from gan import models
 from gan.errors import UserError
-from gan.sweeps import search
 from gan.sweeps.search import (
-  SEARCHES,
   applicable,
   array_names,
   grid_points,
@@ -17,6 +14,7 @@ from gan.sweeps.search import (
   parse_grid,
   static_names,
 )
+from gan.sweeps.spaces import SPACES, draw_points
 from gan.training import options
 from gan.training.build import DataInfo, build
 from gan.training.config import Config
@@ -73,50 +71,8 @@ def test_fields_are_arrays_or_static_or_not_to_be_varied():
   assert {"dataset", "split", "steps", "parallel", "eval_every", "loss", "seed"} <= rest
 
 
-# Names of the ranges of Lucic et al. as in peers' `params.py`: (field, lowest, highest).
-RANGES = {
-  "lucic_wide": [
-    ("generator_learning_rate", 1e-5, 1e-2),
-    ("b1", 0, 1),
-    ("weight_clip", 1e-3, 1),
-    ("penalty_weight", 0.1, 100),
-  ],
-  "lucic_narrow": [
-    ("generator_learning_rate", 1e-4, 1e-3),
-    ("b1", 0.5, 0.5),
-    ("weight_clip", 1e-2, 1),
-    ("penalty_weight", 0.1, 10),
-  ],
-}
-
-
-@pytest.mark.parametrize("name", sorted(SEARCHES))
-def test_draws_fill_the_ranges_of_the_study(name):
-  points = search.search_points(name, 300, seed=0)
-  assert points[0] == {}, "the first are the values as they stand"
-  for field, low, high in RANGES[name]:
-    values = np.array([point[field] for point in points[1:]])
-    assert values.min() >= low and values.max() <= high
-    # Rates and weights are uniform in their logarithm, b1 itself: a tenth at either end is hit.
-    if low < high:
-      line = values if field == "b1" else np.log10(values)
-      ends = np.array([low, high]) if field == "b1" else np.log10([low, high])
-      share = (line - ends[0]) / (ends[1] - ends[0])
-      assert share.min() < 0.1 and share.max() > 0.9
-      assert abs(share.mean() - 0.5) < 0.06  # 3.5 standard errors, sqrt(1/12/299) each
-  assert all(p["generator_learning_rate"] == p["discriminator_learning_rate"] for p in points[1:])
-  steps = {point["discriminator_steps"] for point in points[1:]}
-  assert steps == ({1, 5} if name == "lucic_wide" else {1})
-
-
-def test_a_longer_search_begins_with_the_points_of_a_shorter_one():
-  short, long = (search.search_points("lucic_wide", count, seed=3) for count in (4, 9))
-  assert long[:4] == short and len(long) == 9
-  assert search.search_points("lucic_wide", 4, seed=4)[1:] != short[1:]
-
-
 def test_a_loss_takes_of_a_draw_what_it_reads():
-  point = search.search_points("lucic_wide", 2, seed=0)[1]
+  point = draw_points(SPACES["lucic_wide"], 2, seed=0)[1]
   plain = applicable(point, Config(loss="nonsat", model="mlp"))
   assert not {"weight_clip", "penalty_weight", "discriminator_norm"} & set(plain)
   assert "weight_clip" in applicable(point, Config(loss="wgan"))
@@ -168,7 +124,7 @@ def test_names_hold_what_differs_and_fit_into_a_folder():
 
 
 def test_runs_of_a_search_are_named_by_their_draw_and_share_it():
-  points = search.search_points("lucic_narrow", 3, seed=0)
+  points = draw_points(SPACES["lucic_narrow"], 3, seed=0)
   trials = make(points=points, seeds=(0,), searched=True)
   assert [m.name for m in trials][:3] == [f"sat,sample={i},seed=0" for i in range(3)]
   drawn = [m.config.generator_learning_rate for m in trials]
