@@ -53,6 +53,7 @@ def table() -> str:
       ("optimal logit", about.optimum),
       ("G's divergence", about.divergence),
       ("source", about.source),
+      ("status", "experimental: no closed form of D's optimum is known" * about.experimental),
       ("options", ", ".join(f"--{option}" for option in loss.options if option != "axis_name")),
     ]
     lines = [_row(label, text) for label, text in rows if text]
@@ -66,7 +67,7 @@ def _title(name):
 
 def about_of(loss: losses.Loss) -> losses.About:
   """Returns what is known of a loss; a plugin's may say nothing."""
-  return loss.about or losses.About(*[""] * len(losses.About._fields))
+  return loss.about or losses.About(*[""] * 5)
 
 
 def _row(label, text):

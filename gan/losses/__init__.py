@@ -14,7 +14,16 @@ from gan.losses.base import About, Loss
 from gan.losses.bce import MAXIMUM_LIKELIHOOD, NONSATURATING, SATURATING
 from gan.losses.fgan import FGAN_GENERATORS, variational_loss
 from gan.losses.hinge import HINGE
+from gan.losses.klwgan import KL_WASSERSTEIN
 from gan.losses.lsgan import LEAST_SQUARES
+from gan.losses.mcgan import REGRESSION
+from gan.losses.paired import (
+  PAIRED_EXPONENTIAL,
+  PAIRED_HINGE,
+  PAIRED_LEAST_SQUARES,
+  PAIRED_TOTAL_VARIATION,
+  relativistic_loss,
+)
 from gan.losses.relativistic import (
   RELATIVISTIC,
   RELATIVISTIC_AVERAGE,
@@ -25,7 +34,7 @@ from gan.losses.wgan import WASSERSTEIN
 from gan.system.recipe import Recipe
 from gan.system.schema import are_finite
 
-__all__ = ["FGAN_GENERATORS", "LOSSES", "About", "Loss", "bind", "make_loss"]
+__all__ = ["FGAN_GENERATORS", "LOSSES", "About", "Loss", "bind", "make_loss", "relativistic_loss"]
 
 LOSSES: dict[str, Loss] = {
   "sat": SATURATING,
@@ -47,6 +56,12 @@ LOSSES: dict[str, Loss] = {
   "fgan_js": variational_loss("js", "2 JSD(p, q)"),
   "fgan_gan": variational_loss("gan", "2 JSD(p, q) - log 4"),
   "fgan_tv": variational_loss("tv", "TV(p, q)"),
+  "rp_hinge": PAIRED_HINGE,
+  "rp_lsgan": PAIRED_LEAST_SQUARES,
+  "rp_exponential": PAIRED_EXPONENTIAL,
+  "rp_fgan_tv": PAIRED_TOTAL_VARIATION,
+  "klwgan": KL_WASSERSTEIN,
+  "mcgan": REGRESSION,
 }
 
 

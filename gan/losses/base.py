@@ -1,6 +1,6 @@
 """What a loss is: a pair of pure functions on logits, and what is known about it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from typing import NamedTuple
 
 import jax.numpy as jnp
@@ -9,6 +9,7 @@ from jaxtyping import Array, Float
 from gan.system.recipe import Recipe
 
 Logits = Float[Array, "*batch"]
+AxisName = Hashable | tuple[Hashable, ...]
 EXP_CAP = (
   30.0  # e^30 = 1.07e13: a density ratio no sample shows, and its square is far below 3.4e38
 )
@@ -22,6 +23,7 @@ class About(NamedTuple):
   optimum: str  # the discriminator's optimal logit
   divergence: str  # what the generator minimises against that optimum
   source: str
+  experimental: bool = False  # no closed form of the discriminator's optimum is known
 
 
 def fixed_threshold(logit: float) -> Callable:

@@ -5,15 +5,11 @@ opposite, so every generator loss here is the discriminator's with the two sides
 adding a constant to all logits changes nothing.
 """
 
-from collections.abc import Hashable
-
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from gan.losses.base import About, Logits, Loss, paired_threshold
-
-AxisName = Hashable | tuple[Hashable, ...]
+from gan.losses.base import About, AxisName, Logits, Loss, paired_threshold
 
 
 def relativistic_discriminator_loss(real_logits: Logits, fake_logits: Logits) -> Logits:

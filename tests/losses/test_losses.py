@@ -5,6 +5,7 @@ The tables are keyed by the names in LOSSES, so a loss without its hand values f
 
 import functools
 import inspect
+import itertools
 
 import jax
 import jax.numpy as jnp
@@ -13,12 +14,14 @@ import pytest
 from scipy.optimize import minimize_scalar
 
 from gan.errors import UserError
-from gan.losses import FGAN_GENERATORS, LOSSES, make_loss
+from gan.losses import FGAN_GENERATORS, LOSSES, make_loss, relativistic_loss
 from gan.losses.base import EXP_CAP, bounded_exp
 from gan.losses.fgan import DIVERGENCES, jeffrey_log_ratio
+from gan.losses.klwgan import density_ratios
 
 EVERY = sorted(LOSSES)
 AVERAGES = ("ragan", "ralsgan", "rahinge")
+PAIRED = ("rsgan", *(name for name in EVERY if name.startswith("rp_")))
 FGANS = tuple(name for name in EVERY if name.startswith("fgan_"))
 
 # Every loss with its defaults, and every other value of its options.
@@ -75,6 +78,19 @@ HAND_VALUES = {
   "fgan_gan": (_BCE, (-1.313262, -3.048587, -0.313262)),
   # tanh(r)/2 = .482014, -.380797, .231059;  tanh(f)/2 = .380797, .497527, -.380797
   "fgan_tv": ((-0.101217, 0.878324, -0.611856), (-0.380797, -0.497527, 0.380797)),
+  # f(r - f) and f(f - r); relu(1 - 1), relu(1 + 4), relu(1 - 1.5);  relu(1 + 1), ...
+  "rp_hinge": ((0.0, 5.0, 0.0), (2.0, 0.0, 2.5)),
+  # 0/2, 25/2, .25/2;  4/2, 9/2, 6.25/2
+  "rp_lsgan": ((0.0, 12.5, 0.125), (2.0, 4.5, 3.125)),
+  # exp(-1), exp(4), exp(-1.5);  exp(1), exp(-4), exp(1.5)
+  "rp_exponential": ((0.367879, 54.598150, 0.223130), (2.718282, 0.018316, 4.481689)),
+  # tanh(1)/2 = .380797, tanh(4)/2 = .499665, tanh(1.5)/2 = .452574
+  "rp_fgan_tv": ((-0.380797, 0.499665, -0.452574), (0.380797, -0.499665, 0.452574)),
+  # exp(f) = 2.718282, 20.085537, .367879, mean 7.723899: w = .351931, 2.600440, .047629, and
+  # w f = .351931, 7.801319, -.047629: 0 + 1.351931, 2 + 8.801319, .5 + .952371;  -w f
+  "klwgan": ((1.351931, 10.801319, 1.452371), (-0.351931, -7.801319, 0.047629)),
+  # hinge;  (2 - 1)^2, (-1 - 1)^2, (.5 - 1)^2
+  "mcgan": ((2.0, 6.0, 0.5), (1.0, 4.0, 0.25)),
 }
 
 OPTION_VALUES = {
@@ -101,8 +117,8 @@ _ZERO = ((0.0, 0.0, 0.0), (0.0, 0.0, 0.0))
 _PAIRED = (FAKE, REAL)
 _AVERAGE = ((1.0, 1.0, 1.0), (0.5, 0.5, 0.5))  # the mean of the other side
 THRESHOLDS = {
-  **dict.fromkeys(("sat", "nonsat", "ml", "hinge"), _ZERO),
-  **dict.fromkeys(("wgan", "rsgan"), _PAIRED),
+  **dict.fromkeys(("sat", "nonsat", "ml", "hinge", "klwgan", "mcgan"), _ZERO),
+  **dict.fromkeys(("wgan", *PAIRED), _PAIRED),
   **dict.fromkeys(AVERAGES, _AVERAGE),
   **dict.fromkeys(FGANS, _ZERO),
   "lsgan": ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),  # (0 + 1)/2
@@ -194,7 +210,7 @@ def test_fgan_gan_and_fgan_js_are_cross_entropy_up_to_a_constant():
   np.testing.assert_allclose(shifted, cross_entropy, rtol=1e-6)
 
 
-@pytest.mark.parametrize("name", ["rsgan", *AVERAGES])
+@pytest.mark.parametrize("name", [*PAIRED, *AVERAGES])
 @pytest.mark.parametrize("player", ["discriminator", "generator"])
 def test_relativistic_losses_ignore_a_constant_added_to_all_logits(name, player):
   function = getattr(LOSSES[name], player)
@@ -202,7 +218,7 @@ def test_relativistic_losses_ignore_a_constant_added_to_all_logits(name, player)
   np.testing.assert_allclose(shifted, function(logits(*REAL), logits(*FAKE)), atol=1e-5)
 
 
-@pytest.mark.parametrize("name", ["rsgan", *AVERAGES])
+@pytest.mark.parametrize("name", [*PAIRED, *AVERAGES])
 def test_relativistic_players_exchange_roles(name):
   real, fake = logits(*REAL), logits(*FAKE)
   np.testing.assert_array_equal(
@@ -411,7 +427,7 @@ def test_permuting_the_batch_permutes_the_losses(name, player):
 
 
 @pytest.mark.parametrize("player", ["discriminator", "generator"])
-@pytest.mark.parametrize("name", [name for name in EVERY if name != "rsgan"])
+@pytest.mark.parametrize("name", [name for name in EVERY if name not in PAIRED])
 def test_average_does_not_depend_on_who_meets_whom(name, player):
   function = getattr(LOSSES[name], player)
   real, fake = (jax.random.normal(jax.random.key(seed), (7,)) for seed in (0, 1))
@@ -420,7 +436,10 @@ def test_average_does_not_depend_on_who_meets_whom(name, player):
 
 
 # Squares rise again beyond their targets; elsewhere a discriminator only gains from more distance.
-MONOTONE_RANGE = {"lsgan": (0.0, 1.0), "ralsgan": (0.0, 1.0), "fgan_pearson": (-2.0, 8.0)}
+MONOTONE_RANGE = {
+  **dict.fromkeys(("lsgan", "ralsgan", "rp_lsgan"), (0.0, 1.0)),
+  "fgan_pearson": (-2.0, 8.0),
+}
 
 
 @pytest.mark.parametrize("name", EVERY)
@@ -441,6 +460,8 @@ def test_generator_loss_falls_as_fake_rises(variant):
   low, high = MONOTONE_RANGE.get(variant.split()[0], (-8.0, 8.0))
   low = 0.0 if variant == "lsgan Pearson" else low
   real, fake = jax.random.uniform(jax.random.key(0), (2, 64), minval=low, maxval=high)
+  if variant == "mcgan":  # G is drawn to the mean of the data, here above all samples
+    real = real + 16.0
 
   def mean_loss(f):
     return jnp.mean(VARIANTS[variant].generator(real, f))
@@ -449,6 +470,78 @@ def test_generator_loss_falls_as_fake_rises(variant):
   if variant == "lsgan Pearson":  # G is drawn to 0, the middle, from both sides
     slope = -slope
   assert np.all(slope <= 1e-7) and np.any(slope < -1e-4)
+
+
+# --- pairs, weights, regression ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", DIVERGENCES)
+def test_an_fgan_s_term_of_data_is_one_of_the_pairs_functions(name):
+  same = {
+    **dict.fromkeys(("kl", "pearson", "jeffrey"), lambda v: -v),
+    **dict.fromkeys(("reverse_kl", "neyman", "hellinger"), lambda v: jnp.exp(-v)),
+    **dict.fromkeys(("js", "gan"), lambda v: jax.nn.softplus(-v)),
+    "tv": lambda v: LOSSES["rp_fgan_tv"].discriminator(v, jnp.zeros_like(v)),
+  }[name]
+  margin = jnp.linspace(-3.0, 3.0, 13)
+  difference = -DIVERGENCES[name].activation(margin) - same(margin)
+  np.testing.assert_allclose(difference, jnp.full(13, difference[0]), atol=2e-6)
+
+
+def test_a_relativistic_loss_of_one_s_own_is_f_of_the_margin():
+  loss = relativistic_loss(lambda margin: jax.nn.softplus(-margin))
+  for player in ("discriminator", "generator", "threshold"):
+    expected = getattr(LOSSES["rsgan"], player)(logits(*REAL), logits(*FAKE))
+    found = getattr(loss, player)(logits(*REAL), logits(*FAKE))
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
+
+
+def test_klwgan_generator_follows_the_logarithm_of_the_mean_exponential():
+  fake = logits(*FAKE, -2.0)
+
+  def value(f):
+    return -jnp.log(jnp.mean(jnp.exp(f)))
+
+  found = jax.grad(lambda f: jnp.mean(LOSSES["klwgan"].generator(f, f)))(fake)
+  np.testing.assert_allclose(found, jax.grad(value)(fake), rtol=1e-5)
+  ratios = density_ratios(fake)
+  np.testing.assert_allclose(jnp.mean(ratios), 1.0, rtol=1e-6)
+  np.testing.assert_allclose(ratios, density_ratios(fake + 300.0), rtol=1e-4)
+
+
+@pytest.mark.parametrize("shift", [0.0, 7.0])
+def test_mcgan_generator_moves_the_mean_of_its_samples_to_that_of_the_data(shift):
+  # d/df_k of mean_i (r_i - mean f)^2 is -2 (mean r - mean f)/3: means are .5 and 1.
+  slope = jax.grad(lambda f: jnp.mean(LOSSES["mcgan"].generator(logits(*REAL) + shift, f)))(
+    logits(*FAKE)
+  )
+  np.testing.assert_allclose(slope, np.full(3, (1.0 - 2.0 * shift) / 3), rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+  ("name", "player"),
+  [
+    *itertools.product(("rp_exponential", "klwgan"), ("discriminator", "generator")),
+    ("rp_fgan_tv", "discriminator"),
+    ("mcgan", "generator"),
+  ],
+)
+def test_gradients_are_those_of_finite_differences(name, player):
+  with jax.enable_x64(True):
+    real, fake = logits(*REAL, dtype=jnp.float64), logits(*FAKE, dtype=jnp.float64)
+    held = density_ratios(fake) if name == "klwgan" else None
+
+    def mean_loss(f):
+      if held is None:
+        return jnp.mean(getattr(LOSSES[name], player)(real, f))
+      # The same with the weights held at those of FAKE.
+      weighted = held * f
+      return jnp.mean(jax.nn.relu(1 + weighted) if player == "discriminator" else -weighted)
+
+    found = jax.grad(lambda f: jnp.mean(getattr(LOSSES[name], player)(real, f)))(fake)
+    moves = 1e-6 * jnp.eye(3)
+    slopes = [(mean_loss(fake + move) - mean_loss(fake - move)) / 2e-6 for move in moves]
+  np.testing.assert_allclose(found, slopes, rtol=1e-6, atol=1e-9)
 
 
 # --- options ----------------------------------------------------------------------------------
@@ -482,9 +575,9 @@ def test_discriminator_loss_of_generated_samples_does_not_depend_on_real_label()
   np.testing.assert_allclose(*difference, atol=1e-6)
 
 
-@pytest.mark.parametrize("name", AVERAGES)
+@pytest.mark.parametrize("name", [*AVERAGES, "klwgan", "mcgan"])
 @pytest.mark.parametrize("player", ["discriminator", "generator"])
-def test_relativistic_averages_over_shards_equal_the_single_batch(name, player):
+def test_averages_over_shards_equal_the_single_batch(name, player):
   real, fake = (jax.random.normal(jax.random.key(seed), (8,)) for seed in (0, 1))
   whole, sharded = LOSSES[name], make_loss(name, axis_name="batch")
   shards = (real.reshape(2, 4), fake.reshape(2, 4))
@@ -536,7 +629,8 @@ def test_make_loss_takes_all_options_and_binds_its_own(name):
 @pytest.mark.parametrize("name", EVERY)
 def test_every_loss_says_what_it_is(name):
   about = LOSSES[name].about
-  assert all(isinstance(line, str) and line.isascii() and line for line in about)
+  assert all(isinstance(line, str) and line.isascii() and line for line in about[:-1])
+  assert isinstance(about.experimental, bool)
   assert "arXiv:" in about.source
 
 
@@ -578,5 +672,6 @@ def test_zero_sum_games_are_those_whose_losses_sum_to_a_function_of_the_data(nam
   def total(fake):
     return jnp.sum(loss.discriminator(real, fake) + loss.generator(real, fake))
 
-  level = bool(jnp.all(jnp.abs(jax.grad(total)(jnp.array(FAKE))) < 1e-6))
+  slopes = [jax.grad(total)(jnp.array(FAKE) - shift) for shift in (0.0, 4.0)]
+  level = bool(jnp.all(jnp.abs(jnp.array(slopes)) < 1e-6))
   assert loss.zero_sum == level
