@@ -2,6 +2,14 @@
 
 from gan.regularizers.acgan import make_acgan
 from gan.regularizers.base import Entry, Regularizer, View
+from gan.regularizers.centering import make_centering
+from gan.regularizers.consistency import (
+  flip_and_shift,
+  inconsistency,
+  make_bcr,
+  make_cr,
+  make_zcr,
+)
 from gan.regularizers.lecam import lecam, lecam_averages, make_lecam
 from gan.regularizers.orthogonal import make_orthogonal, orthogonality
 from gan.regularizers.path_length import make_path_length, path_lengths
@@ -11,14 +19,20 @@ __all__ = [
   "Entry",
   "Regularizer",
   "View",
+  "inconsistency",
   "lecam",
   "lecam_averages",
   "make_acgan",
+  "make_bcr",
+  "make_centering",
+  "make_cr",
   "make_lecam",
   "make_orthogonal",
   "make_path_length",
+  "make_zcr",
   "orthogonality",
   "path_lengths",
+  "flip_and_shift",
 ]
 
 REGULARIZERS: dict[str, Entry] = {
@@ -61,5 +75,44 @@ REGULARIZERS: dict[str, Entry] = {
       "orthogonal": "the term of the generator's weights, before its own weight",
       "orthogonal_discriminator": "the same of the discriminator's",
     },
+  ),
+  "cr": Entry(
+    make_cr,
+    10.0,
+    "(D(x) - D(T(x)))^2, T flips and shifts an image",
+    "Zhang et al. 2020, arXiv:1910.12027",
+    metrics={"cr": "mean of the term before its weight"},
+    images=True,
+  ),
+  "bcr": Entry(
+    make_bcr,
+    10.0,
+    "(D(x) - D(T(x)))^2 + (D(G(z)) - D(T(G(z))))^2, T flips and shifts an image",
+    "Zhao et al. 2021, arXiv:2002.04724",
+    options=("bcr_fakes_scale",),
+    metrics={
+      "bcr": "mean of the term on data before its weight",
+      "bcr_fakes": "the same on samples",
+    },
+    images=True,
+  ),
+  "zcr": Entry(
+    make_zcr,
+    20.0,
+    "(D(G(z)) - D(G(z + e)))^2 for D, -|G(z) - G(z + e)|^2 for G, e a small step",
+    "Zhao et al. 2021, arXiv:2002.04724",
+    options=("zcr_noise", "zcr_generator_scale"),
+    metrics={
+      "zcr": "mean of D's term before its weight",
+      "zcr_generator": "mean squared change of a pixel from G(z) to G(z + e)",
+    },
+  ),
+  "centering": Entry(
+    make_centering,
+    0.01,
+    "(D(x) + D(G(z)))^2, of pairs in a batch; or D(x)^2",
+    "Adversarial Flow Models 2025, arXiv:2511.22475; Karras et al. 2018, arXiv:1710.10196",
+    options=("centering_data_only",),
+    metrics={"centering": "mean of the term before its weight"},
   ),
 }

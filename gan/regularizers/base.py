@@ -136,6 +136,7 @@ class Entry(Maker):
     options: fields of a config that `make` takes.
     needs: fields of Outputs that every regulariser of it needs, beside those that one states.
     metrics: name -> meaning, of those that it adds to a step; each begins with its own name.
+    images: whether it is of images alone, and points are refused.
   """
 
   default_weight: float
@@ -144,6 +145,7 @@ class Entry(Maker):
   options: tuple[str, ...] = ()
   needs: tuple[str, ...] = ()
   metrics: Mapping[str, str] = dataclasses.field(default_factory=dict, hash=False)
+  images: bool = False
 
   def known(self, part: Regularizer) -> dict[str, Any]:
     """Returns the weight, which a part has without being told, and the needs of both."""

@@ -17,6 +17,7 @@ from gan.method.train_step import TrainStep
 from gan.networks import Gan
 from gan.optimizers import make_optimizer
 from gan.penalties import make_penalty
+from gan.regularizers import REGULARIZERS
 from gan.state import GanState, Hyperparameters, as_arrays
 from gan.training.config import Config, images_per_step
 from gan.training.parts import (
@@ -80,6 +81,7 @@ def build(config: Config, info: DataInfo, axis_name: Any = ()) -> Algorithm:
 
 def build_game(config: Config, info: DataInfo, axis_name: Any = ()) -> Game:
   """Returns the Game of a config; arguments as for `build`."""
+  _check_of_images(config, info)
   return Game(
     **_build_gan(config, info, axis_name)._asdict(),
     **game_parts(config, axis_name),
@@ -88,6 +90,15 @@ def build_game(config: Config, info: DataInfo, axis_name: Any = ()) -> Game:
     fake_labels=info.class_counts if config.fake_labels == "data" else config.fake_labels,
     schedule=_schedule(config, info),
   )
+
+
+def _check_of_images(config: Config, info: DataInfo) -> None:
+  """Raises UserError where a regulariser of images is asked for, and the data are points."""
+  for name in regularizer_names(config):
+    if REGULARIZERS[name].images and len(info.image_shape) != 3:
+      raise UserError(
+        f"--regularizers={name} changes images, and the data are points: leave {name} out"
+      )
 
 
 def _prepare(config: Config, info: DataInfo) -> Callable[..., Array] | None:

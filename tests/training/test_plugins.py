@@ -638,7 +638,7 @@ def test_a_weight_alone_names_its_regulariser_and_a_default_is_not_kept(parts):
     (["--regularizers=drift", "--drift_weight=0"], "--drift_weight=0 turns off what --regular"),
     (
       ["--regularizers=nosuch"],
-      "--regularizers=nosuch is unknown: choose from acgan, drift, lecam",
+      "--regularizers=nosuch is unknown: choose from acgan, ",
     ),
     (["--drift_weight=-1"], "--drift_weight=-1.0 must be at least 0"),
     (["--drift_power=x"], "drift_power"),
