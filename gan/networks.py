@@ -32,8 +32,8 @@ class Outputs(NamedTuple):
     logits: [B], unbounded; what a loss is a function of.
     class_logits: [B, classes], of an auxiliary classifier, or None.
     features: [B, F], of the layer before the logit, or None.
-    last_weight: [F], direction of the last layer, on which features are projected, for a
-      regulariser of one's own that separates length and direction: nothing here reads it. Or None.
+    last_weight: [F], direction of the last layer, which features are projected on; or None.
+    residual: [B, ...], examples less an autoencoder's reconstruction of them, or None.
 
   Examples:
     A discriminator of points that shows its features to a regulariser:
@@ -55,6 +55,7 @@ class Outputs(NamedTuple):
   class_logits: Float[Array, "b classes"] | None = None
   features: Float[Array, "b f"] | None = None
   last_weight: Float[Array, " f"] | None = None
+  residual: Float[Array, "b ..."] | None = None
 
 
 def at_least_float32(values: Float[Array, "..."]) -> Float[Array, "..."]:
@@ -92,7 +93,7 @@ def as_outputs(returned: Any, examples: int, needs: Mapping[str, str] = {}) -> O
       found = ", ".join(name for name in Outputs._fields if getattr(outputs, name) is not None)
       raise UserError(
         f"{what} needs {field} of the discriminator, which returned {found}: return "
-        f"gan.Outputs({', '.join(Outputs._fields)}) with that beside the logits"
+        f"gan.Outputs with it; a model of gan.models does by ModelSpec(outputs=({field!r},))"
       )
   return outputs
 

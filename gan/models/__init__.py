@@ -20,6 +20,7 @@ from gan.models import (
   sndcgan,
   stylegan2,
 )
+from gan.models.layers import FEATURES
 from gan.models.spec import CONDITIONINGS, NORMS, ModelSpec, checked, conditioned
 from gan.networks import Gan, Network, latent_sampler
 from gan.system.schema import Kind, check_made
@@ -44,7 +45,8 @@ class Model(NamedTuple):
     image_range: of the pixels that its generator makes.
     options: fields of ModelSpec that the architecture reads, of those that default to None.
     small: whether dispatch, not arithmetic, is what a step takes on the CPU.
-    outputs: fields of Outputs that its discriminator returns, beside those of a conditioning.
+    outputs: fields of Outputs that its discriminator returns, beside those of a conditioning; those
+      that FEATURES lists where the spec asks for them.
     conditionings: those of CONDITIONINGS that it has; the first is its own.
   """
 
@@ -56,17 +58,26 @@ class Model(NamedTuple):
   conditionings: tuple[str, ...] = ("concat",)
 
 
+_WITH_FEATURES = ("logits", *FEATURES)
+
 MODELS: dict[str, Model] = {
-  "mlp": Model(mlp.build),
-  "dcgan": Model(dcgan.build, options=("width", "discriminator_norm", "discriminator_hidden")),
-  "infogan": Model(infogan.build, (0.0, 1.0), options=("discriminator_norm",)),
-  "goodfellow": Model(goodfellow.build, (0.0, 1.0)),
-  "firstgan_dcgan": Model(dcgan.build_firstgan),
-  "tutorial_dcgan": Model(dcgan.build_tutorial),
-  "points": Model(points.build, options=("width",), small=True),
-  "pacgan": Model(pacgan.build, small=True),
+  "mlp": Model(mlp.build, outputs=_WITH_FEATURES),
+  "dcgan": Model(
+    dcgan.build,
+    options=("width", "discriminator_norm", "discriminator_hidden"),
+    outputs=_WITH_FEATURES,
+  ),
+  "infogan": Model(
+    infogan.build, (0.0, 1.0), options=("discriminator_norm",), outputs=_WITH_FEATURES
+  ),
+  "goodfellow": Model(goodfellow.build, (0.0, 1.0), outputs=_WITH_FEATURES),
+  "firstgan_dcgan": Model(dcgan.build_firstgan, outputs=_WITH_FEATURES),
+  "tutorial_dcgan": Model(dcgan.build_tutorial, outputs=_WITH_FEATURES),
+  "points": Model(points.build, options=("width",), small=True, outputs=_WITH_FEATURES),
+  "pacgan": Model(pacgan.build, small=True, outputs=_WITH_FEATURES),
   "resnet": Model(
     resnet.build,
+    outputs=_WITH_FEATURES,
     options=(
       "width",
       "discriminator_norm",
@@ -79,6 +90,7 @@ MODELS: dict[str, Model] = {
   ),
   "biggan": Model(
     biggan.build,
+    outputs=_WITH_FEATURES,
     options=(
       "width",
       "discriminator_norm",
@@ -91,10 +103,15 @@ MODELS: dict[str, Model] = {
   ),
   "sagan": Model(
     biggan.build_sagan,
+    outputs=_WITH_FEATURES,
     options=("width", "discriminator_norm", "attention_side", "weight_init"),
     conditionings=("cbn+projection", "acgan"),
   ),
-  "sndcgan": Model(sndcgan.build, options=("width", "discriminator_norm", "flat_norm")),
+  "sndcgan": Model(
+    sndcgan.build,
+    options=("width", "discriminator_norm", "flat_norm"),
+    outputs=_WITH_FEATURES,
+  ),
   "stylegan2": Model(
     stylegan2.build,
     options=(
@@ -146,7 +163,12 @@ def check_conditioning(model: str, conditioning: str | None) -> None:
 
 
 def check_outputs(
-  model: str, part: str, needs: Collection[str], conditioning: str | None = None
+  model: str,
+  part: str,
+  needs: Collection[str],
+  conditioning: str | None = None,
+  *,
+  conditional: bool = False,
 ) -> None:
   """Checks that the discriminator of an architecture returns what a part of the method needs.
 
@@ -155,6 +177,7 @@ def check_outputs(
     part: what needs it, as it was chosen: "loss=NAME".
     needs: fields of Outputs.
     conditioning: one of CONDITIONINGS, where labels are given.
+    conditional: whether labels are given.
 
   Raises:
     UserError: it does not.
@@ -170,6 +193,11 @@ def check_outputs(
     raise UserError(
       f"`{part}` needs {', '.join(missing)} of the discriminator, which `model={model}` does not "
       f"return: {how}"
+    )
+  if conditional and "last_weight" in needs and not conditioned(conditioning).head:
+    raise UserError(
+      f"`{part}` needs the one direction of the discriminator's last layer, and with labels each "
+      "class has its own: leave out `conditional`, or take `conditioning=acgan`"
     )
 
 
@@ -206,6 +234,13 @@ def build(name: str, spec: ModelSpec, latent: str = "normal", **options: Any) ->
     if option not in model.options and (value := getattr(spec, option)) is not None:
       raise UserError(f"`model={name}` has no `{option}` (given: {value}): leave it out")
   check_conditioning(name, spec.conditioning)
+  check_outputs(
+    name,
+    f"outputs={','.join(spec.outputs)}",
+    spec.outputs,
+    spec.conditioning,
+    conditional=spec.num_classes > 0,
+  )
   built = check_made(model.build(spec, **options), _PLAYERS, f"MODELS[{name!r}]")
   networks = dict(zip(("generator", "discriminator"), built, strict=True))
   players = {
@@ -226,6 +261,7 @@ def _recipe(name: str, player: str, spec: ModelSpec) -> str:
   if spec.pixel_mean is not None or spec.axis_name:
     return ""
   fields = spec._replace(dtype=jnp.dtype(spec.dtype).name)._asdict()
-  if spec.conditioning is None:  # as recipes were before there was a choice
-    del fields["conditioning"]
+  for choice in ("conditioning", "outputs"):  # as recipes were before there was a choice
+    if not fields[choice]:
+      del fields[choice]
   return json.dumps({"model": name, "player": player, "spec": fields})

@@ -140,6 +140,7 @@ class Discriminator(nn.Module):
   weight_init: str = "normal"
   dtype: Any = jnp.float32
   axis_name: Any = ()
+  outputs: tuple[str, ...] = ()
 
   @nn.compact
   def __call__(
@@ -157,7 +158,8 @@ class Discriminator(nn.Module):
       if down and hidden.shape[1] == self.attention_side:
         hidden = SelfAttention(**shared)(hidden)
     features = jnp.sum(jax.nn.relu(hidden).astype(jnp.float32), axis=(1, 2))
-    return judged(features, labels, self.num_classes, head=self.head, **options)
+    options |= {"head": self.head, "outputs": self.outputs}
+    return judged(features, labels, self.num_classes, **options)
 
 
 def build(

@@ -26,10 +26,11 @@ from gan.models.layers import (
   Norm,
   ProjectionLogit,
   leaky_relu,
+  told,
   torch_uniform,
 )
 from gan.models.spec import ModelSpec, halvings, of_spec, require_images, to_networks
-from gan.networks import Network
+from gan.networks import Network, Outputs
 
 DCGAN_INIT = nn.initializers.normal(0.02)  # DCGAN, section 4
 ONES = nn.initializers.ones
@@ -111,11 +112,12 @@ class Discriminator(nn.Module):
   num_classes: int = 0
   dtype: Any = jnp.float32
   axis_name: Any = ()
+  outputs: tuple[str, ...] = ()
 
   @nn.compact
   def __call__(
     self, images: Float[Array, "b h w c"], labels: Int[Array, " b"] | None, *, train: bool
-  ) -> Float[Array, " b"]:
+  ) -> Float[Array, " b"] | Outputs:
     options = {"dtype": self.dtype, "spectral": int(self.norm == "spectral")}
     hidden = images
     for layer, channels in enumerate(self.channels):
@@ -131,11 +133,11 @@ class Discriminator(nn.Module):
       hidden = leaky_relu(dense(hidden))
     output = Dense(1, use_bias=self.output_bias, kernel_init=self.output_init, **options)
     logits = output(hidden)[:, 0].astype(jnp.float32)
-    if not self.num_classes:
-      return logits
-    spectral = options["spectral"]
-    project = ProjectionLogit(self.num_classes, spectral=spectral, name=PROJECTION)
-    return logits + project(hidden, labels)
+    if self.num_classes:
+      spectral = options["spectral"]
+      project = ProjectionLogit(self.num_classes, spectral=spectral, name=PROJECTION)
+      logits = logits + project(hidden, labels)
+    return told(logits, hidden, output, self.outputs)
 
 
 def build(spec: ModelSpec) -> tuple[Network, Network]:

@@ -13,9 +13,9 @@ import numpy as np
 from flax import linen as nn
 from jaxtyping import Array, Float, Int
 
-from gan.models.layers import PROJECTION, Dense, Dropout, LabelledLatents, ProjectionLogit
+from gan.models.layers import PROJECTION, Dense, Dropout, LabelledLatents, ProjectionLogit, told
 from gan.models.spec import ModelSpec, require_images, to_networks
-from gan.networks import Network
+from gan.networks import Network, Outputs
 
 
 def symmetric_uniform(bound: float):
@@ -78,11 +78,12 @@ class Discriminator(nn.Module):
 
   num_classes: int = 0
   dtype: Any = jnp.float32
+  outputs: tuple[str, ...] = ()
 
   @nn.compact
   def __call__(
     self, images: Float[Array, "b h w c"], labels: Int[Array, " b"] | None, *, train: bool
-  ) -> Float[Array, " b"]:
+  ) -> Float[Array, " b"] | Outputs:
     init = symmetric_uniform(0.005)
     hidden = images.reshape(images.shape[0], -1)
     for rate in (0.2, 0.5):
@@ -90,10 +91,11 @@ class Discriminator(nn.Module):
       pieces = Dense(240 * 5, kernel_init=init, dtype=self.dtype)(hidden)
       hidden = maxout(pieces.reshape(-1, 240, 5))
     hidden = Dropout(0.5)(hidden, train=train)
-    logits = Dense(1, kernel_init=init, dtype=self.dtype)(hidden)[:, 0].astype(jnp.float32)
-    if not self.num_classes:
-      return logits
-    return logits + ProjectionLogit(self.num_classes, name=PROJECTION)(hidden, labels)
+    last = Dense(1, kernel_init=init, dtype=self.dtype)
+    logits = last(hidden)[:, 0].astype(jnp.float32)
+    if self.num_classes:
+      logits = logits + ProjectionLogit(self.num_classes, name=PROJECTION)(hidden, labels)
+    return told(logits, hidden, last, self.outputs)
 
 
 def build(spec: ModelSpec) -> tuple[Network, Network]:

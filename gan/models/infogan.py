@@ -20,9 +20,10 @@ from gan.models.layers import (
   Norm,
   ProjectionLogit,
   leaky_relu,
+  told,
 )
 from gan.models.spec import ModelSpec, of_spec, require_images, to_networks
-from gan.networks import Network
+from gan.networks import Network, Outputs
 
 INIT = nn.initializers.normal(0.02)
 
@@ -60,11 +61,12 @@ class Discriminator(nn.Module):
   num_classes: int = 0
   dtype: Any = jnp.float32
   axis_name: Any = ()
+  outputs: tuple[str, ...] = ()
 
   @nn.compact
   def __call__(
     self, images: Float[Array, "b h w c"], labels: Int[Array, " b"] | None, *, train: bool
-  ) -> Float[Array, " b"]:
+  ) -> Float[Array, " b"] | Outputs:
     def norm_lrelu(hidden):
       norm = Norm(self.norm, axis_name=self.axis_name, dtype=self.dtype)
       return leaky_relu(norm(hidden, train=train))
@@ -74,12 +76,13 @@ class Discriminator(nn.Module):
     hidden = leaky_relu(Conv(64, **options)(images))
     hidden = norm_lrelu(Conv(128, **options)(hidden))
     hidden = norm_lrelu(Dense(1024, **options)(hidden.reshape(hidden.shape[0], -1)))
-    logits = Dense(1, **options)(hidden)[:, 0].astype(jnp.float32)
-    if not self.num_classes:
-      return logits
-    spectral = options["spectral"]
-    project = ProjectionLogit(self.num_classes, spectral=spectral, name=PROJECTION)
-    return logits + project(hidden, labels)
+    last = Dense(1, **options)
+    logits = last(hidden)[:, 0].astype(jnp.float32)
+    if self.num_classes:
+      spectral = options["spectral"]
+      project = ProjectionLogit(self.num_classes, spectral=spectral, name=PROJECTION)
+      logits = logits + project(hidden, labels)
+    return told(logits, hidden, last, self.outputs)
 
 
 def build(spec: ModelSpec) -> tuple[Network, Network]:

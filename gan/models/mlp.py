@@ -19,9 +19,10 @@ from gan.models.layers import (
   LabelledLatents,
   ProjectionLogit,
   leaky_relu,
+  told,
 )
 from gan.models.spec import ModelSpec, require_images, to_networks
-from gan.networks import Network
+from gan.networks import Network, Outputs
 
 
 class Generator(nn.Module):
@@ -54,19 +55,21 @@ class Discriminator(nn.Module):
   dropout: float = 0.3
   num_classes: int = 0
   dtype: Any = jnp.float32
+  outputs: tuple[str, ...] = ()
 
   @nn.compact
   def __call__(
     self, images: Float[Array, "b ..."], labels: Int[Array, " b"] | None, *, train: bool
-  ) -> Float[Array, " b"]:
+  ) -> Float[Array, " b"] | Outputs:
     hidden = images.reshape(images.shape[0], -1)
     for features in self.features:
       hidden = self.activation(Dense(features, dtype=self.dtype)(hidden))
       hidden = Dropout(self.dropout)(hidden, train=train)
-    logits = Dense(1, dtype=self.dtype)(hidden)[:, 0].astype(jnp.float32)
-    if not self.num_classes:
-      return logits
-    return logits + ProjectionLogit(self.num_classes, name=PROJECTION)(hidden, labels)
+    last = Dense(1, dtype=self.dtype)
+    logits = last(hidden)[:, 0].astype(jnp.float32)
+    if self.num_classes:
+      logits = logits + ProjectionLogit(self.num_classes, name=PROJECTION)(hidden, labels)
+    return told(logits, hidden, last, self.outputs)
 
 
 def build(spec: ModelSpec) -> tuple[Network, Network]:

@@ -13,9 +13,9 @@ from flax import linen as nn
 from jaxtyping import Array, Float, Int
 
 from gan.models.goodfellow import maxout
-from gan.models.layers import PROJECTION, Dense, LabelledLatents, Norm, ProjectionLogit
+from gan.models.layers import PROJECTION, Dense, LabelledLatents, Norm, ProjectionLogit, told
 from gan.models.spec import ModelSpec, require_points, to_networks
-from gan.networks import Network
+from gan.networks import Network, Outputs
 
 INIT = nn.initializers.normal(0.02)
 PIECES = 5
@@ -46,20 +46,22 @@ class Discriminator(nn.Module):
 
   num_classes: int = 0
   dtype: Any = jnp.float32
+  outputs: tuple[str, ...] = ()
 
   @nn.compact
   def __call__(
     self, points: Float[Array, "b d"], labels: Int[Array, " b"] | None, *, train: bool
-  ) -> Float[Array, " b"]:
+  ) -> Float[Array, " b"] | Outputs:
     del train
     hidden = points
     for _ in range(3):
       pieces = Dense(200 * PIECES, kernel_init=INIT, dtype=self.dtype)(hidden)
       hidden = maxout(pieces.reshape(-1, 200, PIECES))
-    logits = Dense(1, kernel_init=INIT, dtype=self.dtype)(hidden)[:, 0].astype(jnp.float32)
-    if not self.num_classes:
-      return logits
-    return logits + ProjectionLogit(self.num_classes, name=PROJECTION)(hidden, labels)
+    last = Dense(1, kernel_init=INIT, dtype=self.dtype)
+    logits = last(hidden)[:, 0].astype(jnp.float32)
+    if self.num_classes:
+      logits = logits + ProjectionLogit(self.num_classes, name=PROJECTION)(hidden, labels)
+    return told(logits, hidden, last, self.outputs)
 
 
 def build(spec: ModelSpec) -> tuple[Network, Network]:

@@ -113,6 +113,7 @@ class Discriminator(nn.Module):
   head: bool = False
   dtype: Any = jnp.float32
   axis_name: Any = ()
+  outputs: tuple[str, ...] = ()
 
   @nn.compact
   def __call__(
@@ -132,6 +133,7 @@ class Discriminator(nn.Module):
       self.num_classes,
       head=self.head,
       use_bias=self.logit_bias,
+      outputs=self.outputs,
       kernel_init=GLOROT,
       spectral=shared["spectral"],
     )

@@ -14,9 +14,9 @@ from flax import linen as nn
 from jaxtyping import Array, Float, Int
 
 from gan.errors import UserError
-from gan.models.layers import PROJECTION, Conv, Dense, LabelledLatents, Norm, ProjectionLogit
+from gan.models.layers import PROJECTION, Conv, Dense, LabelledLatents, Norm, ProjectionLogit, told
 from gan.models.spec import ModelSpec, require_images, to_networks
-from gan.networks import Network
+from gan.networks import Network, Outputs
 
 INIT = nn.initializers.normal(0.02)
 
@@ -70,11 +70,12 @@ class Discriminator(nn.Module):
   num_classes: int = 0
   dtype: Any = jnp.float32
   axis_name: Any = ()
+  outputs: tuple[str, ...] = ()
 
   @nn.compact
   def __call__(
     self, images: Float[Array, "b h w c"], labels: Int[Array, " b"] | None, *, train: bool
-  ) -> Float[Array, " b"]:
+  ) -> Float[Array, " b"] | Outputs:
     def layer(hidden, factor, stride, kind):
       conv = Conv(factor * self.width, 4 if stride == 2 else 3, stride, **options)
       norm = Norm(kind, axis_name=self.axis_name, dtype=self.dtype)
@@ -86,11 +87,12 @@ class Discriminator(nn.Module):
     for factor in (2, 4, 8):
       hidden = layer(layer(hidden, factor, 2, self.norm), factor, 1, self.norm)
     hidden = hidden.reshape(hidden.shape[0], -1)
-    logits = Dense(1, **options)(hidden)[:, 0].astype(jnp.float32)
-    if not self.num_classes:
-      return logits
-    project = ProjectionLogit(self.num_classes, INIT, spectral, name=PROJECTION)
-    return logits + project(hidden, labels)
+    last = Dense(1, **options)
+    logits = last(hidden)[:, 0].astype(jnp.float32)
+    if self.num_classes:
+      project = ProjectionLogit(self.num_classes, INIT, spectral, name=PROJECTION)
+      logits = logits + project(hidden, labels)
+    return told(logits, hidden, last, self.outputs)
 
 
 def build(spec: ModelSpec, *, flat_norm: bool = True) -> tuple[Network, Network]:

@@ -28,6 +28,7 @@ class ModelSpec(NamedTuple):
     axis_name: mapped axes over which batch statistics are averaged.
     packing: examples that the discriminator judges at once, joined along the last axis.
     conditioning: one of CONDITIONINGS, how labels reach the players; None for the model's own.
+    outputs: fields of Outputs that the discriminator returns beside logits, of those that it can.
 
   Examples:
     >>> import gan
@@ -47,6 +48,7 @@ class ModelSpec(NamedTuple):
   axis_name: Any = ()
   packing: int = 1
   conditioning: str | None = None
+  outputs: tuple[str, ...] = ()
 
 
 _SPEC = Kind("a gan.ModelSpec", lambda it: isinstance(it, ModelSpec))
@@ -72,7 +74,9 @@ def checked(spec: ModelSpec) -> ModelSpec:
     )
     if (value := getattr(spec, name)) is not None
   }
-  return spec._replace(image_shape=check("image_shape", shape, _SHAPE), **sizes)
+  return spec._replace(
+    image_shape=check("image_shape", shape, _SHAPE), outputs=tuple(spec.outputs), **sizes
+  )
 
 
 NORMS = ("none", "batch", "layer", "spectral")
@@ -113,6 +117,8 @@ def conditioned(name: str | None) -> Conditioning:
 def to_networks(generator, discriminator, spec: ModelSpec, *, joint: bool = False):
   """Wraps the two Linen modules of a model as a pair of Networks; `joint` as in Network."""
   labels = jnp.zeros((1,), jnp.int32) if spec.num_classes else None
+  if spec.outputs and hasattr(discriminator, "outputs"):  # a plugin's returns what it returns
+    discriminator = discriminator.clone(outputs=spec.outputs)
 
   def shaped(*shape: int) -> jax.ShapeDtypeStruct:
     return jax.ShapeDtypeStruct(shape, jnp.float32)

@@ -22,6 +22,7 @@ from gan.state import GanState, Hyperparameters, as_arrays
 from gan.training.config import Config, images_per_step
 from gan.training.parts import (
   arguments,
+  asked_outputs,
   falling,
   made,
   optimizer_names,
@@ -174,6 +175,7 @@ def _build_gan(config: Config, info: DataInfo, axis_name: Any) -> Gan:
     axis_name=axis_name,
     packing=config.packing,
     conditioning=config.conditioning,
+    outputs=asked_outputs(config),
   )
   options = arguments(config, "model", config.model)
   return models.build(config.model, spec, config.latent, **options)

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 from gan.augment import AUGMENTATIONS, Augmentation
 from gan.losses import LOSSES
 from gan.method.fields import NEEDS, PLAYERS
+from gan.models.spec import conditioned
 from gan.penalties import PENALTIES
 from gan.regularizers import REGULARIZERS, Regularizer
 from gan.schedules import SCHEDULES
@@ -134,6 +135,19 @@ def made(config: Config, choice: str) -> dict[str, Any]:
     )
     for name in chosen(config)[choice]
   }
+
+
+def needs(config: Config) -> dict[str, tuple[str, ...]]:
+  """Returns the fields of Outputs that the chosen loss and regularisers need, by the choice."""
+  found = {f"loss={config.loss}": LOSSES[config.loss].needs}
+  parts = made(config, "regularizers")
+  return found | {f"regularizers={name}": part.needs for name, part in parts.items()}
+
+
+def asked_outputs(config: Config) -> tuple[str, ...]:
+  """Returns the fields of Outputs that D is built to return, beside logits and a conditioning's."""
+  without = {"logits", *conditioned(config.conditioning).outputs}
+  return tuple(sorted(set(sum(needs(config).values(), ())) - without))
 
 
 def check_schedule(name: str, numbers: tuple[float, ...]) -> None:

@@ -9,7 +9,6 @@ from gan import schedules
 from gan.augment import AUGMENTATIONS
 from gan.datasets.base import parse_split
 from gan.errors import UserError
-from gan.losses import LOSSES
 from gan.method.game import PLAYERS, Game
 from gan.method.update_rules import check_updates
 from gan.models import check_conditioning, check_outputs
@@ -27,6 +26,7 @@ from gan.training.parts import (
   falling,
   made,
   names_in,
+  needs,
   regularizer_names,
 )
 
@@ -129,12 +129,10 @@ def _validate_weights(config: Config) -> None:
 
 def _validate_conditioning(config: Config) -> None:
   check_conditioning(config.model, config.conditioning)
-  needs = {f"loss={config.loss}": LOSSES[config.loss].needs}
-  for name, regularizer in made(config, "regularizers").items():
-    needs[f"regularizers={name}"] = regularizer.needs
-  for part, fields_needed in needs.items():
-    check_outputs(config.model, part, fields_needed, config.conditioning)
-  if idle := set(conditioned(config.conditioning).outputs) - set(sum(needs.values(), ())):
+  needed = needs(config)
+  for part, each in needed.items():
+    check_outputs(config.model, part, each, config.conditioning, conditional=config.conditional)
+  if idle := set(conditioned(config.conditioning).outputs) - set(sum(needed.values(), ())):
     takers = [name for name, entry in REGULARIZERS.items() if idle & set(entry.needs)]
     raise UserError(
       f"--conditioning={config.conditioning} has D return {', '.join(idle)}, which nothing trains: "

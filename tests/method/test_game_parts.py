@@ -819,11 +819,11 @@ def test_what_a_regularizer_needs_and_a_model_does_not_return_is_refused_with_th
 ):
   entry = regularizers.Entry(lambda: Regularizer(needs=("features",)), 1.0, "", "")
   monkeypatch.setitem(regularizers.REGULARIZERS, "looks", entry)
-  config = Config(model="mlp", regularizers="looks")
-  with pytest.raises(UserError, match="`regularizers=looks` needs features .* `model=mlp` does"):
+  config = Config(model="r3gan", regularizers="looks")
+  with pytest.raises(UserError, match="`regularizers=looks` needs features .* `model=r3gan` does"):
     validate(config)
-  able = MODELS["mlp"]._replace(outputs=("logits", "features"))
-  monkeypatch.setitem(MODELS, "mlp", able)
+  able = MODELS["r3gan"]._replace(outputs=("logits", "features"))
+  monkeypatch.setitem(MODELS, "r3gan", able)
   validate(config)
 
 
@@ -860,8 +860,8 @@ def test_what_a_loss_needs_and_the_discriminator_does_not_return_is_refused(monk
   with pytest.raises(UserError, match="the loss needs features .* returned logits:"):
     game.step(toys.start(game), points()[0], toys.key(0))
   monkeypatch.setitem(LOSSES, "matching", MATCHING)
-  with pytest.raises(UserError, match="`loss=matching` needs features .* `model=mlp` does"):
-    validate(Config(model="mlp", loss="matching"))
+  with pytest.raises(UserError, match="`loss=matching` needs features .* `model=r3gan` does .*mlp"):
+    validate(Config(model="r3gan", loss="matching"))
 
 
 def test_logits_with_an_axis_too_many_are_refused():

@@ -297,7 +297,7 @@ import numpy as np
 from gan import datasets
 from gan import augment, losses, models, regularizers, schedules
 from gan.method import update_rules
-losses.LOSSES["featured"] = losses.LOSSES["sat"]._replace(needs=("features",))
+losses.LOSSES["featured"] = losses.LOSSES["sat"]._replace(needs=("features", "residual"))
 augment.AUGMENTATIONS["three"] = augment.Entry(lambda: 3, "", "")
 models.MODELS["nothing"] = models.Model(lambda spec: None)
 regularizers.REGULARIZERS["text"] = regularizers.Entry(lambda: "none", 1.0, "", "")
@@ -330,7 +330,7 @@ datasets.DATASETS["nan"] = lambda *_: datasets.Dataset(
     ("--update_rule=rule", "UPDATE_RULES['rule'] of a plugin returns str, where a gan.UpdateRule"),
     (
       "--loss=featured",
-      "no model does; a Model(build, outputs=('logits', 'features')) of a plugin",
+      "no model does; a Model(build, outputs=('logits', 'features', 'residual')) of a plugin",
     ),
     ("--update_rule=simultaneous", "alternating, alternating_generator_first, unrolled, look"),
   ],

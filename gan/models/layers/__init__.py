@@ -7,7 +7,14 @@ from gan.models.layers.fir import fir_down, fir_smooth, fir_up
 from gan.models.layers.fir_conv import fir_conv_down, fir_conv_up
 from gan.models.layers.fixup import Basis, fixup, unit_gain
 from gan.models.layers.grouped import GroupedConv, grouped_conv
-from gan.models.layers.labels import PROJECTION, LabelledLatents, ProjectionLogit, judged
+from gan.models.layers.labels import (
+  FEATURES,
+  PROJECTION,
+  LabelledLatents,
+  ProjectionLogit,
+  judged,
+  told,
+)
 from gan.models.layers.linear import Conv, Dense, Embed, leaky_relu, torch_uniform
 from gan.models.layers.norms import ConditionalNorm, Norm, SelfModulatedNorm, modulate
 from gan.models.layers.resampling import max_pool, mean_pool, nearest_up
@@ -29,6 +36,7 @@ from gan.models.layers.style import (
 )
 
 __all__ = [
+  "FEATURES",
   "PROJECTION",
   "Bias",
   "Conv",
@@ -76,4 +84,5 @@ __all__ = [
   "scaled_leaky_relu",
   "torch_uniform",
   "unit_gain",
+  "told",
 ]

@@ -10,6 +10,7 @@ from jaxtyping import Array, Float, Int
 from gan.models.layers.linear import Dense, Embed
 from gan.networks import Outputs
 
+FEATURES = ("features", "last_weight")  # of Outputs: what `told` tells of the last layer
 PROJECTION = "ClassScore_0"  # of ProjectionLogit in the parameters: checkpoints have this name
 
 
@@ -43,6 +44,7 @@ def judged(
   *,
   head: bool,
   use_bias: bool = True,
+  outputs: tuple[str, ...] = (),
   **options: Any,
 ) -> Float[Array, " b"] | Outputs:
   """Returns a linear logit and what the label adds to it, by layers of the module that calls this.
@@ -53,15 +55,42 @@ def judged(
     num_classes: 0 for none.
     head: whether the classes are predicted (AC-GAN), in Outputs, and not projected on.
     use_bias: of the logit.
+    outputs: as of `told`.
     **options: `kernel_init` and `spectral` of all layers.
   """
-  logits = Dense(1, use_bias=use_bias, name="logit", **options)(features)[:, 0]
-  if not num_classes:
-    return logits
-  if head:
-    return Outputs(logits, Dense(num_classes, name="classes", **options)(features))
-  init, spectral = options["kernel_init"], options["spectral"]
-  return logits + ProjectionLogit(num_classes, init, spectral, name="projection")(features, labels)
+  last = Dense(1, use_bias=use_bias, name="logit", **options)
+  logits, class_logits = last(features)[:, 0], None
+  if num_classes and head:
+    class_logits = Dense(num_classes, name="classes", **options)(features)
+  elif num_classes:
+    init, spectral = options["kernel_init"], options["spectral"]
+    project = ProjectionLogit(num_classes, init, spectral, name="projection")
+    logits = logits + project(features, labels)
+  return told(logits, features, last, outputs, class_logits)
+
+
+def told(
+  logits: Float[Array, " b"],
+  features: Float[Array, "b n"],
+  last: Dense,
+  outputs: tuple[str, ...],
+  class_logits: Float[Array, "b classes"] | None = None,
+) -> Float[Array, " b"] | Outputs:
+  """Returns logits, or Outputs with what was asked for beside them.
+
+  Args:
+    logits: [B].
+    features: [B, n], of which the last layer makes them.
+    last: that layer, which was called.
+    outputs: what was asked for, of FEATURES.
+    class_logits: [B, classes], or None.
+  """
+  found = {} if class_logits is None else {"class_logits": class_logits}
+  if "features" in outputs:
+    found["features"] = features.astype(jnp.float32)
+  if "last_weight" in outputs:
+    found["last_weight"] = last.weight()[:, 0]
+  return Outputs(logits, **found) if found else logits
 
 
 class LabelledLatents(nn.Module):

@@ -55,6 +55,10 @@ class Dense(nn.Module):
       name="Dense_0",  # as checkpoints have it
     )(inputs)
 
+  def weight(self) -> Float[Array, "n m"]:
+    """Returns the weights of a layer that was called, before spectral normalisation."""
+    return self.variables["params"]["Dense_0"]["kernel"]
+
 
 class _Affine(nn.Module):
   features: int
