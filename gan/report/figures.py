@@ -6,7 +6,14 @@ from typing import NamedTuple
 
 from matplotlib.figure import Figure
 
-from gan.report import metric_figures, sample_figures, training_figures
+from gan.report import (
+  metric_figures,
+  sample_figures,
+  search_figures,
+  searches,
+  statistics,
+  training_figures,
+)
 from gan.report.analysis import Analysis
 from gan.report.plots import Size
 
@@ -32,6 +39,7 @@ def drawings(analysis: Analysis) -> list[Drawing]:
   return [
     *_of_evaluations(analysis),
     *_of_held_out(analysis),
+    *_of_search(analysis),
     *_of_training(analysis),
     *_of_settings(analysis),
   ]
@@ -88,6 +96,72 @@ def _of_held_out(analysis) -> list[Drawing]:
     for number, text in texts.items()
     if f"discriminator_{number}_held_out" in recorded
   ]
+
+
+def _of_search(analysis) -> list[Drawing]:
+  search = searches.search_of(analysis)
+  if search is None:
+    return []
+  name = metric_figures.title(analysis.metric)
+  counts = [len(found) for found in search.values.values()]
+  least, most = min(counts), max(counts)
+  of = (
+    f"Each of the {least if least == most else f'{least} to {most}'} settings of a loss counts "
+    f"once, by its last value at step {analysis.headline[0].step} (median over seeds); one that "
+    "diverged is worse than all others."
+  )
+  found = [
+    Drawing(
+      "search_budget",
+      f"{name}: best found against the budget",
+      "Lines: expected best of k settings, the mean over all orders of the search, from the k at "
+      "which one that did not diverge is sure to be among them. Bands: where the best of k lies in "
+      f"95 % of bootstrap orders. {of}",
+      functools.partial(search_figures.budget, analysis, search),
+    ),
+    Drawing(
+      "search_distribution",
+      f"{name} over the search",
+      "Boxes: quartiles and median of the settings that did not diverge, whiskers to the last "
+      "within 1.5 times the box. Points: settings; diamonds: the values as they stand, the first "
+      f"sample. {of}",
+      functools.partial(search_figures.distribution, analysis, search),
+    ),
+    Drawing(
+      "search_profile",
+      "Performance profiles",
+      "The share of the settings of each loss that are at least as good as a value: the higher a "
+      f"line, the less a loss depends on its setting. {of}",
+      functools.partial(search_figures.profile, analysis, search),
+    ),
+  ]
+  return found + _of_losses_in(analysis, search, of)
+
+
+def _of_losses_in(analysis, search, of) -> list[Drawing]:
+  """Comparisons of losses over their draws; ranks need draws that all losses have."""
+  if len(search.values) < 2:
+    return []
+  found = [
+    Drawing(
+      "search_improvement",
+      "Probability of improvement",
+      "How often a random setting of the loss of the row beats one of the loss of the column, ties "
+      f"counting half; below, the 95 % bootstrap interval over settings. {of}",
+      functools.partial(search_figures.improvement, search),
+    )
+  ]
+  if (draws := len(search.paired())) >= statistics.LEAST_SEEDS:
+    found.append(
+      Drawing(
+        "search_ranks",
+        "Mean rank over the search",
+        f"Losses are ranked at each of the {draws} draws that all have, equal values sharing their "
+        f"mean rank. Bars: 95 % bootstrap intervals over draws. {of}",
+        functools.partial(search_figures.mean_ranks, analysis, search),
+      )
+    )
+  return found
 
 
 def _of_training(analysis) -> list[Drawing]:

@@ -1,0 +1,147 @@
+"""Figures of a search: best value against budget, spread, and losses compared over their draws."""
+
+import itertools
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from gan.report import plots, searches, statistics
+from gan.report.analysis import Analysis
+from gan.report.metric_figures import axis_label
+from gan.report.plots import Size
+from gan.report.searches import Search
+from gan.report.series import Curve
+
+
+def budget(analysis: Analysis, search: Search, size: Size) -> Figure:
+  """Returns the best value that a search finds against the number of its samples."""
+  colours = plots.colours(analysis.study.losses)
+  found = {loss: _budget_curve(search, loss) for loss in search.values}
+
+  def draw(axes, loss, faint):
+    plots.draw_curves(axes, loss, colours[loss], [found[loss]], faint)
+
+  figure = plots.shared_or_panels(list(found), size, draw)
+  tried = [search.sign * value for loss in found for value in search.array(loss)]
+  wide = plots.spans_decades(tried)  # as the bands do
+  plots.finish(figure, "samples of the search", axis_label(analysis.metric), wide)
+  return figure
+
+
+def _budget_curve(search, loss) -> Curve:
+  values = search.array(loss)
+  lines = [searches.expected_minimum(values), *searches.minimum_band(values)]
+  y, low, high = (search.sign * np.where(np.isfinite(line), line, np.nan) for line in lines)
+  low, high = (low, high) if search.sign > 0 else (high, low)
+  return Curve(np.arange(1, len(values) + 1).astype(float), y, low, high)
+
+
+def distribution(analysis: Analysis, search: Search, size: Size) -> Figure:
+  """Returns the values of all settings of each loss, with a box from quartile to quartile."""
+  losses = list(search.values)
+  figure, axes = plots.one_panel(size, 0.9 + 0.4 * len(losses))
+  for place, loss in enumerate(losses):
+    _draw_box(axes, search, loss, place, plots.colours(analysis.study.losses)[loss].color)
+  axes.set_yticks(range(len(losses)), [_named(search, loss) for loss in losses])
+  axes.set_ylim(len(losses) - 0.4, -0.6)
+  axes.grid(axis="y", visible=False)
+  if plots.spans_decades(list(plots.values_in(axes, horizontal=True))):
+    plots.logarithmic(axes.xaxis)
+  plots.label(figure, axis_label(analysis.metric), "")
+  return figure
+
+
+def _named(search, loss) -> str:
+  lost = searches.diverged(search.array(loss))
+  return f"{loss} ({lost} of {len(search.values[loss])} diverged)" if lost else loss
+
+
+def _draw_box(axes, search, loss, place, color):
+  values = search.sign * search.array(loss)
+  values = values[np.isfinite(values)]
+  if len(values) > 2:
+    line = {"color": color, "linewidth": 1.2}
+    axes.boxplot(
+      values,
+      positions=[place],
+      orientation="horizontal",
+      widths=0.55,
+      showfliers=False,
+      boxprops=line,
+      whiskerprops=line,
+      capprops=line,
+      medianprops=line | {"linewidth": 2.5},
+    )
+  # Apart from each other, in the order of the draws.
+  height = place + 0.18 * np.linspace(-1, 1, len(values)) if len(values) > 1 else [place]
+  axes.plot(values, height[: len(values)], "o", color=color, markersize=4, alpha=0.6)
+  default = search.default(loss)
+  if default is not None and np.isfinite(default):
+    axes.plot(search.sign * default, place, "D", color=plots.INK, markersize=6, zorder=4)
+
+
+def improvement(search: Search, size: Size) -> Figure:
+  """Returns how often a setting of one loss beats one of another, as a matrix."""
+  losses = list(search.values)
+  cell = min(0.9, (size.width - 1.2) / len(losses))
+  figure, axes = plots.one_panel(size, 1.0 + cell * len(losses))
+  for (row, first), (column, second) in itertools.permutations(enumerate(losses), 2):
+    _draw_cell(axes, search.array(first), search.array(second), (column, row), few=len(losses) < 7)
+  axes.set(xlim=(-0.5, len(losses) - 0.5), ylim=(len(losses) - 0.5, -0.5), aspect="equal")
+  axes.set_xticks(range(len(losses)), losses, rotation=0 if len(losses) < 7 else 90)
+  axes.set_yticks(range(len(losses)), losses)
+  axes.grid(visible=False)
+  plots.label(figure, "beats one of", "a setting of")
+  return figure
+
+
+def _draw_cell(axes, first, second, place, few):
+  """Fills a cell by the probability, blue above a half; its number, with an interval if `few`."""
+  probability = searches.probability_of_improvement(first, second)
+  color = plots.COLOURS[0] if probability >= 0.5 else plots.COLOURS[1]
+  x, y = place
+  axes.fill_between(
+    [x - 0.48, x + 0.48], y - 0.48, y + 0.48, color=color, alpha=0.7 * abs(2 * probability - 1)
+  )
+  text = f"{probability:.2f}"
+  if few:
+    low, high = searches.improvement_interval(first, second)
+    text += f"\n{low:.2f} to {high:.2f}"
+  axes.text(x, y, text, ha="center", va="center", fontsize=8 if few else 6)
+
+
+def profile(analysis: Analysis, search: Search, size: Size) -> Figure:
+  """Returns the share of the settings of each loss that are at least as good as a value."""
+  arrays = {loss: search.array(loss) for loss in search.values}
+  places, colours = searches.profile_thresholds(arrays), plots.colours(analysis.study.losses)
+
+  def draw(axes, loss, faint):
+    style = {"color": plots.LINES} if faint else colours[loss]._asdict() | {"label": loss}
+    shares = searches.performance_profile(arrays[loss], places)
+    axes.step(search.sign * places, shares, where="post", **style)
+
+  figure = plots.shared_or_panels(list(arrays), size, draw)
+  plots.label(figure, axis_label(analysis.metric), "share of settings as good")
+  for axes in (axes for axes in figure.axes if axes.get_visible()):
+    axes.set_ylim(-0.02, 1.02)
+    if plots.spans_decades(list(search.sign * places)):
+      plots.logarithmic(axes.xaxis)
+  return figure
+
+
+def mean_ranks(analysis: Analysis, search: Search, size: Size) -> Figure:
+  """Returns the mean rank of each loss over the draws that all have, best first."""
+  ranks, losses = searches.ranks(search.paired()), list(search.values)
+  low, high = statistics.band(ranks, np.mean)
+  figure, axes = plots.one_panel(size, 0.9 + 0.3 * len(losses))
+  order = sorted(range(len(losses)), key=lambda i: (ranks[:, i].mean(), i))
+  for place, i in enumerate(order):
+    color = plots.colours(analysis.study.losses)[losses[i]].color
+    axes.plot((low[i], high[i]), [place] * 2, color=color, linewidth=2)
+    axes.plot(ranks[:, i].mean(), place, "o", color=color, markersize=7)
+  axes.set_yticks(range(len(losses)), [losses[i] for i in order])
+  axes.set_ylim(len(losses) - 0.4, -0.6)
+  axes.set_xlim(0.9, len(losses) + 0.1)
+  axes.grid(axis="y", visible=False)
+  plots.label(figure, f"mean rank among {len(losses)} losses (1 is the best)", "")
+  return figure
