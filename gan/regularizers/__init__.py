@@ -11,14 +11,17 @@ from gan.regularizers.consistency import (
   make_zcr,
 )
 from gan.regularizers.lecam import lecam, lecam_averages, make_lecam
+from gan.regularizers.multi_hinge import make_multi_hinge, margin_loss
 from gan.regularizers.orthogonal import make_orthogonal, orthogonality
 from gan.regularizers.path_length import make_path_length, path_lengths
+from gan.regularizers.transport import make_transport, transport_costs
 
 __all__ = [
   "REGULARIZERS",
   "Entry",
   "Regularizer",
   "View",
+  "flip_and_shift",
   "inconsistency",
   "lecam",
   "lecam_averages",
@@ -27,12 +30,15 @@ __all__ = [
   "make_centering",
   "make_cr",
   "make_lecam",
+  "make_multi_hinge",
   "make_orthogonal",
   "make_path_length",
+  "make_transport",
   "make_zcr",
+  "margin_loss",
   "orthogonality",
   "path_lengths",
-  "flip_and_shift",
+  "transport_costs",
 ]
 
 REGULARIZERS: dict[str, Entry] = {
@@ -114,5 +120,24 @@ REGULARIZERS: dict[str, Entry] = {
     "Adversarial Flow Models 2025, arXiv:2511.22475; Karras et al. 2018, arXiv:1710.10196",
     options=("centering_data_only",),
     metrics={"centering": "mean of the term before its weight"},
+  ),
+  "multi_hinge": Entry(
+    make_multi_hinge,
+    1.0,
+    "relu(1 + the best other score - that of the class), of K classes and of samples, -D(x)",
+    "Kavalerov et al. 2019, arXiv:1912.04216",
+    needs=("class_logits",),
+    metrics={
+      "multi_hinge_discriminator": "mean loss of D's scores on data and on samples, of both sides",
+      "multi_hinge_accuracy": "share of the data whose class has the largest of K + 1 scores",
+      "multi_hinge_generator": "mean loss of D's scores on samples, as of their labels",
+    },
+  ),
+  "transport": Entry(
+    make_transport,
+    0.2,  # at the start
+    "|G(z) - z|^2 of the generator, z of as many numbers as an example",
+    "Adversarial Flow Models 2025, arXiv:2511.22475",
+    metrics={"transport": "mean squared distance of samples from their latents"},
   ),
 }
