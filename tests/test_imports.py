@@ -37,6 +37,7 @@ FILES = {
   "method": [
     "fields",
     "returned",
+    "acting",
     "game",
     "play",
     "objectives",

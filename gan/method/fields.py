@@ -70,13 +70,29 @@ def _is_part(part: type) -> Callable[[Any], bool]:
   return fits
 
 
+# What the functions of a Regularizer are called with.
+_GIVEN = {
+  "init": ("key", "gan"),
+  **dict.fromkeys((*PLAYERS, "update"), ("view", "state")),
+  "exchange": ("keys", "hyper", "state"),
+}
+_CONTROLS = Kind(
+  "functions (state, hyper) -> number by names of gan.Hyperparameters",
+  _all_of(lambda it: takes(it, "state", "hyper")),
+)
+
+
 def _is_regularizer(value: Any) -> bool:
   if not _is_part(Regularizer)(value):
     return False
-  for name in ("init", *PLAYERS, "update"):
-    function, given = getattr(value, name), ("key", "gan") if name == "init" else ("view", "state")
+  for name, given in _GIVEN.items():
+    function = getattr(value, name)
     if function is not None and not takes(function, *given):
       raise UserError(f"`{name}` of a gan.Regularizer must be called with ({', '.join(given)})")
+  if value.controls is not None and not _CONTROLS.fits(value.controls):
+    raise UserError(f"`controls={value.controls!r}` of a gan.Regularizer must be {_CONTROLS.words}")
+  if value.default_weight is None:
+    return True
   if not (_are_real(value.default_weight) and np.ndim(value.default_weight) == 0):
     raise UserError(f"`default_weight={value.default_weight!r}` of a gan.Regularizer is no number")
   return True

@@ -13,6 +13,7 @@ from gan import schedules
 from gan.augment import Augmentation, as_augmentation
 from gan.errors import UserError
 from gan.losses import LOSSES, Loss
+from gan.method.acting import check_controls
 from gan.method.fields import FIELDS, PLAYERS, as_fake_labels, classes_of
 from gan.networks import Gan, Network, latent_sampler
 from gan.optimizers import Optimizer, as_optimizer, is_transformation
@@ -216,6 +217,8 @@ class Game:
       if not (kind := schedules.range_of(name)).fits(value):
         raise UserError(f"`hyperparameters`: {name}={value} must be {kind.words}")
     self._check_schedule()
+    if any(part.controls for part in self.regularizers.values()):
+      check_controls(self.regularizers, given, self.read_numbers())
 
   def _check_schedule(self) -> None:
     """Raises UserError where a schedule of `make_schedule` leads a number out of its range."""
@@ -278,7 +281,11 @@ class Game:
 
   def _numbers(self) -> Hyperparameters:
     weight = self.penalty.default_weight if isinstance(self.penalty, Penalty) else 1.0
-    weights = {name: each.default_weight for name, each in self.regularizers.items()}
+    weights = {
+      name: each.default_weight
+      for name, each in self.regularizers.items()
+      if each.default_weight is not None
+    }
     bound = (self.loss.default_clip or LOSSES["wgan"].default_clip) if self.clip_weights else 0.0
     return Hyperparameters(penalty_weight=weight, regularizer_weights=weights, weight_clip=bound)
 

@@ -45,7 +45,7 @@ def discriminator_objective(
   state = state.replace(discriminator=state.discriminator.replace(params=params))
   hyper, keys = state.hyperparameters, Keys.of(key)
   examples = placed(examples, game.axis_name)
-  view, state, _ = play(game, state, examples, keys, joint=game.discriminator.joint)
+  view, state, _ = play(game, state, examples, keys, "discriminator")
   adversarial = bound_loss(game, hyper)
   real_logits, fake_logits = view.real_outputs.logits, view.fake_outputs.logits
   loss = _mean_loss(adversarial, "discriminator", view)
@@ -88,7 +88,7 @@ def generator_objective(
   """
   state = state.replace(generator=state.generator.replace(params=params))
   examples = placed(examples, game.axis_name)
-  view, _, model_state = play(game, state, examples, Keys.of(key), joint=False)
+  view, _, model_state = play(game, state, examples, Keys.of(key), "generator")
   loss = _mean_loss(bound_loss(game, state.hyperparameters), "generator", view)
   terms, metrics = _terms("generator", game, state, view)
   return loss + terms, Observations(model_state, {}, {"generator_loss": loss} | metrics)
@@ -143,7 +143,8 @@ def _terms(
       found = term(view, state.aux_state[name])
       counts = {len(view.real), len(view.shown_real)}
       value, seen = returned.term(found, counts, f"regularizer {name}", term)
-      total += state.hyperparameters.regularizer_weights[name] * jnp.mean(value)
+      weight = state.hyperparameters.regularizer_weights.get(name, 1.0)
+      total += weight * jnp.mean(value)
       taken = {*GAME_METRICS, *metrics}
       if bad := sorted(each for each in seen if each in taken or not each.startswith(name)):
         raise UserError(

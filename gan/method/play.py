@@ -99,9 +99,9 @@ def _in_training(
 
 
 def play(
-  game: Game, state: GanState, examples: Examples, keys: Keys, *, joint: bool
+  game: Game, state: GanState, examples: Examples, keys: Keys, player: str
 ) -> tuple[View, GanState, ModelState]:
-  """Shows D the data and fakes, in one call where `joint`.
+  """Shows D the data and fakes, in one call for its own objective where it is joint.
 
   Returns the View of regularisers and losses, the state with D's model state after both calls, and
   the generator's new model state.
@@ -116,12 +116,15 @@ def play(
   real_size, fake_size = (list(each.shape[1:]) for each in (examples.real, fake))
   if real_size != fake_size:
     raise UserError(f"real examples are {real_size} each, and generated ones {fake_size}")
+  if player == "discriminator":
+    examples = _exchanged(game, state, examples, made._replace(real=fake), keys.augment)
   real_keys, fake_keys = (
     example_keys(key, examples.places) for key in jax.random.split(keys.augment)
   )
   shown_real = _show(game, state, examples.real, real_keys)
   shown_fake = _show(game, state, fake, fake_keys)
   shown, of = (shown_real, shown_fake), (examples, made)
+  joint = player == "discriminator" and game.discriminator.joint
   judge = _judge_jointly if joint else _judge_apart
   real, fakes, state_after = judge(game, state, shown, of, keys)
   view = View(
@@ -143,6 +146,7 @@ def play(
     axis_name=game.axis_name,
     params=(state.generator.params, state.discriminator.params),
     stages=game.generator.stages and tuple(map(bound, game.generator.stages)),
+    parts=game.accumulate,
   )
   return view, state_after, model_state
 
@@ -157,6 +161,24 @@ def _fake_labels(game: Game, examples: Examples, key: Key[Array, ""]) -> Int[Arr
     return jax.vmap(lambda key: jax.random.randint(key, (), 0, game.num_classes))(keys)
   weights = jnp.array(game.fake_labels, jnp.float32)
   return jax.vmap(lambda key: jax.random.choice(key, game.num_classes, p=weights))(keys)
+
+
+def _exchanged(
+  game: Game, state: GanState, examples: Examples, made: Examples, key: Key[Array, ""]
+) -> Examples:
+  """The data, with samples in the place of those that regularisers exchange; labels go along."""
+  for i, (name, part) in enumerate(game.regularizers.items()):
+    if part.exchange is None:
+      continue
+    # Beyond what the augmentation and the regularisers' own keys are drawn from.
+    keys = example_keys(jax.random.fold_in(key, BEYOND + 1 + i), examples.places)
+    found = part.exchange(keys, state.hyperparameters, state.aux_state[name])
+    chosen = returned.mask(found, len(keys), f"exchange of {name}", part.exchange)
+    rows = chosen.reshape(-1, *[1] * (made.real.ndim - 1))
+    real = jnp.where(rows, jax.lax.stop_gradient(made.real), examples.real)
+    labels = None if made.labels is None else jnp.where(chosen, made.labels, examples.labels)
+    examples = examples._replace(real=real, labels=labels)
+  return examples
 
 
 def _show(

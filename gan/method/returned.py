@@ -5,7 +5,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 
 from gan.errors import UserError
 
@@ -52,6 +52,18 @@ def thresholds(value: Any, logits: Array, function: Any) -> tuple[Array, Array]:
   fits = is_pair(value) and all(_shape(each) in ((), logits.shape) for each in value)
   words = f"two arrays {list(logits.shape)}, the thresholds of real and of fake logits"
   return checked(value, fits, "threshold", function, words)
+
+
+def mask(value: Any, count: int, what: str, function: Any) -> Bool[Array, " b"]:
+  """Returns which of `count` examples a function has chosen."""
+  fits = getattr(value, "dtype", None) == jnp.bool_ and value.shape == (count,)
+  return checked(value, fits, what, function, f"an array of bools [{count}], one of each example")
+
+
+def number(value: Any, what: str, function: Any) -> Float[Array, ""]:
+  """Returns one real number as an array []."""
+  fits = is_real(value) and _shape(value) == ()
+  return jnp.asarray(checked(value, fits, what, function, "one real number []"))
 
 
 def term(value: Any, counts: Container[int], what: str, function: Any) -> tuple[Any, dict]:

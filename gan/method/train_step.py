@@ -225,9 +225,22 @@ def at_this_step(game: Game, state: GanState) -> GanState:
   """
   before = state.hyperparameters
   hyper = returned.numbers(game.schedule(before, state.step), before, game.schedule)
+  hyper = _controlled(game, state, hyper)
   # What a function leaves alone is the same object, also where it is traced.
   game.check_rates(name for name in game.fixed_rates() if hyper.get(name) is not before.get(name))
   return state.replace(hyperparameters=hyper)
+
+
+def _controlled(game: Game, state: GanState, hyper: Hyperparameters) -> Hyperparameters:
+  """The numbers of a step, with those that regularisers control."""
+  values = {
+    number: returned.number(control(state.aux_state[name], hyper), f"control of {name}", control)
+    for name, part in game.regularizers.items()
+    for number, control in (part.controls or {}).items()
+  }
+  return hyper.with_values(
+    {name: value.astype(jnp.result_type(hyper.get(name))) for name, value in values.items()}
+  )
 
 
 def _advance(game: Game, state: GanState, images: int) -> GanState:

@@ -1,6 +1,8 @@
 """Terms of the players' objectives that are neither losses nor gradient penalties, by name."""
 
 from gan.regularizers.acgan import make_acgan
+from gan.regularizers.ada import make_ada
+from gan.regularizers.apa import make_apa
 from gan.regularizers.base import Entry, Regularizer, View
 from gan.regularizers.centering import make_centering
 from gan.regularizers.consistency import (
@@ -15,17 +17,21 @@ from gan.regularizers.multi_hinge import make_multi_hinge, margin_loss
 from gan.regularizers.orthogonal import make_orthogonal, orthogonality
 from gan.regularizers.path_length import make_path_length, path_lengths
 from gan.regularizers.transport import make_transport, transport_costs
+from gan.regularizers.sign_rule import SignRule
 
 __all__ = [
   "REGULARIZERS",
   "Entry",
   "Regularizer",
+  "SignRule",
   "View",
   "flip_and_shift",
   "inconsistency",
   "lecam",
   "lecam_averages",
   "make_acgan",
+  "make_ada",
+  "make_apa",
   "make_bcr",
   "make_centering",
   "make_cr",
@@ -139,5 +145,27 @@ REGULARIZERS: dict[str, Entry] = {
     "|G(z) - z|^2 of the generator, z of as many numbers as an example",
     "Adversarial Flow Models 2025, arXiv:2511.22475",
     metrics={"transport": "mean squared distance of samples from their latents"},
+  ),
+  "ada": Entry(
+    make_ada,
+    None,
+    "sets augment_strength: up while the mean sign of D on data is above a target, down below",
+    "Karras et al. 2020, arXiv:2006.06676",
+    options=("ada_target", "ada_every", "ada_speed"),
+    metrics={
+      "ada_strength": "strength of the augmentation, p",
+      "ada_sign": "mean sign of D's logits on data, as D is shown them",
+    },
+  ),
+  "apa": Entry(
+    make_apa,
+    None,
+    "D is shown a sample as data with probability p; p is set as by ada",
+    "Jiang et al. 2021, arXiv:2111.06849",
+    options=("ada_target", "ada_every", "ada_speed"),
+    metrics={
+      "apa_strength": "probability p that D is shown a sample in the place of an example",
+      "apa_sign": "mean sign of D's logits on what it is shown as data",
+    },
   ),
 }

@@ -1,10 +1,10 @@
-"""What a regulariser is: a term of a player's objective, and what it keeps from step to step."""
+"""What a regulariser is: a term of a player's objective, or what acts on a step; and its state."""
 
 import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from jaxtyping import Array, Float, Int, Key
+from jaxtyping import Array, Bool, Float, Int, Key
 
 from gan.networks import Gan, Outputs, Params
 from gan.penalties import AugmentedCritic
@@ -39,6 +39,7 @@ class View(NamedTuple):
     params: parameters of the generator and of the discriminator, as the objective has them.
     stages: of a generator with a mapping network, latents [B, Z] -> styles [B, L, S] and styles ->
       examples, by the generator as the objective has it; None for any other.
+    parts: equal parts of the batch, of which this is one: `Game.accumulate`.
 
   Examples:
     A term that draws the logits of an example and of the sample beside it together:
@@ -73,6 +74,7 @@ class View(NamedTuple):
   axis_name: Any = ()
   params: tuple[Params, Params] | None = None
   stages: tuple[Callable[[Array], Array], Callable[[Array], Array]] | None = None
+  parts: int = 1
 
 
 def nothing(key: Key[Array, ""], gan: Gan) -> dict:
@@ -83,6 +85,8 @@ def nothing(key: Key[Array, ""], gan: Gan) -> dict:
 
 class Regularizer(NamedTuple):
   """A term of the players' objectives, with a state of its own where it needs one.
+
+  It may act on the step beside it, by `controls` and `exchange`.
 
   Attributes:
     init: `(key, gan) -> state`, arrays only; kept in `GanState.aux_state` under the regulariser's
@@ -98,7 +102,15 @@ class Regularizer(NamedTuple):
       others are those of the last.
     needs: fields of Outputs that the discriminator has to return beside logits.
     reads: names of `Hyperparameters` that it reads from `view.hyper`, beside its weight.
-    default_weight: in a game that gives it no other; of an entry's parts it is the entry's.
+    default_weight: in a game that gives it no other; of an entry's parts it is the entry's. None
+      for one that has no weight: its terms, if any, count as they are.
+    controls: `(state, hyper) -> []` by the name of a number of Hyperparameters, whose value for the
+      step it returns, after schedules; or None. `hyper` has the numbers before any control. No
+      schedule moves such a number, no other regulariser controls it, and some part reads it.
+    exchange: `(keys, hyper, state) -> bool [B]`, or None: the data in whose place the
+      discriminator's objective has the samples beside them, as constants; one key for each example.
+      Its penalty and its regularisers see these as data, and their labels are those of the samples.
+      The generator's objective has the data as they are, where its loss looks at them.
     recipe: how it was made by its entry, or None.
 
   Examples:
@@ -120,7 +132,9 @@ class Regularizer(NamedTuple):
   update: Callable[[View, Any], Any] | None = None
   needs: tuple[str, ...] = ()
   reads: tuple[str, ...] = ()
-  default_weight: float = 1.0
+  default_weight: float | None = 1.0
+  controls: Mapping[str, Callable[[Any, Hyperparameters], Array]] | None = None
+  exchange: Callable[[Array, Hyperparameters, Any], Bool[Array, " b"]] | None = None
   recipe: Recipe | None = None
 
 
@@ -130,7 +144,7 @@ class Entry(Maker):
 
   Attributes:
     make: `(**options) -> Regularizer`.
-    default_weight: of the source.
+    default_weight: of the source; None for a part that has no weight, and no flag for one.
     summary: the term.
     source: paper.
     options: fields of a config that `make` takes.
@@ -139,7 +153,7 @@ class Entry(Maker):
     images: whether it is of images alone, and points are refused.
   """
 
-  default_weight: float
+  default_weight: float | None
   summary: str
   source: str
   options: tuple[str, ...] = ()

@@ -193,9 +193,20 @@ def _of_training(analysis) -> list[Drawing]:
   ]
   recorded = {name for m in analysis.study.runs for record in m.metrics for name in record}
   needed = ("real_probability", "discriminator_loss", "generator_gradient_norm")
-  return [
-    drawing for drawing, name in zip(found, needed, strict=True) if name in recorded
-  ] + _of_samples(analysis)
+  found = [drawing for drawing, name in zip(found, needed, strict=True) if name in recorded]
+  if recorded & {*training_figures.STRENGTHS}:
+    found.append(_of_strengths(analysis, lines))
+  return found + _of_samples(analysis)
+
+
+def _of_strengths(analysis, lines: str) -> Drawing:
+  return Drawing(
+    "strengths",
+    "Strength of the augmentation",
+    "p of ADA or of APA, which rises as the discriminator learns its data by heart: 0 is no "
+    f"augmentation. {lines}",
+    functools.partial(training_figures.strengths, analysis),
+  )
 
 
 def _of_samples(analysis) -> list[Drawing]:

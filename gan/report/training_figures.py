@@ -9,6 +9,7 @@ from gan.report.analysis import Analysis
 from gan.report.plots import Size
 
 STEPS = "generator steps"
+STRENGTHS = ("ada_strength", "apa_strength")  # set by a regulariser; a run has one at most
 # The discriminator's loss where it cannot tell the sides apart, D = 1/2 or equal logits, as a
 # multiple of log 2. Cross-entropy has two terms, the relativistic losses one or the mean of two.
 EQUILIBRIUM = {"sat": 2, "nonsat": 2, "ml": 2, "rsgan": 1, "ragan": 1}
@@ -88,4 +89,18 @@ def gradient_norms(analysis: Analysis, size: Size) -> Figure:
 
   figure = plots.shared_or_panels(losses, size, draw)
   plots.finish(figure, STEPS, "gradient norm of G", always_logarithmic=True)
+  return figure
+
+
+def strengths(analysis: Analysis, size: Size) -> Figure:
+  """Returns the strength p that a controller gives the augmentation, of ADA or of APA."""
+  losses = analysis.study.losses
+
+  def draw(axes, loss, faint):
+    found = [series.trained(analysis.runs(loss), name) for name in STRENGTHS]
+    curves = [curve for curve in found if curve]
+    plots.draw_curves(axes, loss, plots.colours(losses)[loss], curves, faint)
+
+  figure = plots.shared_or_panels(losses, size, draw)
+  plots.finish(figure, STEPS, "strength p of the augmentation")
   return figure

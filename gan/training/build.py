@@ -30,6 +30,7 @@ from gan.training.parts import (
   regularizer_names,
   regularizer_weight,
   weight_clip,
+  weighted,
 )
 
 
@@ -190,7 +191,8 @@ def hyperparameters(config: Config) -> Hyperparameters:
   }
   values |= {"weight_clip": weight_clip(config), "penalty_weight": penalty_weight(config)}
   values |= {"ema_rate": 1 - config.ema_decay, "ema_half_life": config.ema_half_life or 0.0}
-  weights = {name: regularizer_weight(config, name) for name in regularizer_names(config)}
+  on = [name for name in regularizer_names(config) if name in weighted()]
+  weights = {name: regularizer_weight(config, name) for name in on}
   with np.errstate(over="ignore"):  # infinite, it is said to diverge
     return as_arrays(Hyperparameters(**values, regularizer_weights=weights))
 

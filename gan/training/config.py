@@ -20,6 +20,7 @@ from gan.training.option_field import option, type_of
 from gan.training.parallel import PLACES, STRATEGIES
 
 PRECISIONS = ("float32", "bfloat16")
+AUGMENT_CONTROLS = ("none", "ada", "apa")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -113,6 +114,13 @@ class Config:
     "",
     "loss",
     "augmentations of all that D sees, of a plugin, by commas in order (noise: --instance_noise)",
+    added=True,
+  )
+  augment_control: str = option(
+    "none",
+    "loss",
+    "regulariser that sets --augment_strength as D overfits, as if named by --regularizers",
+    choices=AUGMENT_CONTROLS,
     added=True,
   )
   regularizers: str = option("", "loss", "further terms by name, separated by commas", added=True)

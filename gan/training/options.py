@@ -82,7 +82,7 @@ def _options_of(parts: tuple[tuple[str, str, Any], ...]) -> dict[str, dataclasse
     found[own] = _field(own, type(first.default), choice, first.default, text)
   for choice, name, entry in parts:
     weight = weight_of(name)
-    if choice == "regularizers" and weight not in FIELDS:
+    if choice == "regularizers" and weight not in FIELDS and entry.default_weight is not None:
       text = f"weight of the regulariser {name} (named: {entry.default_weight}; else off)"
       found[weight] = _field(weight, float, choice, None, text, minimum=0)
   return found

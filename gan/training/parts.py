@@ -57,11 +57,18 @@ def names_in(text: str) -> list[str]:
 def regularizer_names(config: Config) -> list[str]:
   """Returns the regularisers of a config; where none is named, those that have a weight."""
   named = names_in(config.regularizers)
-  return named or [name for name in REGULARIZERS if value(config, weight_of(name))]
+  if not named:
+    named = [name for name in weighted() if value(config, weight_of(name))]
+  return named if config.augment_control == "none" else [*named, config.augment_control]
+
+
+def weighted() -> list[str]:
+  """Returns the names of the regularisers that have a weight."""
+  return [name for name, entry in REGULARIZERS.items() if entry.default_weight is not None]
 
 
 def regularizer_weight(config: Config, name: str) -> float:
-  """Returns the weight of a regulariser, by default that of its paper."""
+  """Returns the weight of a regulariser that has one, by default that of its paper."""
   given = value(config, weight_of(name))
   return REGULARIZERS[name].default_weight if given is None else given
 

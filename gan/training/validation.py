@@ -9,12 +9,14 @@ from gan import schedules
 from gan.augment import AUGMENTATIONS
 from gan.datasets.base import parse_split
 from gan.errors import UserError
+from gan.method.acting import check_controls
 from gan.method.game import PLAYERS, Game
 from gan.method.update_rules import check_updates
 from gan.models import check_conditioning, check_outputs
 from gan.models.spec import conditioned
 from gan.networks import Network
 from gan.regularizers import REGULARIZERS
+from gan.state import Hyperparameters
 from gan.system.schema import BY_TYPE
 from gan.training.build import game_parts, hyperparameters, lsgan_targets
 from gan.training.config import Config, default
@@ -28,6 +30,7 @@ from gan.training.parts import (
   names_in,
   needs,
   regularizer_names,
+  weighted,
 )
 
 
@@ -47,6 +50,7 @@ def validate(config: Config) -> None:
   _validate_augment(config)
   _validate_schedules(config)
   _validate_heldout(config)
+  _validate_controls(config)
   for name, rule in made(config, "update_rule").items():
     check_updates(rule, config.discriminator_steps, config.accumulate, name)
 
@@ -111,9 +115,14 @@ def _validate_names(config: Config, field: str, registry: Mapping[str, Any]) -> 
 
 def _validate_weights(config: Config) -> None:
   on = regularizer_names(config)
+  if config.augment_control in names_in(config.regularizers):
+    raise UserError(
+      f"two controllers of one strength: --augment_control={config.augment_control} and "
+      f"--regularizers={config.regularizers} both name {config.augment_control}: leave out one"
+    )
   if len(set(on)) < len(on):
     raise UserError(f"--regularizers={config.regularizers} has a name twice: give each once")
-  for name in REGULARIZERS:
+  for name in weighted():
     weight, given = weight_of(name), value(config, weight_of(name))
     if name in on and given == 0:
       raise UserError(
@@ -209,6 +218,25 @@ def _validate_heldout(config: Config) -> None:
     )
 
 
+def _validate_controls(config: Config) -> None:
+  """What a regulariser sets at every step is set by nothing else, and is read."""
+  parts = made(config, "regularizers")
+  if not any(part.controls for part in parts.values()):
+    return
+  changed = [
+    name
+    for name in Hyperparameters().names()
+    if hasattr(config, name) and getattr(config, name) != default(name)
+  ]
+  given = {*schedules.parse(config.schedules), *changed}
+  check_controls(parts, given, _any_game(config).read_numbers())
+
+
+def _any_game(config: Config) -> Game:
+  """The game of a config, whose players can be any: none of what they read is a number."""
+  return Game(**dict.fromkeys(PLAYERS, Network(None, None)), **game_parts(config))
+
+
 def _validate_schedules(config: Config) -> None:
   if config.schedule_images is not None and not config.schedules:
     raise UserError("--schedule_images is the length of --schedules: give these too")
@@ -217,8 +245,7 @@ def _validate_schedules(config: Config) -> None:
   if config.schedule != default("schedule"):
     raise UserError(f"--schedules and --schedule={config.schedule} exclude each other: give one")
   specs = schedules.parse(config.schedules)
-  players = dict.fromkeys(PLAYERS, Network(None, None))  # none of what they read is a number
-  names = Game(**players, **game_parts(config)).read_numbers()
+  names = _any_game(config).read_numbers()
   for strength, steps in falling(config).items():
     if strength in specs and getattr(config, steps) != default(steps):
       raise UserError(

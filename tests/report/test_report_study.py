@@ -1,5 +1,6 @@
 """Which runs are compared, what is refused, and what a study says of them."""
 
+import json
 import math
 import shutil
 
@@ -488,6 +489,19 @@ def test_held_out_data_are_drawn_where_they_were_recorded(tmp_path):
   (axes,) = drawing.draw(plots.WIDE).axes
   lines = {line.get_linestyle(): list(line.get_ydata()) for line in axes.lines}
   assert lines == dict(zip(("-", "--", ":"), values.values(), strict=True))
+
+
+def test_the_strength_that_a_controller_gives_is_drawn_where_it_was_recorded(tmp_path):
+  write_run(tmp_path / "a", steps=4, pictures=False)
+  names = [each.name for each in figures.drawings(analyse(load(tmp_path / "a")))]
+  assert "strengths" not in names
+  with open(tmp_path / "a" / "metrics.jsonl", "a") as records:
+    for step, strength in ((6, 0.25), (8, 0.5)):
+      records.write(json.dumps({"step": step, "apa_strength": strength}) + "\n")
+  found = figures.drawings(analyse(load(tmp_path / "a")))
+  (drawing,) = [each for each in found if each.name == "strengths"]
+  (axes,) = drawing.draw(plots.WIDE).axes
+  assert list(axes.lines[0].get_ydata()) == [0.25, 0.5]
 
 
 def test_the_line_of_equal_logits_is_what_the_losses_give():

@@ -9,7 +9,14 @@ from gan.training.build import DataInfo, build
 from gan.training.checkpoint import KEEP, Checkpoints
 from gan.training.config import Config
 
-CONFIG = Config(model="points", width=8, latent_dim=3, update_rule="lookahead", lecam_weight=0.1)
+CONFIG = Config(
+  model="points",
+  width=8,
+  latent_dim=3,
+  update_rule="lookahead",
+  lecam_weight=0.1,
+  augment_control="apa",
+)
 
 
 @pytest.fixture(scope="module")

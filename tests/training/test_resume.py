@@ -15,7 +15,7 @@ def shared_compilation_cache(monkeypatch):
 @pytest.mark.parametrize(
   "flags",
   [
-    ["--model=mlp", "--steps=100", "--batch_size=16"],
+    ["--model=mlp", "--steps=100", "--batch_size=16", "--augment_control=apa", "--ada_speed=999"],
     pytest.param(
       ["--model=dcgan", "--width=4", "--steps=200", "--batch_size=8", "--conditional"],
       marks=pytest.mark.slow,  # minutes
