@@ -3,7 +3,7 @@
 import base64
 import importlib.resources
 import pathlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jinja2
@@ -12,6 +12,7 @@ from gan.metrics.best import better
 from gan.report import figures, metric_figures, plots, sample_figures, table, words
 from gan.report.analysis import Analysis
 from gan.report.figures import Drawing
+from gan.report.statistics import Comparison
 from gan.training.run_folder import writable_folder
 
 
@@ -29,43 +30,53 @@ def write(analysis: Analysis, outdir: pathlib.Path, say: Callable[[str], None]) 
   folder = writable_folder(outdir / "figures")
   shown = []
   for drawing in figures.drawings(analysis):
-    shown.append(_write_figure(analysis, drawing, folder))
+    found = write_figure(drawing, folder)
+    if drawing.name == "samples":
+      found |= {"pictures": _pictures(analysis)}
+    shown.append(found)
     say(f"Drawn: {drawing.title}.")
-  _write(outdir / "summary.csv", table.to_csv(analysis).encode())
-  _write(outdir / "report.html", render(analysis, shown).encode())
+  write_file(outdir / "summary.csv", table.to_csv(analysis).encode())
+  write_file(outdir / "report.html", render(analysis, shown).encode())
 
 
-def _write_figure(analysis, drawing: Drawing, folder) -> dict[str, Any]:
-  """Writes both files of a figure, and returns what the page shows of it."""
+def write_figure(drawing: Drawing, folder: pathlib.Path) -> dict[str, Any]:
+  """Writes both files of a figure, and returns what a page shows of it.
+
+  Args:
+    drawing: the figure.
+    folder: of the files.
+
+  Returns:
+    Its title, its caption, and its sources as data: for wide and narrow, light and dark pages.
+  """
   wide = plots.render(lambda: drawing.draw(plots.WIDE))
   svg = plots.to_svg(wide)
-  _write(folder / f"{drawing.name}.svg", svg.encode())
-  _write(folder / f"{drawing.name}.png", plots.to_png(wide))
+  write_file(folder / f"{drawing.name}.svg", svg.encode())
+  write_file(folder / f"{drawing.name}.png", plots.to_png(wide))
   found = {"title": drawing.title, "caption": drawing.caption}
-  if drawing.name == "samples":
-    return found | {"pictures": _pictures(analysis)}
   narrow = plots.to_svg(plots.render(lambda: drawing.draw(plots.NARROW)))
   sources = {"light": svg, "dark": plots.to_dark(svg)}
   sources |= {"narrow": narrow, "narrow_dark": plots.to_dark(narrow)}
-  return found | {name: _source("svg+xml", text.encode()) for name, text in sources.items()}
+  return found | {name: source("svg+xml", text.encode()) for name, text in sources.items()}
 
 
 def _pictures(analysis):
   return [
     {
       "name": f"{picture.loss}, step {picture.step}",
-      "source": _source("png", picture.path.read_bytes()),
+      "source": source("png", picture.path.read_bytes()),
     }
     for picture in sample_figures.last_pictures(analysis)
   ]
 
 
-def _source(kind: str, content: bytes) -> str:
+def source(kind: str, content: bytes) -> str:
+  """Returns a picture as an address that holds it; `kind` is "png" or "svg+xml"."""
   return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
 
 
-def _write(path: pathlib.Path, content: bytes) -> None:
-  """Whole or not at all: the page may be open while it is made anew."""
+def write_file(path: pathlib.Path, content: bytes) -> None:
+  """Writes a file whole or not at all: the page may be open while it is made anew."""
   part = path.with_name(path.name + ".part")
   part.write_bytes(content)
   part.replace(path)
@@ -78,11 +89,7 @@ def render(analysis: Analysis, shown: list[dict[str, Any]]) -> str:
     analysis: the study.
     shown: of each figure its title, caption and sources of pictures.
   """
-  template = importlib.resources.files("gan.report").joinpath("page.html").read_text("utf-8")
-  environment = jinja2.Environment(
-    autoescape=True, trim_blocks=True, undefined=jinja2.ChainableUndefined
-  )
-  return environment.from_string(template).render(
+  return fill(
     title=_title(analysis),
     subtitle=_subtitle(analysis),
     findings=words.findings(analysis),
@@ -94,6 +101,20 @@ def render(analysis: Analysis, shown: list[dict[str, Any]]) -> str:
     method=words.method(analysis) if analysis.metric else "",
     facts=words.facts(analysis),
   )
+
+
+def fill(**content: Any) -> str:
+  """Returns page.html with its content.
+
+  Args:
+    **content: title, subtitle; findings and notes, sentences; figures, as `write_figure` returns
+      them, or with `pictures`; tables, comparisons, with `table_note` and `method`; facts.
+  """
+  template = importlib.resources.files("gan.report").joinpath("page.html").read_text("utf-8")
+  environment = jinja2.Environment(
+    autoescape=True, trim_blocks=True, undefined=jinja2.ChainableUndefined
+  )
+  return environment.from_string(template).render(**content)
 
 
 def _title(analysis) -> str:
@@ -158,9 +179,12 @@ def _table_note(analysis) -> str:
 def _comparisons(analysis) -> dict[str, Any] | None:
   if not analysis.comparisons:
     return None
-  found = sorted(
-    analysis.comparisons, key=lambda c: (c.p_value is None, c.p_value if c.p_value else 0.0)
-  )
+  return {"title": "Differences between losses"} | comparison_table(analysis.comparisons)
+
+
+def comparison_table(comparisons: Sequence[Comparison]) -> dict[str, Any]:
+  """Returns comparisons as a table, the most certain first."""
+  found = sorted(comparisons, key=lambda c: (c.p_value is None, c.p_value if c.p_value else 0.0))
   head = ["pair", "seeds", "difference", "interval", "p", "p, corrected", "survives"]
   return {"head": head, "rows": [_comparison(comparison) for comparison in found]}
 

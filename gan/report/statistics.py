@@ -130,8 +130,10 @@ class Comparison(NamedTuple):
     return self.adjusted is not None and self.adjusted < 1 - LEVEL
 
 
-def compare(values: Mapping[str, Mapping[tuple, float]]) -> list[Comparison]:
-  """Returns the comparisons of all pairs of losses, in the order of the losses.
+def compare(
+  values: Mapping[str, Mapping[tuple, float]], pairs: Sequence[tuple[str, str]] | None = None
+) -> list[Comparison]:
+  """Returns the comparisons of all pairs of losses, in the order of the losses, or of some pairs.
 
   Seeds are the repetitions: runs of one seed that differ in other hyper-parameters are no
   independent ones, so each seed gives one difference, the mean over the settings that both losses
@@ -139,10 +141,11 @@ def compare(values: Mapping[str, Mapping[tuple, float]]) -> list[Comparison]:
 
   Args:
     values: loss -> {(seed, *setting): value}; pairs without a finite difference are left out.
+    pairs: those that are compared, chosen before the values were seen; None for all.
   """
   differences = {
     pair: _differences(values[pair[0]], values[pair[1]])
-    for pair in itertools.combinations(values, 2)
+    for pair in (itertools.combinations(values, 2) if pairs is None else pairs)
   }
   tested = [pair for pair, found in differences.items() if len(found) > 1]
   p_values = [_p_value(differences[pair]) for pair in tested]

@@ -157,3 +157,12 @@ def test_equal_differences_count_in_the_family_and_are_tested_where_they_are_zer
   same, moved, _ = statistics.compare(values)
   assert (same.difference, same.p_value, same.interval) == (0.0, 1.0, (0.0, 0.0))
   assert (moved.difference, moved.p_value, moved.adjusted) == (-1.0, None, None)
+
+
+def test_chosen_pairs_alone_are_compared_and_corrected_for():
+  values = {"a": {(0,): 1.0, (1,): 2.0}, "b": {(0,): 3.0, (1,): 5.0}, "c": {(0,): 9.0, (1,): 8.0}}
+  (found,) = statistics.compare(values, [("c", "a")])
+  assert (found.first, found.second, found.difference) == ("c", "a", 7)
+  assert found.adjusted == found.p_value
+  of_all = {(each.first, each.second): each for each in statistics.compare(values)}
+  assert of_all["a", "c"].p_value == found.p_value < of_all["a", "c"].adjusted

@@ -1,0 +1,1 @@
+"""The study of few data: what helps where the discriminator can learn its examples by heart."""
