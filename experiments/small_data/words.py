@@ -30,7 +30,7 @@ def _rise(result, claim) -> str:
   rise, tested = claim.comparison.difference, claim.comparison.adjusted is not None
   found = (
     f"{result.cell.title}, without any of the means: median {name} {text(row.best.median)} at its "
-    f"best and {text(row.last.median)} at step {row.step} ({len(row.outcomes)} seeds)"
+    f"best and {text(row.last.median)} at step {row.step} ({_seeds(row.last.count)})"
   )
   if rise is None:
     return f"{found}."
@@ -38,16 +38,22 @@ def _rise(result, claim) -> str:
   return f"{found}; the mean change since then, {rise:+.3g}, {what}."
 
 
+def _seeds(count):
+  return "1 seed" if count == 1 else f"{count} seeds"
+
+
 def _beside_none(claims) -> list[str]:
   asked = [claim for claim in claims if claim.arm != NONE]
   if not asked:
     return []
-  surviving = [claim for claim in asked if claim.comparison.survives]
   name = metric_name(METRIC)
+  if all(claim.comparison.adjusted is None for claim in asked):
+    return [f"No difference to {NONE} could be tested: that takes at least two seeds of both."]
+  surviving = [claim for claim in asked if claim.comparison.survives]
   if not surviving:
     return [
-      f"None of the {len(asked)} differences between an arm and {NONE} in the last {name} survives "
-      "the correction, which does not show that there is none: few seeds find large ones only."
+      f"No difference to {NONE} in the last {name}, of {len(asked)}, survives the correction, which "
+      "does not show that there is none: few seeds find large ones only."
     ]
   said = "; ".join(
     f"{claim.arm} is {'better' if claim.comparison.difference < 0 else 'worse'} at "
