@@ -52,7 +52,7 @@ def _of_images(view: View, critic: Critic, images: Images, keys: Keys) -> Float[
   return jnp.mean(inconsistency(critic, *_packed(view, images, flip_and_shift(images, keys))))
 
 
-def _packed(view: View, *examples: Images) -> list[Images]:
+def _packed(view: View, *examples: Images) -> list[Float[Array, "r ..."]]:
   packing = len(view.real) // len(view.shown_real)
   return [pack(each, packing) for each in examples]
 

@@ -16,7 +16,7 @@ from gan.regularizers import View, make_centering
 @pytest.mark.parametrize(("data_only", "expected"), [(False, (9 + 1) / 2), (True, (4 + 9) / 2)])
 def test_the_term_is_known_by_hand(data_only, expected):
   outputs = Outputs(jnp.array([2.0, -3.0])), Outputs(jnp.array([1.0, 2.0]))
-  view = View(*[None] * 4, *outputs, *[None] * 7)
+  view = View(*[None] * 4, *outputs, *[None] * 8)
   value, metrics = make_centering(centering_data_only=data_only).discriminator(view, {})
   assert value == expected and metrics == {"centering": value}
   assert metrics.keys() <= STEP_METRICS.keys()
