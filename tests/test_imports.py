@@ -65,6 +65,7 @@ FILES = {
     "feed",
     "presets",
     "options",
+    "augmentations",
     "parts",
     "plugin_entries",
     "plugins",

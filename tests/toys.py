@@ -12,7 +12,7 @@ from gan.method.game import Examples, Game
 from gan.method.objectives import discriminator_objective
 from gan.method.train_step import at_this_step
 from gan.networks import Gan
-from gan.state import GanState
+from gan.state import GanState, Hyperparameters, as_arrays
 from gan.theory import games
 from gan.theory.games import dirac_gan, make_game, network
 from gan.training.config import Config
@@ -138,6 +138,12 @@ def tanh_gan(size: int = 2) -> Gan:
 def start(game: Game, seed: int = 0, **numbers) -> GanState:
   """The state before the first step; `numbers` replace those of games.NUMBERS."""
   return games.start(key(seed), game, **numbers)
+
+
+def state_of(**numbers) -> GanState:
+  """A state with such numbers and no players, for parts that read only these."""
+  hyper = as_arrays(Hyperparameters(**numbers))
+  return GanState(jnp.int32(0), hyper, None, None, {}, {})
 
 
 def points(seed: int = 3):

@@ -1,7 +1,7 @@
 """What an augmentation is, and how several become one."""
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -53,6 +53,11 @@ class Entry(Maker):
     strength: hyper-parameter that chooses it where it is above 0; "" where its name does.
     steps: field of a config, steps in which the strength falls to 0 where no schedule says how it
       changes; "" where it stays.
+    argument: of `make`, what is typed behind the name and a colon, names by commas; "" for none.
+    choices: those names.
+    scaled: whether `Hyperparameters.augment_strength` says how much it does, and at 0 nothing.
+    needs_strength: whether that number has to be given; it is 1 by default.
+    for_images: whether it is of images alone, and not of points.
   """
 
   summary: str
@@ -60,6 +65,47 @@ class Entry(Maker):
   options: tuple[str, ...] = ()
   strength: str = ""
   steps: str = ""
+  argument: str = ""
+  choices: tuple[str, ...] = ()
+  scaled: bool = False
+  needs_strength: bool = False
+  for_images: bool = False
+
+
+def chosen_of(given: str, choices: Collection[str], what: str) -> list[str]:
+  """Returns the names in a text that separates them by commas.
+
+  Args:
+    given: the text.
+    choices: the names there are.
+    what: what one is called.
+
+  Raises:
+    UserError: one is unknown or there twice, or there is none.
+  """
+  names = [name.strip() for name in given.split(",") if name.strip()]
+  choose = f"choose from {', '.join(choices)}"
+  if not names:
+    raise UserError(f"no {what} is named: {choose}")
+  for name in names:
+    if name not in choices:
+      raise UserError(f"{what} {name!r} is unknown: {choose}")
+    if names.count(name) > 1:
+      raise UserError(f"{what} {name!r} is there twice: give it once")
+  return names
+
+
+def check_images(images: Array, what: str) -> None:
+  """Raises UserError where examples are no images [B, H, W, C].
+
+  Args:
+    images: the examples.
+    what: the augmentation that is for images.
+  """
+  if images.ndim != 4:
+    raise UserError(
+      f"{what} is for images [H, W, C], and an example is {list(images.shape[1:])}: leave it out"
+    )
 
 
 def as_augmentation(given: Any) -> Augmentation:

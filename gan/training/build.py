@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Array, Int, Key
 
 from gan import losses, models, schedules
-from gan.augment import compose, make_prepare
+from gan.augment import AUGMENTATIONS, compose, make_prepare
 from gan.errors import UserError
 from gan.method.game import Game
 from gan.method.train_step import TrainStep
@@ -23,6 +23,8 @@ from gan.training.config import Config, images_per_step
 from gan.training.parts import (
   arguments,
   asked_outputs,
+  augment_strength,
+  chosen,
   falling,
   made,
   optimizer_names,
@@ -107,6 +109,9 @@ def _prepare(config: Config, info: DataInfo) -> Callable[..., Array] | None:
   asked = [name for name in ("mirror", "crop", "dequantize") if getattr(config, name)]
   if asked and len(info.image_shape) != 3:
     raise UserError(f"--{asked[0]} is for images, and the data are points: leave it out")
+  for name in chosen(config)["augment"]:
+    if AUGMENTATIONS[name].for_images and len(info.image_shape) != 3:
+      raise UserError(f"--augment={name} is for images, and the data are points: leave it out")
   if config.crop and config.crop >= info.image_shape[0]:
     raise UserError(
       f"--crop={config.crop} must be below the side of the images, {info.image_shape[0]}"
@@ -190,6 +195,7 @@ def hyperparameters(config: Config) -> Hyperparameters:
     if hasattr(config, field.name)
   }
   values |= {"weight_clip": weight_clip(config), "penalty_weight": penalty_weight(config)}
+  values |= {"augment_strength": augment_strength(config)}
   values |= {"ema_rate": 1 - config.ema_decay, "ema_half_life": config.ema_half_life or 0.0}
   on = [name for name in regularizer_names(config) if name in weighted()]
   weights = {name: regularizer_weight(config, name) for name in on}

@@ -113,7 +113,17 @@ class Config:
   augment: str = option(
     "",
     "loss",
-    "augmentations of all that D sees, of a plugin, by commas in order (noise: --instance_noise)",
+    "augmentations of all that D sees, by commas in order: mirror, diffaugment:color,cutout, "
+    "ada:bgc (noise: --instance_noise)",
+    added=True,
+  )
+  augment_strength: float | None = option(
+    None,
+    "loss",
+    "probability that an example is augmented, by ada that of each transform (default: 1, of ada "
+    "none)",
+    minimum=0,
+    maximum=1,
     added=True,
   )
   augment_control: str = option(

@@ -97,7 +97,8 @@ def _meaning(function: Any, name: str) -> str:
 
 def read_by(entry: Any) -> tuple[str, ...]:
   """Returns the options that a part reads, or that are read for it."""
-  return (*entry.options, *filter(None, [getattr(entry, "steps", "")]))
+  strength = ["augment_strength"] if getattr(entry, "scaled", False) else []
+  return (*entry.options, *filter(None, [getattr(entry, "steps", "")]), *strength)
 
 
 def fields() -> dict[str, dataclasses.Field]:

@@ -17,8 +17,10 @@ from gan.models.spec import conditioned
 from gan.penalties import PENALTIES
 from gan.regularizers import REGULARIZERS, Regularizer
 from gan.schedules import SCHEDULES
+from gan.schedules import parse as parse_schedules
 from gan.system.schema import Kind, check_made, takes
 from gan.training import earlier
+from gan.training.augmentations import named
 from gan.training.config import Config
 from gan.training.options import REGISTRIES, parse, value, weight_of
 
@@ -74,13 +76,26 @@ def regularizer_weight(config: Config, name: str) -> float:
 
 
 def augmentation_names(config: Config) -> list[str]:
-  """Returns the augmentations of a config in order: first the named, then those with a strength."""
+  """Returns the augmentations that a config runs, in order: none whose strength stays 0."""
+  off = config.augment_strength == 0 and "augment_strength" not in parse_schedules(config.schedules)
+  return [
+    name for name in _chosen_augmentations(config) if not (off and AUGMENTATIONS[name].scaled)
+  ]
+
+
+def _chosen_augmentations(config: Config) -> list[str]:
+  """First the named, then those with a number of their own."""
   strong = [
     name
     for name, entry in AUGMENTATIONS.items()
     if entry.strength and value(config, entry.strength) > 0
   ]
-  return names_in(config.augment) + strong
+  return [*named(config.augment), *strong]
+
+
+def augment_strength(config: Config) -> float:
+  """Returns the strength of the augmentations at the first step."""
+  return 1.0 if config.augment_strength is None else config.augment_strength
 
 
 def falling(config: Config) -> dict[str, str]:
@@ -114,7 +129,7 @@ def chosen(config: Config) -> dict[str, list[str]]:
     "loss": [config.loss],
     "penalty": [config.penalty],
     "regularizers": regularizer_names(config),
-    "augment": augmentation_names(config),
+    "augment": _chosen_augmentations(config),
     "optimizer": sorted(set(optimizer_names(config).values())),
     "model": [config.model],
   }
@@ -129,18 +144,22 @@ def arguments(config: Config, choice: str, name: str) -> dict[str, Any]:
     name: of the part.
   """
   registry = REGISTRIES[choice]
-  options = registry.entries[name].options
-  return {each: value(config, each) for each in options if each not in registry.elsewhere}
+  entry = registry.entries[name]
+  own = {each: value(config, each) for each in entry.options if each not in registry.elsewhere}
+  if choice == "augment" and (typed := named(config.augment).get(name)):
+    own[entry.argument] = typed
+  return own
 
 
 def made(config: Config, choice: str) -> dict[str, Any]:
-  """Returns what the chosen entries of a registry make, by name."""
+  """Returns what the chosen entries of a registry make, by name: augmentations that run."""
   entries, (registry, kind) = REGISTRIES[choice].entries, _MADE[choice]
+  names = augmentation_names(config) if choice == "augment" else chosen(config)[choice]
   return {
     name: check_made(
       entries[name].make(**arguments(config, choice, name)), kind, f"{registry}[{name!r}]"
     )
-    for name in chosen(config)[choice]
+    for name in names
   }
 
 

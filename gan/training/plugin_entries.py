@@ -51,10 +51,16 @@ def check(plugin: str, what: str, before: dict[str, Any], after: dict[str, Any])
 
 def _name_fault(what: str, name: str) -> str:
   """What is wrong with a name that flags take for another entry, which then hides this one."""
+  from gan.augment import AUGMENTATIONS
   from gan.schedules import SPELLINGS
 
   others = {"LOSSES": ALIASES["loss"], "SCHEDULES": SPELLINGS}.get(what, {})
-  return f"which is another name of {others[name]}: give it another name" if name in others else ""
+  if name in others:
+    return f"which is another name of {others[name]}: give it another name"
+  takers = [other for other, entry in AUGMENTATIONS.items() if name in entry.choices]
+  if what == "AUGMENTATIONS" and takers:
+    return f"which {takers[0]} takes behind its colon: give it another name"
+  return ""
 
 
 def _direction_fault(what: str, entry: Any) -> str:

@@ -18,6 +18,7 @@ from gan.networks import Network
 from gan.regularizers import REGULARIZERS
 from gan.state import Hyperparameters
 from gan.system.schema import BY_TYPE
+from gan.training.augmentations import check_named
 from gan.training.build import game_parts, hyperparameters, lsgan_targets
 from gan.training.config import Config, default
 from gan.training.option_field import type_of
@@ -43,7 +44,7 @@ def validate(config: Config) -> None:
   lsgan_targets(config)
   _validate_batches(config)
   _validate_names(config, "regularizers", REGULARIZERS)
-  _validate_names(config, "augment", AUGMENTATIONS)
+  check_named(config.augment)
   _validate_weights(config)
   _validate_conditioning(config)
   _validate_options(config)
@@ -101,11 +102,7 @@ def _validate_batches(config: Config) -> None:
 
 def _validate_names(config: Config, field: str, registry: Mapping[str, Any]) -> None:
   names, given = names_in(getattr(config, field)), getattr(config, field)
-  by_number = {name: entry.strength for name, entry in registry.items() if _strength(entry)}
-  choose = f"choose from {', '.join(sorted(registry.keys() - by_number.keys()))}"
-  if len(by_number) == len(registry):
-    flags = " or ".join(f"--{strength}" for strength in by_number.values())
-    choose = f"a plugin (--plugin) brings such names; what the package has is {flags} above 0"
+  choose = f"choose from {', '.join(sorted(registry))}"
   if given and not names:
     raise UserError(f"--{field}={given} names none: {choose}")
   for name in names:
@@ -157,12 +154,12 @@ def _strength(entry: Any) -> str:
 
 
 def _validate_augment(config: Config) -> None:
-  """What is chosen by a number is not named too."""
-  for name in names_in(config.augment):
-    if strength := _strength(AUGMENTATIONS[name]):
+  """What is made says what is wrong with its options; some have no strength by default."""
+  for name in made(config, "augment"):
+    if AUGMENTATIONS[name].needs_strength and config.augment_strength is None:
       raise UserError(
-        f"--augment={name} is chosen by --{strength} above 0, and comes last: give that, and leave "
-        f"{name} out"
+        f"--augment={name} needs --augment_strength, the probability of each of its transforms: "
+        "0.3 is a start, and towards 1 samples come out transformed too"
       )
 
 

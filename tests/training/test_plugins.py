@@ -644,7 +644,7 @@ def test_a_weight_alone_names_its_regulariser_and_a_default_is_not_kept(parts):
     (["--drift_power=x"], "drift_power"),
     (["--drift_weight=inf"], "must be a finite number"),
     (["--units=3"], "--units has no meaning for --model=points; it is for tiny"),
-    (["--augment=nosuch"], "--augment=nosuch is unknown: choose from flip"),
+    (["--augment=nosuch"], "--augment=nosuch is unknown: choose from ada, "),
     (["--augment=flip,instance_noise"], "--augment=instance_noise is chosen by --instance_noise"),
     (["--flip_share=0.1"], "--flip_share has no meaning for --augment="),
     (["--options=nosuch=1"], "--options: no part has an option 'nosuch': choose from acgan_fakes"),

@@ -58,7 +58,7 @@ from gan.training.validation import validate
     ({"options": ";;;"}, "--options=;;; names no option"),
     ({"regularizers": ","}, "--regularizers=, names none: choose from acgan, "),
     ({"regularizers": "lecam,lecam"}, "--regularizers=lecam,lecam has a name twice"),
-    ({"augment": ", ,"}, "--augment=, , names none: a plugin (--plugin) brings"),
+    ({"augment": ", ,"}, "--augment=, , names none: choose from ada, "),
     ({"regularizers": "nosuch"}, "--regularizers=nosuch is unknown: choose from acgan, "),
     ({"regularizers": "lecam", "lecam_weight": 0.0}, "--lecam_weight=0 turns off what --regular"),
     ({"lecam_decay": 0.9}, "--lecam_decay has no meaning for --regularizers=; it is for lecam"),
@@ -79,10 +79,25 @@ from gan.training.validation import validate
     ({"fake_labels": "uniform"}, "--fake_labels is of --conditional: give that or"),
     ({"fake_labels": "data"}, "--fake_labels is of --conditional: give that or"),
     ({"fake_labels": "any"}, "--fake_labels=any is unknown: choose from batch, data, uniform"),
+    ({"augment": "nosuch"}, "--augment=nosuch is unknown: choose from ada, "),
+    ({"augment": "color"}, "--augment=color is unknown: write diffaugment:color or ada:color"),
     (
-      {"augment": "nosuch"},
-      "--augment=nosuch is unknown: a plugin (--plugin) brings",
+      {"augment": "mirror:x"},
+      "--augment=mirror:x: nothing belongs behind the colon of mirror, and",
     ),
+    ({"augment": "mirror,mirror"}, "--augment=mirror,mirror has mirror twice: give each once"),
+    (
+      {"augment": "diffaugment:color,mirorr"},
+      "--augment=diffaugment:color,mirorr: mirorr is none of those behind the colon of "
+      "diffaugment: color, translation, cutout; or choose from ada, ",
+    ),
+    (
+      {"augment": "diffaugment:color,color"},
+      "policy of diffaugment 'color' is there twice: give it once",
+    ),
+    ({"augment_strength": 0.5}, "--augment_strength has no meaning for --augment=; it is for"),
+    ({"augment": "diffaugment", "augment_strength": 1.5}, "must be at most 1"),
+    ({"augment": "ada"}, "--augment=ada needs --augment_strength, the probability of each of its"),
     ({"ema_ramp": 0.1}, "--ema_ramp bounds --ema_half_life: give that too, or leave it out"),
   ],
 )
@@ -124,7 +139,7 @@ def test_ranges_of_schedules_are_those_of_the_fields():
     if field.metadata["below"] or field.metadata["maximum"]
   }
   del bounds["lecam_decay"]  # it cannot be scheduled
-  ends = {name: end for name, (_, end, _) in schedules.RANGES.items() if name != "augment_strength"}
+  ends = {name: end for name, (_, end, _) in schedules.RANGES.items()}
   assert bounds.keys() == ends.keys()
   for name, (below, most) in bounds.items():
     assert ends[name] == below or most < ends[name] < most + 1e-5
