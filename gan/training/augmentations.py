@@ -62,8 +62,8 @@ def check_named(text: str) -> None:
 
 def _taken(item: str) -> str:
   """How to write what one of the augmentations takes behind its colon."""
-  names = [name for name, entry in AUGMENTATIONS.items() if item in entry.choices]
-  return " or ".join(f"write {name}:{item}" for name in names)
+  names = [f"{name}:{item}" for name, entry in AUGMENTATIONS.items() if item in entry.choices]
+  return f"write {' or '.join(names)}" if names else ""
 
 
 def _unfit(name: str, argument: str) -> str:
