@@ -94,6 +94,7 @@ class Arm(NamedTuple):
 ARMS: dict[str, Arm] = {
   NONE: Arm("nothing beside the loss", {}),
   "lecam": Arm("the LeCam regulariser", {"regularizers": "lecam"}),
+  "cr": Arm("consistency of D on an image and its shifted mirror image", {"regularizers": "cr"}),
 }
 
 

@@ -201,7 +201,7 @@ def test_the_head_of_the_page_claims_what_survives_and_nothing_else(few, tmp_pat
   noisy = [[9.0, 2.0, 2.0, 2.1], [9.0, 2.0, 2.0, 4.0], [9.0, 2.0, 2.0, 1.9]]
   write_cell(tmp_path / "noise", Cell("digits", 1), {"none": noisy, "lecam": FLAT})
   said = page.write(results.load([Cell("digits", 1)], tmp_path / "noise"), tmp_path, print)
-  assert "does not survive" in said[0] and said[1].startswith("No difference to none")
+  assert "does not survive" in said[0] and said[1].startswith("Of 1 differences to none")
 
 
 def test_the_page_is_one_file_with_figures_pairs_and_a_table(few, tmp_path):
