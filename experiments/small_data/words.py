@@ -52,8 +52,8 @@ def _beside_none(claims) -> list[str]:
   surviving = [claim for claim in asked if claim.comparison.survives]
   if not surviving:
     return [
-      f"Of {len(asked)} differences to {NONE} in the last {name} none survives the correction; that "
-      "does not show that there is none, for few seeds find large ones only."
+      f"Of {len(asked)} differences to {NONE} in the last {name} no one survives the correction, "
+      "which does not show that there is none: few seeds find large ones only."
     ]
   said = "; ".join(
     f"{claim.arm} is {'better' if claim.comparison.difference < 0 else 'worse'} at "
