@@ -1,8 +1,15 @@
 """Regularisers that act on a step: what they cannot be combined with, in one line each."""
 
 from collections.abc import Collection, Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
 
 from gan.errors import UserError
+from gan.losses import Loss
+from gan.networks import Outputs
 from gan.regularizers import Regularizer
 
 
@@ -38,3 +45,53 @@ def check_controls(
           f"that has a strength, or leave {name} out"
         )
       masters[number] = name
+
+
+def check_acting(regularizers: Mapping[str, Regularizer], loss: Loss, update_rule: Any) -> None:
+  """Checks that what regularisers do to the generator's loss and gradient means something.
+
+  Args:
+    regularizers: of a game, by name.
+    loss: of the game.
+    update_rule: of the game, or None for the usual one.
+
+  Raises:
+    UserError: it does not.
+  """
+  for name, part in regularizers.items():
+    if part.weigh and not of_each_sample(loss):
+      raise UserError(
+        f"the regularizer {name} weighs the generator's loss of each sample, and this loss "
+        "compares samples with data or with each other, so that no sample has one of its own: "
+        f"leave {name} out, or take another loss, such as nonsat or hinge"
+      )
+    if part.backward and not getattr(update_rule, "first_order", True):
+      raise UserError(
+        f"the regularizer {name} changes the gradient that the discriminator hands to the "
+        "generator, and this update rule differentiates through gradients, which would then be of "
+        f"no loss: leave {name} out, or take another rule, such as alternating"
+      )
+
+
+def of_each_sample(loss: Loss) -> bool:
+  """Whether the generator's loss of a sample is a function of what D returns for that sample alone.
+
+  It is found out by example: the data and the first of three samples change, and the losses of the
+  other two must not.
+  """
+  numbers = np.linspace(-0.7, 0.9, 24, dtype=np.float32).reshape(3, 8)
+  changed = numbers + np.array([[0.3], [0.0], [0.0]], np.float32)
+
+  def losses(real: np.ndarray, fake: np.ndarray) -> np.ndarray:
+    given = [
+      Outputs(it[:, 0], it[:, 1:4], it[:, 4:], it[0, 4:]) for it in map(jnp.asarray, (real, fake))
+    ]
+    given = given if loss.needs else [each.logits for each in given]
+    return np.asarray(loss.generator(*given))
+
+  try:
+    with jax.ensure_compile_time_eval():  # a game may be made where a step is traced
+      before, after = losses(numbers, numbers), losses(-changed, changed)
+  except NameError:  # a loss that is bound to mapped axes takes means over them
+    return False
+  return before.shape == (3,) and np.allclose(before[1:], after[1:])

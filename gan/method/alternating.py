@@ -79,7 +79,9 @@ def _generator_first(
   for examples, discriminator_key in zip(minibatches, keys, strict=True):
     update = discriminator_update(game, state, examples, discriminator_key)
     state = apply_discriminator(game, state, update)
-  return state.replace(generator=stepped.generator), update.metrics | generator.metrics
+  aux_state = state.aux_state | generator.aux_state
+  state = state.replace(generator=stepped.generator, aux_state=aux_state)
+  return state, update.metrics | generator.metrics
 
 
 @recorded
@@ -113,7 +115,7 @@ def unrolled(*, unrolled_steps: int = 5) -> UpdateRule:
   objective = functools.partial(unrolled_objective, unrolled_steps=unrolled_steps)
   update = functools.partial(propose, objective, "generator")
   step = functools.partial(_generator_first, update)
-  return UpdateRule(init=None, step=step, in_parts=False)
+  return UpdateRule(init=None, step=step, in_parts=False, first_order=False)
 
 
 def unrolled_objective(

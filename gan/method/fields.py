@@ -75,6 +75,8 @@ _GIVEN = {
   "init": ("key", "gan"),
   **dict.fromkeys((*PLAYERS, "update"), ("view", "state")),
   "exchange": ("keys", "hyper", "state"),
+  "weigh": ("view", "state"),
+  "backward": ("gradient", "state", "axis_name"),
 }
 _CONTROLS = Kind(
   "functions (state, hyper) -> number by names of gan.Hyperparameters",

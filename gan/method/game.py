@@ -13,7 +13,7 @@ from gan import schedules
 from gan.augment import Augmentation, as_augmentation
 from gan.errors import UserError
 from gan.losses import LOSSES, Loss
-from gan.method.acting import check_controls
+from gan.method.acting import check_acting, check_controls
 from gan.method.fields import FIELDS, PLAYERS, as_fake_labels, classes_of
 from gan.networks import Gan, Network, latent_sampler
 from gan.optimizers import Optimizer, as_optimizer, is_transformation
@@ -219,6 +219,7 @@ class Game:
     self._check_schedule()
     if any(part.controls for part in self.regularizers.values()):
       check_controls(self.regularizers, given, self.read_numbers())
+    check_acting(self.regularizers, self.loss, self.update_rule)
 
   def _check_schedule(self) -> None:
     """Raises UserError where a schedule of `make_schedule` leads a number out of its range."""

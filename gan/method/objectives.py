@@ -89,7 +89,8 @@ def generator_objective(
   state = state.replace(generator=state.generator.replace(params=params))
   examples = placed(examples, game.axis_name)
   view, _, model_state = play(game, state, examples, Keys.of(key), "generator")
-  loss = _mean_loss(bound_loss(game, state.hyperparameters), "generator", view)
+  weights = _weights(game, state, view)
+  loss = _mean_loss(bound_loss(game, state.hyperparameters), "generator", view, weights)
   terms, metrics = _terms("generator", game, state, view)
   return loss + terms, Observations(model_state, {}, {"generator_loss": loss} | metrics)
 
@@ -99,12 +100,27 @@ def bound_loss(game: Game, hyper: Hyperparameters) -> Loss:
   return bind(game.loss, real_label=hyper.real_label, axis_name=game.axis_name)
 
 
-def _mean_loss(loss: Loss, player: str, view: View) -> Float[Array, ""]:
-  """The loss of a player, of logits or of all that D returned."""
+def _weights(game: Game, state: GanState, view: View) -> Float[Array, " r"] | None:
+  """The weights that regularisers give the generator's loss of each sample, or None."""
+  weights, count = None, len(view.fake_outputs.logits)
+  for name, part in game.regularizers.items():
+    if part.weigh:
+      found = part.weigh(view, state.aux_state[name])
+      found = returned.weights(found, count, f"weigh of {name}", part.weigh)
+      weights = found if weights is None else weights * found
+  return weights if weights is None else jax.lax.stop_gradient(weights)
+
+
+def _mean_loss(
+  loss: Loss, player: str, view: View, weights: Float[Array, " r"] | None = None
+) -> Float[Array, ""]:
+  """The loss of a player, of logits or of all that D returned; weighed where it has weights."""
   given, function = (view.real_outputs, view.fake_outputs), getattr(loss, player)
   if not loss.needs:
     given = given[0].logits, given[1].logits
-  return returned.mean(function(*given), len(view.fake_outputs.logits), "loss", function)
+  values = function(*given)
+  mean = returned.mean(values, len(view.fake_outputs.logits), "loss", function)
+  return mean if weights is None else jnp.mean(weights * values)
 
 
 def _penalty(
@@ -140,7 +156,8 @@ def _terms(
   total, metrics = 0.0, {}
   for name, regularizer in game.regularizers.items():
     if term := getattr(regularizer, player):
-      found = term(view, state.aux_state[name])
+      # A gradient in what is kept would be taken for what `backward` made of it.
+      found = term(view, jax.lax.stop_gradient(state.aux_state[name]))
       counts = {len(view.real), len(view.shown_real)}
       value, seen = returned.term(found, counts, f"regularizer {name}", term)
       weight = state.hyperparameters.regularizer_weights.get(name, 1.0)

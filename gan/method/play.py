@@ -118,11 +118,14 @@ def play(
     raise UserError(f"real examples are {real_size} each, and generated ones {fake_size}")
   if player == "discriminator":
     examples = _exchanged(game, state, examples, made._replace(real=fake), keys.augment)
+    judged = fake
+  else:
+    judged = _with_backward(game, state, fake)
   real_keys, fake_keys = (
     example_keys(key, examples.places) for key in jax.random.split(keys.augment)
   )
   shown_real = _show(game, state, examples.real, real_keys)
-  shown_fake = _show(game, state, fake, fake_keys)
+  shown_fake = _show(game, state, judged, fake_keys)
   shown, of = (shown_real, shown_fake), (examples, made)
   joint = player == "discriminator" and game.discriminator.joint
   judge = _judge_jointly if joint else _judge_apart
@@ -179,6 +182,33 @@ def _exchanged(
     labels = None if made.labels is None else jnp.where(chosen, made.labels, examples.labels)
     examples = examples._replace(real=real, labels=labels)
   return examples
+
+
+def _with_backward(game: Game, state: GanState, fake: Float[Array, "b ..."]) -> Array:
+  """Samples whose gradient is what regularisers make of it, in reverse order.
+
+  The derivative in what a regulariser keeps is, by convention, its new state.
+  """
+  for name, part in game.regularizers.items():
+    if part.backward:
+      fake = _passed(game, name, part.backward)(fake, state.aux_state[name])
+  return fake
+
+
+def _passed(game: Game, name: str, backward: Callable) -> Callable[[Array, Any], Array]:
+  """(images, state) -> images, of which `backward` is the derivative."""
+
+  def pull(given: tuple[Array, Any], gradient: Array) -> tuple[Array, Any]:
+    images, state = given
+    made = backward(gradient, state, game.axis_name)
+    words, what = "(gradient, state)", f"backward of {name}"
+    gradient, new = returned.checked(made, returned.is_pair(made), what, backward, words)
+    gradient = returned.images(gradient, images, what, backward)
+    return gradient, returned.same_tree(new, state, what, backward)
+
+  passed = jax.custom_vjp(lambda images, state: images)
+  passed.defvjp(lambda images, state: (images, (images, state)), pull)
+  return passed
 
 
 def _show(

@@ -60,6 +60,12 @@ def mask(value: Any, count: int, what: str, function: Any) -> Bool[Array, " b"]:
   return checked(value, fits, what, function, f"an array of bools [{count}], one of each example")
 
 
+def weights(value: Any, count: int, what: str, function: Any) -> Float[Array, " r"]:
+  """Returns the weights of `count` samples."""
+  fits = is_real(value) and _is_vector(value, {count})
+  return checked(value, fits, what, function, f"an array of floats [{count}], one of each sample")
+
+
 def number(value: Any, what: str, function: Any) -> Float[Array, ""]:
   """Returns one real number as an array []."""
   fits = is_real(value) and _shape(value) == ()

@@ -25,6 +25,8 @@ class UpdateRule(NamedTuple):
     wrap: of each player's optax transformation, in `init` of the state and in each step.
     several: whether a step may hold several discriminator updates.
     in_parts: whether the gradient of a batch is the mean of those of its parts, `Game.accumulate`.
+    first_order: whether a step needs no more of the objectives than their gradients, and none of
+      the gradients' own.
     recipe: how it was made by a function of UPDATE_RULES, or None.
 
   Examples:
@@ -45,6 +47,7 @@ class UpdateRule(NamedTuple):
   wrap: Callable[[optax.GradientTransformation], optax.GradientTransformation] = lambda each: each
   several: bool = True
   in_parts: bool = True
+  first_order: bool = True
   recipe: Recipe | None = None
 
 

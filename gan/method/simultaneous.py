@@ -111,4 +111,4 @@ def consensus(*, consensus_weight: float | Array = 10.0) -> UpdateRule:
     moved = apply_generator(game, apply_discriminator(game, state, discriminator), generator)
     return moved, discriminator.metrics | generator.metrics
 
-  return UpdateRule(init=None, step=step, several=False)
+  return UpdateRule(init=None, step=step, several=False, first_order=False)

@@ -84,8 +84,30 @@ def _resized(game: Game, examples: Examples) -> Examples:
 def _gradient(
   objective: Objective, name: str, game: Game, state: GanState, examples: Examples, key: Any
 ) -> tuple[Params, Observations]:
-  params = getattr(state, name).params
-  return jax.grad(objective, has_aux=True)(params, game, state, examples, key)
+  params, kept = getattr(state, name).params, _moved_backward(game, state, name)
+  if not kept:
+    return jax.grad(objective, has_aux=True)(params, game, state, examples, key)
+
+  def both(params: Params, kept: dict[str, Any]) -> tuple[Array, Observations]:
+    before = state.replace(aux_state=state.aux_state | kept)
+    return objective(params, game, before, examples, key)
+
+  (grads, moved), seen = jax.grad(both, (0, 1), has_aux=True)(params, kept)
+  return grads, seen._replace(aux_state=seen.aux_state | moved)
+
+
+def _moved_backward(game: Game, state: GanState, name: str) -> dict[str, Any]:
+  """What regularisers keep that moves as the generator's gradient is taken: see play.py.
+
+  Raises:
+    UserError: it has other numbers than floats.
+  """
+  parts = game.regularizers if name == "generator" else {}
+  kept = {each: state.aux_state[each] for each, part in parts.items() if part.backward}
+  for each, tree in kept.items():
+    if not all(map(returned.is_real, jax.tree.leaves(tree))):
+      raise UserError(f"the state of regularizer {each}, which has a `backward`, must be of floats")
+  return kept
 
 
 def _accumulated(

@@ -12,12 +12,14 @@ from gan.regularizers.consistency import (
   make_cr,
   make_zcr,
 )
+from gan.regularizers.gradient_norm import make_gradient_norm
 from gan.regularizers.lecam import lecam, lecam_averages, make_lecam
 from gan.regularizers.multi_hinge import make_multi_hinge, margin_loss
 from gan.regularizers.orthogonal import make_orthogonal, orthogonality
 from gan.regularizers.path_length import make_path_length, path_lengths
-from gan.regularizers.transport import make_transport, transport_costs
 from gan.regularizers.sign_rule import SignRule
+from gan.regularizers.topk import make_topk, top_k_weights
+from gan.regularizers.transport import make_transport, transport_costs
 
 __all__ = [
   "REGULARIZERS",
@@ -35,15 +37,18 @@ __all__ = [
   "make_bcr",
   "make_centering",
   "make_cr",
+  "make_gradient_norm",
   "make_lecam",
   "make_multi_hinge",
   "make_orthogonal",
   "make_path_length",
+  "make_topk",
   "make_transport",
   "make_zcr",
   "margin_loss",
   "orthogonality",
   "path_lengths",
+  "top_k_weights",
   "transport_costs",
 ]
 
@@ -166,6 +171,24 @@ REGULARIZERS: dict[str, Entry] = {
     metrics={
       "apa_strength": "probability p that D is shown a sample in the place of an example",
       "apa_sign": "mean sign of D's logits on what it is shown as data",
+    },
+  ),
+  "topk": Entry(
+    make_topk,
+    None,
+    "G's loss is of the k samples with the largest logits; k falls to a share of the batch",
+    "Sinha et al. 2020, arXiv:2002.06224",
+    options=("topk_gamma", "topk_nu", "topk_every"),
+    metrics={"topk_share": "share k / n of the samples that G learns from"},
+  ),
+  "gradient_norm": Entry(
+    make_gradient_norm,
+    None,
+    "the gradient that D hands to G, g, is divided by sqrt(mean n |g|^2) over recent updates",
+    "Adversarial Flow Models 2025, arXiv:2511.22475",
+    options=("gradient_norm_decay",),
+    metrics={
+      "gradient_norm_mean": "root of the mean of n |g|^2 before this update; 0 before the first"
     },
   ),
 }

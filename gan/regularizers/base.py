@@ -86,7 +86,7 @@ def nothing(key: Key[Array, ""], gan: Gan) -> dict:
 class Regularizer(NamedTuple):
   """A term of the players' objectives, with a state of its own where it needs one.
 
-  It may act on the step beside it, by `controls` and `exchange`.
+  It may act on the step beside it, by `controls`, `exchange`, `weigh` and `backward`.
 
   Attributes:
     init: `(key, gan) -> state`, arrays only; kept in `GanState.aux_state` under the regulariser's
@@ -111,6 +111,12 @@ class Regularizer(NamedTuple):
       discriminator's objective has the samples beside them, as constants; one key for each example.
       Its penalty and its regularisers see these as data, and their labels are those of the samples.
       The generator's objective has the data as they are, where its loss looks at them.
+    weigh: `(view, state) -> [R]`, or None: weights of the generator's loss of each sample, of mean
+      1 over the batch. A loss that compares samples with data or with each other is refused.
+    backward: `(gradient [B, ...], state, axis_name) -> (gradient, state)`, or None: what becomes of
+      the gradient of the generator's objective in the samples, as the discriminator hands it on.
+      The state, floats alone, moves with each update of the generator; of a batch in parts it is
+      the mean over parts. Update rules that differentiate through gradients are refused.
     recipe: how it was made by its entry, or None.
 
   Examples:
@@ -135,6 +141,8 @@ class Regularizer(NamedTuple):
   default_weight: float | None = 1.0
   controls: Mapping[str, Callable[[Any, Hyperparameters], Array]] | None = None
   exchange: Callable[[Array, Hyperparameters, Any], Bool[Array, " b"]] | None = None
+  weigh: Callable[[View, Any], Float[Array, " r"]] | None = None
+  backward: Callable[[Array, Any, Any], tuple[Array, Any]] | None = None
   recipe: Recipe | None = None
 
 

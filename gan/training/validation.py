@@ -9,7 +9,8 @@ from gan import schedules
 from gan.augment import AUGMENTATIONS
 from gan.datasets.base import parse_split
 from gan.errors import UserError
-from gan.method.acting import check_controls
+from gan.losses import LOSSES
+from gan.method.acting import check_acting, check_controls
 from gan.method.game import PLAYERS, Game
 from gan.method.update_rules import check_updates
 from gan.models import check_conditioning, check_outputs
@@ -51,7 +52,7 @@ def validate(config: Config) -> None:
   _validate_augment(config)
   _validate_schedules(config)
   _validate_heldout(config)
-  _validate_controls(config)
+  _validate_acting(config)
   for name, rule in made(config, "update_rule").items():
     check_updates(rule, config.discriminator_steps, config.accumulate, name)
 
@@ -215,9 +216,10 @@ def _validate_heldout(config: Config) -> None:
     )
 
 
-def _validate_controls(config: Config) -> None:
-  """What a regulariser sets at every step is set by nothing else, and is read."""
-  parts = made(config, "regularizers")
+def _validate_acting(config: Config) -> None:
+  """What a regulariser does to a step has a meaning; what it sets, nothing else sets."""
+  parts, (rule,) = made(config, "regularizers"), made(config, "update_rule").values()
+  check_acting(parts, LOSSES[config.loss], rule)
   if not any(part.controls for part in parts.values()):
     return
   changed = [
