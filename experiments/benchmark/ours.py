@@ -51,7 +51,7 @@ def make_config(case: Case) -> Config:
     "precision": case.precision,
   }
   if case.model in cases.FULL:
-    return Config(**(PRESETS[case.model] | chosen | _full_fields(case)))
+    return Config(**(_without_augmentation(PRESETS[case.model]) | chosen | _full_fields(case)))
   penalised = {"penalty_weight": cases.PENALTY_WEIGHT} if case.penalty != "none" else {}
   return Config(
     model=case.model,
@@ -64,6 +64,14 @@ def make_config(case: Case) -> Config:
     b2=cases.B2,
     **({"ema_decay": 0.0} | chosen | penalised | _own_fields(case)),
   )
+
+
+def _without_augmentation(preset):
+  """The fields of a preset that PyTorch's side has too."""
+  own = ("augment", "augment_strength", "color_share")
+  moved = preset.get("schedules", "").split(";")
+  left = ";".join(each for each in moved if not each.startswith("augment_strength="))
+  return {name: value for name, value in preset.items() if name not in own} | {"schedules": left}
 
 
 def _full_fields(case):

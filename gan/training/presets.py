@@ -29,9 +29,9 @@ _WGAN_GP: dict[str, Any] = {
   "penalty": "wgan_gp",
   "steps": 100_000,
 }
-# Huang et al. 2024, configuration E of https://github.com/brownvc/R3GAN, without its augmentation:
-# numbers move along half a cosine over the first `schedule_images`, the average from a half-life
-# of 0.
+# Huang et al. 2024, configuration E of https://github.com/brownvc/R3GAN: numbers move along half a
+# cosine over the first `schedule_images`, the average from a half-life of 0 and the augmentation
+# from a probability of 0, its colours at half of it.
 _R3GAN: dict[str, Any] = {
   "model": "r3gan",
   "loss": "rsgan",
@@ -42,14 +42,18 @@ _R3GAN: dict[str, Any] = {
   "ema_ramp": 0.0,
   "precision": "bfloat16",
   "mirror": True,
+  "augment": "ada:bgc,cutout",
+  "augment_strength": 0.0,
+  "color_share": 0.5,
 }
 
 
-def _r3gan_schedules(penalty_weight: str, ema_half_life: str) -> str:
+def _r3gan_schedules(penalty_weight: str, ema_half_life: str, augment_strength: str) -> str:
   """Where the numbers of configuration E end."""
   return (
     "generator_learning_rate=cosine:5e-5;discriminator_learning_rate=cosine:5e-5;"
-    f"penalty_weight=cosine:{penalty_weight};b2=cosine:0.99;ema_half_life=cosine:{ema_half_life}"
+    f"penalty_weight=cosine:{penalty_weight};b2=cosine:0.99;ema_half_life=cosine:{ema_half_life};"
+    f"augment_strength=cosine:{augment_strength}"
   )
 
 
@@ -199,7 +203,7 @@ PRESETS: dict[str, dict[str, Any]] = {
     "conditional": True,
     "penalty_weight": 0.05,
     "batch_size": 512,
-    "schedules": _r3gan_schedules("0.005", "5e6"),
+    "schedules": _r3gan_schedules("0.005", "5e6", "0.55"),
     "schedule_images": 20_000_000,
     "steps": 250_000_000 // 512,
   },
@@ -209,7 +213,7 @@ PRESETS: dict[str, dict[str, Any]] = {
     "image_size": 64,
     "penalty_weight": 2.0,
     "batch_size": 256,
-    "schedules": _r3gan_schedules("0.2", "5e5"),
+    "schedules": _r3gan_schedules("0.2", "5e5", "0.3"),
     "schedule_images": 20_000_000,
     "steps": 250_000_000 // 256,
   },
@@ -222,7 +226,7 @@ PRESETS: dict[str, dict[str, Any]] = {
     "conditional": True,
     "penalty_weight": 0.5,
     "batch_size": 4096,
-    "schedules": _r3gan_schedules("0.05", "5e7"),
+    "schedules": _r3gan_schedules("0.05", "5e7", "0.5"),
     "schedule_images": 200_000_000,
     "steps": 1_000_000_000 // 4096,
   },

@@ -67,6 +67,9 @@ R3GAN = {
   "precision": "bfloat16",
   "mirror": True,
   "dequantize": False,
+  "augment": "ada:bgc,cutout",
+  "augment_strength": 0,
+  "options": "color_share=0.5",
 }
 PUBLISHED = {
   "sngan_cifar10": RESIDUAL | {"loss": "hinge", "penalty": "none", "steps": 50_000},
@@ -136,7 +139,7 @@ PUBLISHED = {
   "r3gan_imagenet32": R3GAN
   | {
     "image_size": 32,
-    "options": "stage_groups=96;stage_widths=1536",
+    "options": "color_share=0.5;stage_groups=96;stage_widths=1536",
     "conditional": True,
     "penalty_weight": 0.5,
     "batch_size": 4096,
@@ -254,14 +257,14 @@ def test_stacks_of_digits_are_the_data_of_their_preset(data_root, tmp_path):
 
 
 @pytest.mark.parametrize(
-  ("name", "weights", "half_life"),
+  ("name", "weights", "half_life", "strength"),
   [
-    ("r3gan_cifar10", (0.05, 0.005), 5e6),
-    ("r3gan_ffhq64", (2, 0.2), 5e5),
-    ("r3gan_imagenet32", (0.5, 0.05), 5e7),
+    ("r3gan_cifar10", (0.05, 0.005), 5e6, 0.55),
+    ("r3gan_ffhq64", (2, 0.2), 5e5, 0.3),
+    ("r3gan_imagenet32", (0.5, 0.05), 5e7, 0.5),
   ],
 )
-def test_the_numbers_of_r3gan_move_along_half_a_cosine(name, weights, half_life):
+def test_the_numbers_of_r3gan_move_along_half_a_cosine(name, weights, half_life, strength):
   config = config_of(name)
   game = build_game(config, DATA.get(name, CIFAR10))
   step = config.schedule_images // 2 // config.batch_size  # less than a step before half of the way
@@ -272,6 +275,7 @@ def test_the_numbers_of_r3gan_move_along_half_a_cosine(name, weights, half_life)
     "penalty_weight": weights,
     "b2": (0.9, 0.99),
     "ema_half_life": (0, half_life),
+    "augment_strength": (0, strength),
   }
   for name, (start, end) in ends.items():
     np.testing.assert_allclose(hyper.get(name), (start + end) / 2, rtol=1e-4)
