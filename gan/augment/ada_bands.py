@@ -41,9 +41,12 @@ def band_gains(draws: Draws, p: Float[Array, ""]) -> Float[Array, " 4"]:
   return jnp.prod(gains / jnp.sqrt(power), axis=0)
 
 
+TAPS = 43  # of each band's filter
+
+
 @functools.cache
 def bank() -> np.ndarray:
-  """[4, 43]: a filter for each band, lowest first, whose sum is the identity."""
+  """[4, TAPS]: a filter for each band, lowest first, whose sum is the identity."""
   low = np.convolve(SYM2, SYM2[::-1]) / 2
   high = low * (-1.0) ** (np.arange(7) + 1)
   filters = np.eye(4, 1)
@@ -58,9 +61,7 @@ def bank() -> np.ndarray:
 @functools.cache
 def band_matrices(side: int) -> np.ndarray:
   """[4, side, side]: what the filters do to a side that is mirrored at its ends."""
-  filters = bank()
-  reach, matrices = filters.shape[1] // 2, np.zeros((4, side, side))
-  for place in range(side):
-    for tap in range(2 * reach + 1):
-      matrices[:, place, reflected(np.array(place + tap - reach), side)] += filters[:, tap]
+  matrices, places = np.zeros((4, side, side)), np.arange(side)
+  for tap, weights in enumerate(bank().T):
+    matrices[:, places, reflected(places + tap - TAPS // 2, side)] += weights[:, None]
   return matrices

@@ -154,13 +154,11 @@ def _along_sides(image: Image, rows: np.ndarray, columns: np.ndarray) -> Float[A
 def up_sampling(side: int) -> np.ndarray:
   """[2 period, side]: one period of the finer signal, y[n] = 2 sum_i SYM6[n + 5 - 2 i] x[i]."""
   period = 2 * max(2 * (side - 1), 1)
-  matrix = np.zeros((period, side))
-  for place in range(period):
-    first = (place + CENTRE - len(SYM6)) // 2
-    for pixel in range(first, first + len(SYM6)):
-      tap = place + CENTRE - 2 * pixel
-      if 0 <= tap < len(SYM6):
-        matrix[place, reflected(np.array(pixel), side)] += 2 * SYM6[tap]
+  matrix, places = np.zeros((period, side)), np.arange(period)
+  for tap, weight in enumerate(SYM6):
+    of_a_pixel = places[(places + CENTRE - tap) % 2 == 0]
+    pixels = reflected((of_a_pixel + CENTRE - tap) // 2, side)
+    matrix[of_a_pixel, pixels] += 2 * weight
   return matrix
 
 
