@@ -155,9 +155,11 @@ def _strength(entry: Any) -> str:
 
 
 def _validate_augment(config: Config) -> None:
-  """What is made says what is wrong with its options; some have no strength by default."""
+  """What is made says what is wrong with its options; some have no strength but a controller's."""
+  parts = made(config, "regularizers").values()
+  controlled = any("augment_strength" in (part.controls or {}) for part in parts)
   for name in made(config, "augment"):
-    if AUGMENTATIONS[name].needs_strength and config.augment_strength is None:
+    if AUGMENTATIONS[name].needs_strength and config.augment_strength is None and not controlled:
       raise UserError(
         f"--augment={name} needs --augment_strength, the probability of each of its transforms: "
         "0.3 is a start, and towards 1 samples come out transformed too"
