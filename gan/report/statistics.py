@@ -114,6 +114,7 @@ class Comparison(NamedTuple):
     p_value: of the paired t-test, two-sided; 1 where all differences are 0; None where there are
       fewer than two pairs, or where all differences are the same other number.
     adjusted: the p-value after Holm's correction for the m pairs.
+    spread: standard deviation of the differences; None for fewer than two.
   """
 
   first: str
@@ -123,6 +124,7 @@ class Comparison(NamedTuple):
   interval: tuple[float, float] | None
   p_value: float | None
   adjusted: float | None
+  spread: float | None = None
 
   @property
   def survives(self) -> bool:
@@ -170,7 +172,8 @@ def _p_value(differences):
 def _comparison(pair, differences, tests, p_value, adjusted):
   mean = float(np.mean(differences)) if differences else None
   interval = None if p_value is None else _t_interval(differences, (1 - LEVEL) / tests)
-  return Comparison(*pair, len(differences), mean, interval, p_value, adjusted)
+  spread = float(np.std(differences, ddof=1)) if len(differences) > 1 else None
+  return Comparison(*pair, len(differences), mean, interval, p_value, adjusted, spread)
 
 
 def _t_interval(differences, alpha):

@@ -5,8 +5,8 @@ import math
 from typing import Any
 
 from gan.metrics.best import better
-from gan.report import sample_figures
-from gan.report.analysis import RANKED, Analysis, metric_name, rank
+from gan.report import power, sample_figures
+from gan.report.analysis import RANKED, Analysis, Row, metric_name, rank
 from gan.report.statistics import LEAST_SEEDS, Centre
 from gan.report.table import text
 
@@ -14,29 +14,34 @@ MOST_SAID = 3  # losses whose differences the head of the page tells one by one
 
 
 def findings(analysis: Analysis) -> list[str]:
-  """Returns the result in a few sentences: the best loss, its interval, and what is significant."""
+  """Returns the result in a few sentences: first what tests support, then values.
+
+  No loss is called better without a difference that survives the correction, and none the best.
+  """
   if analysis.metric is None:
     return ["No run has been evaluated by a metric of samples: there is no value to compare."]
-  return [_best(analysis), *_selection(analysis), *_significance(analysis)]
-
-
-def _best(analysis) -> str:
   name, step = metric_name(analysis.metric), analysis.headline[0].step
   if better(analysis.metric) not in RANKED:
-    return f"The {name} has no direction that is better; the table has its values at step {step}."
+    said = f"The {name} has no direction that is better; the table has its values at step {step}."
+    return [said, *_significance(analysis)]
   rows = [analysis.row(loss) for loss in analysis.ranking]
-  rows = [row for row in rows if row and row.last]
-  rows = [row for row in rows if math.isfinite(rank(row))]
+  rows = [row for row in rows if row and row.last and math.isfinite(rank(row))]
   if not rows:
-    return f"No loss has a finite {name} from runs that did not diverge, up to step {step}."
-  first = [row for row in rows if rank(row) == rank(rows[0])]
-  names, centre = _list([row.loss for row in first]), rows[0].last
-  median = "median " if centre.count > 1 else ""
-  spread = _spread(centre) if len(first) == 1 else _seeds(centre.count)
-  value = f"{median}{name} {text(centre.median)} at step {step} ({spread})"
+    said = f"No loss has a finite {name} from runs that did not diverge, up to step {step}."
+    return [said, *_significance(analysis)]
+  return [*_significance(analysis), _values(rows, name, step), *_selection(analysis)]
+
+
+def _values(rows: list[Row], name: str, step: int) -> str:
+  """The medians of the first losses of the ranking, with intervals."""
+  what = f"median {name}" if any(row.last.count > 1 for row in rows) else name
   if len(rows) == 1:
-    return f"Only {names} has a value: {value}."
-  return f"The best {'are' if len(first) > 1 else 'is'} {names}: {value}."
+    loss, last = rows[0].loss, rows[0].last
+    value = f"{what} {text(last.median)} at step {step} ({_spread(last)})"
+    return f"Only {loss} has a value: {value}."
+  said = [f"{text(row.last.median)} for {row.loss} ({_spread(row.last)})" for row in rows]
+  more = f"; {len(rows) - MOST_SAID} more are in the table" if len(rows) > MOST_SAID else ""
+  return f"{what[0].upper()}{what[1:]} at step {step}: {_list(said[:MOST_SAID])}{more}."
 
 
 def _spread(centre: Centre) -> str:
@@ -64,17 +69,45 @@ def _significance(analysis) -> list[str]:
   surviving = [found for found in tested if found.survives]
   if not analysis.comparisons:
     return []
+  if surviving:
+    return _shown(analysis, surviving)
+  none = "No loss is shown to be better"
+  if better(analysis.metric) not in RANKED:
+    none = "No two losses are shown to differ"
   if not tested and _family(analysis):
-    return ["No pair of losses could be tested: the differences of each are the same in all seeds."]
+    return [f"{none}: no pair could be tested, the differences of each are the same in all seeds."]
   if not tested:
-    return ["No pair of losses could be tested: that takes at least two seeds that both have."]
-  if not surviving:
-    tests = _tests(_family(analysis))
-    return [f"No difference between two losses survives the correction for {tests}."]
+    return [f"{none}: no pair could be tested, which takes at least two seeds that both have."]
+  tests = _tests(_family(analysis))
+  return [
+    f"{none}: no difference between two losses survives the correction for {tests}.",
+    *_power(analysis),
+  ]
+
+
+def _shown(analysis, surviving) -> list[str]:
+  """What survives, and which losses nothing is shown to beat."""
   verb = "survives" if len(surviving) == 1 else "survive"
   over = " (over all settings that both have)" if analysis.study.varied else ""
   count = f"{len(surviving)} of {_family(analysis)} differences between losses{over}"
-  return [f"{count} {verb} the correction{_examples(analysis, surviving)}."]
+  said = [f"{count} {verb} the correction{_examples(analysis, surviving)}."]
+  if sign := RANKED.get(better(analysis.metric)):
+    beaten = {each.first if sign * each.difference > 0 else each.second for each in surviving}
+    rest = [loss for loss in analysis.ranking if loss not in beaten]
+    said += [f"No loss is shown to be better than {_list(rest, 'or')}."] if rest else []
+  return said
+
+
+def _power(analysis) -> list[str]:
+  """What the study could have seen, where it saw nothing."""
+  found = power.detectable(analysis.comparisons)
+  if found is None:
+    return []
+  return [
+    f"With {_seeds(found.count)} and {_tests(found.tests)} this study would have seen a difference "
+    f"of {text(found.difference, 2)} in {metric_name(analysis.metric)} in {power.POWER:.0%} of "
+    "cases; it says little of smaller ones."
+  ]
 
 
 def _family(analysis) -> int:
@@ -113,7 +146,19 @@ def method(analysis: Analysis) -> str:
     f"{settings} Two-sided paired t-test over at most {_seeds(count)}, Holm's correction for "
     f"{_tests(tests)}; intervals are at level 1 - 0.05 / {max(tests, 1)} (Bonferroni), so that all "
     "hold together. Few seeds have little power: a difference that does not survive is not shown "
-    "to be none. A run that diverged enters with its last value before, or not at all."
+    f"to be none.{_seen(analysis)} A run that diverged enters with its last value before, or not "
+    "at all."
+  )
+
+
+def _seen(analysis) -> str:
+  found = power.detectable(analysis.comparisons)
+  if found is None:
+    return ""
+  return (
+    f" The smallest that is seen in {power.POWER:.0%} of studies with {_seeds(found.count)} is "
+    f"{text(found.difference, 2)}: by the noncentral t distribution at level 0.05 / {found.tests}, "
+    "with the standard deviation of the differences of all pairs together."
   )
 
 
@@ -231,10 +276,10 @@ def _hardware(session) -> str:
   )
 
 
-def _list(names) -> str:
+def _list(names, word="and") -> str:
   """a; a and b; a, b and c."""
   *first, last = names
-  return f"{', '.join(first)} and {last}" if first else last
+  return f"{', '.join(first)} {word} {last}" if first else last
 
 
 def _seeds(count):

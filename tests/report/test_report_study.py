@@ -344,29 +344,53 @@ def write_levels(folder, levels, noise):
       write_run(folder / f"{loss}{seed}", loss, seed, **one([value]), steps=10)
 
 
-def test_the_head_says_which_loss_is_best_and_what_survives(tmp_path):
+def test_the_head_says_first_what_survives(tmp_path):
   write_levels(tmp_path, {"nonsat": 10.0, "wgan": 20.0}, noise=0.1)
   found = analyse(load(tmp_path))
-  best, significance = words.findings(found)
-  assert best.startswith("The best is nonsat: median frechet distance 10.0")
-  assert "4 seeds, 95 % interval" in best
+  significance, unbeaten, values = words.findings(found)
   assert significance == (
     "1 of 1 differences between losses survives the correction: nonsat is better than wgan."
   )
+  assert unbeaten == "No loss is shown to be better than nonsat."
+  assert values.startswith("Median frechet distance at step 10: 10.0")
+  assert " for nonsat (4 seeds, 95 % interval " in values and " for wgan (4 seeds" in values
 
 
-def test_the_head_says_that_no_difference_survives(tmp_path):
+def test_the_head_says_that_no_difference_survives_and_what_would_have(tmp_path):
   write_levels(tmp_path, {"hinge": 10.0, "nonsat": 10.0, "wgan": 10.0}, noise=5.0)
-  significance = words.findings(analyse(load(tmp_path)))[1]
-  assert significance == "No difference between two losses survives the correction for 3 tests."
+  found = analyse(load(tmp_path))
+  significance, power, values = words.findings(found)
+  assert significance == (
+    "No loss is shown to be better: no difference between two losses survives the correction for "
+    "3 tests."
+  )
+  assert power.startswith("With 4 seeds and 3 tests this study would have seen a difference of ")
+  assert values.startswith("Median frechet distance at step 10: ")
+  assert "best is" not in " ".join([*words.findings(found), words.method(found)])
 
 
-def test_the_head_says_who_shares_the_best_value(tmp_path):
-  for loss in ("nonsat", "wgan"):
-    write_run(tmp_path / loss, loss, values={"modes": [8]}, pictures=False)
+def test_losses_that_nothing_beats_are_named_together(tmp_path):
+  write_levels(tmp_path, {"hinge": 10.0, "nonsat": 10.0, "wgan": 90.0}, noise=0.5)
+  significance, unbeaten, _ = words.findings(analyse(load(tmp_path)))
+  assert significance.startswith("2 of 3 differences between losses survive the correction: ")
+  assert unbeaten in (
+    "No loss is shown to be better than hinge or nonsat.",
+    "No loss is shown to be better than nonsat or hinge.",
+  )
+
+
+def test_without_a_second_seed_no_loss_is_called_better(tmp_path):
+  for loss, modes in (("nonsat", 8), ("wgan", 1)):
+    write_run(tmp_path / loss, loss, values={"modes": [modes]}, pictures=False)
   first, second = words.findings(analyse(load(tmp_path)))
-  assert first.startswith("The best are nonsat and wgan: modes 8")
-  assert "at least two seeds" in second
+  assert first == (
+    "No loss is shown to be better: no pair could be tested, which takes at least two seeds "
+    "that both have."
+  )
+  assert second == (
+    "Modes at step 10: 8 for nonsat (1 seed, too few for an interval) and 1 for wgan (1 seed, too "
+    "few for an interval)."
+  )
 
 
 def test_a_single_loss_and_a_single_seed_make_a_study(tmp_path):

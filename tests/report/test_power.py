@@ -1,0 +1,154 @@
+"""What the head of a page says, over simulated studies whose truth is known."""
+
+import math
+import pathlib
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from gan.report import power, statistics, study, words
+from gan.report.analysis import analyse
+
+
+@pytest.mark.parametrize(("count", "tests"), [(3, 1), (5, 6), (10, 15)])
+def test_power_is_that_of_the_noncentral_t_distribution(count, tests):
+  critical = stats.t.ppf(1 - 0.025 / tests, count - 1)
+  for difference in (0.0, 0.7, 2.0):
+    shift = difference * math.sqrt(count) / 1.5
+    exact = stats.nct.sf(critical, count - 1, shift) + stats.nct.cdf(-critical, count - 1, shift)
+    assert power.power(difference, 1.5, count, tests) == pytest.approx(exact, abs=2e-4)
+
+
+def test_the_smallest_difference_has_the_power_that_is_said():
+  # Two seeds, one degree of freedom: the critical value of 15 tests is 191 standard errors.
+  for count, tests in ((2, 15), (3, 3), (20, 1)):
+    difference = power.smallest(0.3, count, tests)
+    assert power.power(difference, 0.3, count, tests) == pytest.approx(power.POWER, abs=1e-6)
+  # Of many pairs the normal law: (1.9600 + 0.8416) s / sqrt n.
+  assert power.smallest(2.0, 10_000, 1) == pytest.approx(2.8016 * 2 / 100, rel=1e-3)
+
+
+def test_the_spread_of_all_pairs_is_taken_together():
+  # Differences of a and b: 1, 3 (variance 2); of a and c: 0, 4, 8 (variance 16).
+  values = {"a": {(0,): 1.0, (1,): 3.0, (2,): 8.0}, "b": {(0,): 0.0, (1,): 0.0}}
+  values["c"] = {(0,): 1.0, (1,): -1.0, (2,): 0.0}
+  first, second, third = statistics.compare(values)
+  assert (first.spread**2, second.spread**2) == pytest.approx((2, 16))
+  found = power.detectable([first, second])
+  assert (found.count, found.tests) == (3, 2)
+  assert found.difference == pytest.approx(power.smallest(math.sqrt((2 + 2 * 16) / 3), 3, 2))
+  assert power.detectable([third._replace(spread=None)]) is None
+  assert power.detectable([third._replace(spread=0.0)]) is None
+
+
+# Studies with a known truth.
+
+
+LOSSES = ("hinge", "lsgan", "nonsat", "sat")
+
+
+def simulated(rng, means, seeds=5, common=1.0):
+  """Values of losses that share a part with each seed, as runs that begin alike do."""
+  shared = common * rng.normal(size=seeds)
+  return {
+    loss: {(seed,): mean + value for seed, value in enumerate(shared + rng.normal(size=seeds))}
+    for loss, mean in zip(LOSSES, means, strict=False)
+  }
+
+
+def head(values):
+  """The findings of a study whose runs have these last values."""
+  runs = [
+    study.StudyRun(
+      pathlib.Path(f"{loss},seed={seed}"),
+      {"config": {}, "determining": {"loss": loss, "seed": seed}},
+      "finished",
+      None,
+      [],
+      [{"step": 1, "frechet_distance": value}],
+      [],
+    )
+    for loss, found in values.items()
+    for (seed,), value in found.items()
+  ]
+  return words.findings(analyse(study.Study(runs, (), [], [], [])))
+
+
+def wrongly_better(sentence, means):
+  """Whether a head says of a loss that it is better than one whose mean is not larger."""
+  truth = dict(zip(LOSSES, means, strict=False))
+  claims = sentence.rstrip(".").partition(": ")[2].split("; ") if "survive the" in sentence else []
+  if "survives the correction: " in sentence:
+    claims = [sentence.rstrip(".").partition(": ")[2]]
+  for claim in claims:
+    winner, said, others = claim.partition(" is better than ")
+    for other in others.replace(" and ", ", ").split(", ") if said else ():
+      if truth[winner] >= truth[other]:
+        return True
+  return False
+
+
+def test_a_head_says_better_exactly_where_a_difference_survives(monkeypatch):
+  monkeypatch.setattr(statistics, "LEAST_SEEDS", 99)  # no intervals, which are not looked at
+  rng, said = np.random.default_rng(1), []
+  for i in range(24):
+    values = simulated(rng, (0, 0, 0, 5.0 * (i % 2)))
+    survives = any(found.survives for found in statistics.compare(values))
+    first, *others = head(values)
+    assert (" is better than " in first) == survives
+    assert first.startswith("No loss is shown to be better: ") != survives
+    assert survives or others[0].startswith("With 5 seeds and 6 tests this study would have seen")
+    assert "best is" not in " ".join([first, *others])
+    said.append(survives)
+  assert any(said) and not all(said)
+
+
+def share_of_errors(studies, means):
+  """How often a difference survives between two losses of the same mean, or the wrong way round."""
+  rng, errors = np.random.default_rng(0), 0
+  truth = dict(zip(LOSSES, means, strict=False))
+  for _ in range(studies):
+    errors += any(
+      found.survives and found.difference * (truth[found.first] - truth[found.second]) <= 0
+      for found in statistics.compare(simulated(rng, means))
+    )
+  return errors / studies
+
+
+def test_better_is_seldom_said_falsely():
+  # 5 % and three standard errors of 200 studies.
+  assert share_of_errors(200, (0, 0, 0, 0)) <= 0.05 + 3 * math.sqrt(0.05 * 0.95 / 200)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("means", [(0, 0, 0, 0), (0, 0, 9, 9), (0, 0, 0, 2)])
+def test_better_is_said_falsely_in_at_most_5_percent_of_studies(means, monkeypatch):
+  monkeypatch.setattr(statistics, "LEAST_SEEDS", 99)  # no intervals: they take long
+  rng = np.random.default_rng(0)
+  errors = sum(wrongly_better(head(simulated(rng, means))[0], means) for _ in range(2000))
+  assert errors <= 0.05 * 2000
+
+
+@pytest.mark.slow
+def test_a_study_sees_the_difference_that_it_says_and_says_it_right():
+  # Differences of two losses have standard deviation sqrt 2; hinge is apart from the others.
+  smallest = power.smallest(math.sqrt(2), 5, 6)
+  rng, seen, said = np.random.default_rng(0), [], []
+  for _ in range(2000):
+    found = statistics.compare(simulated(rng, (smallest, 0, 0, 0)))
+    seen.append(found[0].survives)  # hinge and lsgan
+    said.append(power.detectable(found).difference ** 2)
+  # Holm rejects where Bonferroni does, and more where it has rejected others.
+  assert np.mean(seen) >= power.POWER - 3 * math.sqrt(0.8 * 0.2 / 2000)
+  assert np.mean(seen) < 0.95
+  # The squared spread is estimated without bias.
+  error = np.std(said) / math.sqrt(2000)
+  assert abs(np.mean(said) - smallest**2) < 3.5 * error
+
+
+@pytest.mark.slow
+def test_one_pair_is_found_as_often_as_is_said():
+  rng, smallest = np.random.default_rng(0), power.smallest(math.sqrt(2), 5, 1)
+  seen = [statistics.compare(simulated(rng, (smallest, 0)))[0].survives for _ in range(2000)]
+  assert abs(np.mean(seen) - power.POWER) < 3 * math.sqrt(0.8 * 0.2 / 2000)
