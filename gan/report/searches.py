@@ -53,9 +53,10 @@ class Search(NamedTuple):
 def search_of(analysis: Analysis) -> Search | None:
   """Returns the search that a study is by its headline metric.
 
-  None where no loss has three settings that a search drew, or the metric has no direction.
+  None where no loss has three settings that a search drew, or no metric that has a direction.
   """
-  sign, values = RANKED.get(better(analysis.metric)), {}
+  sign = RANKED.get(better(analysis.metric)) if analysis.metric else None
+  values = {}
   for row in analysis.headline if sign else ():
     if (draw := _draw(row)) and _counts(row):
       values.setdefault(row.loss, {})[draw] = rank(row)
