@@ -38,7 +38,8 @@ resnet := --preset=cgan_pd_cifar10 --width=16 $(RESIDUAL) --steps=18000
 sndcgan := --preset=sngan_cifar10 --model=sndcgan --width=16 $(RESIDUAL) --steps=5000
 biggan := --preset=biggan_cifar10 --width=8 $(BATCH) $(RATES) --ema_start=100 --steps=5000
 sagan := --preset=sagan_cifar10 --width=8 $(BATCH) $(RATES) --steps=5000
-stylegan2 := --preset=stylegan2_cifar10 --width=16 --latent_dim=128 --batch_size=16 --steps=5000
+stylegan2 := --preset=stylegan2_cifar10 --width=16 --latent_dim=128 --batch_size=16 --augment= \
+  --augment_control=none --steps=5000
 r3gan := --preset=r3gan_cifar10 --stage_widths=64-64-32-16 --stage_blocks=1 --precision=float32 \
   --batch_size=16 --steps=5000
 CIFAR10 = $(RUN) -m experiments.cifar10 --sample_every=1000

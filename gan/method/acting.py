@@ -42,7 +42,7 @@ def check_controls(
       if number not in read:
         raise UserError(
           f"the regularizer {name} sets {number}, which nothing here reads: add an augmentation "
-          f"that has a strength, or leave {name} out"
+          f"that has a strength, such as diffaugment or ada, or leave {name} out"
         )
       masters[number] = name
 

@@ -180,8 +180,8 @@ PRESETS: dict[str, dict[str, Any]] = {
     "ema_decay": 0.0,
     "mirror": True,
   },
-  # Karras et al. 2020, `cifar` of https://github.com/NVlabs/stylegan2-ada-pytorch, without
-  # its augmentation: R1 on every 16th step of D, rates of lazy regularisation (4/5 and 16/17).
+  # Karras et al. 2020, `cifar` of https://github.com/NVlabs/stylegan2-ada-pytorch: R1 on every
+  # 16th step of D, rates of lazy regularisation (4/5 and 16/17), ADA without noise and cutout.
   "stylegan2_cifar10": {
     "model": "stylegan2",
     "latent_dim": 512,
@@ -197,6 +197,8 @@ PRESETS: dict[str, dict[str, Any]] = {
     "batch_size": 64,
     "steps": 100_000_000 // 64,
     "ema_half_life": 500_000.0,
+    "augment": "ada:bgc",
+    "augment_control": "ada",
   },
   "r3gan_cifar10": {
     **_R3GAN,

@@ -162,7 +162,8 @@ def _validate_augment(config: Config) -> None:
     if AUGMENTATIONS[name].needs_strength and config.augment_strength is None and not controlled:
       raise UserError(
         f"--augment={name} needs --augment_strength, the probability of each of its transforms: "
-        "0.3 is a start, and towards 1 samples come out transformed too"
+        "0.3 is a start, and towards 1 samples come out transformed too; --augment_control=ada "
+        "sets it as D overfits"
       )
 
 
@@ -230,12 +231,14 @@ def _validate_acting(config: Config) -> None:
     if hasattr(config, name) and getattr(config, name) != default(name)
   ]
   given = {*schedules.parse(config.schedules), *changed}
-  check_controls(parts, given, _any_game(config).read_numbers())
+  # Without them, so that what is wrong with them is said here, of flags.
+  read = {*_any_game(config, regularizers={}).read_numbers()}
+  check_controls(parts, given, read.union(*(part.reads for part in parts.values())))
 
 
-def _any_game(config: Config) -> Game:
+def _any_game(config: Config, **others: Any) -> Game:
   """The game of a config, whose players can be any: none of what they read is a number."""
-  return Game(**dict.fromkeys(PLAYERS, Network(None, None)), **game_parts(config))
+  return Game(**dict.fromkeys(PLAYERS, Network(None, None)), **game_parts(config) | others)
 
 
 def _validate_schedules(config: Config) -> None:

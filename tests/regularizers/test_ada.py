@@ -13,6 +13,7 @@ from gan.augment import Augmentation
 from gan.errors import UserError
 from gan.method.game import Batch
 from gan.regularizers import make_ada, make_apa
+from gan.training.build import game_parts
 from gan.training.config import Config
 from gan.training.validation import validate
 
@@ -78,6 +79,11 @@ def test_a_number_has_one_master_and_a_reader(parts, message):
       {"regularizers": "apa", "augment_control": "ada"},
       "^two controllers of one strength: .*apa a",
     ),
+    (
+      {"model": "dcgan", "augment": "ada:bgc", "augment_control": "ada", "augment_strength": 0.0},
+      "augment_strength is set by the regularizer ada at every step",
+    ),
+    ({"model": "dcgan", "augment": "ada"}, "--augment_control=ada sets it as D overfits"),
     ({"augment_control": "ada"}, "nothing here reads: add an augmentation that has a strength"),
     (
       {"augment_control": "apa", "schedules": "augment_strength=linear:0"},
@@ -90,7 +96,7 @@ def test_a_number_has_one_master_and_a_reader(parts, message):
 )
 def test_what_a_run_cannot_be_controlled_by_is_one_line(fields, message):
   options = {name: fields.pop(name) for name in ("ada_speed",) if name in fields}
-  config = Config(model="points", **fields)
+  config = Config(**{"model": "points"} | fields)
   if options:
     config = dataclasses.replace(config, options="ada_speed=7")
   with pytest.raises(UserError, match=message) as caught:
@@ -98,6 +104,9 @@ def test_what_a_run_cannot_be_controlled_by_is_one_line(fields, message):
   assert "\n" not in str(caught.value)
 
 
-def test_both_spellings_choose_the_same_parts():
-  for fields in ({"augment_control": "apa"}, {"regularizers": "apa"}):
-    validate(Config(model="points", **fields))
+def test_both_spellings_choose_the_same_parts_and_need_no_strength():
+  for control in ("ada", "apa"):
+    for fields in ({"augment_control": control}, {"regularizers": control}):
+      config = Config(model="dcgan", augment="ada:bg", **fields)
+      validate(config)
+      assert list(game_parts(config)["regularizers"]) == [control]

@@ -116,6 +116,8 @@ PUBLISHED = {
     "ema_half_life": 500_000,
     "ema_ramp": 0.05,
     "regularizers": "",
+    "augment": "ada:bgc",
+    "augment_control": "ada",
     "mirror": False,
     "dequantize": False,
   },
