@@ -16,6 +16,9 @@ from gan.optimizers import make_optimizer
 from gan.penalties import PENALTIES, interpolate, make_penalty
 
 NAMES = [name for name in PENALTIES if name != "none"]
+EXACT = [name for name in NAMES if not name.startswith("approx")]
+# What one example is given depends on the others.
+OF_BATCH = {"dragan", "max_gradient"}
 KEYS = jax.random.split(toys.key(0), 2)
 
 
@@ -53,10 +56,11 @@ LINEAR = {
   "r2": 12.5,
   "r1r2": 25.0,
   "dragan": 16.0,
+  "max_gradient": 25.0,  # that of both examples
 }
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", EXACT)
 def test_linear_critic_has_the_known_penalty(name):
   slope = jnp.array([3.0, 4.0, 0.0, 0.0])
   real, fake = images(2)
@@ -64,7 +68,7 @@ def test_linear_critic_has_the_known_penalty(name):
   np.testing.assert_allclose(values, [LINEAR[name]] * 2, rtol=1e-6)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", EXACT)
 def test_gentle_linear_critic_is_left_alone_by_one_sided_penalties_only(name):
   # A gradient of norm 1/2: (1/2 - 1)^2 = 1/4, one-sided 0, (1/2)^2 = 1/4, half of it 1/8.
   expected = {"wgan_gp": 0.25, "dragan": 0.25, "wgan_lp": 0, "gp0": 0.25, "r1": 0.125, "r2": 0.125}
@@ -120,6 +124,24 @@ def test_dragan_looks_within_half_a_standard_deviation_above_the_data():
   np.testing.assert_allclose(above.mean() - 1, 0.125, atol=0.06)
 
 
+def test_max_gradient_is_that_of_the_steepest_point_of_the_batch():
+  # The quadratic's slope is the point itself; from (0, 0) to (r, 0) its norm is r (1 - e).
+  real, fake = jnp.zeros((3, 2)), jnp.array([[1.0, 0.0], [9.0, 0.0], [0.5, 0.0]])
+  keys = jax.random.split(toys.key(0), 3)
+  norms = interpolate(real, fake, keys)[:, 0]
+  assert jnp.argmax(norms) == 1
+
+  def mean(scale):
+    def critic(x):
+      return scale * jnp.sum(jnp.square(x), axis=-1) / 2
+
+    return jnp.mean(make_penalty("max_gradient")(critic, real, fake, keys))
+
+  value, slope = jax.value_and_grad(mean)(jnp.float32(3))
+  np.testing.assert_allclose(value, (3 * norms[1]) ** 2, rtol=1e-6)
+  np.testing.assert_allclose(slope, 2 * 3 * norms[1] ** 2, rtol=1e-6)
+
+
 def test_tanh_critic_has_the_known_r1(x64):
   # One unit: gradient out (1 - tanh^2(w x)) w, halves of the squares.
   real = jnp.array([[0.3], [-1.2]])
@@ -138,15 +160,16 @@ def test_penalty_is_that_of_a_loop_over_examples(name):
   values = make_penalty(name)(tanh_critic(params), real, fake, keys)
 
   def one(i):
-    # DRAGAN's standard deviation is of the batch: the loop shows the batch and reads one example.
-    if name == "dragan":
+    if name in OF_BATCH:  # the loop shows the batch and reads one example
       return make_penalty(name)(tanh_critic(params), real, fake, keys)[i]
     return make_penalty(name)(tanh_critic(params), real[i][None], fake[i][None], keys[i][None])[0]
 
-  np.testing.assert_allclose(values, [one(i) for i in range(4)], rtol=1e-5)
+  # An error of a logit in float32 is a hundred times as large in a difference over 0.01.
+  rtol = 1e-5 if name in EXACT else 1e-3
+  np.testing.assert_allclose(values, [one(i) for i in range(4)], rtol=rtol)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", sorted(set(NAMES) - {"max_gradient"}))
 def test_no_example_leaks_into_the_penalty_of_another(name):
   real, fake = images()
   keys, critic = jax.random.split(toys.key(2), 4), tanh_critic(tanh_params(9.0))
@@ -163,7 +186,7 @@ def test_no_example_leaks_into_the_penalty_of_another(name):
     assert before[1] != after[1] and before[5] != after[5]
 
 
-@pytest.mark.parametrize("name", sorted(set(NAMES) - {"dragan"}))
+@pytest.mark.parametrize("name", sorted(set(NAMES) - OF_BATCH))
 def test_jacobian_over_examples_is_diagonal(name):
   real, fake = images()
   keys, critic = jax.random.split(toys.key(2), 4), tanh_critic(tanh_params(9.0))
@@ -266,7 +289,9 @@ def test_two_devices_step_as_one_with_every_penalty(x64):
 
   def step(index, axis_name):
     # One compiled step for all: the penalty is picked when it runs.
-    made = [make_penalty(name, axis_name=axis_name) for name in NAMES]
+    # Differences over a long step: D computes in float32.
+    options = {"axis_name": axis_name, "approx_sigma": 0.5}
+    made = [make_penalty(name, **options) for name in NAMES]
 
     def penalty(*args):
       return jax.lax.switch(index, [lambda p=p: p(*args) for p in made])

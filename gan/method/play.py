@@ -137,7 +137,9 @@ def play(
     shown_fake=shown_fake,
     real_outputs=real,
     fake_outputs=fakes,
-    critic=_augmented_critic(game, state_after, of, (real_keys, fake_keys)),
+    critic=_augmented_critic(
+      game, state_after, of, (real_keys, fake_keys), (real.logits, fakes.logits)
+    ),
     generate=bound(game.generator.apply),
     latents=latents,
     labels=examples.labels,
@@ -260,9 +262,12 @@ def _judge(
 
 
 def _augmented_critic(
-  game: Game, state: GanState, of: tuple[Examples, Examples], keys: Pair
+  game: Game, state: GanState, of: tuple[Examples, Examples], keys: Pair, logits: Pair
 ) -> AugmentedCritic:
-  """D of raw images, packed where it judges several, through the augmentation."""
+  """D of raw images, packed where it judges several, through the augmentation.
+
+  `logits` are those in training: a critic has the same where D is `joint`.
+  """
 
   def show(rows: Float[Array, "r ..."], own: Key[Array, " b"]) -> Float[Array, "r ..."]:
     if game.augment is None:
@@ -278,7 +283,8 @@ def _augmented_critic(
     logits = _critic(game, state, _joined(of))(jnp.concatenate(shown))
     return jnp.split(logits, [len(shown[0])])
 
-  return AugmentedCritic(*map(alone, of, keys), both if game.discriminator.joint else None)
+  critics = map(alone, of, keys)
+  return AugmentedCritic(*critics, *((both, *logits) if game.discriminator.joint else ()))
 
 
 def _critic(game: Game, state: GanState, examples: Examples) -> Critic:

@@ -10,12 +10,20 @@ import functools
 from collections.abc import Callable
 
 from gan.errors import look_up
+from gan.penalties.approximated import (
+  SIGMA,
+  STEP,
+  approx_r1_penalty,
+  approx_r1r2_penalty,
+  approx_r2_penalty,
+)
 from gan.penalties.base import AugmentedCritic, Critic, Images, Penalty, PerExample
 from gan.penalties.exact import (
   dragan_penalty,
   gradient_norm,
   gradient_squared_norm,
   interpolate,
+  max_gradient_penalty,
   r1_penalty,
   r1r2_penalty,
   r2_penalty,
@@ -24,6 +32,7 @@ from gan.penalties.exact import (
   zero_centred_penalty,
 )
 from gan.system.recipe import Recipe
+from gan.system.schema import check
 
 __all__ = [
   "PENALTIES",
@@ -32,11 +41,15 @@ __all__ = [
   "Images",
   "Penalty",
   "PerExample",
+  "approx_r1_penalty",
+  "approx_r1r2_penalty",
+  "approx_r2_penalty",
   "dragan_penalty",
   "gradient_norm",
   "gradient_squared_norm",
   "interpolate",
   "make_penalty",
+  "max_gradient_penalty",
   "r1_penalty",
   "r1r2_penalty",
   "r2_penalty",
@@ -45,6 +58,8 @@ __all__ = [
   "with_options",
   "zero_centred_penalty",
 ]
+
+_APPROXIMATED = ("penalty_weight", "penalty_every", "approx_sigma")
 
 PENALTIES: dict[str, Penalty] = {
   "none": Penalty(None, 0.0, "0", "", options=()),
@@ -72,6 +87,34 @@ PENALTIES: dict[str, Penalty] = {
     "Kodali et al. 2017, arXiv:1705.07215",
     keywords=("axis_name",),
   ),
+  "approx_r1": Penalty(
+    approx_r1_penalty,
+    0.1,
+    "((D(x + s e) - D(x))/s)^2/2, e ~ N(0, I)",
+    "Lin et al. 2025, arXiv:2501.08316",
+    options=_APPROXIMATED,
+  ),
+  "approx_r2": Penalty(
+    approx_r2_penalty,
+    0.1,
+    "((D(G(z) + s e) - D(G(z)))/s)^2/2, e ~ N(0, I)",
+    "GAT, 2026, arXiv:2509.24935",
+    options=_APPROXIMATED,
+  ),
+  "approx_r1r2": Penalty(
+    approx_r1r2_penalty,
+    0.1,
+    "approx_r1 + approx_r2",
+    "GAT, 2026, arXiv:2509.24935",
+    options=_APPROXIMATED,
+  ),
+  "max_gradient": Penalty(
+    max_gradient_penalty,
+    0.1,
+    "max over the batch of |grad D(x^)|^2",
+    "Zhou et al. 2019, arXiv:1902.05687",
+    keywords=("axis_name",),
+  ),
 }
 
 
@@ -82,15 +125,16 @@ def make_penalty(name: str, **options) -> Penalty | None:
 
   Args:
     name: key of PENALTIES.
-    **options: axis_name; see the functions.
+    **options: axis_name, approx_sigma; see the functions.
 
   Returns:
     The Penalty, or None for "none".
 
   Raises:
-    UserError: if no penalty has the name.
+    UserError: if no penalty has the name, or `approx_sigma` is not above 0.
   """
   penalty = look_up(PENALTIES, name, "penalty")
+  check("approx_sigma", options.get("approx_sigma", SIGMA), STEP)
   if penalty.function is None:
     return None
   bound = with_options(penalty, **options)

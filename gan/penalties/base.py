@@ -23,11 +23,17 @@ class AugmentedCritic(NamedTuple):
     on_fake: with those of the samples.
     on_both: `(data, samples) -> logits of each`, in one call of a discriminator that mixes none;
       None for any other.
+    real_logits: those of the data that D was shown, as the loss has them, where `on_real` of the
+      data is the same: of a discriminator that mixes no examples and has neither state nor dropout;
+      None for any other.
+    fake_logits: the same of the samples.
   """
 
   on_real: Critic
   on_fake: Critic
   on_both: Callable[[Images, Images], tuple[PerExample, PerExample]] | None = None
+  real_logits: PerExample | None = None
+  fake_logits: PerExample | None = None
 
   def __call__(self, images: Images) -> PerExample:
     return self.on_real(images)

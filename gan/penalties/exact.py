@@ -203,3 +203,31 @@ def dragan_penalty(
   draw = functools.partial(jax.random.uniform, shape=real.shape[1:], dtype=real.dtype)
   perturbed = real + 0.5 * standard_deviation * jax.vmap(draw)(noise_keys)
   return jnp.square(gradient_norm(critic, interpolate(perturbed, real, share_keys)) - 1)
+
+
+def max_gradient_penalty(
+  critic: Critic, real: Images, fake: Images, keys: Key[Array, " b"], *, axis_name: Any = ()
+) -> PerExample:
+  """The steepest point between data and samples alone, max |grad D(x^)|^2, x^ as in `wgan_gp`.
+
+  The maximum is that over the global batch; of a batch in parts, over each part. What is returned
+  is 0 for all examples but the steepest, so that the mean over the global batch is the maximum.
+
+  See "Lipschitz Generative Adversarial Nets" by Zhou et al. (https://arxiv.org/abs/1902.05687).
+
+  Args:
+    critic: images [B, ...] -> logits [B], without influence of one example on another.
+    real: [B, ...], data.
+    fake: [B, ...], generated samples.
+    keys: [B], one for each example.
+    axis_name: mapped axes that hold the rest of the batch.
+
+  Returns:
+    [B], whose mean over the global batch is the penalty.
+  """
+  squares = gradient_squared_norm(critic, interpolate(real, fake, keys))
+  # The maximum over devices has no gradient; the example that attains it has.
+  highest = jax.lax.pmax(jax.lax.stop_gradient(jnp.max(squares)), axis_name)
+  steepest = (squares == highest).astype(squares.dtype)
+  count = jax.lax.psum(jnp.sum(steepest), axis_name)
+  return squares * steepest * (jax.lax.psum(len(squares), axis_name) / count)

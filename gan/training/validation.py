@@ -16,6 +16,7 @@ from gan.method.update_rules import check_updates
 from gan.models import check_conditioning, check_outputs
 from gan.models.spec import conditioned
 from gan.networks import Network
+from gan.penalties import make_penalty
 from gan.regularizers import REGULARIZERS
 from gan.state import Hyperparameters
 from gan.system.schema import BY_TYPE
@@ -25,6 +26,7 @@ from gan.training.config import Config, default
 from gan.training.option_field import type_of
 from gan.training.options import REGISTRIES, fields, parse, read_by, value, weight_of
 from gan.training.parts import (
+  arguments,
   check_schedule,
   chosen,
   falling,
@@ -34,6 +36,8 @@ from gan.training.parts import (
   regularizer_names,
   weighted,
 )
+
+BFLOAT16_SIGMA = 0.1  # least step of an approximated penalty
 
 
 def validate(config: Config) -> None:
@@ -49,6 +53,7 @@ def validate(config: Config) -> None:
   _validate_weights(config)
   _validate_conditioning(config)
   _validate_options(config)
+  _validate_penalty(config)
   _validate_augment(config)
   _validate_schedules(config)
   _validate_heldout(config)
@@ -239,6 +244,18 @@ def _validate_acting(config: Config) -> None:
 def _any_game(config: Config, **others: Any) -> Game:
   """The game of a config, whose players can be any: none of what they read is a number."""
   return Game(**dict.fromkeys(PLAYERS, Network(None, None)), **game_parts(config) | others)
+
+
+def _validate_penalty(config: Config) -> None:
+  options = arguments(config, "penalty", config.penalty)
+  make_penalty(config.penalty, **options)
+  # At 0.01 the penalty of an example is mostly rounding; at 0.1 within a fifth of float32's.
+  sigma = options.get("approx_sigma", BFLOAT16_SIGMA)
+  if config.precision == "bfloat16" and sigma < BFLOAT16_SIGMA:
+    raise UserError(
+      f"--approx_sigma={sigma} is a step that --precision=bfloat16 rounds away: give at least "
+      f"{BFLOAT16_SIGMA}, or --precision=float32"
+    )
 
 
 def _validate_schedules(config: Config) -> None:

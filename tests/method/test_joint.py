@@ -12,7 +12,7 @@ from gan.method.game import Batch, Examples, Game
 from gan.method.updates import generator_update
 from gan.models import ModelSpec, build
 from gan.networks import Outputs, apart, from_linen
-from gan.penalties import PENALTIES
+from gan.penalties import PENALTIES, make_penalty
 from gan.regularizers import make_lecam
 
 
@@ -40,6 +40,11 @@ PARTS = {
   "augmented": {"augment": shifted},
   "r1r2": {"penalty": PENALTIES["r1r2"], "loss": LOSSES["rsgan"]},
   "r1r2, augmented": {"penalty": PENALTIES["r1r2"], "augment": shifted},
+  # A long step: in another order of sums differences over a short one are another number.
+  "approx_r1r2, augmented": {
+    "penalty": make_penalty("approx_r1r2", approx_sigma=1.0),
+    "augment": shifted,
+  },
   "with a regulariser": {"regularizers": {"lecam": make_lecam()}},
 }
 
