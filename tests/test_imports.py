@@ -45,6 +45,7 @@ FILES = {
     "rule",
     "alternating",
     "simultaneous",
+    "drifting",
     "update_rules",
     "train_step",
   ],

@@ -8,6 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import PartitionSpec as P
 
+import gan
+from gan.datasets import ring
 from gan.method.game import Examples, Game
 from gan.method.objectives import discriminator_objective
 from gan.method.train_step import at_this_step
@@ -28,6 +30,7 @@ __all__ = [
   "objective",
   "over_two_devices",
   "points",
+  "ring_samples",
   "start",
   "tanh_gan",
 ]
@@ -157,3 +160,22 @@ def objective(game, step=0, **numbers):
   examples = Examples(points()[0], None)
   value, seen = discriminator_objective(state.discriminator.params, game, state, examples, key(7))
   return value, seen.metrics
+
+
+def ring_samples(steps, latent_dim=8, **choices):
+  """Latents [2500, Z] and samples [2500, 2] of a game, after steps of 256 points of the ring."""
+  spec = gan.ModelSpec((2,), latent_dim=latent_dim, width=64)
+  rates = {f"{player}_learning_rate": 1e-3 for player in ("generator", "discriminator")}
+  players = gan.models.build("points", spec)._asdict()
+  game, data = gan.Game(**players, hyperparameters=rates, **choices), ring.load("train").images
+
+  def step(state, _):
+    chosen = jax.random.choice(jax.random.fold_in(keys[1], state.step), jnp.asarray(data), (256,))
+    return game.step(state, chosen, keys[2])[0], None
+
+  keys = jax.random.split(jax.random.key(0), 4)
+  state, _ = jax.jit(lambda s: jax.lax.scan(step, s, None, length=steps))(game.init(keys[0]))
+  latents = jax.vmap(game.sample_latent)(jax.random.split(keys[3], 2500))
+  averaged = state.ema_params, state.ema_model_state
+  samples, _ = game.generator.apply(*averaged, latents, train=False)
+  return np.asarray(latents), np.asarray(samples)

@@ -5,7 +5,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from experiments.theory.case import Check, Result, Settings, at_most, close, within
-from gan.method.update_rules import UPDATE_RULES
+from gan.method.update_rules import adversarial_rules
 from gan.theory import bilinear, dirac
 
 RATE, STEPS = 0.1, 200
@@ -43,7 +43,7 @@ def run(settings: Settings) -> Result:
   """
   del settings
   with jax.enable_x64(True):
-    paths = {name: play(name, STEPS) for name in UPDATE_RULES}
+    paths = {name: play(name, STEPS) for name in adversarial_rules()}
     checks = [_growth(name) for name in GROWTH]
   radii = {name: np.linalg.norm(path, axis=1) / 2**0.5 for name, path in paths.items()}
   checks.append(

@@ -9,7 +9,7 @@ from matplotlib.patches import Patch
 from experiments.theory.case import Result, Settings, reported
 from experiments.theory.dirac import converged
 from gan.losses import LOSSES
-from gan.method.update_rules import UPDATE_RULES
+from gan.method.update_rules import adversarial_rules
 from gan.penalties import PENALTIES
 from gan.theory import dirac
 
@@ -26,7 +26,7 @@ def run(settings: Settings) -> Result:
   a distance of 1.414 of the equilibrium, 500 steps; consensus with gamma 1, unrolled by one step,
   lookahead every 5. No criterion is laid on the whole; the rows count.
   """
-  rules = QUICK if settings.quick else tuple(UPDATE_RULES)
+  rules = QUICK if settings.quick else tuple(adversarial_rules())
   with jax.enable_x64(True):
     found = {rule: outcomes(rule) for rule in rules}
   checks = [_count(rule, found[rule]) for rule in rules]

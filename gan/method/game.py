@@ -38,10 +38,16 @@ GAME_METRICS = {
   "discriminator_gradient_norm": "norm of the gradient of all that the discriminator minimises",
   "generator_gradient_norm": "norm of the gradient of all that the generator minimises",
 }
-# Every metric of a step; those of a regulariser of one's own begin with its name.
-STEP_METRICS = GAME_METRICS | {
-  name: meaning for entry in REGULARIZERS.values() for name, meaning in entry.metrics.items()
+# Of a rule alone.
+RULE_METRICS = {
+  "drifting_field": "root mean square of the drifting field before it is scaled, mean over radii",
 }
+# Every metric of a step; those of a regulariser of one's own begin with its name.
+STEP_METRICS = (
+  GAME_METRICS
+  | RULE_METRICS
+  | {name: meaning for entry in REGULARIZERS.values() for name, meaning in entry.metrics.items()}
+)
 
 # Entries of GanState.aux_state, and <name>_weight, that are of other parts than regularisers.
 TAKEN = ("augmentation", "update_rule", "penalty")

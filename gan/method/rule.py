@@ -27,6 +27,7 @@ class UpdateRule(NamedTuple):
     in_parts: whether the gradient of a batch is the mean of those of its parts, `Game.accumulate`.
     first_order: whether a step needs no more of the objectives than their gradients, and none of
       the gradients' own.
+    adversarial: whether the players play the game's loss; else the rule moves the generator alone.
     recipe: how it was made by a function of UPDATE_RULES, or None.
 
   Examples:
@@ -48,6 +49,7 @@ class UpdateRule(NamedTuple):
   several: bool = True
   in_parts: bool = True
   first_order: bool = True
+  adversarial: bool = True
   recipe: Recipe | None = None
 
 

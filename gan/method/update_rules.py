@@ -17,6 +17,7 @@ from gan.method.alternating import (
   unrolled,
   unrolled_objective,
 )
+from gan.method.drifting import drifting
 from gan.method.rule import UpdateRule
 from gan.method.simultaneous import consensus, extragradient, optimistic, simultaneous
 from gan.system.recipe import Maker
@@ -25,10 +26,12 @@ __all__ = [
   "UPDATE_RULES",
   "Entry",
   "UpdateRule",
+  "adversarial_rules",
   "alternating",
   "alternating_generator_first",
   "check_updates",
   "consensus",
+  "drifting",
   "extragradient",
   "lookahead",
   "optimistic",
@@ -99,7 +102,18 @@ UPDATE_RULES: dict[str, Entry] = {
     "Chavdarova et al. 2021, arXiv:2006.14567",
     ("lookahead_steps", "lookahead_alpha", "shared_latents"),
   ),
+  "drifting": Entry(
+    drifting,
+    "no discriminator: the generator follows a field from its samples to the data; experimental",
+    "Drifting 2026, arXiv:2602.04770",
+    ("drifting_radii",),
+  ),
 }
+
+
+def adversarial_rules() -> list[str]:
+  """Returns the names of the rules by which both players play a loss."""
+  return [name for name, entry in UPDATE_RULES.items() if entry.make().adversarial]
 
 
 def check_updates(
@@ -120,12 +134,12 @@ def check_updates(
   if discriminator_steps > 1 and not rule.several:
     what = "`discriminator_steps`" if update_rule else "the first axis of a gan.Batch"
     raise UserError(
-      f"{name} updates both players once: {what} must be 1, not {discriminator_steps}; "
+      f"{name} makes one update a step: {what} must be 1, not {discriminator_steps}; "
       f"{_those('several')} take more"
     )
   if accumulate > 1 and not rule.in_parts:
     raise UserError(
-      f"{name} foresees updates on the whole batch: `accumulate` must be 1, not {accumulate}; "
+      f"{name} needs the whole batch at once: `accumulate` must be 1, not {accumulate}; "
       f"{_those('in_parts')} take more"
     )
 

@@ -275,7 +275,9 @@ class GroupsProgress:
 
 
 def losses(record: dict) -> str:
-  """The two losses and what D makes of real and fake, in a few words."""
+  """The two losses and what D makes of real and fake, in a few words; G's where D does not play."""
+  if "discriminator_loss" not in record:
+    return f"G {record['generator_loss']:.3f}"
   return (
     f"D {record['discriminator_loss']:.3f} G {record['generator_loss']:.3f}"
     f" D(x) {record['real_probability']:.2f} D(G(z)) {record['fake_probability']:.2f}"

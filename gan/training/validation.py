@@ -60,6 +60,8 @@ def validate(config: Config) -> None:
   _validate_acting(config)
   for name, rule in made(config, "update_rule").items():
     check_updates(rule, config.discriminator_steps, config.accumulate, name)
+    if not rule.adversarial:
+      _validate_alone(config, name)
 
 
 def validate_field(field: dataclasses.Field, value: Any) -> None:
@@ -83,6 +85,19 @@ def validate_field(field: dataclasses.Field, value: Any) -> None:
     raise UserError(f"--{field.name}={value} must be at most {maximum}")
   if below is not None and value >= below:
     raise UserError(f"--{field.name}={value} must be below {below}")
+
+
+def _validate_alone(config: Config, rule: str) -> None:
+  """Raises UserError for what is of a game, where the rule moves the generator alone."""
+  names, usual = chosen(config), chosen(Config())
+  given = [
+    part for part in ("loss", "penalty", "regularizers", "augment") if names[part] != usual[part]
+  ]
+  given += ["conditional"] * config.conditional + ["packing"] * (config.packing > 1)
+  if given:
+    raise UserError(
+      f"--update_rule={rule} has no discriminator and knows no classes: leave out --{given[0]}"
+    )
 
 
 def _validate_batches(config: Config) -> None:

@@ -12,7 +12,7 @@ from PIL import Image
 from experiments import cifar10, fashion_mnist, mnist, ring, sample
 from experiments.cli import command, common, console
 from gan.losses import LOSSES
-from gan.method.update_rules import UPDATE_RULES
+from gan.method.update_rules import adversarial_rules
 from gan.models import MODELS
 from gan.training import pictures
 from gan.training.config import Config
@@ -104,11 +104,20 @@ def test_every_loss_trains_every_model(run, loss, model):
   run(mnist.main, *DIGITS, *TWO_STEPS, f"--model={model}", f"--loss={loss}", *SIZES.get(model, []))
 
 
-@pytest.mark.parametrize("rule", sorted(UPDATE_RULES))
+@pytest.mark.parametrize("rule", adversarial_rules())
 def test_every_update_rule_trains(run, rule):
   own = {"unrolled": ["--unrolled_steps=1"], "consensus": ["--consensus_weight=0.1"]}
   workdir = run(ring.main, *TWO_STEPS, *own.get(rule, []), f"--update_rule={rule}")
   assert read_config(workdir)["config"]["update_rule"] == rule
+
+
+def test_drifting_trains_and_records_nothing_of_the_discriminator(tmp_path, capsys):
+  flags = [*TWO_STEPS, "--update_rule=drifting", f"--workdir={tmp_path / 'run'}"]
+  assert ring.main(["command", *flags]) == 0
+  last = read_metrics(tmp_path / "run")[-1]
+  assert last["generator_gradient_norm"] > 0 and last["drifting_field"] > 0
+  assert not [name for name in last if name.startswith(("discriminator_l", "real", "fake"))]
+  assert f"  G {last['generator_loss']:.3f}  " in capsys.readouterr().err
 
 
 # Those of modern networks have a file of their own.

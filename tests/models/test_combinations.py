@@ -17,7 +17,7 @@ from test_models import LARGE, SPECS
 
 from gan.losses import LOSSES
 from gan.method.game import Batch
-from gan.method.update_rules import UPDATE_RULES
+from gan.method.update_rules import adversarial_rules
 from gan.models import MODELS
 from gan.penalties import PENALTIES
 from gan.training import parallel
@@ -41,7 +41,7 @@ FACTORS = {
   "packing": [1, 2],
   "loss": [name for name in LOSSES if name not in OF_DIVERGENCES] + ["fgan"],
   "penalty": list(PENALTIES),
-  "update_rule": list(UPDATE_RULES),
+  "update_rule": adversarial_rules(),
   "precision": list(PRECISIONS),
 }
 

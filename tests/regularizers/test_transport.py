@@ -7,10 +7,12 @@ import pytest
 import toys
 
 import gan
+from gan.datasets import ring
 from gan.errors import UserError
 from gan.method.game import Batch, Examples
 from gan.method.objectives import generator_objective
 from gan.method.train_step import at_this_step
+from gan.metrics.modes import mixture_modes
 from gan.regularizers import make_transport, transport_costs
 from gan.schedules import make_schedule
 
@@ -50,3 +52,15 @@ def test_latents_of_another_size_are_refused_in_one_line():
     "transport is from latents to samples of as many numbers, and [2] is 2 where a latent is 3: "
     "give `latent_dim=2`"
   )
+
+
+@pytest.mark.slow
+def test_with_it_the_ring_is_found_and_latents_are_moved_less():
+  text, steps = "transport_weight=cosine:0.005", 800
+  schedule = make_schedule(text, images_per_step=256, schedule_images=256 * steps)
+  terms = {"regularizers": {"transport": make_transport()}, "schedule": schedule}
+  latents, samples = toys.ring_samples(steps, latent_dim=2, **terms)
+  modes, share, _ = mixture_modes(samples, ring.centres(), 10 * ring.SIGMA)
+  assert modes == ring.MODES and share > 0.6
+  other = toys.ring_samples(steps, latent_dim=2)
+  assert np.mean(transport_costs(latents, samples)) < 0.5 * np.mean(transport_costs(*other))

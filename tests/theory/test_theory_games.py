@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from gan.method.update_rules import UPDATE_RULES
+from gan.method.update_rules import adversarial_rules
 from gan.theory import bilinear, dirac
 
 
@@ -136,7 +136,7 @@ def play(update_rule, rate=0.1, steps=200, gamma=2.0, **choices):
   return dirac.play([method], update_rule, steps, rate=rate, **choices)[0]
 
 
-@pytest.mark.parametrize("update_rule", UPDATE_RULES)
+@pytest.mark.parametrize("update_rule", adversarial_rules())
 def test_every_rule_plays_the_bilinear_game_as_its_matrix_does(x64, update_rule):
   expected = bilinear.trajectory(update_rule, 0.1, 200, consensus_weight=2.0)
   np.testing.assert_allclose(play(update_rule), expected, atol=1e-12)
