@@ -1,6 +1,9 @@
 """A worker that does a case with this library: `python -m experiments.benchmark.ours CASE`."""
 
+import dataclasses
 import sys
+from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -41,6 +44,19 @@ def make_work(case: Case) -> worker.Work:
   run = _TASKS["members" if case.runs_per_call else case.task](case, algorithm, state, key)
   about = {"version": jax.__version__, "devices": [str(device) for device in jax.devices()]}
   return worker.Work(counts, run, lambda: _rate(case), _peak_memory, about)
+
+
+def make_steps(case: Case, **fields: Any) -> Callable[[int], None]:
+  """Returns `count -> that many training steps` of a case, and waits for their end.
+
+  Args:
+    case: one of steps.
+    **fields: of the config that are otherwise than the case has them.
+  """
+  config = dataclasses.replace(make_config(case), **fields)
+  info = DataInfo(case.image_shape, case.game.classes, 10 * case.batch_size, pixel_mean=None)
+  algorithm, key = build(config, info), jax.random.key(0)
+  return _training(case, algorithm, jax.jit(algorithm.init)(key), key)
 
 
 def make_config(case: Case) -> Config:
