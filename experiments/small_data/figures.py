@@ -45,7 +45,7 @@ def _of(dataset, title, results) -> list[Drawing]:
   ]
   judged = [result for result in results if result.judged]
   if judged:
-    what = "accuracy" if "accuracy" in judged[0].judged[0] else "mean logit"
+    what = _judged(judged)
     found.append(
       Drawing(
         f"{dataset}_discriminator",
@@ -110,17 +110,22 @@ def _apart(count):
   return 0.22 * np.linspace(-1, 1, count) if count > 1 else np.zeros(count)
 
 
+def _judged(results) -> str:
+  """What is recorded of the discriminator, in words."""
+  return "accuracy" if "accuracy" in results[0].judged[0] else "mean logit"
+
+
 def discriminator(results: Sequence[Result], size: Size) -> Figure:
   """Returns what D makes of training data (solid) and of held-out data (dashed)."""
   arms = [arm for arm in ARMS if any(arm in result.arms for result in results)]
   names = {f"{result.cell.title}: {arm}": (result, arm) for result in results for arm in arms}
   shape = size._replace(columns=2 if size.narrow else len(arms))
-  figure, panels = plots.panels(list(names), shape, 1.6)
+  figure, panels = plots.panels(list(names), shape, 1.9)
   colours = plots.colours(list(ARMS))
   for name, (result, arm) in names.items():
     for metric, style in zip(result.judged, ("-", "--"), strict=True):
       found = series.evaluated(result.analysis.runs(arm), metric, "step")
       plots.draw_curves(panels[name], arm, colours[arm]._replace(linestyle=style), found)
     plots.count_axis(panels[name])
-  plots.label(figure, STEPS, "training data solid, held-out dashed")
+  plots.label(figure, STEPS, f"{_judged(results)} of D")
   return figure

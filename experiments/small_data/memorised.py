@@ -18,7 +18,6 @@ from gan.training.run_folder import write_json
 
 RECORD, PICTURE = "memorisation.json", "neighbours.png"
 SAMPLES = 1000  # generated, and held out at most
-SHOWN = 10  # pairs in the picture
 _KIND = entries(
   {"step": COUNT, "ratio": NUMBER, "samples": COUNT, "held_out": COUNT, "extractor": TEXT}
 )
@@ -49,7 +48,7 @@ def measure(run: pathlib.Path, train: Dataset, held_out: Dataset, extractor: Ext
   fresh = held_out_sample(data, SAMPLES, seed=0)
   features = extract_features(fakes, extractor).features
   found = memorisation(data.train.features, fresh.features, features)
-  _picture(train.images, fakes, found).save(run / PICTURE)
+  _picture(train, fakes, found).save(run / PICTURE)
   write_json(
     run / RECORD,
     {
@@ -62,9 +61,14 @@ def measure(run: pathlib.Path, train: Dataset, held_out: Dataset, extractor: Ext
   )
 
 
-def _picture(images: np.ndarray, fakes: np.ndarray, found: Memorisation) -> Image.Image:
-  """The samples nearest to training data, and below each its neighbour."""
-  chosen = np.argsort(found.distances)[:SHOWN]
-  pairs = fakes[chosen], images[found.indices[chosen]]
+def _picture(train: Dataset, fakes: np.ndarray, found: Memorisation) -> Image.Image:
+  """Of each class the sample that is nearest to training data, and below it its neighbour.
+
+  Of all samples the nearest are of the plainest class alone, of ones.
+  """
+  order = np.argsort(found.distances)
+  _, first = np.unique(train.labels[found.indices[order]], return_index=True)
+  chosen = order[first]
+  pairs = fakes[chosen], train.images[found.indices[chosen]]
   pixels = np.concatenate([np.concatenate(list(row), axis=1) for row in pairs])
   return Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)

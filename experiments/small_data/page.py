@@ -14,7 +14,9 @@ from experiments.small_data.results import METRIC, Claim, Result, claims
 from gan.report import metric_figures, page, table
 from gan.training.run_folder import writable_folder
 
-_CENTRES = ("seeds", "diverged", "best_median", "best_median_95", "last_median", "last_median_95")
+_COLUMNS = ("data", "arm", "up_to_step", "seeds", "diverged")
+_COLUMNS += ("best_median", "best_median_95", "last_median", "last_median_95")
+_COLUMNS += ("d_train", "d_held_out", "nearest")
 
 
 def write(results: Sequence[Result], outdir: pathlib.Path, say: Callable[[str], None]) -> list[str]:
@@ -59,10 +61,10 @@ def _render(results, tested, found, shown, rows) -> str:
 _TABLE_NOTE = (
   "Medians over seeds with 95 % percentile bootstrap intervals, which are too narrow for three "
   "seeds. Best: of each run's evaluations, picked from noise. D: what the discriminator makes of "
-  "training and of held-out data beside the same samples at the last step. Copies: median distance "
-  "of samples to their nearest training image over that of held-out images, in features; 1 for "
-  "samples that are as far as fresh data, 0 for copies. Of few images fresh data are far from all, "
-  "so that a ratio below 1 is no proof of copying: see the pairs."
+  "training and of held-out data beside the same samples at the last step. Nearest: median "
+  "distance of samples to their nearest training image over that of held-out images, in features; "
+  "1 for samples that are as far as fresh data, 0 for copies. Of few images fresh data are far "
+  "from all, so that a ratio below 1 is no proof of copying: see the pairs."
 )
 
 
@@ -76,21 +78,31 @@ def _cells(result: Result, arm: str) -> dict[str, Any]:
   for name, metric in zip(("d_train", "d_held_out"), result.judged or (), strict=False):
     centre = result.row(arm, metric).last
     cells[name] = centre and centre.median
-  return {"d_train": None, "d_held_out": None} | cells | {"copies": _copies(result, arm)}
+  return {"d_train": None, "d_held_out": None} | cells | {"nearest": _nearest(result, arm)}
 
 
-def _copies(result, arm) -> float | None:
+def _nearest(result, arm) -> float | None:
   found = [memorised.read(run.folder) for run in result.analysis.runs(arm)]
   ratios = [record["ratio"] for record in found if record]
   return float(np.median(ratios)) if ratios else None
 
 
 def _table(rows) -> dict[str, Any]:
-  head = ["data", "arm", "seeds", "diverged", "best", "95 % interval", "last", "95 % interval"]
-  head += ["D, training", "D, held-out", "copies"]
+  head = [
+    "data",
+    "arm",
+    "step",
+    "seeds",
+    "diverged",
+    "best",
+    "95 % interval",
+    "last",
+    "95 % interval",
+  ]
+  head += ["D, training", "D, held-out", "nearest"]
   name = metric_figures.title(METRIC)
   return {
-    "title": f"{name} (lower is better), the discriminator, and copies",
+    "title": f"{name} (lower is better), the discriminator, and nearest neighbours",
     "head": head,
     "rows": [{"cells": _shown(row), "mark": ""} for row in rows],
   }
@@ -102,7 +114,7 @@ def _shown(row) -> list[str]:
     low, high = found[f"{name}_median_low"], found[f"{name}_median_high"]
     found[f"{name}_median_95"] = f"{low} to {high}" if low else ""
   found["diverged"] = f"{found['diverged']} of {found['members']}"
-  return [found[name] for name in ("data", "arm", *_CENTRES, "d_train", "d_held_out", "copies")]
+  return [found[name] for name in _COLUMNS]
 
 
 def to_text(results: Sequence[Result]) -> str:
@@ -156,8 +168,8 @@ def _neighbours(result) -> dict[str, Any]:
   return {
     "title": f"{result.cell.title}: samples nearest to training images",
     "caption": (
-      f"Above: of {memorised.SAMPLES:,} samples of the lowest seed's last step the "
-      f"{memorised.SHOWN} that are nearest to a training image, by features; below: those images."
+      f"Above: of {memorised.SAMPLES:,} samples of the lowest seed's last step, for each class of "
+      "training images, the sample that is nearest to one by features; below: that image."
     ),
     "pictures": _pictures(result),
   }

@@ -215,7 +215,7 @@ def test_the_page_is_one_file_with_figures_pairs_and_a_table(few, tmp_path):
   with open(tmp_path / "summary.csv", newline="") as file:
     none, lecam = csv.DictReader(file)
   assert (none["arm"], lecam["arm"]) == ("none", "lecam")
-  assert (none["best_median"], none["last_median"], none["copies"]) == ("2", "9", "0.5")
+  assert (none["best_median"], none["last_median"], none["nearest"]) == ("2", "9", "0.5")
   assert better(results.METRIC) == "lower"
 
 
