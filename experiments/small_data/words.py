@@ -86,6 +86,7 @@ def notes(results: Sequence[Result]) -> list[str]:
     "features of a small classifier: they are not the FID of papers.",
   ]
   found += filter(None, map(_classes, results))
+  found += filter(None, map(_strength, results))
   found += [
     f"{result.cell.title}: {note}" for result in results for note in result.analysis.study.notes
   ]
@@ -102,6 +103,18 @@ def _classes(result) -> str:
   return (
     f"{result.cell.title}: the first {facts['examples']:,} training images, {min(counts):,} to "
     f"{max(counts):,} of a class, as they come."
+  )
+
+
+def _strength(result) -> str:
+  """How strong the augmentation was that ada controls; near 0 the arm is as NONE."""
+  records = [run.metrics[-1] for run in result.analysis.study.runs if run.metrics]
+  last = [record["ada_strength"] for record in records if "ada_strength" in record]
+  if not last:
+    return ""
+  return (
+    f"{result.cell.title}: the strength to which ada set its augmentation was {min(last):.2g} to "
+    f"{max(last):.2g} in its last records; near 0 the arm is as {NONE}."
   )
 
 
