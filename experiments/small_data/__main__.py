@@ -58,6 +58,7 @@ def _run(values, argv) -> int:
   prepare()
   cells = [Cell(dataset, share) for dataset in datasets for share in shares]
   work = training.tasks(form, cells, arms, values.seeds, outdir)
+  training.check_data(form, work, values.data_dir)
   with _ending(values.minutes):
     done = training.train(
       work,
@@ -84,7 +85,7 @@ def _chosen(values, flag, known) -> list[str]:
 
 
 @contextlib.contextmanager
-def _ending(minutes: int | None) -> Iterator[None]:
+def _ending(minutes: float | None) -> Iterator[None]:
   """A block in which this process is interrupted, as by Ctrl-C, after some minutes."""
   timer = threading.Timer(60 * (minutes or 0), os.kill, (os.getpid(), signal.SIGINT))
   timer.daemon = True

@@ -70,6 +70,21 @@ def _ended(folder, trial) -> bool:
   return True
 
 
+def check_data(form: Form, work: Sequence[Task], data_dir: str | None) -> None:
+  """Checks that the data of what is still to be trained are there, and whole.
+
+  Raises:
+    UserError: they are not, and shares of them would be others.
+  """
+  for name in dict.fromkeys(task.cell.dataset for task in work if task.ended() < len(task.trials)):
+    found, examples = datasets.load(name, "train", data_dir), form[name].examples
+    if len(found.images) != examples:
+      raise UserError(
+        f"{found.source} holds {len(found.images):,} training images of {name}, and the shares of "
+        f"the study are of all {examples:,}: supply these, or leave {name} out by --datasets"
+      )
+
+
 def train(
   work: Sequence[Task], data_dir: str | None, command: str, say: Callable[[str], None]
 ) -> bool:

@@ -1,7 +1,9 @@
 """The study of few data: its plan, that nothing is made twice, its tests by hand, its page."""
 
 import csv
+import dataclasses
 import json
+import time
 
 import pytest
 from fake_studies import write_run
@@ -121,11 +123,24 @@ def test_runs_of_another_study_in_the_folder_are_refused(
   monkeypatch.setattr(command, "_show", lambda *where: None)
   flags = ("--shares=10", "--arms=none", "--seeds=1")
   assert run(tmp_path, *flags) == 0
-  monkeypatch.setitem(arms.QUICK, "digits", arms.Source(TINY, 1400))
+  other = dataclasses.replace(TINY, batch_size=16)
+  monkeypatch.setitem(arms.QUICK, "digits", arms.Source(other, 1500))
   capsys.readouterr()
   assert run(tmp_path, *flags) == 2
   (line,) = capsys.readouterr().err.splitlines()
-  assert "is of another study (split: train[:150] there, train[:140] here)" in line
+  assert "is of another study (batch_size: 8 there, 16 here)" in line
+
+
+def test_shares_of_a_part_are_refused(tmp_path, fake_training, monkeypatch, capsys):
+  monkeypatch.setitem(arms.QUICK, "digits", arms.Source(TINY, 60_000))
+  assert run(tmp_path) == 2 and not fake_training
+  (line,) = capsys.readouterr().err.splitlines()
+  assert "holds 1,500 training images of digits, and the shares of the study are of all 60," in line
+
+
+def test_minutes_end_a_piece_as_ctrl_c_does():
+  with pytest.raises(KeyboardInterrupt), command._ending(0.001):
+    time.sleep(10)
 
 
 def test_a_signal_ends_the_piece_and_says_how_to_go_on(
