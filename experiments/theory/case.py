@@ -96,6 +96,27 @@ def at_most(quantity: str, values, bound: float, *, source: str) -> Check:
   return Check(quantity, span(values), f"at most {text(bound)}", source, passed)
 
 
+def decided(quantity: str, ours: float, *, passes: float, fails: float, source: str) -> Check:
+  """A number that passes from one bound on, fails from another on, and is open between them.
+
+  Args:
+    quantity: what was measured.
+    ours: our value; one that is not finite fails.
+    passes: the bound on the side of the claim; the claim is that numbers are large if it is the
+      larger of the two.
+    fails: the other bound.
+    source: where the claim is from.
+  """
+  ours, sign = float(ours), 1 if passes > fails else -1
+  open_between = math.isfinite(ours) and sign * fails < sign * ours < sign * passes
+  words = ("at least", "at most")[::sign]
+  expected = f"{words[0]} {text(passes)}; not if {words[1]} {text(fails)}"
+  if open_between:
+    return Check(quantity, f"{text(ours)}, inconclusive", expected, source, None)
+  passed = math.isfinite(ours) and sign * ours >= sign * passes
+  return Check(quantity, text(ours), expected, source, passed)
+
+
 def reported(quantity: str, ours: Any, expected: str = "", source: str = "") -> Check:
   """A value that no criterion is laid on."""
   return Check(quantity, ours if isinstance(ours, str) else span(ours), expected, source, None)

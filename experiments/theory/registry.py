@@ -8,6 +8,7 @@ from experiments.theory import (
   dirac_matrix,
   fgan_gaussian,
   generator_costs,
+  logit_drift,
   mixtures,
   optimal_discriminator,
   parallel_lines,
@@ -35,6 +36,7 @@ CASES: dict[str, Callable[[Settings], Result]] = {
   "unrolled": unrolled.run,
   "wgan_gp_critic": wgan_gp_critic.run,
   "r3gan_toy": r3gan_toy.run,
+  "logit_drift": logit_drift.run,
   "mixtures": mixtures.run,
   "parzen": parzen.run,
 }
