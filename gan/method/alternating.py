@@ -19,6 +19,7 @@ from gan.method.updates import (
   discriminator_update,
   generator_update,
   propose,
+  update_discriminator,
 )
 from gan.networks import Params
 from gan.state import GanState, PlayerState
@@ -48,12 +49,11 @@ def alternating(*, shared_latents: bool = False) -> UpdateRule:
     if shared_latents:
       generator_key = keys[-1]
     for examples, discriminator_key in zip(minibatches, keys, strict=True):
-      update = discriminator_update(game, state, examples, discriminator_key)
-      state = apply_discriminator(game, state, update)
+      state, metrics = update_discriminator(game, state, examples, discriminator_key)
     generator = generator_update(game, state, minibatches[-1], generator_key)
-    return apply_generator(game, state, generator), update.metrics | generator.metrics
+    return apply_generator(game, state, generator), metrics | generator.metrics
 
-  return UpdateRule(init=None, step=step)
+  return UpdateRule(init=None, step=step, penalty_steps=True)
 
 
 @recorded
@@ -63,7 +63,8 @@ def alternating_generator_first() -> UpdateRule:
   The first of them sees the very fakes that the generator's update was computed on, as in
   https://github.com/s-abdullah/FirstGAN. With K = 1 and no dropout this is `simultaneous`.
   """
-  return UpdateRule(init=None, step=functools.partial(_generator_first, generator_update))
+  step = functools.partial(_generator_first, generator_update)
+  return UpdateRule(init=None, step=step, penalty_steps=True)
 
 
 def _generator_first(
@@ -77,11 +78,10 @@ def _generator_first(
   generator = update_generator(game, state, minibatches[0], keys[0])
   stepped = apply_generator(game, state, generator)
   for examples, discriminator_key in zip(minibatches, keys, strict=True):
-    update = discriminator_update(game, state, examples, discriminator_key)
-    state = apply_discriminator(game, state, update)
+    state, metrics = update_discriminator(game, state, examples, discriminator_key)
   aux_state = state.aux_state | generator.aux_state
   state = state.replace(generator=stepped.generator, aux_state=aux_state)
-  return state, update.metrics | generator.metrics
+  return state, metrics | generator.metrics
 
 
 @recorded
@@ -189,4 +189,4 @@ def lookahead(
     aux_state = state.aux_state | {"update_rule": slow}
     return with_params(state, fast).replace(aux_state=aux_state), metrics
 
-  return UpdateRule(init=init, step=step)
+  return UpdateRule(init=init, step=step, penalty_steps=True)

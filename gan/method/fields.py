@@ -11,6 +11,7 @@ import numpy as np
 
 from gan.errors import UserError
 from gan.losses import Loss
+from gan.method.lazy import STEPS
 from gan.networks import Network, Outputs
 from gan.optimizers import is_optimizer
 from gan.regularizers import REGULARIZERS, Regularizer
@@ -183,10 +184,11 @@ FIELDS: dict[str, tuple[Kind, str]] = {
     Kind("a gan.UpdateRule, such as gan.{}()", lambda it: callable(getattr(it, "step", None))),
     "alternating",
   ),
-  **dict.fromkeys(("clip_weights", "ema_half_life"), (FLAG, "")),
+  **dict.fromkeys(("clip_weights", "ema_half_life", "lazy_correction"), (FLAG, "")),
   **dict.fromkeys(
     ("packing", "penalty_every", "generator_batch_size", "accumulate"), (whole(1), "")
   ),
+  "lazy_step": (Kind(f"one of {', '.join(STEPS)}", lambda it: it in STEPS), ""),
   "ema_ramp": (Kind("a finite number of at least 0", lambda it: are_finite(it, 0)), ""),
 }
 

@@ -13,6 +13,7 @@ from gan import schedules
 from gan.augment import Augmentation, as_augmentation
 from gan.errors import UserError
 from gan.losses import LOSSES, Loss
+from gan.method import lazy
 from gan.method.acting import check_acting, check_controls
 from gan.method.fields import FIELDS, PLAYERS, as_fake_labels, classes_of
 from gan.networks import Gan, Network, latent_sampler
@@ -111,6 +112,10 @@ class Game:
     penalty_every: the penalty is computed on the steps that this number divides, and its weight is
       multiplied by it there: the lazy regularisation of "Analyzing and Improving the Image Quality
       of StyleGAN" by Karras et al. (https://arxiv.org/abs/1912.04958).
+    lazy_correction: whether D's rate and moments' decays are those for `penalty_every` + 1 updates
+      in the place of `penalty_every`; see `lazy.corrected`.
+    lazy_step: "joint", the lazy penalty is a term of D's loss, or "separate": D makes one more
+      update on such steps, of the penalty alone and with latents of its own.
     regularizers: further terms, by name; each weighs its default_weight, or `<name>_weight` of
       `hyperparameters`.
     augment: an Augmentation or `(images, keys) -> images`: the discriminator sees everything
@@ -156,6 +161,8 @@ class Game:
   schedule: Callable[[Hyperparameters, Int[Array, ""]], Hyperparameters] = lambda hyper, step: hyper
   penalty: Penalty | Callable[..., Float[Array, " b"]] | None = None
   penalty_every: int = 1
+  lazy_correction: bool = False
+  lazy_step: str = lazy.JOINT
   regularizers: Mapping[str, Regularizer] = dataclasses.field(default_factory=dict)
   augment: Augmentation | Callable[..., Array] | None = None
   prepare: Callable[..., Array] | None = None
@@ -226,6 +233,9 @@ class Game:
     if any(part.controls for part in self.regularizers.values()):
       check_controls(self.regularizers, given, self.read_numbers())
     check_acting(self.regularizers, self.loss, self.update_rule)
+    every = self.penalty_every if self.penalty else 1
+    own = "discriminator_learning_rate" in self.fixed_rates()
+    lazy.check_lazy(self.lazy_correction, self.lazy_step, every, self.update_rule, own_rate=own)
 
   def _check_schedule(self) -> None:
     """Raises UserError where a schedule of `make_schedule` leads a number out of its range."""
@@ -322,9 +332,10 @@ class Game:
   def optimizer_of(self, player: str) -> Optimizer:
     """Returns `hyperparameters -> transformation` of "generator" or "discriminator"."""
     optimizer = as_optimizer(getattr(self, f"{player}_optimizer") or self.optimizer, player)
-    if self.update_rule is None:
-      return optimizer
-    return lambda hyper: self.update_rule.wrap(optimizer(hyper))
+    wrap = self.update_rule.wrap if self.update_rule else lambda each: each
+    if self.lazy_correction and player == "discriminator":
+      return lambda hyper: wrap(optimizer(lazy.corrected(hyper, self.penalty_every)))
+    return lambda hyper: wrap(optimizer(hyper))
 
   def fixed_rates(self) -> tuple[str, ...]:
     """Returns the hyper-parameters that a passed optimiser brings itself: nothing changes them."""

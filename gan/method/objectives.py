@@ -6,6 +6,7 @@ runs under `jit`, `vmap`, `jax.shard_map` and `jax.pmap`. The hyper-parameters o
 here are those of the step, schedules included.
 """
 
+import functools
 from typing import Any, NamedTuple
 
 import jax
@@ -17,6 +18,7 @@ from gan.errors import UserError
 from gan.losses import Loss, bind
 from gan.method import returned
 from gan.method.game import GAME_METRICS, Examples, Game, Metrics
+from gan.method.lazy import SEPARATE
 from gan.method.play import Keys, example_keys, placed, play
 from gan.networks import ModelState, Params, pack
 from gan.penalties import with_options
@@ -79,6 +81,19 @@ def discriminator_objective(
   )
 
 
+def penalty_objective(
+  params: Params, game: Game, state: GanState, examples: Examples, key: Key[Array, ""]
+) -> tuple[Float[Array, ""], Observations]:
+  """A lazy penalty alone at `params`, times its weight and its interval; D's state stays."""
+  model_state = state.discriminator.model_state
+  state = state.replace(discriminator=state.discriminator.replace(params=params))
+  examples, keys = placed(examples, game.axis_name), Keys.of(key)
+  view, state, _ = play(game, state, examples, keys, "discriminator")
+  value = _mean_penalty(game, view, examples, keys)
+  weight = game.penalty_every * state.hyperparameters.penalty_weight
+  return weight * value, Observations(model_state, {}, {"penalty": value})
+
+
 def generator_objective(
   params: Params, game: Game, state: GanState, examples: Examples, key: Key[Array, ""]
 ) -> tuple[Float[Array, ""], Observations]:
@@ -127,15 +142,9 @@ def _penalty(
   game: Game, state: GanState, view: View, examples: Examples, keys: Keys
 ) -> tuple[Float[Array, ""] | float, Metrics]:
   """The weighted penalty, and its mean value for the metrics: 0 on steps that skip it."""
-  if game.penalty is None:
+  if game.penalty is None or game.lazy_step == SEPARATE:
     return 0.0, {}
-  penalty = with_options(game.penalty, axis_name=game.axis_name)
-
-  def mean() -> Float[Array, ""]:
-    real, fake = (pack(images, game.packing) for images in (view.real, view.fake))
-    places = examples.places[:: game.packing] // game.packing
-    values = penalty(view.critic, real, fake, example_keys(keys.penalty, places))
-    return returned.mean(values, len(real), "penalty", penalty)
+  mean = functools.partial(_mean_penalty, game, view, examples, keys)
 
   def zero() -> Float[Array, ""]:
     return jnp.zeros((), view.real.dtype)
@@ -143,6 +152,15 @@ def _penalty(
   every, weight = game.penalty_every, state.hyperparameters.penalty_weight
   value = mean() if every == 1 else jax.lax.cond(state.step % every == 0, mean, zero)
   return every * weight * value, {"penalty": value}
+
+
+def _mean_penalty(game: Game, view: View, examples: Examples, keys: Keys) -> Float[Array, ""]:
+  """The penalty before its weight."""
+  penalty = with_options(game.penalty, axis_name=game.axis_name)
+  real, fake = (pack(images, game.packing) for images in (view.real, view.fake))
+  places = examples.places[:: game.packing] // game.packing
+  values = penalty(view.critic, real, fake, example_keys(keys.penalty, places))
+  return returned.mean(values, len(real), "penalty", penalty)
 
 
 def _terms(

@@ -28,6 +28,8 @@ class UpdateRule(NamedTuple):
     first_order: whether a step needs no more of the objectives than their gradients, and none of
       the gradients' own.
     adversarial: whether the players play the game's loss; else the rule moves the generator alone.
+    penalty_steps: whether each discriminator update of a step is `updates.update_discriminator`,
+      so that a lazy penalty may have a step of its own, `Game.lazy_step`.
     recipe: how it was made by a function of UPDATE_RULES, or None.
 
   Examples:
@@ -50,6 +52,7 @@ class UpdateRule(NamedTuple):
   in_parts: bool = True
   first_order: bool = True
   adversarial: bool = True
+  penalty_steps: bool = False
   recipe: Recipe | None = None
 
 

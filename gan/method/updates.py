@@ -12,8 +12,14 @@ from jaxtyping import Array, Float, Key
 from gan.errors import UserError
 from gan.method import returned
 from gan.method.game import Examples, Game, Metrics
-from gan.method.objectives import Observations, discriminator_objective, generator_objective
-from gan.method.play import placed
+from gan.method.lazy import SEPARATE
+from gan.method.objectives import (
+  Observations,
+  discriminator_objective,
+  generator_objective,
+  penalty_objective,
+)
+from gan.method.play import BEYOND, placed
 from gan.networks import BATCH_STATISTICS, ModelState, Params, at_least_float32
 from gan.optimizers import changed
 from gan.state import GanState, PlayerState
@@ -154,6 +160,31 @@ def apply_discriminator(game: Game, state: GanState, update: Update) -> GanState
     clip = functools.partial(jnp.clip, min=-hyper.weight_clip, max=hyper.weight_clip)
     player = player.replace(params=jax.tree.map(clip, player.params))
   return state.replace(discriminator=player, aux_state=state.aux_state | update.aux_state)
+
+
+def update_discriminator(
+  game: Game, state: GanState, examples: Examples, key: Key[Array, ""]
+) -> tuple[GanState, Metrics]:
+  """One update of the discriminator, and one of a lazy penalty that is due in a step of its own.
+
+  The key of the second is another: each phase of StyleGAN2 has latents of its own.
+  """
+  update = discriminator_update(game, state, examples, key)
+  state = apply_discriminator(game, state, update)
+  if game.lazy_step != SEPARATE:
+    return state, update.metrics
+
+  def penalised(state: GanState) -> tuple[GanState, Array]:
+    key_of_penalty = jax.random.fold_in(key, BEYOND)
+    own = propose(penalty_objective, "discriminator", game, state, examples, key_of_penalty)
+    return apply_discriminator(game, state, own), own.metrics["penalty"]
+
+  def skipped(state: GanState) -> tuple[GanState, Array]:
+    return state, jnp.zeros_like(update.metrics["discriminator_loss"])
+
+  due = state.step % game.penalty_every == 0
+  state, value = jax.lax.cond(due, penalised, skipped, state)
+  return state, update.metrics | {"penalty": value}
 
 
 def apply_generator(game: Game, state: GanState, update: Update) -> GanState:

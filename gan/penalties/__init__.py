@@ -17,7 +17,7 @@ from gan.penalties.approximated import (
   approx_r1r2_penalty,
   approx_r2_penalty,
 )
-from gan.penalties.base import AugmentedCritic, Critic, Images, Penalty, PerExample
+from gan.penalties.base import OF_STEP, AugmentedCritic, Critic, Images, Penalty, PerExample
 from gan.penalties.exact import (
   dragan_penalty,
   gradient_norm,
@@ -35,6 +35,7 @@ from gan.system.recipe import Recipe
 from gan.system.schema import check
 
 __all__ = [
+  "OF_STEP",
   "PENALTIES",
   "AugmentedCritic",
   "Critic",
@@ -59,7 +60,7 @@ __all__ = [
   "zero_centred_penalty",
 ]
 
-_APPROXIMATED = ("penalty_weight", "penalty_every", "approx_sigma")
+_APPROXIMATED = (*OF_STEP, "approx_sigma")
 
 PENALTIES: dict[str, Penalty] = {
   "none": Penalty(None, 0.0, "0", "", options=()),
@@ -153,7 +154,7 @@ def with_options(
   """
   if not isinstance(penalty, Penalty):
     return penalty
-  taken = {*penalty.keywords, *penalty.options} - {"penalty_weight", "penalty_every"}  # the step's
+  taken = {*penalty.keywords, *penalty.options} - {*OF_STEP}
   if not (bound := {option: value for option, value in options.items() if option in taken}):
     return penalty
   left = [

@@ -39,6 +39,10 @@ class AugmentedCritic(NamedTuple):
     return self.on_real(images)
 
 
+# Fields of a config that the step reads, of every penalty.
+OF_STEP = ("penalty_weight", "penalty_every", "lazy_correction", "lazy_step")
+
+
 class Penalty(NamedTuple):
   """A gradient penalty and what is known about it; called `(critic, real, fake, keys) -> [B]`.
 
@@ -66,7 +70,7 @@ class Penalty(NamedTuple):
   formula: str
   source: str
   keywords: tuple[str, ...] = ()
-  options: tuple[str, ...] = ("penalty_weight", "penalty_every")
+  options: tuple[str, ...] = OF_STEP
   recipe: Recipe | None = None
 
   def __call__(

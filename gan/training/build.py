@@ -139,6 +139,8 @@ def game_parts(config: Config, axis_name: Any = ()) -> dict[str, Any]:
       config.penalty, axis_name=axis_name, **arguments(config, "penalty", config.penalty)
     ),
     penalty_every=config.penalty_every,
+    lazy_correction=config.lazy_correction,
+    lazy_step=config.lazy_step,
     regularizers=made(config, "regularizers"),
     augment=compose(list(made(config, "augment").values())),
     update_rule=rule,

@@ -10,6 +10,7 @@ from typing import Any
 
 from gan import losses, models
 from gan.method.fields import FAKE_LABELS
+from gan.method.lazy import JOINT, STEPS
 from gan.method.update_rules import UPDATE_RULES
 from gan.networks import LATENTS
 from gan.optimizers import OPTIMIZERS
@@ -103,6 +104,19 @@ class Config:
   )
   penalty_every: int = option(
     1, "loss", "steps between penalties, which then weigh as much more (lazy)", positive=True
+  )
+  lazy_correction: bool = option(
+    False,
+    "loss",
+    "D's rate times c and its betas to the power c, c = n/(n + 1) of --penalty_every=n",
+    added=True,
+  )
+  lazy_step: str = option(
+    JOINT,
+    "loss",
+    "whether a lazy penalty is a term of D's loss, or one more update of D",
+    choices=STEPS,
+    added=True,
   )
   instance_noise: float = option(
     0.0, "loss", "standard deviation of noise on all that D sees, in the model's range", minimum=0

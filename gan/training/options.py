@@ -22,7 +22,7 @@ from gan.method.game import GAME_METRICS
 from gan.method.update_rules import UPDATE_RULES
 from gan.models import MODELS, ModelSpec
 from gan.optimizers import OPTIMIZERS
-from gan.penalties import PENALTIES
+from gan.penalties import OF_STEP, PENALTIES
 from gan.regularizers import REGULARIZERS
 from gan.training.config import Config
 from gan.training.option_field import option, type_of
@@ -54,7 +54,7 @@ _OF_OPTIMIZERS = ("b1", "b2", "momentum")
 REGISTRIES: dict[str, Registry] = {
   "update_rule": Registry(UPDATE_RULES),
   "loss": Registry(LOSSES, ("discriminator", "generator", "threshold"), _OF_LOSSES, by_name=True),
-  "penalty": Registry(PENALTIES, ("function",), ("penalty_weight", "penalty_every")),
+  "penalty": Registry(PENALTIES, ("function",), OF_STEP),
   "regularizers": Registry(REGULARIZERS),
   "augment": Registry(AUGMENTATIONS),
   "optimizer": Registry(OPTIMIZERS, elsewhere=_OF_OPTIMIZERS, by_name=True),

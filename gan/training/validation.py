@@ -12,6 +12,7 @@ from gan.errors import UserError
 from gan.losses import LOSSES
 from gan.method.acting import check_acting, check_controls
 from gan.method.game import PLAYERS, Game
+from gan.method.lazy import check_lazy
 from gan.method.update_rules import check_updates
 from gan.models import check_conditioning, check_outputs
 from gan.models.spec import conditioned
@@ -262,6 +263,8 @@ def _any_game(config: Config, **others: Any) -> Game:
 
 
 def _validate_penalty(config: Config) -> None:
+  (rule,) = made(config, "update_rule").values()
+  check_lazy(config.lazy_correction, config.lazy_step, config.penalty_every, rule)
   options = arguments(config, "penalty", config.penalty)
   make_penalty(config.penalty, **options)
   # At 0.01 the penalty of an example is mostly rounding; at 0.1 within a fifth of float32's.
