@@ -39,9 +39,13 @@ def _values(rows: list[Row], name: str, step: int) -> str:
     loss, last = rows[0].loss, rows[0].last
     value = f"{what} {text(last.median)} at step {step} ({_spread(last)})"
     return f"Only {loss} has a value: {value}."
-  said = [f"{text(row.last.median)} for {row.loss} ({_spread(row.last)})" for row in rows]
+  said = [f"{text(row.last.median)} for {row.loss} ({_briefly(row.last)})" for row in rows]
   more = f"; {len(rows) - MOST_SAID} more are in the table" if len(rows) > MOST_SAID else ""
   return f"{what[0].upper()}{what[1:]} at step {step}: {_list(said[:MOST_SAID])}{more}."
+
+
+def _briefly(centre: Centre) -> str:
+  return _spread(centre) if centre.median_interval else _seeds(centre.count)
 
 
 def _spread(centre: Centre) -> str:

@@ -127,7 +127,8 @@ def test_better_is_said_falsely_in_at_most_5_percent_of_studies(means, monkeypat
   monkeypatch.setattr(statistics, "LEAST_SEEDS", 99)  # no intervals: they take long
   rng = np.random.default_rng(0)
   errors = sum(wrongly_better(head(simulated(rng, means))[0], means) for _ in range(2000))
-  assert errors <= 0.05 * 2000
+  # Near 5 %, which Bonferroni nearly reaches, 2,000 studies have a standard error of 0.5 %.
+  assert errors / 2000 <= 0.05 + 2 * math.sqrt(0.05 * 0.95 / 2000)
 
 
 @pytest.mark.slow
