@@ -147,7 +147,7 @@ def _of_losses_in(analysis, search, of) -> list[Drawing]:
       "search_improvement",
       "Probability of improvement",
       "How often a random setting of the loss of the row beats one of the loss of the column, ties "
-      f"counting half; below, the 95 % bootstrap interval over settings. {of}",
+      f"counting half; below, where there is room, its 95 % bootstrap interval over settings. {of}",
       functools.partial(search_figures.improvement, search),
     )
   ]

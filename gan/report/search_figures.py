@@ -83,20 +83,20 @@ def _draw_box(axes, search, loss, place, color):
 def improvement(search: Search, size: Size) -> Figure:
   """Returns how often a setting of one loss beats one of another, as a matrix."""
   losses = list(search.values)
-  cell = min(0.9, (size.width - 1.2) / len(losses))
+  cell = min(1.0, (size.width - 1.2) / len(losses))  # inches
   figure, axes = plots.one_panel(size, 1.0 + cell * len(losses))
   for (row, first), (column, second) in itertools.permutations(enumerate(losses), 2):
-    _draw_cell(axes, search.array(first), search.array(second), (column, row), few=len(losses) < 7)
+    _draw_cell(axes, search.array(first), search.array(second), (column, row), cell)
   axes.set(xlim=(-0.5, len(losses) - 0.5), ylim=(len(losses) - 0.5, -0.5), aspect="equal")
-  axes.set_xticks(range(len(losses)), losses, rotation=0 if len(losses) < 7 else 90)
+  axes.set_xticks(range(len(losses)), losses, rotation=0 if cell > 0.5 else 90)
   axes.set_yticks(range(len(losses)), losses)
   axes.grid(visible=False)
   plots.label(figure, "beats one of", "a setting of")
   return figure
 
 
-def _draw_cell(axes, first, second, place, few):
-  """Fills a cell by the probability, blue above a half; its number, with an interval if `few`."""
+def _draw_cell(axes, first, second, place, cell):
+  """Fills a cell by the probability, blue above a half; its number, with an interval if it fits."""
   probability = searches.probability_of_improvement(first, second)
   color = plots.COLOURS[0] if probability >= 0.5 else plots.COLOURS[1]
   x, y = place
@@ -104,10 +104,10 @@ def _draw_cell(axes, first, second, place, few):
     [x - 0.48, x + 0.48], y - 0.48, y + 0.48, color=color, alpha=0.7 * abs(2 * probability - 1)
   )
   text = f"{probability:.2f}"
-  if few:
+  if cell > 0.5:
     low, high = searches.improvement_interval(first, second)
-    text += f"\n{low:.2f} to {high:.2f}"
-  axes.text(x, y, text, ha="center", va="center", fontsize=8 if few else 6)
+    text += f"\n{low:.2f} to{' ' if cell > 0.85 else chr(10)}{high:.2f}"
+  axes.text(x, y, text, ha="center", va="center", fontsize=8 if cell > 0.5 else 6)
 
 
 def profile(analysis: Analysis, search: Search, size: Size) -> Figure:

@@ -11,6 +11,7 @@ from gan.report.statistics import LEAST_SEEDS, Centre
 from gan.report.table import text
 
 MOST_SAID = 3  # losses whose differences the head of the page tells one by one
+_IN_PERCENT = f"{100 * power.POWER:.0f} %"
 
 
 def findings(analysis: Analysis) -> list[str]:
@@ -109,8 +110,8 @@ def _power(analysis) -> list[str]:
     return []
   return [
     f"With {_seeds(found.count)} and {_tests(found.tests)} this study would have seen a difference "
-    f"of {text(found.difference, 2)} in {metric_name(analysis.metric)} in {power.POWER:.0%} of "
-    "cases; it says little of smaller ones."
+    f"of {text(found.difference, 2)} in {metric_name(analysis.metric)} in {_IN_PERCENT} of cases; "
+    "it says little of smaller ones."
   ]
 
 
@@ -160,7 +161,7 @@ def _seen(analysis) -> str:
   if found is None:
     return ""
   return (
-    f" The smallest that is seen in {power.POWER:.0%} of studies with {_seeds(found.count)} is "
+    f" The smallest that is seen in {_IN_PERCENT} of studies with {_seeds(found.count)} is "
     f"{text(found.difference, 2)}: by the noncentral t distribution at level 0.05 / {found.tests}, "
     "with the standard deviation of the differences of all pairs together."
   )
