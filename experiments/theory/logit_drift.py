@@ -87,8 +87,8 @@ NOTES = [
   "conserves the sum of the logits times their scales, which ties the constant to D's shape; with "
   "b2 = 0.999 they hardly move, with 0.9 they follow the batches.",
   "Centring by pairs bends D: its term is of each pair, and not of the constant alone. The term of "
-  "the data alone is least where D is 0 on data in the mean, so that of D = log p/q + c it takes c to "
-  "-KL(p, q), -0.456 on the four points, and not to 0.",
+  "the data alone is least where D is 0 on data in the mean, so that of D = log p/q + c it takes c "
+  "to -KL(p, q), -0.456 on the four points, and not to 0.",
 ]
 
 
