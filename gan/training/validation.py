@@ -95,6 +95,7 @@ def _validate_alone(config: Config, rule: str) -> None:
     part for part in ("loss", "penalty", "regularizers", "augment") if names[part] != usual[part]
   ]
   given += ["conditional"] * config.conditional + ["packing"] * (config.packing > 1)
+  given += ["heldout"] * bool(config.heldout)
   if given:
     raise UserError(
       f"--update_rule={rule} has no discriminator and knows no classes: leave out --{given[0]}"

@@ -133,6 +133,7 @@ def test_parts_of_a_game_are_refused_in_one_line():
     ({"instance_noise": 0.1}, "augment"),
     ({"conditional": True}, "conditional"),
     ({"packing": 2}, "packing"),
+    ({"heldout": "test", "eval_every": 10}, "heldout"),
   ],
 )
 def test_flags_of_a_game_are_refused_in_one_line(values, flag):

@@ -5,9 +5,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+import gan
 from gan.errors import UserError
 from gan.networks import Outputs
-from gan.regularizers import View, make_multi_hinge, margin_loss
+from gan.regularizers import REGULARIZERS, View, make_multi_hinge, margin_loss
 
 SCORES = jnp.array([[2.0, 0.5, -1.0], [0.0, 3.0, 2.5], [1.0, 1.0, 1.0]])
 
@@ -56,6 +57,18 @@ def test_both_players_terms_by_hand():
   term, metrics = part.generator(seen, {})
   np.testing.assert_allclose(term, [1.5, 1.5])
   assert metrics["multi_hinge_generator"] == 1.5
+
+
+def test_a_step_with_a_class_head_has_its_metrics():
+  spec = gan.ModelSpec((32, 32, 3), latent_dim=4, width=4, num_classes=3, conditioning="acgan")
+  terms = {"multi_hinge": make_multi_hinge()}
+  players = gan.models.build("resnet", spec)._asdict()
+  game = gan.Game(**players, loss=gan.LOSSES["hinge"], num_classes=3, regularizers=terms)
+  state = jax.eval_shape(game.init, jax.random.key(0))
+  batch = gan.Batch(jnp.zeros((1, 4, 32, 32, 3), jnp.uint8), jnp.zeros((1, 4), jnp.int32))
+  after, metrics = jax.eval_shape(game.step, state, batch, jax.random.key(1))
+  assert jax.tree.map(jnp.shape, after) == jax.tree.map(jnp.shape, state)
+  assert REGULARIZERS["multi_hinge"].metrics.keys() <= metrics.keys() <= gan.STEP_METRICS.keys()
 
 
 def test_without_labels_it_is_refused_in_one_line():
