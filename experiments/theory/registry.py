@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from experiments.theory import (
+  augmentation_leak,
   bilinear,
   dirac,
   dirac_matrix,
@@ -39,6 +40,7 @@ CASES: dict[str, Callable[[Settings], Result]] = {
   "logit_drift": logit_drift.run,
   "mixtures": mixtures.run,
   "parzen": parzen.run,
+  "augmentation_leak": augmentation_leak.run,
 }
 
 # How long the full run of a case takes that is not among `all`.
