@@ -10,7 +10,7 @@ from fake_studies import write_run
 from PIL import Image
 
 from experiments.small_data import __main__ as command
-from experiments.small_data import arms, memorised, page, results, training
+from experiments.small_data import arms, memorised, page, results, training, words
 from experiments.small_data.arms import ARMS, Cell
 from gan.metrics.best import better
 from gan.report import statistics
@@ -161,7 +161,7 @@ def test_a_signal_ends_the_piece_and_says_how_to_go_on(
 
 
 @pytest.mark.parametrize(
-  ("flag", "words"),
+  ("flag", "told"),
   [
     ("--datasets=mnist", "--datasets=mnist is unknown: choose from digits of the quick study"),
     ("--shares=2", "--shares=2 is unknown: choose from 1, 10, 100, or all"),
@@ -170,10 +170,10 @@ def test_a_signal_ends_the_piece_and_says_how_to_go_on(
     ("--minutes=0", "--minutes=0 must be above 0"),
   ],
 )
-def test_bad_input_is_one_line(tmp_path, flag, words, capsys):
+def test_bad_input_is_one_line(tmp_path, flag, told, capsys):
   assert run(tmp_path / "new", flag) == 2
   (line,) = capsys.readouterr().err.splitlines()
-  assert words in line and not (tmp_path / "new").exists()
+  assert told in line and not (tmp_path / "new").exists()
 
 
 # What is found.
@@ -207,7 +207,7 @@ def test_claims_are_paired_by_seed_and_corrected_together(few):
 
 
 def test_the_head_of_the_page_claims_what_survives_and_nothing_else(few, tmp_path):
-  said = page.write(few, tmp_path, lambda line: None)
+  said = words.findings(few, results.claims(few))
   # t of the rise is 22 / 4 = 5.5 and that of the arm 12.85, with two degrees of freedom.
   assert [claim.comparison.survives for claim in results.claims(few)] == [True, True]
   assert "2 at its best and 9 at step 40 (3 seeds)" in said[0]
@@ -215,7 +215,8 @@ def test_the_head_of_the_page_claims_what_survives_and_nothing_else(few, tmp_pat
   assert said[1].startswith("1 of 1 differences to none in the last frechet distance survive")
   noisy = [[9.0, 2.0, 2.0, 2.1], [9.0, 2.0, 2.0, 4.0], [9.0, 2.0, 2.0, 1.9]]
   write_cell(tmp_path / "noise", Cell("digits", 1), {"none": noisy, "lecam": FLAT})
-  said = page.write(results.load([Cell("digits", 1)], tmp_path / "noise"), tmp_path, print)
+  few = results.load([Cell("digits", 1)], tmp_path / "noise")
+  said = words.findings(few, results.claims(few))
   assert "does not survive" in said[0] and said[1].startswith("Of 1 differences to none")
 
 
