@@ -9,7 +9,7 @@ steps, best and last values, the discriminator on training and on held-out data,
 to training images, and the differences that survive a correction for all of them. The page is drawn
 after each piece, of what there is.
 
-The full study takes a day on two cores: --minutes ends a piece, as does Ctrl-C, and the same
+The full study takes many hours on two cores: --minutes ends a piece, as does Ctrl-C, and the same
 command goes on where it stopped. --arms, --shares, --datasets and --seeds choose a part; parts of
 one --outdir are one study.
 """
@@ -68,7 +68,8 @@ def _run(values, argv) -> int:
     )
   _show(form, outdir)
   if not done:
-    say("Not all is trained; what was reached is saved. The same command continues from there.")
+    ended, runs = sum(task.ended() for task in work), sum(len(task.trials) for task in work)
+    say(f"{ended} of {runs} runs are at their end; the same command goes on with the others.")
   return OK if done else INTERRUPTED
 
 
