@@ -244,6 +244,10 @@ def _option_faults(entry: Any, registry: Registry) -> Iterator[str]:
   options, takers = entry.options, ", ".join(registry.takers)
   if not NEEDS.fits(needs := getattr(entry, "needs", ())):
     yield f"whose needs are {needs!r} where {NEEDS.words} belongs"
+  if (typed := getattr(entry, "argument", "")) and None in _parameters(entry, registry, typed):
+    yield f"whose {takers} must take {typed}, what is typed behind its colon, by name"
+  if taken := sorted({*getattr(entry, "choices", ())} & {*registry.entries}):
+    yield f"which takes {taken[0]} behind its colon, the name of another: give that another name"
   for role in ("strength", "steps"):
     if (field := getattr(entry, role, "")) and field not in FIELDS:
       yield f"whose {role} {field!r} is no field of gan.Config: make it an option, and leave it out"

@@ -216,6 +216,20 @@ FAULTS = {
     "AUGMENTATIONS['o'] = Entry(lambda: None, '', '', strength='blur')",
     "AUGMENTATIONS['o'], whose strength 'blur' is no field of gan.Config",
   ),
+  "behind": (
+    "from gan.augment import AUGMENTATIONS as A, Entry\nA['cutout'] = Entry(lambda: None, '', '')",
+    "AUGMENTATIONS['cutout'], which diffaugment takes behind its colon: give it another name",
+  ),
+  "taking": (
+    "from gan.augment import AUGMENTATIONS as A, Entry\n"
+    "A['o'] = Entry(lambda *, of='': None, '', '', argument='of', choices=('mirror',))",
+    "AUGMENTATIONS['o'], which takes mirror behind its colon, the name of another: give that",
+  ),
+  "untyped": (
+    "from gan.augment import AUGMENTATIONS as A, Entry\n"
+    "A['o'] = Entry(lambda: None, '', '', argument='of')",
+    "AUGMENTATIONS['o'], whose make must take of, what is typed behind its colon, by name",
+  ),
   "falling": (
     "from gan.augment import AUGMENTATIONS, Entry\n"
     "AUGMENTATIONS['o'] = Entry(lambda: None, '', '', strength='instance_noise', steps='mine')",
