@@ -1,4 +1,4 @@
-"""Terms of the players' objectives that are neither losses nor gradient penalties, by name."""
+"""What is neither a loss nor a gradient penalty: further terms, what acts on a step, by name."""
 
 from gan.regularizers.acgan import make_acgan
 from gan.regularizers.ada import make_ada
