@@ -37,6 +37,13 @@ class Part(NamedTuple):
 PARTS = {
   "diffaugment": Part({}, {"augment": "diffaugment"}, 1.05),
   "ada": Part({}, {"augment": "ada:bgc", "augment_strength": 0.5}, 1.3),
+  "approx_r1r2": Part({"penalty": "r1r2"}, {"penalty": "approx_r1r2"}, 0.9),
+  # A D that mixes no examples: D(x) is the loss's.
+  "approx_r1r2_joint": Part(
+    {"penalty": "r1r2", "discriminator_norm": "none"},
+    {"penalty": "approx_r1r2", "discriminator_norm": "none"},
+    0.9,
+  ),
 }
 
 

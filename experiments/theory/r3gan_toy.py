@@ -29,15 +29,19 @@ LIMIT = 1.4  # of what is drawn
 
 
 class Kind(NamedTuple):
-  """A combination: loss, penalty, steps between penalties."""
+  """A combination: loss, penalty, steps between penalties; of a lazy one its form."""
 
   loss: str
   penalty: str
   every: int
+  correction: bool = False
+  step: str = "joint"
 
   @property
   def title(self) -> str:
-    return f"{self.loss} + {self.penalty}" + (f", every {self.every} steps" * (self.every > 1))
+    words = [f"every {self.every} steps"] * (self.every > 1)
+    words += ["corrected"] * self.correction + ["in a step of its own"] * (self.step != "joint")
+    return ", ".join([f"{self.loss} + {self.penalty}", *words])
 
 
 KINDS = [Kind(*parts) for parts in itertools.product(("rsgan", "nonsat"), ("r1r2", "r1"), (1, 8))]
@@ -61,7 +65,7 @@ def run(settings: Settings) -> Result:
   seeds, steps = settings.seeds_or(3, 2), QUICK_STEPS if settings.quick else STEPS
   kinds = QUICK_KINDS if settings.quick else KINDS
   shown = {kind: train(kind, seeds, steps) for kind in kinds}
-  found = {kind: _judge(rows) for kind, rows in shown.items()}
+  found = {kind: judge(rows) for kind, rows in shown.items()}
   records = [
     kind._asdict()
     | {"seed": seed, **{key: rows[key][seed].tolist() for key in rows if key != "last"}}
@@ -70,7 +74,7 @@ def run(settings: Settings) -> Result:
   ]
   checks = [check for kind, rows in found.items() for check in _checks(kind, rows)]
   figures = {"trajectories": _trajectories(found, steps), "samples": _clouds(found)}
-  films = {name: _film(kind, shown[kind], steps) for name, kind in FILMED.items()}
+  films = {name: film(kind, shown[kind], steps) for name, kind in FILMED.items()}
   return Result(checks, figures, records, _notes(found), films)
 
 
@@ -82,7 +86,13 @@ def train(kind: Kind, seeds: int, steps: int) -> dict[str, np.ndarray]:
 def _seed(kind, steps, key) -> dict[str, Any]:
   gan = _players()
   game = games.make_game(
-    gan, loss=kind.loss, penalty=kind.penalty, penalty_every=kind.every, optimizer="adam"
+    gan,
+    loss=kind.loss,
+    penalty=kind.penalty,
+    penalty_every=kind.every,
+    lazy_correction=kind.correction,
+    lazy_step=kind.step,
+    optimizer="adam",
   )
   init_key, data_key, sample_key, step_key = jax.random.split(key, 4)
   latents = jax.random.normal(sample_key, (SAMPLES, LATENT))
@@ -119,7 +129,7 @@ def _players() -> Gan:
   return Gan(generator, discriminator, lambda key: jax.random.normal(key, (LATENT,)), (-1.0, 1.0))
 
 
-def _judge(trained) -> dict[str, np.ndarray]:
+def judge(trained) -> dict[str, np.ndarray]:
   """Of what `train` returns: modes, good share and norm [seeds, snapshots], the last samples."""
   rows = np.array([[_modes(cloud) for cloud in row] for row in trained["samples"]])
   names = ("modes", "good", "kl")
@@ -213,7 +223,7 @@ def _clouds(found) -> Figure:
   return figure
 
 
-def _film(kind, shown, steps):
+def film(kind, shown, steps):
   real = np.asarray(densities.samples(mixture(), jax.random.key(1), 1000))
   title = f"25 Gaussians  {kind.title}"
   return trajectory.film(shown, real, title, limit=LIMIT, each=steps // SNAPSHOTS)

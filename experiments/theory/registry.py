@@ -3,12 +3,14 @@
 from collections.abc import Callable
 
 from experiments.theory import (
+  approximated_penalty,
   augmentation_leak,
   bilinear,
   dirac,
   dirac_matrix,
   fgan_gaussian,
   generator_costs,
+  lazy_penalty,
   logit_drift,
   mixtures,
   optimal_discriminator,
@@ -38,6 +40,8 @@ CASES: dict[str, Callable[[Settings], Result]] = {
   "wgan_gp_critic": wgan_gp_critic.run,
   "r3gan_toy": r3gan_toy.run,
   "logit_drift": logit_drift.run,
+  "approximated_penalty": approximated_penalty.run,
+  "lazy_penalty": lazy_penalty.run,
   "mixtures": mixtures.run,
   "parzen": parzen.run,
   "augmentation_leak": augmentation_leak.run,
@@ -50,7 +54,14 @@ HEAVY = ("unrolled", "wgan_gp_critic", "vanishing_gradient", "r3gan_toy")
 NEED_DATA = ("parzen",)
 # Cases that do not read a flag.
 WITHOUT = {
-  "seeds": {"generator_costs", "dirac", "dirac_matrix", "bilinear", "two_point"},
+  "seeds": {
+    "generator_costs",
+    "dirac",
+    "dirac_matrix",
+    "bilinear",
+    "two_point",
+    "approximated_penalty",
+  },
   "data_dir": set(CASES) - {"vanishing_gradient", "parzen"},
   "workdir": set(CASES) - {"vanishing_gradient", "parzen"},
 }

@@ -31,4 +31,4 @@ def test_both_sides_are_configs(part):
 def test_an_unknown_part_is_one_line(capsys):
   assert parts.main(["parts", "--parts=nosuch"]) == 2
   (line,) = capsys.readouterr().err.splitlines()
-  assert "'nosuch' is unknown: choose from ada, diffaugment" in line
+  assert "'nosuch' is unknown: choose from ada, approx_r1r2" in line

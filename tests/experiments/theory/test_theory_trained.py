@@ -165,7 +165,7 @@ def test_kinds_are_every_combination_once():
 def test_samples_that_are_not_finite_count_as_divergence(monkeypatch):
   samples = np.zeros((2, 3, 5, 2))
   samples[1, -1] = np.nan
-  found = r3gan_toy._judge({"samples": samples, "norm": np.ones((2, 3))})
+  found = r3gan_toy.judge({"samples": samples, "norm": np.ones((2, 3))})
   assert r3gan_toy.diverged(found).tolist() == [False, True]
   assert found["modes"][:, -1].tolist() == [1, 0]
 
@@ -173,7 +173,7 @@ def test_samples_that_are_not_finite_count_as_divergence(monkeypatch):
 def test_few_steps_of_the_toy_run(monkeypatch):
   monkeypatch.setattr(r3gan_toy, "UNITS", 8)
   monkeypatch.setattr(r3gan_toy, "LAYERS", 1)
-  found = r3gan_toy._judge(r3gan_toy.train(r3gan_toy.Kind("rsgan", "r1r2", 8), 2, 20))
+  found = r3gan_toy.judge(r3gan_toy.train(r3gan_toy.Kind("rsgan", "r1r2", 8), 2, 20))
   assert found["modes"].shape == found["norm"].shape == (2, 20)
 
 
