@@ -50,7 +50,7 @@ CASES: dict[str, Callable[[Settings], Result]] = {
 # How long the full run of a case takes that is not among `all`.
 LONG = {"mixtures": "many hours", "parzen": "hours, and MNIST"}
 # Those of `all` that take longest, the longest first.
-HEAVY = ("unrolled", "wgan_gp_critic", "vanishing_gradient", "r3gan_toy")
+HEAVY = ("unrolled", "wgan_gp_critic", "vanishing_gradient", "r3gan_toy", "lazy_penalty")
 NEED_DATA = ("parzen",)
 # Cases that do not read a flag.
 WITHOUT = {
