@@ -1,4 +1,4 @@
-"""Prints the registry of adversarial losses, and draws every one of them.
+"""Prints the registry of adversarial losses, and draws every one that is a function of logits.
 
   python -m experiments.losses --outdir=docs/figures
 
@@ -35,7 +35,7 @@ def _run(outdir) -> int:
   folder = writable_folder(outdir)
   print(table())
   drawn = {"losses": overview(), "generator_costs": generator_costs()}
-  drawn |= {name: loss_page(name) for name in losses.LOSSES}
+  drawn |= {name: loss_page(name) for name in losses.of_logits()}
   for name, figure in drawn.items():
     pictures.save(figure, folder / f"{name}.png")
   print(f"\n{len(drawn)} pictures in {folder}")
@@ -129,8 +129,8 @@ def _limit(axes):
 
 
 def overview() -> Figure:
-  """Returns the generators' costs and slopes of all losses as small multiples."""
-  names = list(losses.LOSSES)
+  """Returns the generators' costs and slopes of all losses of logits as small multiples."""
+  names = losses.of_logits()
   columns = 5
   rows = -(-len(names) // columns)
   figure = Figure(figsize=(12, 2.2 * rows), dpi=90, layout="constrained")

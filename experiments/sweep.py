@@ -171,13 +171,13 @@ def _report(statuses, comparison) -> int:
 
 
 def chosen_losses(text: str) -> list[str]:
-  """Reads the losses of a flag: names by commas, or all.
+  """Reads the losses of a flag: names by commas, or all of logits alone.
 
   Raises:
     UserError: one is unknown or stands twice.
   """
   if text == "all":
-    return list(losses.LOSSES)
+    return losses.of_logits()
   given = [name.strip() for name in text.split(",")]
   names = [known_as("loss", name, "losses") for name in given]
   for name in names:

@@ -39,6 +39,7 @@ FILES = {
     "fields",
     "returned",
     "acting",
+    "reading",
     "game",
     "play",
     "objectives",

@@ -8,7 +8,7 @@ from matplotlib.patches import Patch
 
 from experiments.theory.case import Result, Settings, reported
 from experiments.theory.dirac import converged
-from gan.losses import LOSSES
+from gan.losses import of_logits
 from gan.method.update_rules import adversarial_rules
 from gan.penalties import PENALTIES
 from gan.theory import dirac
@@ -30,7 +30,7 @@ def run(settings: Settings) -> Result:
   with jax.enable_x64(True):
     found = {rule: outcomes(rule) for rule in rules}
   checks = [_count(rule, found[rule]) for rule in rules]
-  losses, penalties = list(LOSSES), list(PENALTIES)
+  losses, penalties = of_logits(), list(PENALTIES)
   records = [
     {"update_rule": rule, "loss": loss, "penalty": penalty, "outcome": OUTCOMES[int(cells[i, j])]}
     for rule, cells in found.items()
@@ -49,7 +49,7 @@ NOTES = [
 
 def outcomes(update_rule: str) -> np.ndarray:
   """Returns the place in OUTCOMES of every loss [rows] and penalty [columns] under a rule."""
-  losses, penalties = list(LOSSES), list(PENALTIES)
+  losses, penalties = of_logits(), list(PENALTIES)
   methods = [
     dirac.Method(loss, penalty, PENALTY_WEIGHT, consensus_weight=CONSENSUS_WEIGHT)
     for loss in losses
@@ -79,7 +79,7 @@ def _figure(found) -> Figure:
     axes.pcolormesh(cells, cmap=colours, vmin=-0.5, vmax=2.5, edgecolors="white", lw=0.5)
     axes.set_title(rule, fontsize=10)
     axes.set_xticks(np.arange(len(PENALTIES)) + 0.5, list(PENALTIES), rotation=90, fontsize=8)
-    axes.set_yticks(np.arange(len(cells)) + 0.5, list(LOSSES), fontsize=8)
+    axes.set_yticks(np.arange(len(cells)) + 0.5, of_logits(), fontsize=8)
   panels[0].invert_yaxis()
   handles = [Patch(color=colours(i), label=label) for i, label in enumerate(OUTCOMES)]
   figure.legend(handles=handles, loc="outside lower center", ncols=3, fontsize=9)

@@ -58,7 +58,7 @@ class Plan(NamedTuple):
 
 PAIR = [Condition("grid", "nonsat", packing) for packing in (1, 2)]
 PACKINGS = [Condition(data, "nonsat", m) for data in DATA for m in (1, 2, 3, 4)]
-LOSSES = [Condition("grid", name, 1) for name in sorted(losses.LOSSES)]
+LOSSES = [Condition("grid", name, 1) for name in sorted(losses.of_logits())]
 
 FULL = [
   Plan("pair", PAIR, 5, 100_000),

@@ -1,7 +1,7 @@
 """Every adversarial loss, by the name that a user types.
 
-BEGAN is not among them: its discriminator is an autoencoder that returns a reconstruction error,
-and its balance k_t is a state; neither is a function of two batches of logits.
+Most are functions of two batches of logits. SAN's and those that compare features need more of the
+discriminator, EBGAN and BEGAN an autoencoder, and BEGAN's balance is a state: see `Loss`.
 """
 
 import functools
@@ -10,10 +10,12 @@ from typing import Any
 import numpy as np
 
 from gan.errors import UserError, look_up
+from gan.losses.autoencoder import BOUNDARY_EQUILIBRIUM, ENERGY
 from gan.losses.base import About, Loss
 from gan.losses.bce import MAXIMUM_LIKELIHOOD, NONSATURATING, SATURATING
 from gan.losses.fgan import FGAN_GENERATORS, variational_loss
 from gan.losses.hinge import HINGE
+from gan.losses.kernel import CRAMER, MAXIMUM_MEAN_DISCREPANCY
 from gan.losses.klwgan import KL_WASSERSTEIN
 from gan.losses.lsgan import LEAST_SQUARES
 from gan.losses.mcgan import REGRESSION
@@ -30,11 +32,22 @@ from gan.losses.relativistic import (
   RELATIVISTIC_AVERAGE_HINGE,
   RELATIVISTIC_AVERAGE_LEAST_SQUARES,
 )
+from gan.losses.san import SLICED_HINGE, SLICED_NONSATURATING, SLICED_SATURATING, san
 from gan.losses.wgan import WASSERSTEIN
 from gan.system.recipe import Recipe
 from gan.system.schema import are_finite
 
-__all__ = ["FGAN_GENERATORS", "LOSSES", "About", "Loss", "bind", "make_loss", "relativistic_loss"]
+__all__ = [
+  "FGAN_GENERATORS",
+  "LOSSES",
+  "About",
+  "Loss",
+  "bind",
+  "make_loss",
+  "of_logits",
+  "relativistic_loss",
+  "san",
+]
 
 LOSSES: dict[str, Loss] = {
   "sat": SATURATING,
@@ -62,7 +75,19 @@ LOSSES: dict[str, Loss] = {
   "rp_fgan_tv": PAIRED_TOTAL_VARIATION,
   "klwgan": KL_WASSERSTEIN,
   "mcgan": REGRESSION,
+  "san_hinge": SLICED_HINGE,
+  "san_nonsat": SLICED_NONSATURATING,
+  "san_sat": SLICED_SATURATING,
+  "cramer": CRAMER,
+  "mmd": MAXIMUM_MEAN_DISCREPANCY,
+  "ebgan": ENERGY,
+  "began": BOUNDARY_EQUILIBRIUM,
 }
+
+
+def of_logits() -> list[str]:
+  """Returns the names of those losses that are functions of two batches of logits alone."""
+  return [name for name, loss in LOSSES.items() if not loss.needs]
 
 
 def make_loss(name: str, **options) -> Loss:
@@ -72,7 +97,8 @@ def make_loss(name: str, **options) -> Loss:
 
   Args:
     name: key of LOSSES.
-    **options: real_label, lsgan_targets, fgan_generator, axis_name; see the functions.
+    **options: real_label, lsgan_targets, fgan_generator, axis_name, ebgan_margin, began_ratio,
+      began_rate; see the functions.
 
   Returns:
     The Loss; its functions are called `(real_logits, fake_logits)`.
@@ -98,7 +124,12 @@ def make_loss(name: str, **options) -> Loss:
 
 
 def _check_numbers(
-  real_label: Any = 1.0, lsgan_targets: Any = (0.0, 1.0, 1.0), **others: Any
+  real_label: Any = 1.0,
+  lsgan_targets: Any = (0.0, 1.0, 1.0),
+  ebgan_margin: Any = 1.0,
+  began_ratio: Any = 0.5,
+  began_rate: Any = 0.0,
+  **others: Any,
 ) -> None:
   """Raises UserError where a number cannot be; one that is traced passes."""
   known = isinstance(real_label, (int, float))
@@ -106,6 +137,12 @@ def _check_numbers(
     raise UserError(f"`real_label={real_label!r}` must be above 0, and at most 1")
   if not are_finite(lsgan_targets) or np.shape(lsgan_targets) != (3,):
     raise UserError(f"`lsgan_targets={lsgan_targets!r}` must be three numbers, as (0, 1, 1)")
+  if not (are_finite(ebgan_margin) and ebgan_margin > 0):
+    raise UserError(f"`ebgan_margin={ebgan_margin!r}` must be above 0")
+  if not (are_finite(began_ratio) and 0 <= began_ratio <= 1):
+    raise UserError(f"`began_ratio={began_ratio!r}` must be between 0 and 1")
+  if not are_finite(began_rate, 0):
+    raise UserError(f"`began_rate={began_rate!r}` must be at least 0")
 
 
 def bind(loss: Loss, **options) -> Loss:
@@ -124,4 +161,9 @@ def bind(loss: Loss, **options) -> Loss:
     discriminator=functools.partial(loss.discriminator, **bound),
     generator=functools.partial(loss.generator, **bound),
     threshold=functools.partial(loss.threshold, **bound),
+    **{
+      name: functools.partial(function, **bound)
+      for name in ("witness", "update")
+      if (function := getattr(loss, name))
+    },
   )

@@ -68,6 +68,17 @@ class Loss(NamedTuple):
     needs: fields of gan.Outputs that the discriminator has to return beside logits; `discriminator`
       and `generator` are then given Outputs in the place of logits, `threshold` logits as ever.
     recipe: the call of make_loss that bound options, or None.
+    logit: Outputs -> [*batch], what stands for the logits that the discriminator returned, wherever
+      they are looked at: in penalties, regularisers, metrics; or None. It takes no options.
+    witness: `(outputs, real, fake, place, **options)` -> [*batch], the same of a loss that compares
+      whole batches: of `outputs`, where those of the data are `real` and of the samples `fake`.
+      `place` is "real" or "fake" where `outputs` are these themselves, and "other" of other points.
+      Or None.
+    init: `() -> state`, arrays only, kept in `GanState.aux_state["loss"]`; the functions of both
+      players are then given it third. Or None.
+    update: `(real, fake, state, **options) -> (state, metrics)`, once with each update of the
+      discriminator, as the one of a Regularizer; or None.
+    metrics: (name, meaning) of each that `update` returns.
 
   Examples:
     >>> import gan, jax.numpy as jnp
@@ -85,6 +96,11 @@ class Loss(NamedTuple):
   default_clip: float = 0.0
   needs: tuple[str, ...] = ()
   recipe: Recipe | None = None
+  logit: Callable | None = None
+  witness: Callable | None = None
+  init: Callable | None = None
+  update: Callable | None = None
+  metrics: tuple[tuple[str, str], ...] = ()
 
 
 def paired_threshold(real_logits: Logits, fake_logits: Logits) -> tuple[Logits, Logits]:

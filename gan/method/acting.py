@@ -81,13 +81,15 @@ def of_each_sample(loss: Loss) -> bool:
   """
   numbers = np.linspace(-0.7, 0.9, 24, dtype=np.float32).reshape(3, 8)
   changed = numbers + np.array([[0.3], [0.0], [0.0]], np.float32)
+  weight = jnp.asarray(numbers[0, 4:])  # of the discriminator, and not of a sample
 
   def losses(real: np.ndarray, fake: np.ndarray) -> np.ndarray:
     given = [
-      Outputs(it[:, 0], it[:, 1:4], it[:, 4:], it[0, 4:]) for it in map(jnp.asarray, (real, fake))
+      Outputs(it[:, 0], it[:, 1:4], it[:, 4:], weight, it) for it in map(jnp.asarray, (real, fake))
     ]
     given = given if loss.needs else [each.logits for each in given]
-    return np.asarray(loss.generator(*given))
+    kept = [loss.init()] if loss.init else []
+    return np.asarray(loss.generator(*given, *kept))
 
   try:
     with jax.ensure_compile_time_eval():  # a game may be made where a step is traced

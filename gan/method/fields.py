@@ -105,8 +105,9 @@ def _is_loss(value: Any) -> bool:
   if not (_is_part(Loss)(value) and all(callable(getattr(value, player)) for player in PLAYERS)):
     return False
   for player in PLAYERS:
-    if not takes(getattr(value, player), "real", "fake", named=value.options):
-      raise UserError(f"`{player}` of a gan.Loss must be called with (real, fake)")
+    given = ("real", "fake", *["state"] * (value.init is not None))
+    if not takes(getattr(value, player), *given, named=value.options):
+      raise UserError(f"`{player}` of a gan.Loss must be called with ({', '.join(given)})")
   return True
 
 

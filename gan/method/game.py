@@ -16,6 +16,7 @@ from gan.losses import LOSSES, Loss
 from gan.method import lazy
 from gan.method.acting import check_acting, check_controls
 from gan.method.fields import FIELDS, PLAYERS, as_fake_labels, classes_of
+from gan.method.reading import read_by
 from gan.networks import Gan, Network, latent_sampler
 from gan.optimizers import Optimizer, as_optimizer, is_transformation
 from gan.penalties import Penalty
@@ -43,15 +44,13 @@ GAME_METRICS = {
 RULE_METRICS = {
   "drifting_field": "root mean square of the drifting field before it is scaled, mean over radii",
 }
+_KEEPING = (*REGULARIZERS.values(), *LOSSES.values())  # what may have metrics of its own
 # Every metric of a step; those of a regulariser of one's own begin with its name.
-STEP_METRICS = (
-  GAME_METRICS
-  | RULE_METRICS
-  | {name: meaning for entry in REGULARIZERS.values() for name, meaning in entry.metrics.items()}
-)
+STEP_METRICS = GAME_METRICS | RULE_METRICS
+STEP_METRICS |= {name: meaning for each in _KEEPING for name, meaning in dict(each.metrics).items()}
 
 # Entries of GanState.aux_state, and <name>_weight, that are of other parts than regularisers.
-TAKEN = ("augmentation", "update_rule", "penalty")
+TAKEN = ("augmentation", "update_rule", "penalty", "loss")
 
 
 class Batch(NamedTuple):
@@ -264,10 +263,9 @@ class Game:
 
   @property
   def gan(self) -> Gan:
-    """The two players and what connects them."""
-    return Gan(
-      self.generator, self.discriminator, self.sample_latent, self.image_range, self.packing
-    )
+    """The two players and what connects them; logits are those that the loss reads."""
+    players = self.generator, read_by(self.loss, self.discriminator)
+    return Gan(*players, self.sample_latent, self.image_range, self.packing)
 
   def replace(self, **changes: Any) -> "Game":
     """Returns the game with other fields."""

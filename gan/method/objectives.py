@@ -15,15 +15,15 @@ from jaxtyping import Array, Float, Key
 
 from gan.augment import as_augmentation
 from gan.errors import UserError
-from gan.losses import Loss, bind
+from gan.losses import Loss
 from gan.method import returned
 from gan.method.game import GAME_METRICS, Examples, Game, Metrics
 from gan.method.lazy import SEPARATE
-from gan.method.play import Keys, example_keys, placed, play
+from gan.method.play import Keys, bound_loss, example_keys, placed, play
 from gan.networks import ModelState, Params, pack
 from gan.penalties import with_options
 from gan.regularizers import View
-from gan.state import GanState, Hyperparameters
+from gan.state import GanState
 
 
 class Observations(NamedTuple):
@@ -50,7 +50,7 @@ def discriminator_objective(
   view, state, _ = play(game, state, examples, keys, "discriminator")
   adversarial = bound_loss(game, hyper)
   real_logits, fake_logits = view.real_outputs.logits, view.fake_outputs.logits
-  loss = _mean_loss(adversarial, "discriminator", view)
+  loss = _mean_loss(adversarial, "discriminator", view, state)
   penalty, penalty_metrics = _penalty(game, state, view, examples, keys)
   terms, term_metrics = _terms("discriminator", game, state, view)
   thresholds = adversarial.threshold(real_logits, fake_logits)
@@ -74,10 +74,11 @@ def discriminator_objective(
     for name, part in keeping.items()
     if part.update
   }
+  kept_by_loss, loss_metrics = _moved_loss(adversarial, view, state)
   return hyper.discriminator_loss_scale * loss + penalty + terms, Observations(
     state.discriminator.model_state,
-    jax.lax.stop_gradient(moved),
-    metrics | penalty_metrics | term_metrics,
+    jax.lax.stop_gradient(moved | kept_by_loss),
+    metrics | loss_metrics | penalty_metrics | term_metrics,
   )
 
 
@@ -104,15 +105,10 @@ def generator_objective(
   state = state.replace(generator=state.generator.replace(params=params))
   examples = placed(examples, game.axis_name)
   view, _, model_state = play(game, state, examples, Keys.of(key), "generator")
-  weights = _weights(game, state, view)
-  loss = _mean_loss(bound_loss(game, state.hyperparameters), "generator", view, weights)
+  weights, bound = _weights(game, state, view), bound_loss(game, state.hyperparameters)
+  loss = _mean_loss(bound, "generator", view, state, weights)
   terms, metrics = _terms("generator", game, state, view)
   return loss + terms, Observations(model_state, {}, {"generator_loss": loss} | metrics)
-
-
-def bound_loss(game: Game, hyper: Hyperparameters) -> Loss:
-  """The game's loss with the options that change from step to step."""
-  return bind(game.loss, real_label=hyper.real_label, axis_name=game.axis_name)
 
 
 def _weights(game: Game, state: GanState, view: View) -> Float[Array, " r"] | None:
@@ -127,15 +123,33 @@ def _weights(game: Game, state: GanState, view: View) -> Float[Array, " r"] | No
 
 
 def _mean_loss(
-  loss: Loss, player: str, view: View, weights: Float[Array, " r"] | None = None
+  loss: Loss,
+  player: str,
+  view: View,
+  state: GanState,
+  weights: Float[Array, " r"] | None = None,
 ) -> Float[Array, ""]:
-  """The loss of a player, of logits or of all that D returned; weighed where it has weights."""
+  """The loss of a player, of logits or of all that D returned, and of what the loss keeps.
+
+  It is weighed where it has weights.
+  """
   given, function = (view.real_outputs, view.fake_outputs), getattr(loss, player)
   if not loss.needs:
     given = given[0].logits, given[1].logits
+  if loss.init:
+    given = (*given, state.aux_state["loss"])
   values = function(*given)
   mean = returned.mean(values, len(view.fake_outputs.logits), "loss", function)
   return mean if weights is None else jnp.mean(weights * values)
+
+
+def _moved_loss(loss: Loss, view: View, state: GanState) -> tuple[dict[str, Any], Metrics]:
+  """What the loss keeps after an update of D, and its metrics."""
+  if not loss.update:
+    return {}, {}
+  kept = state.aux_state["loss"]
+  moved, metrics = loss.update(view.real_outputs, view.fake_outputs, kept)
+  return {"loss": returned.same_tree(moved, kept, "update of the loss", loss.update)}, metrics
 
 
 def _penalty(

@@ -12,12 +12,14 @@ from jaxtyping import Array, Float, Int, Key
 
 from gan.augment import as_augmentation
 from gan.errors import UserError
+from gan.losses import Loss, bind
 from gan.method import returned
 from gan.method.game import Examples, Game
+from gan.method.reading import Reading, reading
 from gan.networks import ModelState, Outputs, apart, as_outputs, pack, unpack
 from gan.penalties import AugmentedCritic, Critic
 from gan.regularizers import View
-from gan.state import GanState, PlayerState
+from gan.state import GanState, Hyperparameters, PlayerState
 
 Pair = tuple[Any, Any]  # of the data, and of samples
 BEYOND = 2**31  # folded into a key for draws beyond those that it is split for, or counted from 0
@@ -54,6 +56,11 @@ def placed(examples: Examples, axis_name: Any = ()) -> Examples:
 def _dropout_key(key: Key[Array, ""], examples: Examples) -> Key[Array, ""]:
   """Masks differ between devices and parts of a batch: dropout is equal in distribution only."""
   return jax.random.fold_in(key, examples.places[0] // len(examples.places))
+
+
+def bound_loss(game: Game, hyper: Hyperparameters) -> Loss:
+  """The game's loss with the options that change from step to step."""
+  return bind(game.loss, real_label=hyper.real_label, axis_name=game.axis_name)
 
 
 def to_range(images: Array, image_range: tuple[float, float]) -> Float[Array, "..."]:
@@ -129,7 +136,14 @@ def play(
   shown, of = (shown_real, shown_fake), (examples, made)
   joint = player == "discriminator" and game.discriminator.joint
   judge = _judge_jointly if joint else _judge_apart
-  real, fakes, state_after = judge(game, state, shown, of, keys)
+  *judged, state_after = judge(game, state, shown, of, keys)
+  read = reading(bound_loss(game, state.hyperparameters), judged)
+  real, fakes = (
+    outputs._replace(logits=read(outputs, place))
+    for outputs, place in zip(judged, ("real", "fake"), strict=True)
+  )
+  # A witness of the batch itself leaves each example out of its own mean, and a critic cannot.
+  logits = () if game.loss.witness else (real.logits, fakes.logits)
   view = View(
     real=examples.real,
     fake=fake,
@@ -137,9 +151,7 @@ def play(
     shown_fake=shown_fake,
     real_outputs=real,
     fake_outputs=fakes,
-    critic=_augmented_critic(
-      game, state_after, of, (real_keys, fake_keys), (real.logits, fakes.logits)
-    ),
+    critic=_augmented_critic(game, state_after, of, (real_keys, fake_keys), read, logits),
     generate=bound(game.generator.apply),
     latents=latents,
     labels=examples.labels,
@@ -252,7 +264,7 @@ def _judge(
 ) -> tuple[Outputs, GanState]:
   """D in training mode, and the state with D's new model state."""
   player = state.discriminator
-  apply = game.discriminator.apply
+  apply = game.gan.discriminator.apply
   outputs, model_state = _in_training(apply, player, shown, examples, key)
   needs = dict.fromkeys(game.loss.needs, "the loss") | {
     field: f"regularizer {name}" for name, each in game.regularizers.items() for field in each.needs
@@ -262,11 +274,16 @@ def _judge(
 
 
 def _augmented_critic(
-  game: Game, state: GanState, of: tuple[Examples, Examples], keys: Pair, logits: Pair
+  game: Game,
+  state: GanState,
+  of: tuple[Examples, Examples],
+  keys: Pair,
+  read: Reading,
+  logits: tuple[Array, ...],
 ) -> AugmentedCritic:
   """D of raw images, packed where it judges several, through the augmentation.
 
-  `logits` are those in training: a critic has the same where D is `joint`.
+  `logits` are those in training, if any: a critic has the same where D is `joint`.
   """
 
   def show(rows: Float[Array, "r ..."], own: Key[Array, " b"]) -> Float[Array, "r ..."]:
@@ -275,19 +292,19 @@ def _augmented_critic(
     return _show(game, state, unpack(rows, game.packing), own)
 
   def alone(examples: Examples, own: Key[Array, " b"]) -> Critic:
-    critic = _critic(game, state, examples)
+    critic = _critic(game, state, examples, read)
     return lambda rows: critic(show(rows, own))
 
   def both(*rows: Float[Array, "r ..."]) -> list[Float[Array, " r"]]:
     shown = [show(*each) for each in zip(rows, keys, strict=True)]
-    logits = _critic(game, state, _joined(of))(jnp.concatenate(shown))
+    logits = _critic(game, state, _joined(of), read)(jnp.concatenate(shown))
     return jnp.split(logits, [len(shown[0])])
 
   critics = map(alone, of, keys)
   return AugmentedCritic(*critics, *((both, *logits) if game.discriminator.joint else ()))
 
 
-def _critic(game: Game, state: GanState, examples: Examples) -> Critic:
+def _critic(game: Game, state: GanState, examples: Examples, read: Reading) -> Critic:
   """What D is shown -> logits.
 
   With running statistics and without dropout examples do not influence each other, and the
@@ -297,9 +314,9 @@ def _critic(game: Game, state: GanState, examples: Examples) -> Critic:
   model_state = jax.lax.stop_gradient(player.model_state)
 
   def critic(shown: Float[Array, "r ..."]) -> Float[Array, " r"]:
-    outputs, _ = game.discriminator.apply(
+    outputs, _ = game.gan.discriminator.apply(
       player.params, model_state, shown, examples.labels, train=False
     )
-    return as_outputs(outputs, len(shown)).logits
+    return read(as_outputs(outputs, len(shown)), "other")
 
   return critic

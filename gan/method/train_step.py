@@ -129,7 +129,7 @@ def _with_example(network: Network, example: tuple) -> Network:
 def _init_aux_state(
   key: Key[Array, ""], game: Game, players: list[PlayerState], examples: list[tuple]
 ) -> dict[str, Any]:
-  """What regularisers, the augmentation and the rule keep, before the first step."""
+  """What regularisers, the loss, the augmentation and the rule keep, before the first step."""
   networks = [
     _with_example(getattr(game, name), example)
     for name, example in zip(PLAYERS, examples, strict=True)
@@ -140,6 +140,8 @@ def _init_aux_state(
     name: regularizer.init(key, gan)
     for (name, regularizer), key in zip(game.regularizers.items(), keys[1:], strict=True)
   }
+  if game.loss.init:
+    kept["loss"] = game.loss.init()
   if init := getattr(game.augment, "init", None):
     kept["augmentation"] = init(keys[0], gan)
   if _rule(game).init:

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 
 from gan.errors import UserError, look_up
 from gan.models import (
+  autoencoder,
   biggan,
   dcgan,
   goodfellow,
@@ -135,6 +136,9 @@ MODELS: dict[str, Model] = {
     conditionings=("native",),
   ),
   "r3gan_small": Model(r3gan.build_small, options=("width",), conditionings=("native",)),
+  "autoencoder": Model(
+    autoencoder.build, options=("width", "code_dim"), outputs=("logits", "residual")
+  ),
 }
 
 _PLAYERS = Kind(

@@ -78,9 +78,11 @@ def judge(
     examples of each kind they are of, as an evaluation calls them.
 
   Raises:
-    UserError: too few examples for a discriminator that judges several at once, or logits that are
-      not finite.
+    UserError: too few examples for a discriminator that judges several at once, logits that are
+      not finite, or a loss that has none but of a whole batch.
   """
+  if loss.witness:
+    raise UserError("the loss compares whole batches: its discriminator judges no example alone")
   judged, counts = judged_logits(gan, state, train, held_out, labels, seed)
   rows = {}
   for name in _COUNTS:

@@ -221,7 +221,7 @@ def entry_fault(entries: Mapping[str, Any], name: str) -> str:
   for choice, registry in REGISTRIES.items():
     if registry.entries is entries:
       faults = [_name_fault(choice, name), *_option_faults(entries[name], registry)]
-      faults.append(_metric_fault(name, getattr(entries[name], "metrics", {})))
+      faults.append(_metric_fault(name, dict(getattr(entries[name], "metrics", ()))))
       return next(filter(None, faults), "")
   return ""
 

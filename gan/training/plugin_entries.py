@@ -96,6 +96,8 @@ def _call_fault(what: str, entry: Any) -> str:
   by_name = {*getattr(entry, "options", ()), *getattr(entry, "keywords", ())}
   for attribute, given in functions.items():
     function = getattr(entry, attribute) if attribute else entry
+    if what == "LOSSES" and entry.init and attribute != "threshold":
+      given = (*given, "state")
     if function is not None and not takes(function, *given, named=by_name):
       part = f"whose {attribute}" if attribute else "which"
       return f"{part} must take ({', '.join(given)}), and nothing else but options by name"

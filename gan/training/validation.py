@@ -230,6 +230,11 @@ def _validate_heldout(config: Config) -> None:
     raise UserError(
       "--heldout is read by --eval_every above 0 only: give that too, or leave it out"
     )
+  if LOSSES[config.loss].witness:
+    raise UserError(
+      f"--heldout judges D by its logits, and --loss={config.loss} has none but of a whole batch: "
+      "leave it out"
+    )
   (held_out, few), (split, many) = map(parse_split, (config.heldout, config.split))
   starts = [window.start or 0 for window in (few, many)]
   stops = [math.inf if window.stop is None else window.stop for window in (few, many)]

@@ -11,7 +11,7 @@ from PIL import Image
 
 from experiments import cifar10, fashion_mnist, mnist, ring, sample
 from experiments.cli import command, common, console
-from gan.losses import LOSSES
+from gan.losses import of_logits
 from gan.method.update_rules import adversarial_rules
 from gan.models import MODELS
 from gan.training import pictures
@@ -24,7 +24,11 @@ TWO_STEPS = ("--steps=2", "--batch_size=4", "--log_every=1", "--latent_dim=8", "
 TWO_STEPS += ("--eval_every=0",)
 # What makes a model small, or lets it make images at all.
 SIZES = {"dcgan": ["--width=4"], "firstgan_dcgan": ["--image_size=64"]}
-SIZES |= {"tutorial_dcgan": ["--image_size=64"], "resnet": ["--width=4"]}
+SIZES |= {
+  "autoencoder": ["--width=4"],
+  "tutorial_dcgan": ["--image_size=64"],
+  "resnet": ["--width=4"],
+}
 NARROW = {"stylegan2": 4, "sndcgan": 4, "r3gan": 8, "r3gan_small": 24}
 NARROW |= {"biggan": 1}
 SIZES |= {"sagan": ["--image_size=16", "--width=1"]}
@@ -32,7 +36,7 @@ SIZES |= {name: ["--image_size=8", f"--width={width}"] for name, width in NARROW
 POINTS = {"points", "pacgan"}
 OF_OTHER_SIDES = {"firstgan_dcgan", "tutorial_dcgan", "sagan", *NARROW}
 MODELS_OF_28_PIXELS = sorted(set(MODELS) - POINTS - OF_OTHER_SIDES)
-OTHER_LOSSES = sorted(set(LOSSES) - {"nonsat"})
+OTHER_LOSSES = sorted({*of_logits()} - {"nonsat"})
 
 
 pytestmark = pytest.mark.usefixtures("programs_of_the_tests")

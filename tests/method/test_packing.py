@@ -10,7 +10,7 @@ import pytest
 
 from experiments import mnist, ring
 from gan.errors import UserError
-from gan.losses import LOSSES
+from gan.losses import of_logits
 from gan.method.game import Batch
 from gan.models import MODELS
 from gan.networks import pack
@@ -70,7 +70,7 @@ def test_every_model_sees_more_channels(model):
   assert jax.eval_shape(judge, jax.random.key(0)).shape == (2,)
 
 
-@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("loss", of_logits())
 def test_loss_is_that_of_packed_rows(loss):
   """With rates of 0 the step's logits can be had by hand: those of rows of two points."""
   rates = {"generator_learning_rate": 0.0, "discriminator_learning_rate": 0.0}

@@ -30,6 +30,7 @@ SPECS = {
   "stylegan2": ModelSpec((8, 8, 3), latent_dim=8, width=4),
   "r3gan": ModelSpec((8, 8, 3), latent_dim=8, width=8),
   "r3gan_small": ModelSpec((8, 8, 3), latent_dim=8, width=24),
+  "autoencoder": ModelSpec((8, 8, 1), latent_dim=8, width=4),
 }
 OF_POINTS = ("points", "pacgan")
 UNBOUNDED = (*OF_POINTS, "stylegan2", "r3gan", "r3gan_small")
@@ -475,9 +476,26 @@ TABLES = {
     ],
     48 + (1024 + 4608 + 64) + 384 + (2304 + 6912 + 96) + 384 + 24,
   ),
+  # The generator of dcgan; 28 pixels halve to 7 by 8 channels, 392 numbers, and back.
+  "autoencoder": (
+    ModelSpec((28, 28, 1), latent_dim=100, width=4),
+    [
+      dense(100, 392, bias=False),
+      norm(8),
+      *(transposed(8, 4), norm(4)),
+      transposed(4, 1, bias=True),
+    ],
+    39_200 + 16 + 512 + 8 + (64 + 1),
+    [
+      *(conv(1, 4, True), conv(4, 8, True)),
+      *(dense(392, 64), dense(64, 392)),
+      *(transposed(8, 4, True), transposed(4, 1, True)),
+    ],
+    (64 + 4) + (512 + 8) + (25_088 + 64) + (25_088 + 392) + (512 + 4) + (64 + 1),
+  ),
 }
 # Labels are no table of theirs.
-OWN_CONDITIONING = ("biggan", "sagan", "stylegan2", "r3gan", "r3gan_small")
+OWN_CONDITIONING = ("autoencoder", "biggan", "sagan", "stylegan2", "r3gan", "r3gan_small")
 
 
 def param_shapes(network):

@@ -13,7 +13,7 @@ from PIL import Image
 from experiments.theory import __main__ as command
 from experiments.theory import case, perform, registry
 from gan.errors import UserError
-from gan.losses import LOSSES, make_loss
+from gan.losses import make_loss, of_logits
 from gan.penalties import PENALTIES
 from gan.theory import densities, divergences, games, two_point
 
@@ -305,7 +305,7 @@ def test_matrix_has_every_pair_of_loss_and_penalty(monkeypatch):
   monkeypatch.setattr(dirac_matrix, "QUICK", ("simultaneous",))
   records = outcome("dirac_matrix").records
   found = {(row["loss"], row["penalty"]): row["outcome"] for row in records}
-  assert len(found) == len(records) == len(LOSSES) * len(PENALTIES)
+  assert len(found) == len(records) == len(of_logits()) * len(PENALTIES)
   assert found["sat", "none"] == "farther out" and found["wgan", "wgan_gp"] != "converges"
   assert found["nonsat", "r1"] == found["sat", "r2"] == found["wgan", "gp0"] == "converges"
 

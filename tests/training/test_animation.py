@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from experiments import ring
-from gan.losses import LOSSES
+from gan.losses import of_logits
 from gan.training import animation, loop, restore, sampling
 from gan.training.config import Config
 from gan.training.run import Keys
@@ -47,7 +47,8 @@ QUICK = ("nonsat", "lsgan", "hinge", "wgan", "ragan", "fgan_js")
 
 
 @pytest.mark.parametrize(
-  "loss", [pytest.param(loss, marks=[] if loss in QUICK else pytest.mark.slow) for loss in LOSSES]
+  "loss",
+  [pytest.param(loss, marks=[] if loss in QUICK else pytest.mark.slow) for loss in of_logits()],
 )
 def test_every_loss(loss):
   found = film(Config(**{**SMALL.__dict__, "loss": loss}))

@@ -1,0 +1,118 @@
+"""SAN: the last layer's direction learns as a critic's, whatever loss the features learn by."""
+
+import functools
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from gan.errors import UserError
+from gan.losses.base import About, Logits, Loss
+from gan.losses.bce import NONSATURATING, SATURATING
+from gan.losses.hinge import HINGE
+
+NEEDS = ("features", "last_weight")
+
+
+def direction(weight: Float[Array, " f"]) -> Float[Array, " f"]:
+  """The direction of the last layer, w/|w|.
+
+  Args:
+    weight: [F], of any length; of 0 the direction is 0.
+  """
+  return weight / jnp.sqrt(jnp.sum(jnp.square(weight)) + 1e-24)
+
+
+def projection(outputs: Any) -> Logits:
+  """Features on the last layer's direction, <w/|w|, h>: what stands for logits in SAN.
+
+  Args:
+    outputs: gan.Outputs with features [B, F] and last_weight [F].
+
+  Returns:
+    [B].
+  """
+  return outputs.features @ direction(outputs.last_weight)
+
+
+def sliced_discriminator_loss(loss: Loss, real: Any, fake: Any, **options: Any) -> Logits:
+  """SAN's loss of D: the loss of <w/|w|, h> for h, and <w/|w|, h(G(z)) - h(x)> for w.
+
+  No gradient of the first reaches w, and none of the second reaches h: the direction is the one of
+  the Wasserstein loss, by which two distributions of features are told apart best.
+
+  See "SAN: Inducing Metrizability of GAN with Discriminative Normalized Linear Layer" by Takida et
+  al. (https://arxiv.org/abs/2301.12811).
+
+  Args:
+    loss: of logits.
+    real: gan.Outputs of B examples of data, with features [B, F] and last_weight [F].
+    fake: of generated samples.
+    **options: those of the loss.
+
+  Returns:
+    [B], loss per example, not averaged.
+  """
+  still = jax.lax.stop_gradient(direction(real.last_weight))
+  function = loss.discriminator(real.features @ still, fake.features @ still, **options)
+  apart = jax.lax.stop_gradient(fake.features - real.features)
+  return function + apart @ direction(real.last_weight)
+
+
+def sliced_generator_loss(loss: Loss, real: Any, fake: Any, **options: Any) -> Logits:
+  """SAN's loss of G: that of the loss, of <w/|w|, h>. Arguments as of `sliced_discriminator_loss`.
+
+  Returns:
+    [B], loss per example, not averaged.
+  """
+  return loss.generator(projection(real), projection(fake), **options)
+
+
+def san(loss: Loss, about: About | None = None) -> Loss:
+  """Returns the split of SAN for a loss: length and direction of D's last layer learn apart.
+
+  D is <w/|w|, h(x)> without the layer's bias: the forward pass divides by |w|, so that no step has
+  to normalise the weight again, and the length of features is theirs to learn.
+
+  Args:
+    loss: of two batches of logits, that draws those of data up and of samples down.
+    about: what a page says of it.
+
+  Raises:
+    UserError: the loss is of more than logits already.
+
+  Examples:
+    >>> import gan
+    >>> gan.losses.san(gan.LOSSES["lsgan"]).needs
+    ('features', 'last_weight')
+  """
+  if loss.needs or loss.init:
+    raise UserError(f"`loss` of san needs {', '.join(loss.needs)}: give one of logits alone")
+  return Loss(
+    discriminator=functools.partial(sliced_discriminator_loss, loss),
+    generator=functools.partial(sliced_generator_loss, loss),
+    threshold=loss.threshold,
+    about=about,
+    options=loss.options,
+    default_clip=loss.default_clip,
+    needs=NEEDS,
+    logit=projection,
+  )
+
+
+def _about(loss: Loss) -> About:
+  """What the registry says; r and f are features on the direction."""
+  return About(
+    discriminator=f"{loss.about.discriminator}, for h; <w/|w|, h(G(z)) - h(x)>, for w",
+    generator=loss.about.generator,
+    optimum="no closed form: it depends on the features",
+    divergence="no closed form; a sliced Wasserstein distance of features where D is optimal",
+    source=f"Takida et al. 2024, arXiv:2301.12811; {loss.about.source}",
+    experimental=True,
+  )
+
+
+SLICED_HINGE = san(HINGE, _about(HINGE))
+SLICED_NONSATURATING = san(NONSATURATING, _about(NONSATURATING))
+SLICED_SATURATING = san(SATURATING, _about(SATURATING))
