@@ -124,6 +124,16 @@ def test_drifting_trains_and_records_nothing_of_the_discriminator(tmp_path, caps
   assert f"  G {last['generator_loss']:.3f}  " in capsys.readouterr().err
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("model", ["mlp", "dcgan", "resnet"])
+@pytest.mark.parametrize("augment", ["mirror", "diffaugment", "ada:bgcfnc"])
+def test_every_augmentation_trains(run, augment, model):
+  strength = [] if augment == "mirror" else ["--augment_strength=0.5"]
+  flags = (f"--model={model}", f"--augment={augment}", *strength, *SIZES.get(model, []))
+  workdir = run(mnist.main, *DIGITS, *TWO_STEPS, *flags, "--steps=3")
+  assert read_metrics(workdir)[-1]["step"] == 3
+
+
 # Those of modern networks have a file of their own.
 OLD_PRESETS = [name for name in PRESETS if not re.search("cifar10|r3gan", name)]
 
