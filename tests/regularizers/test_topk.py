@@ -78,10 +78,10 @@ def test_the_best_of_two_devices_are_the_best_of_the_batch():
 
 def test_losses_that_compare_samples_are_refused_and_say_why():
   alone = {name for name, loss in LOSSES.items() if of_each_sample(loss)}
-  compared = {"rsgan", "ragan", "ralsgan", "rahinge", "klwgan", "mcgan"}
+  compared = {"rsgan", "ragan", "ralsgan", "rahinge", "klwgan", "mcgan", "cramer", "mmd"}
   compared |= {name for name in LOSSES if name.startswith("rp_")}
   assert not alone & compared
-  assert {"sat", "nonsat", "ml", "lsgan", "hinge", "wgan"} <= alone
+  assert {"sat", "nonsat", "ml", "lsgan", "hinge", "wgan", "san_hinge", "ebgan"} <= alone
   assert {name for name in LOSSES if name.startswith("fgan_")} <= alone
   for refused in (
     lambda: toys.make_game(toys.tanh_gan(), loss="rsgan", regularizers={"topk": make_topk()}),
