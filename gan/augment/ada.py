@@ -85,8 +85,8 @@ def make_ada(*, groups: str = "bgc", color_share: float = 1.0) -> Augmentation:
 
   `blit` are flips, quarter turns and shifts by whole pixels; `geom` scales, rotations and shifts
   by an affine map; `color` brightness, contrast, luma, hue and saturation by a matrix; `filter`
-  the strengths of four bands of frequencies; `noise`; `cutout` a box of half the sides. Towards
-  probability 1 samples come out transformed too; up to about 0.8 they do not.
+  the strengths of four bands of frequencies; `noise`; `cutout` a box of half the sides. At
+  probability 1 flips and turns cannot be told from those of samples, and near it hardly.
 
   What differs from the source: there, an image is mirrored beyond its border as far as the batch
   at hand needs, and black where that ends, a side away; here it is mirrored without end, so that an
