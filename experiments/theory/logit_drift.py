@@ -14,7 +14,7 @@ from experiments.theory.seeds import over_seeds
 from gan.losses import LOSSES
 from gan.method.game import Game
 from gan.networks import Gan
-from gan.regularizers import make_centering
+from gan.regularizers import REGULARIZERS
 from gan.theory import games
 
 FREE = ("wgan", "rsgan", "ragan", "ralsgan", "rahinge", "rp_hinge", "rp_lsgan")
@@ -34,17 +34,17 @@ SNAPSHOTS, SHOWN = 24, 1000
 
 
 class Kind(NamedTuple):
-  """What holds the constant: the weight of the term, and whether it is of the data alone."""
+  """What holds the constant: the weight of a term, and which of REGULARIZERS."""
 
   title: str
   weight: float
-  data_only: bool = False
+  term: str = "centering"
 
 
 KINDS = (
   Kind("without", 0.0),
   Kind("(D(x) + D(G(z)))^2, 0.01", WEIGHT),
-  Kind("D(x)^2, 0.001", 1e-3, data_only=True),
+  Kind("D(x)^2, 0.001", 1e-3, "drift"),
 )
 
 
@@ -120,8 +120,8 @@ def _game(generate: Any, discriminator: Any, kind: Kind, optimizer: str = "sgd")
 
   generator = games.network(lambda key: jnp.zeros(()), generate)
   gan = Gan(generator, discriminator, latent, (-1.0, 1.0))
-  centering = {"centering": make_centering(centering_data_only=kind.data_only)}
-  return games.make_game(gan, loss="rsgan", optimizer=optimizer, regularizers=centering)
+  terms = {kind.term: REGULARIZERS[kind.term].make()}
+  return games.make_game(gan, loss="rsgan", optimizer=optimizer, regularizers=terms)
 
 
 def table(start: float) -> Any:
@@ -196,7 +196,7 @@ def wander(
   game = _game(lambda params, latents: latents, table(0.0), kind, optimizer)
   shares = jnp.log(jnp.asarray(DATA / DATA.sum()))
   numbers = {"discriminator_learning_rate": 0.01, "generator_learning_rate": 0.0}
-  numbers |= {"centering_weight": kind.weight, "b1": 0.0, "b2": b2}
+  numbers |= {f"{kind.term}_weight": kind.weight, "b1": 0.0, "b2": b2}
 
   def seed(key):
     init_key, data_key, step_key = jax.random.split(key, 3)
@@ -229,12 +229,10 @@ def train(kind: Kind, seeds: int, steps: int) -> dict[str, np.ndarray]:
   generator = games.mlp((2, 32, 32, 1), jax.nn.relu)
   discriminator = games.mlp((1, 32, 32, 1), jax.nn.relu, games.as_logits)
   gan = Gan(generator, discriminator, lambda key: jax.random.normal(key, (2,)), (-1.0, 1.0))
-  centering = {"centering": make_centering(centering_data_only=kind.data_only)}
-  game = games.make_game(
-    gan, loss="rsgan", penalty="r1r2", optimizer="adam", regularizers=centering
-  )
+  terms = {kind.term: REGULARIZERS[kind.term].make()}
+  game = games.make_game(gan, loss="rsgan", penalty="r1r2", optimizer="adam", regularizers=terms)
   numbers = {"generator_learning_rate": 1e-3, "discriminator_learning_rate": 1e-3, "b1": 0.0}
-  numbers |= {"b2": 0.99, "penalty_weight": 0.1, "centering_weight": kind.weight}
+  numbers |= {"b2": 0.99, "penalty_weight": 0.1, f"{kind.term}_weight": kind.weight}
 
   def seed(key):
     init_key, data_key, look_key, step_key = jax.random.split(key, 4)

@@ -4,7 +4,7 @@ from gan.regularizers.acgan import make_acgan
 from gan.regularizers.ada import make_ada
 from gan.regularizers.apa import make_apa
 from gan.regularizers.base import Entry, Regularizer, View
-from gan.regularizers.centering import make_centering
+from gan.regularizers.centering import make_centering, make_drift
 from gan.regularizers.consistency import (
   flip_and_shift,
   inconsistency,
@@ -36,6 +36,7 @@ __all__ = [
   "make_apa",
   "make_bcr",
   "make_centering",
+  "make_drift",
   "make_cr",
   "make_gradient_norm",
   "make_lecam",
@@ -127,10 +128,16 @@ REGULARIZERS: dict[str, Entry] = {
   "centering": Entry(
     make_centering,
     0.01,
-    "(D(x) + D(G(z)))^2, of pairs in a batch; or D(x)^2",
-    "Adversarial Flow Models 2025, arXiv:2511.22475; Karras et al. 2018, arXiv:1710.10196",
-    options=("centering_data_only",),
+    "(D(x) + D(G(z)))^2, of pairs in a batch",
+    "Adversarial Flow Models 2025, arXiv:2511.22475",
     metrics={"centering": "mean of the term before its weight"},
+  ),
+  "drift": Entry(
+    make_drift,
+    0.001,
+    "D(x)^2, on data",
+    "Karras et al. 2018, arXiv:1710.10196",
+    metrics={"drift": "mean of the term before its weight"},
   ),
   "multi_hinge": Entry(
     make_multi_hinge,

@@ -10,15 +10,15 @@ from gan.method.game import STEP_METRICS, Examples
 from gan.method.objectives import discriminator_objective
 from gan.method.train_step import at_this_step
 from gan.networks import Gan, Outputs
-from gan.regularizers import View, make_centering
+from gan.regularizers import REGULARIZERS, View, make_centering
 
 
-@pytest.mark.parametrize(("data_only", "expected"), [(False, (9 + 1) / 2), (True, (4 + 9) / 2)])
-def test_the_term_is_known_by_hand(data_only, expected):
+@pytest.mark.parametrize(("name", "expected"), [("centering", (9 + 1) / 2), ("drift", (4 + 9) / 2)])
+def test_the_term_is_known_by_hand(name, expected):
   outputs = Outputs(jnp.array([2.0, -3.0])), Outputs(jnp.array([1.0, 2.0]))
   view = View(*[None] * 4, *outputs, *[None] * 8)
-  value, metrics = make_centering(centering_data_only=data_only).discriminator(view, {})
-  assert value == expected and metrics == {"centering": value}
+  value, metrics = REGULARIZERS[name].make().discriminator(view, {})
+  assert value == expected and metrics == {name: value}
   assert metrics.keys() <= STEP_METRICS.keys()
 
 

@@ -268,15 +268,17 @@ PLUGIN = """
 from gan.regularizers import REGULARIZERS, Entry, Regularizer
 
 
-def make_drift(*, drift_power=2.0):
+def make_small_logits(*, small_logits_power=2.0):
   def discriminator(view, state):
-    term = abs(view.real_outputs.logits) ** drift_power
-    return term, {"drift": term.mean()}
+    term = abs(view.real_outputs.logits) ** small_logits_power
+    return term, {"small_logits": term.mean()}
 
   return Regularizer(discriminator=discriminator)
 
 
-REGULARIZERS["drift"] = Entry(make_drift, 1.0, "|D(x)|^power", "", options=("drift_power",))
+REGULARIZERS["small_logits"] = Entry(
+  make_small_logits, 1.0, "|D(x)|^power", "", options=("small_logits_power",)
+)
 """
 
 
@@ -284,7 +286,11 @@ def test_workers_find_a_plugin_in_the_folder_where_the_command_was_started(tmp_p
   (tmp_path / "own_parts.py").write_text(PLUGIN)
   environment = os.environ | {"JAX_PLATFORMS": "cpu", "JAX_NUM_CPU_DEVICES": "1"}
   flags = [*FLAGS, "--plugin=own_parts", "--steps=4", "--losses=nonsat", "--seeds=1"]
-  flags += ["--grid=drift_weight=0.1,1;drift_power=1,2", "--log_every=1", "--launcher=ray"]
+  flags += [
+    "--grid=small_logits_weight=0.1,1;small_logits_power=1,2",
+    "--log_every=1",
+    "--launcher=ray",
+  ]
   result = subprocess.run(
     [sys.executable, "-m", "experiments.sweep", "--workdir=sweep", *flags],
     cwd=tmp_path,
@@ -299,7 +305,7 @@ def test_workers_find_a_plugin_in_the_folder_where_the_command_was_started(tmp_p
   assert len(runs) == 4
   for folder in runs:
     assert read_summary(folder)["status"] == "finished"
-    assert [record["drift"] > 0 for record in read_metrics(folder)] == [True] * 4
+    assert [record["small_logits"] > 0 for record in read_metrics(folder)] == [True] * 4
 
 
 def test_what_a_plugin_raises_in_a_worker_is_a_line_of_its_task(tmp_path, monkeypatch):

@@ -488,9 +488,14 @@ def test_the_current_folder_is_looked_through_last(place):
 EACH = ["--preset=mine", "--dataset=noise", "--batch_size=4", "--latent_dim=2", "--log_every=1"]
 EACH += ["--checkpoint_every=2", "--eval_every=2", "--eval_samples=50", "--sample_every=50"]
 PARTED = ["--penalty=slope", "--augment=flip", "--instance_noise=0.1", "--update_rule=twice"]
-PARTED += ["--optimizer=sign", "--drift_weight=0.5", "--drift_power=1.5", "--flip_share=0.25"]
-PARTED += ["--rounds=1", "--sign_clip=0.5", "--units=4", "--schedules=drift_weight=halved"]
-OPTIONS = {"margin": 2.0, "drift_weight": 0.5, "drift_power": 1.5, "flip_share": 0.25}
+PARTED += [
+  "--optimizer=sign",
+  "--small_logits_weight=0.5",
+  "--small_logits_power=1.5",
+  "--flip_share=0.25",
+]
+PARTED += ["--rounds=1", "--sign_clip=0.5", "--units=4", "--schedules=small_logits_weight=halved"]
+OPTIONS = {"margin": 2.0, "small_logits_weight": 0.5, "small_logits_power": 1.5, "flip_share": 0.25}
 OPTIONS |= {"rounds": 1, "sign_clip": 0.5, "units": 4}
 
 
@@ -504,7 +509,7 @@ def test_the_plugin_of_the_page_goes_through_every_command(place, capsys):
   assert mnist.main(["mnist", *run, "--steps=4"]) == 0, capsys.readouterr().err
   records = read_metrics("a")
   assert [record["step"] for record in records] == [1, 2, 3, 4]
-  assert all(record["drift"] > 0 and record["penalty"] > 0 for record in records)
+  assert all(record["small_logits"] > 0 and record["penalty"] > 0 for record in records)
   forget()
   assert mnist.main(["mnist", "--workdir=a", *EACH, *PARTED, "--units=8", "--steps=6"]) == 2
   assert "units" in capsys.readouterr().err  # another run
@@ -563,35 +568,35 @@ def test_metrics_of_a_plugin_are_measured_in_training_and_those_that_fail_left_o
 
 def test_a_sweep_goes_over_options_of_a_plugin_and_weights_share_a_program(place, capsys):
   folder, forget = place
-  grid = "--grid=drift_weight=0.1,1;margin=1,2"
+  grid = "--grid=small_logits_weight=0.1,1;margin=1,2"
   line = ["--workdir=s", *EACH, "--losses=margin", "--seeds=1", grid]
   assert sweep.main(["sweep", "--plugin=one_of_each", *line, "--steps=2"]) == 0
   assert "4 runs, 2 programs" in capsys.readouterr().out
   forget()
   assert sweep.main(["sweep", *line, "--steps=3"]) == 0, capsys.readouterr().err
   for weight in (0.1, 1.0):
-    folder_of = f"s/members/margin,drift_weight={weight},margin=2.0,seed=0"
+    folder_of = f"s/members/margin,small_logits_weight={weight},margin=2.0,seed=0"
     assert read_summary(folder_of)["step"] == 3
     known_by = read_config(folder_of)["determining"]
-    assert known_by["drift_weight"] == weight and known_by["margin"] == 2.0
+    assert known_by["small_logits_weight"] == weight and known_by["margin"] == 2.0
   forget()
   assert compare.main(["compare", "--workdir=s"]) == 0
 
 
 def test_a_run_of_such_a_sweep_is_that_run_alone(place, capsys):
   line = [*EACH, "--steps=2"]
-  both = ["--losses=margin", "--seeds=1", "--grid=drift_weight=0.1,1"]
+  both = ["--losses=margin", "--seeds=1", "--grid=small_logits_weight=0.1,1"]
   assert sweep.main(["sweep", "--plugin=one_of_each", "--workdir=s", *line, *both]) == 0
-  alone = ["--workdir=a", *line, "--loss=margin", "--drift_weight=1"]
+  alone = ["--workdir=a", *line, "--loss=margin", "--small_logits_weight=1"]
   assert mnist.main(["mnist", *alone]) == 0, capsys.readouterr().err
   swept, own = (
-    read_metrics(folder) for folder in ("s/members/margin,drift_weight=1.0,seed=0", "a")
+    read_metrics(folder) for folder in ("s/members/margin,small_logits_weight=1.0,seed=0", "a")
   )
-  for name in ("discriminator_loss", "drift", "generator_loss"):
+  for name in ("discriminator_loss", "small_logits", "generator_loss"):
     np.testing.assert_allclose(
       [record[name] for record in swept], [record[name] for record in own], rtol=1e-5
     )
-  assert identity(restore.load("a").config)["drift_weight"] == 1.0
+  assert identity(restore.load("a").config)["small_logits_weight"] == 1.0
 
 
 @pytest.fixture
@@ -601,11 +606,13 @@ def parts(place):
 
 
 def test_options_reach_what_they_are_of(parts):
-  base = Config(loss="margin", model="tiny", regularizers="drift", augment="flip")
-  config = with_values(base, {"margin": 3.0, "drift_weight": 0.5, "flip_share": 1.0, "units": 4})
+  base = Config(loss="margin", model="tiny", regularizers="small_logits", augment="flip")
+  config = with_values(
+    base, {"margin": 3.0, "small_logits_weight": 0.5, "flip_share": 1.0, "units": 4}
+  )
   validate(config)
-  assert config.options == "drift_weight=0.5;flip_share=1.0;margin=3.0;units=4"
-  assert float(hyperparameters(config).get("drift_weight")) == 0.5
+  assert config.options == "flip_share=1.0;margin=3.0;small_logits_weight=0.5;units=4"
+  assert float(hyperparameters(config).get("small_logits_weight")) == 0.5
   game = build_game(config, DataInfo((8, 8, 1), 0, 100, None))
   zeros = np.zeros(2, np.float32)
   np.testing.assert_array_equal(game.loss.discriminator(zeros, zeros), [6.0, 6.0])
@@ -635,11 +642,11 @@ def test_instance_noise_comes_after_the_augmentations_that_are_named(parts):
 
 
 def test_a_weight_alone_names_its_regulariser_and_a_default_is_not_kept(parts):
-  named = with_values(Config(), {"drift_weight": 0.5, "drift_power": 2.0})
-  assert named.options == "drift_weight=0.5"
-  assert hyperparameters(named).regularizer_weights == {"drift": 0.5}
+  named = with_values(Config(), {"small_logits_weight": 0.5, "small_logits_power": 2.0})
+  assert named.options == "small_logits_weight=0.5"
+  assert hyperparameters(named).regularizer_weights == {"small_logits": 0.5}
   assert hyperparameters(Config()).regularizer_weights == {}
-  off = with_values(Config(), {"drift_weight": 0.0})
+  off = with_values(Config(), {"small_logits_weight": 0.0})
   validate(off)
   assert hyperparameters(off).regularizer_weights == {}
 
@@ -647,16 +654,25 @@ def test_a_weight_alone_names_its_regulariser_and_a_default_is_not_kept(parts):
 @pytest.mark.parametrize(
   ("flags", "message"),
   [
-    (["--drift_power=3"], "--drift_power has no meaning for --regularizers=; it is for drift"),
-    (["--regularizers=lecam", "--drift_weight=1"], "--drift_weight has no meaning for --regular"),
-    (["--regularizers=drift", "--drift_weight=0"], "--drift_weight=0 turns off what --regular"),
+    (
+      ["--small_logits_power=3"],
+      "--small_logits_power has no meaning for --regularizers=; it is for small_logits",
+    ),
+    (
+      ["--regularizers=lecam", "--small_logits_weight=1"],
+      "--small_logits_weight has no meaning for --regular",
+    ),
+    (
+      ["--regularizers=small_logits", "--small_logits_weight=0"],
+      "--small_logits_weight=0 turns off what --regular",
+    ),
     (
       ["--regularizers=nosuch"],
       "--regularizers=nosuch is unknown: choose from acgan, ",
     ),
-    (["--drift_weight=-1"], "--drift_weight=-1.0 must be at least 0"),
-    (["--drift_power=x"], "drift_power"),
-    (["--drift_weight=inf"], "must be a finite number"),
+    (["--small_logits_weight=-1"], "--small_logits_weight=-1.0 must be at least 0"),
+    (["--small_logits_power=x"], "small_logits_power"),
+    (["--small_logits_weight=inf"], "must be a finite number"),
     (["--units=3"], "--units has no meaning for --model=points; it is for tiny"),
     (["--augment=nosuch"], "--augment=nosuch is unknown: choose from ada, "),
     (["--augment=flip,instance_noise"], "--augment=instance_noise is chosen by --instance_noise"),
@@ -665,7 +681,10 @@ def test_a_weight_alone_names_its_regulariser_and_a_default_is_not_kept(parts):
     (["--options=margin"], "--options: 'margin' must be name=value"),
     (["--options=margin=1;margin=2"], "each name once"),
     (["--options=margin=wide"], "--options: margin=wide must be of type float"),
-    (["--schedules=drift_weight=linear:0"], "'drift_weight' is no number that a step of this run"),
+    (
+      ["--schedules=small_logits_weight=linear:0"],
+      "'small_logits_weight' is no number that a step of this run",
+    ),
   ],
 )
 def test_an_option_that_cannot_be_is_one_line(place, capsys, flags, message):
@@ -676,11 +695,16 @@ def test_an_option_that_cannot_be_is_one_line(place, capsys, flags, message):
 
 def test_options_of_plugins_are_in_the_help_beside_their_kind(place, capsys):
   assert ring.main(["ring", "--help"]) == 0
-  assert "drift" not in capsys.readouterr().out
+  assert "small_logits" not in capsys.readouterr().out
   assert ring.main(["ring", "--plugin=one_of_each", "--help"]) == 0
   loss = capsys.readouterr().out.split("\nloss:\n")[1].split("\ntraining:\n")[0]
-  assert "--drift_power: power of the logits of data (--regularizers=drift) (default: 2.0)" in loss
-  assert "--drift_weight: weight of the regulariser drift (named: 0.001; else off)" in loss
+  assert (
+    "--small_logits_power: power of the logits of data (--regularizers=small_logits) (default: 2.0)"
+    in loss
+  )
+  assert (
+    "--small_logits_weight: weight of the regulariser small_logits (named: 0.001; else off)" in loss
+  )
 
 
 def test_a_plugin_whose_code_has_changed_is_said(place, monkeypatch, capsys):
