@@ -19,7 +19,7 @@ from gan.losses import Loss
 from gan.method import returned
 from gan.method.game import GAME_METRICS, Examples, Game, Metrics
 from gan.method.lazy import SEPARATE
-from gan.method.play import Keys, bound_loss, example_keys, placed, play
+from gan.method.play import BEYOND, Keys, bound_loss, example_keys, placed, play
 from gan.networks import ModelState, Params, pack
 from gan.penalties import with_options
 from gan.regularizers import View
@@ -69,7 +69,10 @@ def discriminator_objective(
     keeping["augmentation"] = as_augmentation(game.augment)
   moved = {
     name: returned.same_tree(
-      part.update(view, kept := state.aux_state[name]), kept, f"update of {name}", part.update
+      part.update(_own(view, game, name), kept := state.aux_state[name]),
+      kept,
+      f"update of {name}",
+      part.update,
     )
     for name, part in keeping.items()
     if part.update
@@ -111,12 +114,22 @@ def generator_objective(
   return loss + terms, Observations(model_state, {}, {"generator_loss": loss} | metrics)
 
 
+def _own(view: View, game: Game, name: str) -> View:
+  """The view with keys of a part's own; the first part's are those of one that is alone."""
+  place = [*game.regularizers, "augmentation"].index(name)
+  if place == 0:
+    return view
+  # Beyond what the first splits its keys into.
+  keys = jax.vmap(jax.random.fold_in, (0, None))(view.keys, BEYOND + place)
+  return view._replace(keys=keys)
+
+
 def _weights(game: Game, state: GanState, view: View) -> Float[Array, " r"] | None:
   """The weights that regularisers give the generator's loss of each sample, or None."""
   weights, count = None, len(view.fake_outputs.logits)
   for name, part in game.regularizers.items():
     if part.weigh:
-      found = part.weigh(view, state.aux_state[name])
+      found = part.weigh(_own(view, game, name), state.aux_state[name])
       found = returned.weights(found, count, f"weigh of {name}", part.weigh)
       weights = found if weights is None else weights * found
   return weights if weights is None else jax.lax.stop_gradient(weights)
@@ -189,7 +202,7 @@ def _terms(
   for name, regularizer in game.regularizers.items():
     if term := getattr(regularizer, player):
       # A gradient in what is kept would be taken for what `backward` made of it.
-      found = term(view, jax.lax.stop_gradient(state.aux_state[name]))
+      found = term(_own(view, game, name), jax.lax.stop_gradient(state.aux_state[name]))
       counts = {len(view.real), len(view.shown_real)}
       value, seen = returned.term(found, counts, f"regularizer {name}", term)
       weight = state.hyperparameters.regularizer_weights.get(name, 1.0)

@@ -32,7 +32,8 @@ class View(NamedTuple):
     latents: [B, Z].
     labels: [B] of the data, or None.
     fake_labels: [B] of the generated examples, or None.
-    keys: [B], one for each example, of the regulariser's own.
+    keys: [B], one for each example, of the regulariser's own: by its place among those of the game,
+      and the same in its terms and its update.
     hyper: the numbers of this step, schedules included.
     step: int32 [], steps before this one.
     axis_name: mapped axes that hold the rest of the batch.

@@ -771,6 +771,28 @@ def test_a_regularizers_state_may_have_the_shape_of_a_player_and_draws_of_its_ow
   jax.tree.map(np.testing.assert_array_equal, state.discriminator, plain.discriminator)
 
 
+def test_each_regularizer_draws_from_keys_of_its_own_in_its_terms_and_its_update():
+  def drawn(view):
+    return jax.vmap(jax.random.uniform)(view.keys)
+
+  def of(name):
+    term = lambda view, state: (drawn(view), {f"{name}_drawn": drawn(view)[0]})  # noqa: E731
+    update = lambda view, state: {"drawn": drawn(view)[0]}  # noqa: E731
+    return Regularizer(lambda key, gan: {"drawn": jnp.zeros(())}, term, None, update)
+
+  def draws(names):
+    game = toys.make_game(toys.tanh_gan(), regularizers={name: of(name) for name in names})
+    state = toys.start(game)
+    given = state.discriminator.params, game, state, Examples(points()[0], None), toys.key(7)
+    seen = discriminator_objective(*given)[1]
+    found = {name: float(seen.aux_state[name]["drawn"]) for name in names}
+    assert found == {name: float(seen.metrics[f"{name}_drawn"]) for name in names}
+    return found
+
+  both = draws("ab")
+  assert draws("a")["a"] == both["a"] != both["b"]
+
+
 def test_a_linen_discriminator_can_be_made_again_by_a_regularizer():
   class D(nn.Module):
     @nn.compact
