@@ -32,8 +32,8 @@ def _rise(result, claim) -> str:
     f"{result.cell.title}, without any of the means: median {name} {text(row.best.median)} at its "
     f"best and {text(row.last.median)} at step {row.step} ({_seeds(row.last.count)})"
   )
-  if rise is None:
-    return f"{found}."
+  if not rise:
+    return f"{found}." if rise is None else f"{found}, which is where the seeds are best."
   what = verdict[claim.comparison.survives] if tested else "could not be tested"
   return f"{found}; the mean change since then, {rise:+.3g}, {what}."
 
