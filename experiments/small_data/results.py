@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from experiments.small_data.arms import ARMS, NONE, Cell
+from gan.errors import UserError
 from gan.report import statistics, study
 from gan.report.analysis import Analysis, Row, analyse
 from gan.report.statistics import Comparison
@@ -59,7 +60,7 @@ def load(cells: Sequence[Cell], outdir: pathlib.Path) -> list[Result]:
   """Returns the cells of which something is measured.
 
   Raises:
-    UserError: records are damaged, or the runs of a cell do not belong together.
+    UserError: records are damaged, of another arm, or the runs of a cell do not belong together.
   """
   folders = {cell: cell.folder(outdir) for cell in cells}
   begun = {cell: folder for cell, folder in folders.items() if any(folder.rglob(EVALUATIONS))}
@@ -76,6 +77,11 @@ def _analyse(folder) -> Analysis:
 def _as_arm(run: StudyRun, folder: pathlib.Path) -> StudyRun:
   """The run under the name of its arm, where a comparison of losses has that of its loss."""
   arm = run.folder.relative_to(folder).parts[0]
+  if arm not in ARMS:
+    raise UserError(
+      f"{run.folder} is of an arm {arm} that is none of the study's, {', '.join(ARMS)}: move "
+      f"{folder / arm} elsewhere"
+    )
   return run._replace(record=run.record | {"determining": run.identity | {"loss": arm}})
 
 

@@ -110,7 +110,8 @@ def train(
         _perform(task, done, data_dir, command, say)
         if signals:
           return False
-        progress.advance(len(task.trials) - done)
+        if done < len(task.trials):
+          progress.advance(len(task.trials) - done)
     except KeyboardInterrupt:
       if len(signals) != 1:
         raise

@@ -61,7 +61,8 @@ def _beside_none(claims) -> list[str]:
     for claim in surviving
   )
   count = f"{len(surviving)} of {len(asked)}"
-  return [f"{count} differences to {NONE} in the last {name} survive the correction: {said}."]
+  verb = "survives" if len(surviving) == 1 else "survive"
+  return [f"{count} differences to {NONE} in the last {name} {verb} the correction: {said}."]
 
 
 def method(claims: Sequence[Claim]) -> str:
@@ -112,9 +113,10 @@ def _strength(result) -> str:
   last = [record["ada_strength"] for record in records if "ada_strength" in record]
   if not last:
     return ""
+  strengths = " to ".join(dict.fromkeys(f"{value:.2g}" for value in (min(last), max(last))))
   return (
-    f"{result.cell.title}: the strength to which ada set its augmentation was {min(last):.2g} to "
-    f"{max(last):.2g} in its last records; near 0 the arm is as {NONE}."
+    f"{result.cell.title}: the strength to which ada set its augmentation was {strengths} in its "
+    f"last records; near 0 the arm is as {NONE}."
   )
 
 

@@ -12,6 +12,7 @@ from PIL import Image
 from experiments.small_data import __main__ as command
 from experiments.small_data import arms, memorised, page, results, training, words
 from experiments.small_data.arms import ARMS, Cell
+from gan.errors import UserError
 from gan.metrics.best import better
 from gan.report import statistics
 from gan.training.config import Config
@@ -106,6 +107,7 @@ def fake_training(monkeypatch):
 
 
 def test_what_is_there_is_not_trained_again_and_the_rest_is(tmp_path, fake_training, monkeypatch):
+  monkeypatch.setattr("gan.system.progress.LINES_EVERY", 0)
   monkeypatch.setattr(command, "_show", lambda *where: None)
   assert run(tmp_path, "--shares=10", "--arms=none", "--seeds=2") == 0
   assert fake_training == [tmp_path / "digits/10_percent/none"]
@@ -213,7 +215,7 @@ def test_the_head_of_the_page_claims_what_survives_and_nothing_else(few, tmp_pat
   assert [claim.comparison.survives for claim in results.claims(few)] == [True, True]
   assert "2 at its best and 9 at step 40 (3 seeds)" in said[0]
   assert said[0].endswith("+7.33, survives the correction.")
-  assert said[1].startswith("1 of 1 differences to none in the last frechet distance survive")
+  assert said[1].startswith("1 of 1 differences to none in the last frechet distance survives")
   noisy = [[9.0, 2.0, 2.0, 2.1], [9.0, 2.0, 2.0, 4.0], [9.0, 2.0, 2.0, 1.9]]
   write_cell(tmp_path / "noise", Cell("digits", 1), {"none": noisy, "lecam": FLAT})
   few = results.load([Cell("digits", 1)], tmp_path / "noise")
@@ -234,6 +236,12 @@ def test_the_page_is_one_file_with_figures_pairs_and_a_table(few, tmp_path):
   assert (none["arm"], lecam["arm"]) == ("none", "lecam")
   assert (none["best_median"], none["last_median"], none["nearest"]) == ("2", "9", "0.5")
   assert better(results.METRIC) == "lower"
+
+
+def test_runs_of_an_arm_that_is_not_known_are_refused(few, tmp_path):
+  write_run(tmp_path / "digits/1_percent/spells/members/spells-seed=0", width=3)
+  with pytest.raises(UserError, match="is of an arm spells that is none of the study's, none, "):
+    results.load([Cell("digits", 1)], tmp_path)
 
 
 @pytest.mark.slow
