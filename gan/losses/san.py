@@ -27,13 +27,15 @@ def direction(weight: Float[Array, " f"]) -> Float[Array, " f"]:
 def projection(outputs: Any) -> Logits:
   """Features on the last layer's direction, <w/|w|, h>: what stands for logits in SAN.
 
+  Its gradient does not reach w, so that penalties and regularisers of logits train features alone.
+
   Args:
     outputs: gan.Outputs with features [B, F] and last_weight [F].
 
   Returns:
     [B].
   """
-  return outputs.features @ direction(outputs.last_weight)
+  return outputs.features @ jax.lax.stop_gradient(direction(outputs.last_weight))
 
 
 def sliced_discriminator_loss(loss: Loss, real: Any, fake: Any, **options: Any) -> Logits:
@@ -66,7 +68,9 @@ def sliced_generator_loss(loss: Loss, real: Any, fake: Any, **options: Any) -> L
   Returns:
     [B], loss per example, not averaged.
   """
-  return loss.generator(projection(real), projection(fake), **options)
+  # Rules that look ahead differentiate it through updates of w.
+  along = (each.features @ direction(each.last_weight) for each in (real, fake))
+  return loss.generator(*along, **options)
 
 
 def san(loss: Loss, about: About | None = None) -> Loss:

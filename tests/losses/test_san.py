@@ -9,7 +9,9 @@ import toys
 import gan
 from gan.errors import UserError
 from gan.losses import LOSSES, san
+from gan.method.objectives import discriminator_objective
 from gan.networks import Outputs
+from gan.regularizers import Regularizer
 
 SAN = {name: name.removeprefix("san_") for name in LOSSES if name.startswith("san_")}
 W = jnp.array([3.0, 4.0])  # of direction (.6, .8)
@@ -92,3 +94,23 @@ def test_logits_and_penalties_of_a_step_are_along_the_direction():
     W, {}, x, None, train=False
   )  # as judging a run reads it
   np.testing.assert_allclose(returned.logits, x @ W / 5, rtol=1e-5)
+
+
+def test_penalties_and_regularizers_of_logits_leave_the_direction_alone():
+  """D(x) = <w/|w|, a x>: what they add to the objective has a gradient in a, and none in w."""
+  critic = toys.network(
+    lambda key: {"a": jnp.float32(2.0), "w": W},
+    lambda params, x: Outputs(x[:, 0], features=params["a"] * x, last_weight=params["w"]),
+  )
+  drift = Regularizer(discriminator=lambda view, state: (view.real_outputs.logits**2, {}))
+  game = toys.make_game(toys.tanh_gan()).replace(discriminator=critic, loss=san(LOSSES["hinge"]))
+  more = game.replace(penalty=gan.PENALTIES["r1"], regularizers={"drift": drift})
+  state, examples = more.init(toys.key(0)), gan.method.game.Examples(toys.points()[0], None)
+  plain, found = (
+    jax.grad(discriminator_objective, has_aux=True)(
+      state.discriminator.params, each, state, examples, toys.key(1)
+    )[0]
+    for each in (game, more)
+  )
+  np.testing.assert_array_equal(found["w"], plain["w"])
+  assert jnp.any(plain["w"]) and found["a"] != plain["a"]
