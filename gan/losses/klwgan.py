@@ -9,9 +9,9 @@ from gan.losses.base import About, AxisName, Logits, Loss, fixed_threshold
 def density_ratios(fake_logits: Logits, axis_name: AxisName = ()) -> Logits:
   """Weights w = exp D(G(z)) / mean exp D(G(z)) of samples, of mean 1, without gradient.
 
-  They are the minimum over w of KL(w q, q) - E_q w D. At a minimum the value's gradient in D is
-  that with w held, so both losses hold it. Published code lets gradients through, by which the
-  generator lowers logits that are more than 1 below the weighted mean.
+  They are the minimum over w of KL(w q, q) - E_q w D. Both losses hold w. Published code lets
+  gradients through, by which the generator lowers logits that are more than 1 below the weighted
+  mean.
 
   Args:
     fake_logits: [*batch], discriminator outputs on generated samples, unbounded.
