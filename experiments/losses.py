@@ -67,7 +67,7 @@ def _title(name):
 
 def about_of(loss: losses.Loss) -> losses.About:
   """Returns what is known of a loss; a plugin's may say nothing."""
-  return loss.about or losses.About(*[""] * 5)
+  return loss.about or losses.About()
 
 
 def _row(label, text):

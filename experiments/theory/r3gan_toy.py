@@ -74,7 +74,7 @@ def run(settings: Settings) -> Result:
   ]
   checks = [check for kind, rows in found.items() for check in _checks(kind, rows)]
   figures = {"trajectories": _trajectories(found, steps), "samples": _clouds(found)}
-  films = {name: film(kind, shown[kind], steps) for name, kind in FILMED.items()}
+  films = {name: _film(kind, shown[kind], steps) for name, kind in FILMED.items()}
   return Result(checks, figures, records, _notes(found), films)
 
 
@@ -223,7 +223,7 @@ def _clouds(found) -> Figure:
   return figure
 
 
-def film(kind, shown, steps):
+def _film(kind, shown, steps):
   real = np.asarray(densities.samples(mixture(), jax.random.key(1), 1000))
   title = f"25 Gaussians  {kind.title}"
   return trajectory.film(shown, real, title, limit=LIMIT, each=steps // SNAPSHOTS)

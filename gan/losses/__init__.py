@@ -35,7 +35,7 @@ from gan.losses.relativistic import (
 from gan.losses.san import SLICED_HINGE, SLICED_NONSATURATING, SLICED_SATURATING, san
 from gan.losses.wgan import WASSERSTEIN
 from gan.system.recipe import Recipe
-from gan.system.schema import are_finite
+from gan.system.schema import Kind, are_finite
 
 __all__ = [
   "FGAN_GENERATORS",
@@ -123,26 +123,27 @@ def make_loss(name: str, **options) -> Loss:
   )
 
 
-def _check_numbers(
-  real_label: Any = 1.0,
-  lsgan_targets: Any = (0.0, 1.0, 1.0),
-  ebgan_margin: Any = 1.0,
-  began_ratio: Any = 0.5,
-  began_rate: Any = 0.0,
-  **others: Any,
-) -> None:
-  """Raises UserError where a number cannot be; one that is traced passes."""
-  known = isinstance(real_label, (int, float))
-  if not are_finite(real_label) or known and not 0 < real_label <= 1:
-    raise UserError(f"`real_label={real_label!r}` must be above 0, and at most 1")
-  if not are_finite(lsgan_targets) or np.shape(lsgan_targets) != (3,):
-    raise UserError(f"`lsgan_targets={lsgan_targets!r}` must be three numbers, as (0, 1, 1)")
-  if not (are_finite(ebgan_margin) and ebgan_margin > 0):
-    raise UserError(f"`ebgan_margin={ebgan_margin!r}` must be above 0")
-  if not (are_finite(began_ratio) and 0 <= began_ratio <= 1):
-    raise UserError(f"`began_ratio={began_ratio!r}` must be between 0 and 1")
-  if not are_finite(began_rate, 0):
-    raise UserError(f"`began_rate={began_rate!r}` must be at least 0")
+def _is_label(value: Any) -> bool:
+  return are_finite(value) and (not isinstance(value, (int, float)) or 0 < value <= 1)
+
+
+# What a number must be; one that is traced passes.
+_NUMBERS = {
+  "real_label": Kind("above 0, and at most 1", _is_label),
+  "lsgan_targets": Kind(
+    "three numbers, as (0, 1, 1)", lambda it: are_finite(it) and np.shape(it) == (3,)
+  ),
+  "ebgan_margin": Kind("above 0", lambda it: are_finite(it) and it > 0),
+  "began_ratio": Kind("between 0 and 1", lambda it: are_finite(it) and 0 <= it <= 1),
+  "began_rate": Kind("at least 0", lambda it: are_finite(it, 0)),
+}
+
+
+def _check_numbers(**options: Any) -> None:
+  """Raises UserError where a number cannot be."""
+  for name, kind in _NUMBERS.items():
+    if name in options and not kind.fits(options[name]):
+      raise UserError(f"`{name}={options[name]!r}` must be {kind.words}")
 
 
 def bind(loss: Loss, **options) -> Loss:

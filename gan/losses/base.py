@@ -18,11 +18,11 @@ EXP_CAP = (
 class About(NamedTuple):
   """What the registry page prints of a loss; p is the data, q the generator, s the sigmoid."""
 
-  discriminator: str  # minimised; r = D(x), f = D(G(z)) are logits
-  generator: str  # minimised
-  optimum: str  # the discriminator's optimal logit
-  divergence: str  # what the generator minimises against that optimum
-  source: str
+  discriminator: str = ""  # minimised; r = D(x), f = D(G(z)) are logits
+  generator: str = ""  # minimised
+  optimum: str = ""  # the discriminator's optimal logit
+  divergence: str = ""  # what the generator minimises against that optimum
+  source: str = ""
   experimental: bool = False  # no closed form of the discriminator's optimum is known
 
 

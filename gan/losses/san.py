@@ -91,8 +91,8 @@ def san(loss: Loss, about: About | None = None) -> Loss:
     >>> gan.losses.san(gan.LOSSES["lsgan"]).needs
     ('features', 'last_weight')
   """
-  if loss.needs or loss.init:
-    raise UserError(f"`loss` of san needs {', '.join(loss.needs)}: give one of logits alone")
+  if beside := [*loss.needs, *["a state of its own"] * bool(loss.init)]:
+    raise UserError(f"`loss` of san needs {', '.join(beside)}: give one of logits alone")
   return Loss(
     discriminator=functools.partial(sliced_discriminator_loss, loss),
     generator=functools.partial(sliced_generator_loss, loss),

@@ -46,8 +46,7 @@ def make_judge(config: Config, gan: Gan, train: datasets.Dataset) -> Judge | Non
 
   def judge(state: GanState, labels: Labels | None, seed: int) -> dict[str, Any]:
     try:
-      found = judged_logits(gan, state, train, held_out, labels, seed, config.eval_samples)
-      judged, counts = found
+      judged, counts = judged_logits(gan, state, train, held_out, labels, seed, config.eval_samples)
       return {"held_out_samples": counts["held_out_samples"]} | measured(judged, loss)
     except UserError as error:  # a run need not end for it
       say(f"Left out, --heldout: {error}")

@@ -2,7 +2,6 @@
 
 import dataclasses
 import math
-from collections.abc import Mapping
 from typing import Any
 
 from gan import schedules
@@ -49,7 +48,7 @@ def validate(config: Config) -> None:
     validate_field(fields()[name], given)
   lsgan_targets(config)
   _validate_batches(config)
-  _validate_names(config, "regularizers", REGULARIZERS)
+  _validate_names(config)
   check_named(config.augment)
   _validate_weights(config)
   _validate_conditioning(config)
@@ -123,14 +122,13 @@ def _validate_batches(config: Config) -> None:
     )
 
 
-def _validate_names(config: Config, field: str, registry: Mapping[str, Any]) -> None:
-  names, given = names_in(getattr(config, field)), getattr(config, field)
-  choose = f"choose from {', '.join(sorted(registry))}"
-  if given and not names:
-    raise UserError(f"--{field}={given} names none: {choose}")
+def _validate_names(config: Config) -> None:
+  names, choose = names_in(config.regularizers), f"choose from {', '.join(sorted(REGULARIZERS))}"
+  if config.regularizers and not names:
+    raise UserError(f"--regularizers={config.regularizers} names none: {choose}")
   for name in names:
-    if name not in registry:
-      raise UserError(f"--{field}={name} is unknown: {choose}")
+    if name not in REGULARIZERS:
+      raise UserError(f"--regularizers={name} is unknown: {choose}")
 
 
 def _validate_weights(config: Config) -> None:

@@ -74,6 +74,8 @@ def test_options_are_those_of_the_loss():
   np.testing.assert_array_equal(plain, slanted)
   with pytest.raises(UserError, match="`loss` of san needs features, last_weight: give one of"):
     san(loss)
+  with pytest.raises(UserError, match="`loss` of san needs a state of its own: give one of logits"):
+    san(LOSSES["hinge"]._replace(init=dict))
 
 
 def test_logits_and_penalties_of_a_step_are_along_the_direction():
