@@ -33,7 +33,8 @@ def make_judge(config: Config, gan: Gan, train: datasets.Dataset) -> Judge | Non
     train: what they are trained on, of `datasets.load`.
 
   Raises:
-    UserError: there is no such split, or it has no labels where the runs read some.
+    UserError: there is no such split, or it has no labels where the runs read some, or there are
+      fewer examples of a kind than the discriminator judges at once.
   """
   if not config.heldout:
     return None
@@ -42,6 +43,7 @@ def make_judge(config: Config, gan: Gan, train: datasets.Dataset) -> Judge | Non
     raise UserError(
       f"--heldout={config.heldout} has no labels, which --conditional reads: name another split"
     )
+  _check_counts(config, gan, train, held_out)
   loss = game_parts(config)["loss"]
 
   def judge(state: GanState, labels: Labels | None, seed: int) -> dict[str, Any]:
@@ -53,6 +55,22 @@ def make_judge(config: Config, gan: Gan, train: datasets.Dataset) -> Judge | Non
       return {}
 
   return judge
+
+
+def _check_counts(
+  config: Config, gan: Gan, train: datasets.Dataset, held_out: datasets.Dataset
+) -> None:
+  counts = {
+    f"--heldout={config.heldout}": len(held_out.images),
+    f"--split={config.split}": len(train.images),
+    f"--eval_samples={config.eval_samples}": config.eval_samples,
+  }
+  for flag, count in counts.items():
+    if count < gan.packing:
+      raise UserError(
+        f"{flag} gives {count} examples to judge the discriminator on, which takes {gan.packing} "
+        "at once: take more, or leave out --heldout"
+      )
 
 
 def measured(judged: Judged, loss: Loss) -> dict[str, float]:

@@ -81,3 +81,10 @@ def test_a_split_that_is_not_there_is_refused():
   train = datasets.load("ring", "train[:10]")
   with pytest.raises(UserError, match="unknown split 'valid': ring has train, test"):
     heldout.make_judge(Config(heldout="valid", eval_every=1), toys.tanh_gan(), train)
+
+
+def test_fewer_examples_than_are_judged_at_once_are_refused_as_the_judge_is_made():
+  train, packed = datasets.load("ring", "train[:10]"), toys.tanh_gan()._replace(packing=3)
+  assert heldout.make_judge(Config(heldout="test[:3]", eval_every=1), packed, train)
+  with pytest.raises(UserError, match="--heldout=test\\[:2\\] gives 2 examples .* takes 3 at once"):
+    heldout.make_judge(Config(heldout="test[:2]", eval_every=1), packed, train)
