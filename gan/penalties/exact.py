@@ -211,7 +211,8 @@ def max_gradient_penalty(
   """The steepest point between data and samples alone, max |grad D(x^)|^2, x^ as in `wgan_gp`.
 
   The maximum is that over the global batch; of a batch in parts, over each part. What is returned
-  is 0 for all examples but the steepest, so that the mean over the global batch is the maximum.
+  is 0 for all examples but the steepest, the first of equals, so that the mean over the global
+  batch is the maximum.
 
   See "Lipschitz Generative Adversarial Nets" by Zhou et al. (https://arxiv.org/abs/1902.05687).
 
@@ -226,8 +227,9 @@ def max_gradient_penalty(
     [B], whose mean over the global batch is the penalty.
   """
   squares = gradient_squared_norm(critic, interpolate(real, fake, keys))
-  # The maximum over devices has no gradient; the example that attains it has.
-  highest = jax.lax.pmax(jax.lax.stop_gradient(jnp.max(squares)), axis_name)
-  steepest = (squares == highest).astype(squares.dtype)
-  count = jax.lax.psum(jnp.sum(steepest), axis_name)
-  return squares * steepest * (jax.lax.psum(len(squares), axis_name) / count)
+  # By places: a value that is computed anew for a comparison may be rounded otherwise.
+  steepest = jnp.argmax(squares)
+  maxima = jax.lax.all_gather(jax.lax.stop_gradient(squares[steepest]), axis_name)
+  device = jax.lax.axis_index(axis_name)
+  chosen = (jnp.arange(len(squares)) == steepest) & (jnp.argmax(maxima) == device)
+  return jnp.where(chosen, jax.lax.psum(len(squares), axis_name) * squares, 0)
