@@ -188,7 +188,8 @@ def _random(space: Space, count: int, seed: int) -> Iterator[list[Any]]:
 
 def _sobol(space: Space, count: int, seed: int) -> Iterator[list[Any]]:
   """Points of a Sobol sequence, whose scramble follows from the seed."""
-  engine = qmc.Sobol(len(space), rng=np.random.default_rng(seed))
+  # `seed` is called `rng` from SciPy 1.15 on, which takes both names.
+  engine = qmc.Sobol(len(space), seed=np.random.default_rng(seed))
   # A power of two, without which it warns; the points are those of a shorter sequence.
   for shares in engine.random_base2(count.bit_length())[:count].tolist():
     yield [axis.at(share) for axis, share in zip(space, shares, strict=True)]
