@@ -58,7 +58,8 @@ def extragradient() -> UpdateRule:
   """Steps from the current point along the gradients of the point that a first step leads to.
 
   w' = w - h v(w), then w <- w - h v(w'), both on the same examples and latents. The optimisers'
-  states move with each of the two steps.
+  states move with each of the two steps, what regularisers, losses and augmentations keep with the
+  second alone.
 
   See "A Variational Inequality Perspective on Generative Adversarial Networks" by Gidel et al.,
   Algorithm 4 (https://arxiv.org/abs/1802.10551).
@@ -67,6 +68,7 @@ def extragradient() -> UpdateRule:
   def step(game: Game, state: GanState, minibatches: Minibatches, key: Key[Array, ""]) -> Stepped:
     (examples,) = minibatches
     ahead, _ = _simultaneous(game, state, minibatches, key)
+    ahead = ahead.replace(aux_state=state.aux_state)  # as counts and averages are of examples
     discriminator = discriminator_update(game, ahead, examples, key)
     generator = generator_update(game, ahead, examples, key)
     back = with_params(ahead, params_of(state))

@@ -192,6 +192,7 @@ def assert_agrees(update_rule, names):
   for name in names:
     alone, swept = both(names.index(name))
     assert all(jnp.all(jnp.isfinite(leaf)) for leaf in jax.tree.leaves(alone)), name
+    assert alone[0].aux_state["lecam"]["updates"] == 1  # also where a rule looks ahead
     assert_same(jax.tree.map(lambda leaf: leaf[1], swept), alone, 2e-6)
 
 
