@@ -112,7 +112,7 @@ class Game:
       multiplied by it there: the lazy regularisation of "Analyzing and Improving the Image Quality
       of StyleGAN" by Karras et al. (https://arxiv.org/abs/1912.04958).
     lazy_correction: whether D's rate and moments' decays are those for `penalty_every` + 1 updates
-      in the place of `penalty_every`; see `lazy.corrected`.
+      in the place of `penalty_every`, of an optimiser that reads b1 and b2; see `lazy.corrected`.
     lazy_step: "joint", the lazy penalty is a term of D's loss, or "separate": D makes one more
       update on such steps, of the penalty alone and with latents of its own.
     regularizers: further terms, by name; each weighs its default_weight, or `<name>_weight` of
@@ -233,8 +233,8 @@ class Game:
       check_controls(self.regularizers, given, self.read_numbers())
     check_acting(self.regularizers, self.loss, self.update_rule)
     every = self.penalty_every if self.penalty else 1
-    own = "discriminator_learning_rate" in self.fixed_rates()
-    lazy.check_lazy(self.lazy_correction, self.lazy_step, every, self.update_rule, own_rate=own)
+    read = self._rates("discriminator") if self.lazy_correction else ()
+    lazy.check_lazy(self.lazy_correction, self.lazy_step, every, self.update_rule, read)
 
   def _check_schedule(self) -> None:
     """Raises UserError where a schedule of `make_schedule` leads a number out of its range."""

@@ -5,6 +5,7 @@ See "Analyzing and Improving the Image Quality of StyleGAN" by Karras et al., ap
 https://github.com/NVlabs/stylegan2-ada-pytorch.
 """
 
+from collections.abc import Collection
 from typing import Any
 
 from gan.errors import UserError
@@ -12,6 +13,7 @@ from gan.state import Hyperparameters
 
 JOINT, SEPARATE = "joint", "separate"
 STEPS = (JOINT, SEPARATE)
+CORRECTED = ("discriminator_learning_rate", "b1", "b2")
 
 
 def corrected(hyper: Hyperparameters, every: int) -> Hyperparameters:
@@ -33,7 +35,7 @@ def corrected(hyper: Hyperparameters, every: int) -> Hyperparameters:
 
 
 def check_lazy(
-  lazy_correction: bool, lazy_step: str, every: int, update_rule: Any, *, own_rate: bool = False
+  lazy_correction: bool, lazy_step: str, every: int, update_rule: Any, read: Collection[str]
 ) -> None:
   """Checks that a correction or a step of its own has a penalty that is lazy, and a rule with it.
 
@@ -42,7 +44,7 @@ def check_lazy(
     lazy_step: one of STEPS.
     every: steps from one penalty to the next; 1 for none too.
     update_rule: a gan.UpdateRule, or None for the usual one.
-    own_rate: whether D's optimiser is one that brings its own rate.
+    read: the hyper-parameters that D's optimiser reads.
 
   Raises:
     UserError: it has not.
@@ -53,10 +55,11 @@ def check_lazy(
       f"{asked} is of a penalty that skips steps: give a `penalty` and a `penalty_every` above 1, "
       "or leave it out"
     )
-  if lazy_correction and own_rate:
+  if lazy_correction and not set(CORRECTED) <= set(read):
+    missing = ", ".join(name for name in CORRECTED if name not in read)
     raise UserError(
-      "`lazy_correction` changes rates, and the discriminator's optimizer was passed with its own: "
-      "pass `hyperparameters -> transformation`, or correct them there"
+      f"`lazy_correction` changes {', '.join(CORRECTED)}, and the discriminator's optimizer does "
+      f"not read {missing}: choose one that does, such as adam, or leave it out"
     )
   if lazy_step == SEPARATE and not getattr(update_rule, "penalty_steps", True):
     raise UserError(

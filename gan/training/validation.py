@@ -16,6 +16,7 @@ from gan.method.update_rules import check_updates
 from gan.models import check_conditioning, check_outputs
 from gan.models.spec import conditioned
 from gan.networks import Network
+from gan.optimizers import OPTIMIZERS
 from gan.penalties import make_penalty
 from gan.regularizers import REGULARIZERS
 from gan.state import Hyperparameters
@@ -33,6 +34,7 @@ from gan.training.parts import (
   made,
   names_in,
   needs,
+  optimizer_names,
   regularizer_names,
   weighted,
 )
@@ -268,7 +270,9 @@ def _any_game(config: Config, **others: Any) -> Game:
 
 def _validate_penalty(config: Config) -> None:
   (rule,) = made(config, "update_rule").values()
-  check_lazy(config.lazy_correction, config.lazy_step, config.penalty_every, rule)
+  optimizer = OPTIMIZERS[optimizer_names(config)["discriminator"]]
+  read = ("discriminator_learning_rate", *optimizer.options)
+  check_lazy(config.lazy_correction, config.lazy_step, config.penalty_every, rule, read)
   options = arguments(config, "penalty", config.penalty)
   make_penalty(config.penalty, **options)
   # At 0.01 the penalty of an example is mostly rounding; at 0.1 within a fifth of float32's.
