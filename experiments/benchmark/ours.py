@@ -67,7 +67,7 @@ def make_config(case: Case) -> Config:
     "precision": case.precision,
   }
   if case.model in cases.FULL:
-    return Config(**(_without_augmentation(PRESETS[case.model]) | chosen | _full_fields(case)))
+    return Config(**(_shared(PRESETS[case.model]) | chosen | _full_fields(case)))
   penalised = {"penalty_weight": cases.PENALTY_WEIGHT} if case.penalty != "none" else {}
   return Config(
     model=case.model,
@@ -82,9 +82,10 @@ def make_config(case: Case) -> Config:
   )
 
 
-def _without_augmentation(preset):
-  """The fields of a preset that PyTorch's side has too."""
-  own = ("augment", "augment_strength", "color_share")
+def _shared(preset):
+  """The fields of a preset that PyTorch's side has too, with a lazy penalty in the loss."""
+  own = ("augment", "augment_strength", "augment_control", "color_share")
+  own += ("lazy_correction", "lazy_step")
   moved = preset.get("schedules", "").split(";")
   left = ";".join(each for each in moved if not each.startswith("augment_strength="))
   return {name: value for name, value in preset.items() if name not in own} | {"schedules": left}

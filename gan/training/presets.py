@@ -181,7 +181,8 @@ PRESETS: dict[str, dict[str, Any]] = {
     "mirror": True,
   },
   # Karras et al. 2020, `cifar` of https://github.com/NVlabs/stylegan2-ada-pytorch: R1 on every
-  # 16th step of D, rates of lazy regularisation (4/5 and 16/17), ADA without noise and cutout.
+  # 16th step of D in a step of its own, G's rate that of lazy regularisation (4/5) though it has
+  # none, ADA without noise and cutout.
   "stylegan2_cifar10": {
     "model": "stylegan2",
     "latent_dim": 512,
@@ -189,9 +190,11 @@ PRESETS: dict[str, dict[str, Any]] = {
     "penalty": "r1",
     "penalty_weight": 0.01,
     "penalty_every": 16,
+    "lazy_correction": True,
+    "lazy_step": "separate",
     "update_rule": "alternating_generator_first",
     "generator_learning_rate": 0.0025 * 4 / 5,
-    "discriminator_learning_rate": 0.0025 * 16 / 17,
+    "discriminator_learning_rate": 0.0025,
     "b1": 0.0,
     "b2": 0.99,
     "batch_size": 64,

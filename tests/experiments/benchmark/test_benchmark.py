@@ -18,12 +18,14 @@ from experiments.benchmark import (
   flops,
   forms,
   operations,
+  ours,
   results,
   worker,
 )
 from gan import models, penalties
 from gan.errors import UserError
 from gan.training import presets
+from gan.training.validation import validate
 
 
 def test_a_name_says_what_differs_from_a_plain_step():
@@ -117,6 +119,7 @@ def test_every_group_has_cases_that_this_library_knows():
     for case in cases.chosen(name):
       assert case.model in models.MODELS or case.model in presets.PRESETS
       assert case.penalty in penalties.PENALTIES
+      validate(ours.make_config(case))
   assert set(cases.default_groups("cpu").split(",")) == (
     set(cases.GROUPS) - {"accelerator", "presets"}
   )
