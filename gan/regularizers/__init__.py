@@ -157,6 +157,7 @@ REGULARIZERS: dict[str, Entry] = {
     "|G(z) - z|^2 of the generator, z of as many numbers as an example",
     "Adversarial Flow Models 2025, arXiv:2511.22475",
     metrics={"transport": "mean squared distance of samples from their latents"},
+    same_size=True,
   ),
   "ada": Entry(
     make_ada,

@@ -160,6 +160,7 @@ class Entry(Maker):
     needs: fields of Outputs that every regulariser of it needs, beside those that one states.
     metrics: name -> meaning, of those that it adds to a step; each begins with its own name.
     images: whether it is of images alone, and points are refused.
+    same_size: whether latents must be of as many numbers as an example.
   """
 
   default_weight: float | None
@@ -169,6 +170,7 @@ class Entry(Maker):
   needs: tuple[str, ...] = ()
   metrics: Mapping[str, str] = dataclasses.field(default_factory=dict, hash=False)
   images: bool = False
+  same_size: bool = False
 
   def known(self, part: Regularizer) -> dict[str, Any]:
     """Returns the weight, which a part has without being told, and the needs of both."""

@@ -85,7 +85,7 @@ def build(config: Config, info: DataInfo, axis_name: Any = ()) -> Algorithm:
 
 def build_game(config: Config, info: DataInfo, axis_name: Any = ()) -> Game:
   """Returns the Game of a config; arguments as for `build`."""
-  _check_of_images(config, info)
+  _check_shapes(config, info)
   return Game(
     **_build_gan(config, info, axis_name)._asdict(),
     **game_parts(config, axis_name),
@@ -96,12 +96,18 @@ def build_game(config: Config, info: DataInfo, axis_name: Any = ()) -> Game:
   )
 
 
-def _check_of_images(config: Config, info: DataInfo) -> None:
-  """Raises UserError where a regulariser of images is asked for, and the data are points."""
+def _check_shapes(config: Config, info: DataInfo) -> None:
+  """Raises UserError where a regulariser is of other data, or of latents of another length."""
+  size = math.prod(info.image_shape)
   for name in regularizer_names(config):
     if REGULARIZERS[name].images and len(info.image_shape) != 3:
       raise UserError(
         f"--regularizers={name} changes images, and the data are points: leave {name} out"
+      )
+    if REGULARIZERS[name].same_size and config.latent_dim != size:
+      raise UserError(
+        f"--regularizers={name} needs latents of as many numbers as an example, {size}, and "
+        f"--latent_dim is {config.latent_dim}: give --latent_dim={size}, or leave {name} out"
       )
 
 

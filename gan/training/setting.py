@@ -212,9 +212,5 @@ def _reference(config: Config, dataset: datasets.Dataset) -> datasets.Dataset:
   """The data that the metrics set beside samples: those of training, or another part of them."""
   if config.reference_split is None:
     return dataset
-  if not config.eval_every:
-    raise UserError(
-      "--reference_split is read by --eval_every above 0 only: give that too, or leave it out"
-    )
   asked = dataset.asked
   return datasets.load(asked.dataset, config.reference_split, asked.data_dir, asked.image_size)

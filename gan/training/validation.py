@@ -8,7 +8,7 @@ from gan import schedules
 from gan.augment import AUGMENTATIONS
 from gan.datasets.base import parse_split
 from gan.errors import UserError
-from gan.losses import LOSSES
+from gan.losses import LOSSES, make_loss
 from gan.method.acting import check_acting, check_controls
 from gan.method.game import PLAYERS, Game
 from gan.method.lazy import check_lazy
@@ -49,6 +49,7 @@ def validate(config: Config) -> None:
   for name, given in parse(config.options).items():
     validate_field(fields()[name], given)
   lsgan_targets(config)
+  make_loss(config.loss, **arguments(config, "loss", config.loss))
   _validate_batches(config)
   _validate_names(config)
   check_named(config.augment)
@@ -58,7 +59,7 @@ def validate(config: Config) -> None:
   _validate_penalty(config)
   _validate_augment(config)
   _validate_schedules(config)
-  _validate_heldout(config)
+  _validate_splits(config)
   _validate_acting(config)
   for name, rule in made(config, "update_rule").items():
     check_updates(rule, config.discriminator_steps, config.accumulate, name)
@@ -114,6 +115,11 @@ def _validate_batches(config: Config) -> None:
         )
       fitting = max(unit, size - size % unit)
       raise UserError(f"--{name}={size} is not divisible by {divisor}: use --{name}={fitting}")
+    if LOSSES[config.loss].witness and size == unit:
+      raise UserError(
+        f"--loss={config.loss} compares pairs of examples, and of --{name}={size} D judges one at "
+        f"a time: use --{name}={2 * unit}"
+      )
   if config.packing > 1 and config.conditional:
     raise UserError("--packing joins examples of any class: leave out --conditional or --packing")
   other = config.generator_batch_size not in (None, config.batch_size)
@@ -223,13 +229,17 @@ def _chosen_by(choice: str, part: str) -> str:
   return f"--{strength} above 0" if strength else part
 
 
+def _validate_splits(config: Config) -> None:
+  for name in ("heldout", "reference_split"):
+    if getattr(config, name) != default(name) and not config.eval_every:
+      raise UserError(
+        f"--{name} is read by --eval_every above 0 only: give that too, or leave it out"
+      )
+  if config.heldout:
+    _validate_heldout(config)
+
+
 def _validate_heldout(config: Config) -> None:
-  if not config.heldout:
-    return
-  if not config.eval_every:
-    raise UserError(
-      "--heldout is read by --eval_every above 0 only: give that too, or leave it out"
-    )
   if LOSSES[config.loss].witness:
     raise UserError(
       f"--heldout judges D by its logits, and --loss={config.loss} has none but of a whole batch: "

@@ -15,6 +15,8 @@ from gan.method.train_step import at_this_step
 from gan.metrics.modes import mixture_modes
 from gan.regularizers import make_transport, transport_costs
 from gan.schedules import make_schedule
+from gan.training.build import DataInfo, build_game
+from gan.training.config import Config
 
 
 def test_the_cost_is_the_squared_distance_to_the_latent():
@@ -52,6 +54,16 @@ def test_latents_of_another_size_are_refused_in_one_line():
     "transport is from latents to samples of as many numbers, and [2] is 2 where a latent is 3: "
     "give `latent_dim=2`"
   )
+
+
+def test_a_run_with_latents_of_another_size_is_refused_before_it_begins():
+  chosen = {"model": "dcgan", "width": 4, "regularizers": "transport"}
+  info = DataInfo((8, 8, 1), 2, 64, None)
+  assert build_game(Config(**chosen, latent_dim=64), info).regularizers
+  with pytest.raises(
+    UserError, match="numbers as an example, 64, .* is 3: give --latent_dim=64, or"
+  ):
+    build_game(Config(**chosen, latent_dim=3), info)
 
 
 @pytest.mark.slow

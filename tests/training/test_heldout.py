@@ -64,6 +64,10 @@ def test_runs_in_parts_and_in_sweeps_record_what_judging_what_they_saved_tells(t
   ("values", "message"),
   [
     ({"eval_every": 0}, "--heldout is read by --eval_every above 0 only: give that too"),
+    (
+      {"heldout": "", "eval_every": 0, "reference_split": "test"},
+      "--reference_split is read by --eval_every above 0 only: give that too",
+    ),
     ({"heldout": "train[90:100]"}, "--heldout=train\\[90:100\\] holds examples of --split="),
     ({"heldout": "train"}, "holds examples of --split=train\\[:100\\], which are trained on"),
     ({"heldout": "train[-5:]"}, "unknown split 'train\\[-5:\\]'"),

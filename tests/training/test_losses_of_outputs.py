@@ -98,6 +98,22 @@ REFUSED = {
     "--heldout judges D by its logits, and --loss=cramer has none but of a whole batch",
   ),
   "another's option": ({"loss": "hinge", "options": "ebgan_margin=3"}, "it is for ebgan"),
+  "a margin": (
+    {"loss": "ebgan", "model": "autoencoder", "options": "ebgan_margin=-1"},
+    "`ebgan_margin=-1.0` must be above 0",
+  ),
+  "a ratio": (
+    {"loss": "began", "model": "autoencoder", "options": "began_ratio=3"},
+    "`began_ratio=3.0` must be between 0 and 1",
+  ),
+  "no pair": (
+    {"loss": "mmd", "batch_size": 4, "accumulate": 2, "packing": 2},
+    "--loss=mmd compares pairs of examples, and of --batch_size=4 D .*: use --batch_size=8",
+  ),
+  "no pair of samples": (
+    {"loss": "cramer", "generator_batch_size": 1},
+    "of --generator_batch_size=1 D .*: use --generator_batch_size=2",
+  ),
   "a code": ({"loss": "mmd", "options": "code_dim=3"}, "it is for autoencoder"),
 }
 
