@@ -1,19 +1,23 @@
 """Penalties of differences of logits: by hand, in the limit, and without a second backward pass."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 import toys
 
+from gan import penalties
 from gan.errors import UserError
-from gan.penalties import AugmentedCritic, approx_r1_penalty, make_penalty
+from gan.penalties import AugmentedCritic, approx_r1_penalty
 from gan.training.config import Config
 from gan.training.options import with_values
 from gan.training.validation import validate
 
 KEYS = jax.random.split(toys.key(0), 4)
 NAMES = ["approx_r1", "approx_r2", "approx_r1r2"]
+make_penalty = functools.partial(penalties.make_penalty, approx_share=1.0)
 
 
 @pytest.fixture
@@ -26,7 +30,9 @@ def directions(keys, size=2):
   """The e of each example, on data: read off a critic x_j, whose change over s is e_j."""
   zeros = jnp.zeros((len(keys), size))
   near = []
-  approx_r1_penalty(lambda x: near.append(x) or x[:, 0], zeros, zeros, keys, approx_sigma=1.0)
+  approx_r1_penalty(
+    lambda x: near.append(x) or x[:, 0], zeros, zeros, keys, approx_sigma=1.0, approx_share=1.0
+  )
   (shown,) = [each for each in near if np.any(each != 0)]
   return shown
 
@@ -109,6 +115,16 @@ def test_logits_that_are_known_are_not_computed_again():
   assert len(calls) == 2 and not any(np.array_equal(each, real) for each in calls)
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_a_share_of_the_batch_has_its_own_values_and_the_others_none(name):
+  real, fake = points()
+  whole, half = (
+    make_penalty(name, approx_share=share)(lambda x: jnp.tanh(x[:, 0]), real, fake, KEYS)
+    for share in (1.0, 0.5)
+  )
+  np.testing.assert_allclose(half, 2 * whole * jnp.array([1, 0, 1, 0]), rtol=1e-6)
+
+
 @jax.custom_vjp
 def once(x):
   """x^2, whose gradient has none: a second backward pass through it ends in an error."""
@@ -162,6 +178,7 @@ def test_no_convolution_of_the_program_is_a_gradient_in_the_image(name):
   ("fields", "words"),
   [
     ({"approx_sigma": 0.0}, "`approx_sigma=0.0` must be a finite number above 0"),
+    ({"approx_share": 1.5}, "`approx_share=1.5` must be a number above 0, and at most 1"),
     ({"precision": "bfloat16"}, "--approx_sigma=0.01 .*bfloat16.*at least 0.1, or .*float32"),
     ({"penalty": "r1", "approx_sigma": 0.1}, "--approx_sigma has no meaning for --penalty=r1"),
   ],

@@ -291,7 +291,7 @@ def test_two_devices_step_as_one_with_every_penalty(x64):
   def step(index, axis_name):
     # One compiled step for all: the penalty is picked when it runs.
     # Differences over a long step: D computes in float32.
-    options = {"axis_name": axis_name, "approx_sigma": 0.5}
+    options = {"axis_name": axis_name, "approx_sigma": 0.5, "approx_share": 1.0}
     made = [make_penalty(name, **options) for name in NAMES]
 
     def penalty(*args):

@@ -103,7 +103,7 @@ def measure(name: str, sigma: float, draws: int) -> tuple[float, float]:
   @jax.jit
   def squares(points):
     critic = CRITICS[name].function
-    return 2 * approx_r1_penalty(critic, points, points, keys, approx_sigma=sigma)
+    return 2 * approx_r1_penalty(critic, points, points, keys, approx_sigma=sigma, approx_share=1.0)
 
   values = np.asarray(squares(points))
   return float(values.mean()), float(values.var())

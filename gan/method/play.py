@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, Int, Key
 
 from gan.augment import as_augmentation
@@ -300,8 +301,13 @@ def _augmented_critic(
     logits = _critic(game, state, _joined(of), read)(jnp.concatenate(shown))
     return jnp.split(logits, [len(shown[0])])
 
-  critics = map(alone, of, keys)
-  return AugmentedCritic(*critics, *((both, *logits) if game.discriminator.joint else ()))
+  def part(rows: Int[np.ndarray, " m"]) -> AugmentedCritic:
+    examples = (rows[:, None] * game.packing + np.arange(game.packing)).reshape(-1)
+    shown = jax.tree.map(lambda each: each[examples], (of, keys))
+    return _augmented_critic(game, state, *shown, read, tuple(each[rows] for each in logits))
+
+  known = (both, *logits) if game.discriminator.joint else ()
+  return AugmentedCritic(*map(alone, of, keys), *known)._replace(part=part)
 
 
 def _critic(game: Game, state: GanState, examples: Examples, read: Reading) -> Critic:

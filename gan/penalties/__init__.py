@@ -11,6 +11,8 @@ from collections.abc import Callable
 
 from gan.errors import look_up
 from gan.penalties.approximated import (
+  PART,
+  SHARE,
   SIGMA,
   STEP,
   approx_r1_penalty,
@@ -60,7 +62,7 @@ __all__ = [
   "zero_centred_penalty",
 ]
 
-_APPROXIMATED = (*OF_STEP, "approx_sigma")
+_APPROXIMATED = (*OF_STEP, "approx_sigma", "approx_share")
 
 PENALTIES: dict[str, Penalty] = {
   "none": Penalty(None, 0.0, "0", "", options=()),
@@ -126,16 +128,18 @@ def make_penalty(name: str, **options) -> Penalty | None:
 
   Args:
     name: key of PENALTIES.
-    **options: axis_name, approx_sigma; see the functions.
+    **options: axis_name, approx_sigma, approx_share; see the functions.
 
   Returns:
     The Penalty, or None for "none".
 
   Raises:
-    UserError: if no penalty has the name, or `approx_sigma` is not above 0.
+    UserError: if no penalty has the name, `approx_sigma` is not above 0, or
+      `approx_share` not in (0, 1].
   """
   penalty = look_up(PENALTIES, name, "penalty")
   check("approx_sigma", options.get("approx_sigma", SIGMA), STEP)
+  check("approx_share", options.get("approx_share", SHARE), PART)
   if penalty.function is None:
     return None
   bound = with_options(penalty, **options)

@@ -8,6 +8,9 @@ ours differ from exact ones by about 1e-7 of the largest sums in it, and slopes 
 s = 0.01. bfloat16 keeps 8 bits: it rounds most of s e away as it is added to pixels near 1, and
 logits of 1 to steps of 0.008, which is a slope of 0.8. So x + s e and the difference are taken in
 float32 at least, and activations should be float32 too.
+
+With activations that are linear in pieces a difference costs as many convolutions as the gradient:
+what is saved is saved by taking a part of the batch.
 """
 
 import math
@@ -15,13 +18,18 @@ from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Key
 
 from gan.penalties.base import Critic, Images, PerExample
 from gan.system.schema import Kind, are_finite
 
 SIGMA = 0.01
+SHARE = 0.25  # as in the code of Adversarial Flow Models
 STEP = Kind("a finite number above 0", lambda it: are_finite(it, math.nextafter(0, 1)))
+PART = Kind(
+  "a number above 0, and at most 1", lambda it: are_finite(it, math.nextafter(0, 1)) and it <= 1
+)
 
 
 def approx_r1_penalty(
@@ -31,6 +39,7 @@ def approx_r1_penalty(
   keys: Key[Array, " b"],
   *,
   approx_sigma: float = SIGMA,
+  approx_share: float = SHARE,
 ) -> PerExample:
   """R1 along one direction, ((D(x + s e) - D(x)) / s)^2 / 2, e ~ N(0, I); the weight is gamma.
 
@@ -44,23 +53,30 @@ def approx_r1_penalty(
     fake: unused.
     keys: [B], one for each example, of its e.
     approx_sigma: s, length of the step in each pixel, in units of the image range.
+    approx_share: of each device's examples, evenly spread, that the penalty is taken of; at least
+      one.
 
   Returns:
-    [B], penalty per example, not averaged.
+    [B], penalty per example, not averaged: 0 of those that are left out, and as much more of the
+    others.
 
   Examples:
     The mean over e of a linear critic of slope 3 is 3^2 / 2, whatever s is:
 
     >>> import gan, jax, jax.numpy as jnp
     >>> points, keys = jnp.ones((10_000, 1)), jax.random.split(jax.random.key(0), 10_000)
-    >>> penalty = gan.PENALTIES["approx_r1"]
+    >>> penalty = gan.penalties.make_penalty("approx_r1", approx_share=1.0)
     >>> round(float(penalty(lambda x: 3 * x[:, 0], points, points, keys).mean()), 1)
     4.5
   """
-  del fake
-  here = _known(critic, "real_logits", critic, real)
-  near = critic(_near(real, keys, 0, approx_sigma))
-  return _half_square(near - here, approx_sigma)
+
+  def of(critic: Critic, real: Images, fake: Images, keys: Key[Array, " b"]) -> PerExample:
+    del fake
+    here = _known(critic, "real_logits", critic, real)
+    near = critic(_near(real, keys, 0, approx_sigma))
+    return _half_square(near - here, approx_sigma)
+
+  return _of_share(of, approx_share, critic, real, fake, keys)
 
 
 def approx_r2_penalty(
@@ -70,16 +86,21 @@ def approx_r2_penalty(
   keys: Key[Array, " b"],
   *,
   approx_sigma: float = SIGMA,
+  approx_share: float = SHARE,
 ) -> PerExample:
   """R2 along one direction, ((D(G(z) + s e) - D(G(z))) / s)^2 / 2, e ~ N(0, I).
 
   See `approx_r1_penalty`; of samples in the place of data.
   """
-  del real
-  on_fake = getattr(critic, "on_fake", critic)
-  here = _known(critic, "fake_logits", on_fake, fake)
-  near = on_fake(_near(fake, keys, 1, approx_sigma))
-  return _half_square(near - here, approx_sigma)
+
+  def of(critic: Critic, real: Images, fake: Images, keys: Key[Array, " b"]) -> PerExample:
+    del real
+    on_fake = getattr(critic, "on_fake", critic)
+    here = _known(critic, "fake_logits", on_fake, fake)
+    near = on_fake(_near(fake, keys, 1, approx_sigma))
+    return _half_square(near - here, approx_sigma)
+
+  return _of_share(of, approx_share, critic, real, fake, keys)
 
 
 def approx_r1r2_penalty(
@@ -89,6 +110,7 @@ def approx_r1r2_penalty(
   keys: Key[Array, " b"],
   *,
   approx_sigma: float = SIGMA,
+  approx_share: float = SHARE,
 ) -> PerExample:
   """`approx_r1` and `approx_r2` with one weight gamma, each with a direction of its own.
 
@@ -96,13 +118,38 @@ def approx_r1r2_penalty(
   """
   both = getattr(critic, "on_both", None)
   if both is None or critic.real_logits is None:
+    options = {"approx_sigma": approx_sigma, "approx_share": approx_share}
     parts = approx_r1_penalty, approx_r2_penalty
-    return sum(each(critic, real, fake, keys, approx_sigma=approx_sigma) for each in parts)
-  # One pass for what is near the data and near samples.
-  near = [_near(images, keys, i, approx_sigma) for i, images in enumerate((real, fake))]
-  here = critic.real_logits, critic.fake_logits
-  changes = [after - before for after, before in zip(both(*near), here, strict=True)]
-  return sum(_half_square(change, approx_sigma) for change in changes)
+    return sum(each(critic, real, fake, keys, **options) for each in parts)
+
+  def of(critic: Critic, real: Images, fake: Images, keys: Key[Array, " b"]) -> PerExample:
+    # One pass for what is near the data and near samples.
+    near = [_near(images, keys, i, approx_sigma) for i, images in enumerate((real, fake))]
+    here = critic.real_logits, critic.fake_logits
+    after = critic.on_both(*near)
+    changes = [each - before for each, before in zip(after, here, strict=True)]
+    return sum(_half_square(change, approx_sigma) for change in changes)
+
+  return _of_share(of, approx_share, critic, real, fake, keys)
+
+
+def _of_share(
+  penalty: Callable[..., PerExample],
+  share: float,
+  critic: Critic,
+  real: Images,
+  fake: Images,
+  keys: Key[Array, " b"],
+) -> PerExample:
+  """A penalty of a share of the rows, in the place of all, with the same expectation."""
+  count = len(real)
+  taken = math.ceil(share * count)
+  if taken == count:
+    return penalty(critic, real, fake, keys)
+  rows = np.arange(taken) * count // taken
+  part = getattr(critic, "part", None)
+  values = penalty(part(rows) if part else critic, real[rows], fake[rows], keys[rows])
+  return jnp.zeros(count, values.dtype).at[rows].set(values * (count / taken))
 
 
 def _near(images: Images, keys: Key[Array, " b"], part: int, sigma: float) -> Images:

@@ -3,7 +3,8 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
-from jaxtyping import Array, Float, Key
+import numpy as np
+from jaxtyping import Array, Float, Int, Key
 
 from gan.system.recipe import Recipe
 
@@ -27,6 +28,8 @@ class AugmentedCritic(NamedTuple):
       data is the same: of a discriminator that mixes no examples and has neither state nor dropout;
       None for any other.
     fake_logits: the same of the samples.
+    part: `rows [M] -> the critic of these rows` of those that D was shown; None where it is not
+      known.
   """
 
   on_real: Critic
@@ -34,6 +37,7 @@ class AugmentedCritic(NamedTuple):
   on_both: Callable[[Images, Images], tuple[PerExample, PerExample]] | None = None
   real_logits: PerExample | None = None
   fake_logits: PerExample | None = None
+  part: Callable[[Int[np.ndarray, " m"]], "AugmentedCritic"] | None = None
 
   def __call__(self, images: Images) -> PerExample:
     return self.on_real(images)

@@ -22,13 +22,15 @@ class D(nn.Module):
   @nn.compact
   def __call__(self, x, labels):
     hidden = nn.tanh(nn.Conv(4, (3, 3), name="conv")(x)).reshape(len(x), -1)
-    return nn.Dense(1)(hidden)[:, 0] + nn.Embed(3, 1)(labels)[:, 0]
+    logits = nn.Dense(1)(hidden)[:, 0]
+    return logits if labels is None else logits + nn.Embed(3, 1)(labels)[:, 0]
 
 
 class G(nn.Module):
   @nn.compact
   def __call__(self, z, labels):
-    return nn.tanh(nn.Dense(32)(z)).reshape(-1, 4, 4, 2) + labels.reshape(-1, 1, 1, 1) / 3
+    images = nn.tanh(nn.Dense(32)(z)).reshape(-1, 4, 4, 2)
+    return images if labels is None else images + labels.reshape(-1, 1, 1, 1) / 3
 
 
 def shifted(images, keys):
@@ -97,6 +99,27 @@ def test_an_update_of_the_generator_costs_no_more(loss):
     return update.lower(state).compile().cost_analysis()["flops"]
 
   assert flops(True) == flops(False)
+
+
+@pytest.mark.parametrize("labelled", [True, False])
+def test_the_critic_of_some_rows_is_the_critic_of_all_there(labelled):
+  def difference_to(others):
+    def compare(critic, real, fake, keys):
+      rows = np.array([1, 3])
+      part = critic.part(rows)
+      found = part.on_real(real[rows]), part.on_fake(fake[rows]), part.real_logits, part.fake_logits
+      whole = critic.on_real(real), critic.on_fake(fake)
+      gaps = [jnp.abs(one - of[others]) for one, of in zip(found, whole * 2, strict=True)]
+      return jnp.full(len(real), jnp.max(jnp.stack(gaps)))
+
+    game, _, batch = game_of(True, {"penalty": compare, "augment": shifted})
+    if not labelled:  # rows of two examples, which are of any class
+      game = game.replace(num_classes=0, fake_labels="batch", packing=2)
+      batch = Batch(batch.image, None)
+    return game.step(game.init(toys.key(0)), batch, toys.key(1))[1]["penalty"]
+
+  assert difference_to(np.array([1, 3])) < 1e-5
+  assert difference_to(np.array([0, 3])) > 1e-2
 
 
 def test_outputs_are_taken_apart_by_examples():
