@@ -1,5 +1,7 @@
 """Gradient penalties of the discriminator."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -7,14 +9,16 @@ import pytest
 import toys
 from flax import linen as nn
 
-from gan import augment, models, regularizers
+from gan import augment, models, penalties, regularizers
 from gan.errors import UserError
 from gan.method.game import Batch, Examples
 from gan.method.objectives import discriminator_objective
 from gan.networks import from_linen
 from gan.optimizers import make_optimizer
-from gan.penalties import PENALTIES, interpolate, make_penalty
+from gan.penalties import PENALTIES, interpolate
 
+# Of a share of the batch the values of the others are 0.
+make_penalty = functools.partial(penalties.make_penalty, approx_share=1.0)
 NAMES = [name for name in PENALTIES if name != "none"]
 EXACT = [name for name in NAMES if not name.startswith("approx")]
 # What one example is given depends on the others.
