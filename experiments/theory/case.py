@@ -117,6 +117,13 @@ def decided(quantity: str, ours: float, *, passes: float, fails: float, source: 
   return Check(quantity, text(ours), expected, source, passed)
 
 
+def inconclusive(check: Check) -> Check:
+  """The row without its verdict, where what it presupposes does not hold."""
+  if check.passed is None:
+    return check
+  return check._replace(ours=f"{check.ours}, inconclusive", passed=None)
+
+
 def reported(quantity: str, ours: Any, expected: str = "", source: str = "") -> Check:
   """A value that no criterion is laid on."""
   return Check(quantity, ours if isinstance(ours, str) else span(ours), expected, source, None)

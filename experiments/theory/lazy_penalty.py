@@ -4,7 +4,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from experiments.theory import r3gan_toy
-from experiments.theory.case import Check, Result, Settings, decided, reported
+from experiments.theory.case import Check, Result, Settings, decided, inconclusive, reported
 from experiments.theory.r3gan_toy import Kind
 
 PAPER = "Huang et al. 2024, arXiv:2501.05441: lazy regularisation fails on 25 modes"
@@ -28,7 +28,10 @@ def run(settings: Settings) -> Result:
   corrected in a step of its own, as its code has it. Criteria, set before the first run, of the
   mean over seeds of the modes of 2500 samples at the end: the game at every step works from 24
   modes on, and does not at 22 or fewer; a lazy one fails if it has 5 modes fewer than that, and
-  does not if it has 1 fewer at most; between its two bounds a row is inconclusive.
+  does not if it has 1 fewer at most; between its two bounds a row is inconclusive. Of a game that
+  does not work at every step there are no modes to lose: where it has fewer than 24, the rows of
+  the lazy ones are inconclusive. This rule was added after the full run, in which the game at every
+  step failed with 22.
   """
   seeds, steps = settings.seeds_or(4, 4), QUICK_STEPS if settings.quick else STEPS
   found = {kind: r3gan_toy.judge(r3gan_toy.train(kind, seeds, steps)) for kind in (ALWAYS, *LAZY)}
@@ -42,19 +45,21 @@ def run(settings: Settings) -> Result:
 
 
 NOTES = [
-  "Where the game at every step does not work in this length, the rows below it say what the lazy "
-  "ones do beside it, and nothing of the paper's networks and runs, which are many times as long.",
+  "Where the game at every step does not work in this length, its own row says so by our criterion "
+  "and none speaks of the paper's claim, which is of other networks and of far longer runs.",
 ]
 
 
 def _claims(found) -> list[Check]:
   ends = {kind: rows["modes"][:, -1].mean() for kind, rows in found.items()}
   title = f"{ALWAYS.title}, every step, mean modes of 25"
-  checks = [decided(title, ends[ALWAYS], passes=24, fails=22, source=OWN)]
+  works = decided(title, ends[ALWAYS], passes=24, fails=22, source=OWN)
+  checks = [works]
   for kind in LAZY:
     title = f"{kind.title}, mean modes fewer than at every step"
     fewer = ends[ALWAYS] - ends[kind]
-    checks.append(decided(title, fewer, passes=5, fails=1, source=f"{PAPER}; {OWN}"))
+    check = decided(title, fewer, passes=5, fails=1, source=f"{PAPER}; {OWN}")
+    checks.append(check if works.passed else inconclusive(check))
   return checks
 
 
