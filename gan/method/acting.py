@@ -65,7 +65,15 @@ def check_acting(regularizers: Mapping[str, Regularizer], loss: Loss, update_rul
         "compares samples with data or with each other, so that no sample has one of its own: "
         f"leave {name} out, or take another loss, such as nonsat or hinge"
       )
-    if part.backward and not getattr(update_rule, "first_order", True):
+    first_order = getattr(update_rule, "first_order", True)
+    if part.weigh and loss.zero_sum and not first_order:
+      raise UserError(
+        f"the regularizer {name} weighs the generator's loss of each sample, and under this update "
+        "rule that of a zero-sum loss has the data in it, so that no sample has one of its own: "
+        f"leave {name} out, or take another rule, such as alternating, or another loss, such as "
+        "nonsat"
+      )
+    if part.backward and not first_order:
       raise UserError(
         f"the regularizer {name} changes the gradient that the discriminator hands to the "
         "generator, and this update rule differentiates through gradients, which would then be of "

@@ -92,6 +92,20 @@ def test_losses_that_compare_samples_are_refused_and_say_why():
     assert "\n" not in str(caught.value)
 
 
+def test_a_zero_sum_loss_is_refused_where_the_generator_differentiates_through_updates():
+  parts = {"regularizers": {"topk": make_topk()}, "update_rule": "unrolled"}
+  fields = {"model": "points", "regularizers": "topk", "update_rule": "unrolled"}
+  for refused in (
+    lambda: toys.make_game(toys.tanh_gan(), loss="sat", **parts),
+    lambda: validate(Config(**fields, loss="sat")),
+  ):
+    with pytest.raises(UserError, match="topk weighs .* zero-sum .* such as alternating") as caught:
+      refused()
+    assert "\n" not in str(caught.value)
+  toys.make_game(toys.tanh_gan(), loss="nonsat", **parts)
+  validate(Config(**fields, loss="nonsat"))
+
+
 @pytest.mark.parametrize("option", [{"topk_gamma": 0.0}, {"topk_nu": 1.5}, {"topk_every": 0}])
 def test_what_cannot_be_a_schedule_is_one_line(option):
   (name,) = option
