@@ -54,6 +54,10 @@ def validate(config: Config) -> None:
   _validate_names(config)
   check_named(config.augment)
   _validate_weights(config)
+  for name, rule in made(config, "update_rule").items():
+    check_updates(rule, config.discriminator_steps, config.accumulate, name)
+    if not rule.adversarial:
+      _validate_alone(config, name)
   _validate_conditioning(config)
   _validate_options(config)
   _validate_penalty(config)
@@ -61,10 +65,6 @@ def validate(config: Config) -> None:
   _validate_schedules(config)
   _validate_splits(config)
   _validate_acting(config)
-  for name, rule in made(config, "update_rule").items():
-    check_updates(rule, config.discriminator_steps, config.accumulate, name)
-    if not rule.adversarial:
-      _validate_alone(config, name)
 
 
 def validate_field(field: dataclasses.Field, value: Any) -> None:
@@ -94,7 +94,9 @@ def _validate_alone(config: Config, rule: str) -> None:
   """Raises UserError for what is of a game, where the rule moves the generator alone."""
   names, usual = chosen(config), chosen(Config())
   given = [
-    part for part in ("loss", "penalty", "regularizers", "augment") if names[part] != usual[part]
+    _chooser(config, part, names[part][0])
+    for part in ("loss", "penalty", "regularizers", "augment")
+    if names[part] != usual[part]
   ]
   given += ["conditional"] * config.conditional + ["packing"] * (config.packing > 1)
   given += ["heldout"] * bool(config.heldout)
@@ -102,6 +104,15 @@ def _validate_alone(config: Config, rule: str) -> None:
     raise UserError(
       f"--update_rule={rule} has no discriminator and knows no classes: leave out --{given[0]}"
     )
+
+
+def _chooser(config: Config, choice: str, part: str) -> str:
+  """The option that chooses a part of a config: that of its names, a controller, or a number."""
+  if choice == "augment":
+    return _strength(AUGMENTATIONS[part]) or choice
+  if choice != "regularizers" or part in names_in(config.regularizers):
+    return choice
+  return "augment_control" if part == config.augment_control else weight_of(part)
 
 
 def _validate_batches(config: Config) -> None:

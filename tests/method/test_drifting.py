@@ -129,8 +129,11 @@ def test_parts_of_a_game_are_refused_in_one_line():
   [
     ({"loss": "hinge"}, "loss"),
     ({"penalty": "r1"}, "penalty"),
-    ({"lecam_weight": 0.3}, "regularizers"),
-    ({"instance_noise": 0.1}, "augment"),
+    ({"lecam_weight": 0.3}, "lecam_weight"),
+    ({"regularizers": "lecam", "lecam_weight": 0.3}, "regularizers"),
+    ({"augment_control": "ada"}, "augment_control"),
+    ({"instance_noise": 0.1}, "instance_noise"),
+    ({"augment": "ada"}, "augment"),
     ({"conditional": True}, "conditional"),
     ({"packing": 2}, "packing"),
     ({"heldout": "test", "eval_every": 10}, "heldout"),
