@@ -125,7 +125,7 @@ def play(
   if real_size != fake_size:
     raise UserError(f"real examples are {real_size} each, and generated ones {fake_size}")
   if player == "discriminator":
-    examples = _exchanged(game, state, examples, made._replace(real=fake), keys.augment)
+    examples = _exchanged(game, state, examples, keys)
     judged = fake
   else:
     judged = _with_backward(game, state, fake)
@@ -181,22 +181,37 @@ def _fake_labels(game: Game, examples: Examples, key: Key[Array, ""]) -> Int[Arr
   return jax.vmap(lambda key: jax.random.choice(key, game.num_classes, p=weights))(keys)
 
 
-def _exchanged(
-  game: Game, state: GanState, examples: Examples, made: Examples, key: Key[Array, ""]
-) -> Examples:
+def _exchanged(game: Game, state: GanState, examples: Examples, keys: Keys) -> Examples:
   """The data, with samples in the place of those that regularisers exchange; labels go along."""
-  for i, (name, part) in enumerate(game.regularizers.items()):
-    if part.exchange is None:
+  parts = {name: part for name, part in game.regularizers.items() if part.exchange}
+  if not parts:
+    return examples
+  made = _others(game, state, examples, keys.generate)
+  for i, name in enumerate(game.regularizers):
+    if name not in parts:
       continue
     # Beyond what the augmentation and the regularisers' own keys are drawn from.
-    keys = example_keys(jax.random.fold_in(key, BEYOND + 1 + i), examples.places)
-    found = part.exchange(keys, state.hyperparameters, state.aux_state[name])
-    chosen = returned.mask(found, len(keys), f"exchange of {name}", part.exchange)
+    own = example_keys(jax.random.fold_in(keys.augment, BEYOND + 1 + i), examples.places)
+    exchange = parts[name].exchange
+    found = exchange(own, state.hyperparameters, state.aux_state[name])
+    chosen = returned.mask(found, len(own), f"exchange of {name}", exchange)
     rows = chosen.reshape(-1, *[1] * (made.real.ndim - 1))
-    real = jnp.where(rows, jax.lax.stop_gradient(made.real), examples.real)
+    real = jnp.where(rows, made.real, examples.real)
     labels = None if made.labels is None else jnp.where(chosen, made.labels, examples.labels)
     examples = examples._replace(real=real, labels=labels)
   return examples
+
+
+def _others(game: Game, state: GanState, examples: Examples, key: Key[Array, ""]) -> Examples:
+  """As many samples of other latents, with their labels: constants.
+
+  A sample on both sides of a pair would leave a paired loss a margin of 0, whatever D is.
+  """
+  # Beyond the labels of samples.
+  key = jax.random.fold_in(key, BEYOND + 1)
+  made = examples._replace(labels=_fake_labels(game, examples, key))
+  _, fake, _ = generate(game, state.generator, made, *jax.random.split(key))
+  return made._replace(real=jax.lax.stop_gradient(fake))
 
 
 def _with_backward(game: Game, state: GanState, fake: Float[Array, "b ..."]) -> Array:

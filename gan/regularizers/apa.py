@@ -14,8 +14,9 @@ def make_apa(
   """Returns adaptive pseudo augmentation: D is shown a sample as data with probability p.
 
   p is `augment_strength`, which it sets by `sign_rule.SignRule`, and so the strength of an
-  augmentation that has one. A sample brings its label along; the source has none. Penalties and
-  regularisers of D see the mixed batch as data.
+  augmentation that has one. Such samples are of latents of their own: none is on both sides of a
+  pair. A sample brings its label along; the source has none. Penalties and regularisers of D see
+  the mixed batch as data.
 
   See "Deceive D: Adaptive Pseudo Augmentation for GAN Training with Limited Data" by Jiang et al.
   (https://arxiv.org/abs/2111.06849), https://github.com/EndlessSora/DeceiveD.

@@ -109,11 +109,13 @@ class Regularizer(NamedTuple):
       step it returns, after schedules; or None. `hyper` has the numbers before any control. No
       schedule moves such a number, no other regulariser controls it, and some part reads it.
     exchange: `(keys, hyper, state) -> bool [B]`, or None: the data in whose place the
-      discriminator's objective has the samples beside them, as constants; one key for each example.
+      discriminator's objective has samples, as constants; one key for each example. They are of
+      latents of their own, and not the samples beside them: the generator makes as many more.
       Its penalty and its regularisers see these as data, and their labels are those of the samples.
       The generator's objective has the data as they are, where its loss looks at them.
     weigh: `(view, state) -> [R]`, or None: weights of the generator's loss of each sample, of mean
-      1 over the batch. A loss that compares samples with data or with each other is refused.
+      1 over the batch. A loss that compares samples with data or with each other is refused, and
+      a zero-sum one under an update rule that differentiates through gradients.
     backward: `(gradient [B, ...], state, axis_name) -> (gradient, state)`, or None: what becomes of
       the gradient of the generator's objective in the samples, as the discriminator hands it on.
       The state, floats alone, moves with each update of the generator; of a batch in parts it is
