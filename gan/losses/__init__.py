@@ -11,7 +11,7 @@ import numpy as np
 
 from gan.errors import UserError, look_up
 from gan.losses.autoencoder import BOUNDARY_EQUILIBRIUM, ENERGY
-from gan.losses.base import About, Loss
+from gan.losses.base import About, Loss, decides
 from gan.losses.bce import MAXIMUM_LIKELIHOOD, NONSATURATING, SATURATING
 from gan.losses.fgan import FGAN_GENERATORS, variational_loss
 from gan.losses.hinge import HINGE
@@ -43,6 +43,7 @@ __all__ = [
   "About",
   "Loss",
   "bind",
+  "decides",
   "make_loss",
   "of_logits",
   "relativistic_loss",

@@ -103,6 +103,17 @@ class Loss(NamedTuple):
   metrics: tuple[tuple[str, str], ...] = ()
 
 
+def decides(loss: Loss) -> bool:
+  """Returns whether a loss has a logit at which its discriminator decides.
+
+  The thresholds of critics and of relativistic losses move with the logits, which these know up to
+  a constant alone.
+  """
+  real, fake = jnp.array([0.0, 1.0]), jnp.array([2.0, 5.0])
+  pairs = zip(loss.threshold(real, fake), loss.threshold(real + 1, fake + 1), strict=True)
+  return all(bool(jnp.array_equal(before, after)) for before, after in pairs)
+
+
 def paired_threshold(real_logits: Logits, fake_logits: Logits) -> tuple[Logits, Logits]:
   """The threshold of a loss that knows logits up to a constant only: the partner in the batch.
 

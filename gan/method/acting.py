@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from gan.errors import UserError
-from gan.losses import Loss
+from gan.losses import Loss, decides
 from gan.networks import Outputs
 from gan.regularizers import Regularizer
 
@@ -48,7 +48,7 @@ def check_controls(
 
 
 def check_acting(regularizers: Mapping[str, Regularizer], loss: Loss, update_rule: Any) -> None:
-  """Checks that what regularisers do to the generator's loss and gradient means something.
+  """Checks that what regularisers do, and what they go by, means something.
 
   Args:
     regularizers: of a game, by name.
@@ -73,12 +73,30 @@ def check_acting(regularizers: Mapping[str, Regularizer], loss: Loss, update_rul
         f"leave {name} out, or take another rule, such as alternating, or another loss, such as "
         "nonsat"
       )
+    if part.needs_threshold and not has_threshold(loss):
+      raise UserError(
+        f"the regularizer {name} goes by the logit at which the discriminator decides, and with "
+        "this loss there is none: logits are known up to a constant alone, or are errors of an "
+        f"autoencoder: leave {name} out, or take another loss, such as nonsat or hinge"
+      )
     if part.backward and not first_order:
       raise UserError(
         f"the regularizer {name} changes the gradient that the discriminator hands to the "
         "generator, and this update rule differentiates through gradients, which would then be of "
         f"no loss: leave {name} out, or take another rule, such as alternating"
       )
+
+
+def has_threshold(loss: Loss) -> bool:
+  """Whether the logits of a loss have a zero, on whose sides its discriminator puts examples.
+
+  Energies of an autoencoder have none: where it does not tell the sides apart, they can be any.
+  """
+  try:
+    with jax.ensure_compile_time_eval():  # a game may be made where a step is traced
+      return "residual" not in loss.needs and decides(loss)
+  except NameError:  # a loss that is bound to mapped axes takes means over them
+    return False
 
 
 def of_each_sample(loss: Loss) -> bool:

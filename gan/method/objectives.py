@@ -53,16 +53,14 @@ def discriminator_objective(
   loss = _mean_loss(adversarial, "discriminator", view, state)
   penalty, penalty_metrics = _penalty(game, state, view, examples, keys)
   terms, term_metrics = _terms("discriminator", game, state, view)
-  thresholds = adversarial.threshold(real_logits, fake_logits)
-  thresholds = returned.thresholds(thresholds, real_logits, adversarial.threshold)
   metrics = {
     "discriminator_loss": loss,
     "real_logit": jnp.mean(real_logits),
     "fake_logit": jnp.mean(fake_logits),
     "real_probability": jnp.mean(jax.nn.sigmoid(real_logits)),
     "fake_probability": jnp.mean(jax.nn.sigmoid(fake_logits)),
-    "real_accuracy": jnp.mean(real_logits > thresholds[0]),
-    "fake_accuracy": jnp.mean(fake_logits < thresholds[1]),
+    "real_accuracy": jnp.mean(real_logits > view.thresholds[0]),
+    "fake_accuracy": jnp.mean(fake_logits < view.thresholds[1]),
   }
   keeping = dict(game.regularizers)
   if game.augment is not None:

@@ -138,7 +138,8 @@ def play(
   joint = player == "discriminator" and game.discriminator.joint
   judge = _judge_jointly if joint else _judge_apart
   *judged, state_after = judge(game, state, shown, of, keys)
-  read = reading(bound_loss(game, state.hyperparameters), judged)
+  loss = bound_loss(game, state.hyperparameters)
+  read = reading(loss, judged)
   real, fakes = (
     outputs._replace(logits=read(outputs, place))
     for outputs, place in zip(judged, ("real", "fake"), strict=True)
@@ -165,8 +166,14 @@ def play(
     params=(state.generator.params, state.discriminator.params),
     stages=game.generator.stages and tuple(map(bound, game.generator.stages)),
     parts=game.accumulate,
+    thresholds=_thresholds(loss, real.logits, fakes.logits) if player == "discriminator" else None,
   )
   return view, state_after, model_state
+
+
+def _thresholds(loss: Loss, real: Array, fake: Array) -> Pair:
+  """The logits at which D decides, for data and for samples."""
+  return returned.thresholds(loss.threshold(real, fake), real, loss.threshold)
 
 
 def _fake_labels(game: Game, examples: Examples, key: Key[Array, ""]) -> Int[Array, " b"] | None:

@@ -162,12 +162,12 @@ REGULARIZERS: dict[str, Entry] = {
   "ada": Entry(
     make_ada,
     None,
-    "sets augment_strength: up while the mean sign of D on data is above a target, down below",
+    "sets augment_strength: up while the mean sign of D - threshold on data is above a target",
     "Karras et al. 2020, arXiv:2006.06676",
     options=("ada_target", "ada_every", "ada_speed"),
     metrics={
       "ada_strength": "strength of the augmentation, p",
-      "ada_sign": "mean sign of D's logits on data, as D is shown them",
+      "ada_sign": "mean sign of D's logits on data, as D is shown them, less the loss's threshold",
     },
   ),
   "apa": Entry(
@@ -178,7 +178,7 @@ REGULARIZERS: dict[str, Entry] = {
     options=("ada_target", "ada_every", "ada_speed"),
     metrics={
       "apa_strength": "probability p that D is shown a sample in the place of an example",
-      "apa_sign": "mean sign of D's logits on what it is shown as data",
+      "apa_sign": "mean sign of D's logits on what it is shown as data, less the loss's threshold",
     },
   ),
   "topk": Entry(

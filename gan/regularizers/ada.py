@@ -15,7 +15,8 @@ def make_ada(
   (https://arxiv.org/abs/2006.06676).
 
   Args:
-    ada_target: mean sign of D's logits on data that the strength holds, in (-1, 1).
+    ada_target: mean sign that D's logits on data have about its loss's threshold, which the
+      strength holds, in (-1, 1).
     ada_every: updates of D between moves of the strength.
     ada_speed: real images in which the strength can go from 0 to 1.
   """

@@ -41,6 +41,8 @@ class View(NamedTuple):
     stages: of a generator with a mapping network, latents [B, Z] -> styles [B, L, S] and styles ->
       examples, by the generator as the objective has it; None for any other.
     parts: equal parts of the batch, of which this is one: `Game.accumulate`.
+    thresholds: [R] or [], logits above which the discriminator judges data right, and below which
+      samples, by its loss; None in the generator's objective.
 
   Examples:
     A term that draws the logits of an example and of the sample beside it together:
@@ -76,6 +78,7 @@ class View(NamedTuple):
   params: tuple[Params, Params] | None = None
   stages: tuple[Callable[[Array], Array], Callable[[Array], Array]] | None = None
   parts: int = 1
+  thresholds: tuple[Array, Array] | None = None
 
 
 def nothing(key: Key[Array, ""], gan: Gan) -> dict:
@@ -120,6 +123,8 @@ class Regularizer(NamedTuple):
       the gradient of the generator's objective in the samples, as the discriminator hands it on.
       The state, floats alone, moves with each update of the generator; of a batch in parts it is
       the mean over parts. Update rules that differentiate through gradients are refused.
+    needs_threshold: whether it goes by the sides of `view.thresholds`: losses without a logit at
+      which the discriminator decides, and energies of an autoencoder, are refused.
     recipe: how it was made by its entry, or None.
 
   Examples:
@@ -146,6 +151,7 @@ class Regularizer(NamedTuple):
   exchange: Callable[[Array, Hyperparameters, Any], Bool[Array, " b"]] | None = None
   weigh: Callable[[View, Any], Float[Array, " r"]] | None = None
   backward: Callable[[Array, Any, Any], tuple[Array, Any]] | None = None
+  needs_threshold: bool = False
   recipe: Recipe | None = None
 
 

@@ -17,15 +17,16 @@ SPEED = 500_000
 
 
 class SignRule(NamedTuple):
-  """Strength p by the mean sign of D's logits on data: p += sign(mean - target) images / speed.
+  """Strength p by the mean sign of D(x) - t on data: p += sign(mean - target) images / speed.
 
-  A discriminator that has learnt its data by heart gives all of them positive logits. p starts at
+  t is the logit at which the loss has D decide, such as 0 of classifiers and 1/2 of least squares.
+  A discriminator that has learnt its data by heart gives all of them logits above it. p starts at
   0 and stays in [0, 1]; the source has no upper bound. It moves once in `every` updates of the
   discriminator, by the signs of all of these. What is kept moves with the update after: a batch in
   parts then has the same p as a whole one.
 
-  Signs need a logit of 0 where D cannot tell the sides apart: losses that know logits up to a
-  constant, such as relativistic ones, do not have it.
+  Losses that know logits up to a constant, such as relativistic ones, and those of autoencoders
+  have no such logit, and a game refuses them.
 
   See "Training Generative Adversarial Networks with Limited Data" by Karras et al., section 3.1
   (https://arxiv.org/abs/2006.06676), https://github.com/NVlabs/stylegan2-ada-pytorch.
@@ -84,10 +85,11 @@ class SignRule(NamedTuple):
       discriminator,
       update=self.update,
       default_weight=None,
+      needs_threshold=True,
       controls={"augment_strength": self.strength},
     )
 
 
 def mean_sign(view: View) -> Float[Array, ""]:
-  """The mean of sign D(x) over the data, as the discriminator is shown them."""
-  return jnp.mean(jnp.sign(view.real_outputs.logits))
+  """The mean of sign (D(x) - t) over the data, as the discriminator is shown them."""
+  return jnp.mean(jnp.sign(view.real_outputs.logits - view.thresholds[0]))

@@ -8,8 +8,8 @@ from jaxtyping import Int
 
 from gan import datasets
 from gan.errors import UserError
-from gan.losses import Loss
-from gan.metrics.discriminator import decides, discriminator_accuracy, overfitting
+from gan.losses import Loss, decides
+from gan.metrics.discriminator import discriminator_accuracy, overfitting
 from gan.networks import Gan
 from gan.state import GanState
 from gan.system.progress import say

@@ -12,10 +12,10 @@ from scipy import stats
 
 from gan.datasets import Dataset
 from gan.errors import UserError
-from gan.losses import Loss
+from gan.losses import Loss, decides
 from gan.method.play import to_range
 from gan.metrics.base import ANY, SHARE, Value
-from gan.metrics.discriminator import decides, discriminator_accuracy, logit_difference
+from gan.metrics.discriminator import discriminator_accuracy, logit_difference
 from gan.metrics.evaluation import Row
 from gan.metrics.intervals import score_interval
 from gan.networks import Gan, as_outputs, pack

@@ -4,9 +4,8 @@ import numpy as np
 import pytest
 
 from gan.errors import UserError
-from gan.losses import LOSSES, make_loss
+from gan.losses import LOSSES, decides, make_loss
 from gan.metrics.discriminator import (
-  decides,
   discriminator_accuracy,
   logit_difference,
   overfitting,

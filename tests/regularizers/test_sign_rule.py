@@ -8,18 +8,24 @@ import toys
 
 from gan.augment import Augmentation
 from gan.errors import UserError
-from gan.method.game import Batch
+from gan.losses import LOSSES
+from gan.method.acting import has_threshold
+from gan.method.game import Batch, Examples
+from gan.method.updates import discriminator_update
 from gan.networks import Outputs
-from gan.regularizers import SignRule, View, make_ada
+from gan.regularizers import SignRule, View, make_ada, make_apa
+from gan.training.config import Config
+from gan.training.validation import validate
 
 
 def strengths(rule, means, strength=0.0):
-  """The strength after each update, of four data whose logits have signs of these means."""
+  """The strength after each update, of four data whose logits have such means of signs about 1."""
   kept, found = rule.init(None, toys.tanh_gan()) | {"strength": jnp.float32(strength)}, []
   fields = {name: None for name in View._fields} | {"axis_name": (), "parts": 1}
+  fields |= {"thresholds": (jnp.float32(1), jnp.float32(-9))}
   for mean in means:
     positive = round(2 + 2 * mean)
-    logits = jnp.where(jnp.arange(4) < positive, 3.0, -0.2)
+    logits = jnp.where(jnp.arange(4) < positive, 3.0, 0.2)
     view = View(**fields | {"real": jnp.zeros((4, 2)), "real_outputs": Outputs(logits)})
     kept = rule.update(view, kept)
     found.append(float(rule.strength(kept)))
@@ -45,6 +51,38 @@ def test_the_defaults_are_those_of_the_source():
   rule = SignRule()
   kept = {"strength": 0.0, "signs": 4.0, "images": 256.0, "updates": 4}
   np.testing.assert_allclose(rule.strength(jax.tree.map(jnp.asarray, kept)), 5.12e-4, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+  ("loss", "mean"),
+  # Logits 0.4, 0.8, 3 and -1 about 0, and halfway between the targets 0 and 1, and about f'(1) = 1.
+  [("nonsat", 0.5), ("lsgan", 0.0), ("fgan_kl", -0.5)],
+)
+def test_signs_are_about_the_logit_at_which_the_loss_decides(loss, mean):
+  data = jnp.array([[0.4], [0.8], [3.0], [-1.0]])
+  game = toys.make_game(
+    toys.dirac_gan(0.5, 1.0),
+    loss=loss,
+    regularizers={"ada": make_ada()},
+    augment=Augmentation(lambda images, keys, state: images, reads=("augment_strength",)),
+  )
+  update = discriminator_update(game, toys.start(game), Examples(data, None), toys.key(0))
+  assert update.metrics["ada_sign"] == mean
+
+
+def test_losses_without_such_a_logit_are_refused_and_say_why():
+  without = {"wgan", "cramer", "rsgan", "ragan", "ralsgan", "rahinge", "ebgan", "began"}
+  without |= {name for name in LOSSES if name.startswith("rp_")}
+  assert {name for name, loss in LOSSES.items() if not has_threshold(loss)} == without
+  for refused in (
+    lambda: toys.make_game(toys.tanh_gan(), loss="wgan", regularizers={"apa": make_apa()}),
+    lambda: validate(Config(model="points", loss="ragan", augment_control="apa")),
+  ):
+    with pytest.raises(
+      UserError, match="apa goes by the logit .* there is none: .*hinge"
+    ) as caught:
+      refused()
+    assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize("option", [{"ada_target": 1.0}, {"ada_every": 0}, {"ada_speed": -1}])
