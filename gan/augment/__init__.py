@@ -1,7 +1,7 @@
 """Augmentations of what the discriminator is shown, by name."""
 
 from gan.augment.ada import GROUPS, SHORT, make_ada
-from gan.augment.base import Augmentation, Entry, as_augmentation, compose
+from gan.augment.base import Augmentation, Entry, as_augmentation, check_range, compose
 from gan.augment.diffaugment import POLICIES, make_diffaugment
 from gan.augment.instance_noise import instance_noise, make_instance_noise
 from gan.augment.mirror import make_mirror
@@ -12,6 +12,7 @@ __all__ = [
   "Augmentation",
   "Entry",
   "as_augmentation",
+  "check_range",
   "compose",
   "instance_noise",
   "make_ada",
@@ -43,6 +44,7 @@ AUGMENTATIONS: dict[str, Entry] = {
     choices=tuple(POLICIES),
     scaled=True,
     for_images=True,
+    ranged=True,
   ),
   "ada": Entry(
     make_ada,
@@ -54,5 +56,6 @@ AUGMENTATIONS: dict[str, Entry] = {
     scaled=True,
     needs_strength=True,
     for_images=True,
+    ranged=True,
   ),
 }

@@ -21,7 +21,7 @@ from gan.augment.ada_geometry import (
   turned,
   whole_shift,
 )
-from gan.augment.base import Augmentation, check_images, chosen_of
+from gan.augment.base import SIGNED, Augmentation, check_images, chosen_of, in_range
 from gan.errors import UserError
 from gan.state import GanState
 
@@ -80,13 +80,19 @@ def _geometry(image: Image, draws: Draws, p: Float[Array, ""], groups: tuple[str
   return resampled(image, inverse)
 
 
-def make_ada(*, groups: str = "bgc", color_share: float = 1.0) -> Augmentation:
+def make_ada(
+  *,
+  groups: str = "bgc",
+  color_share: float = 1.0,
+  image_range: tuple[float, float] = SIGNED,
+) -> Augmentation:
   """Returns ADA's transforms, each with the probability `hyperparameters.augment_strength`.
 
   `blit` are flips, quarter turns and shifts by whole pixels; `geom` scales, rotations and shifts
   by an affine map; `color` brightness, contrast, luma, hue and saturation by a matrix; `filter`
   the strengths of four bands of frequencies; `noise`; `cutout` a box of half the sides. At
-  probability 1 flips and turns cannot be told from those of samples, and near it hardly.
+  probability 1 flips and turns cannot be told from those of samples, and near it hardly. Sizes are
+  those of images in [-1, 1], where 0 is grey; others are mapped there and back.
 
   What differs from the source: there, an image is mirrored beyond its border as far as the batch
   at hand needs, and black where that ends, a side away; here it is mirrored without end, so that an
@@ -100,9 +106,11 @@ def make_ada(*, groups: str = "bgc", color_share: float = 1.0) -> Augmentation:
   Args:
     groups: names of GROUPS, or of SHORT, by commas.
     color_share: probability of the transforms of colours, as a share of the strength.
+    image_range: (low, high) of the images, that of the game.
 
   Raises:
-    UserError: a group is unknown or there twice, or the share is outside of [0, 1].
+    UserError: a group is unknown or there twice, the share is outside of [0, 1], or the range is
+      none.
   """
   if not 0 <= color_share <= 1:
     raise UserError(f"color_share={color_share} of ada must be from 0 to 1")
@@ -116,9 +124,13 @@ def make_ada(*, groups: str = "bgc", color_share: float = 1.0) -> Augmentation:
     own, noise = jax.random.split(key)
     return transform(image, draw(own), noise, p, groups=kept, color_share=color_share)
 
+  augmented = in_range(augmented, image_range)
+
   def apply(images: Array, keys: Key[Array, " b"], state: GanState) -> Array:
     check_images(images, "ada")
     strength = state.hyperparameters.augment_strength
     return jax.vmap(augmented, (0, 0, None))(images, keys, strength)
 
-  return Augmentation(apply, reads=("augment_strength",))
+  return Augmentation(
+    apply, reads=("augment_strength",), image_range=tuple(map(float, image_range))
+  )

@@ -11,6 +11,9 @@ from gan.errors import UserError
 from gan.networks import Gan
 from gan.state import GanState
 from gan.system.recipe import Maker, Recipe
+from gan.system.schema import RANGE, check
+
+SIGNED = (-1.0, 1.0)  # the range whose 0 is grey
 
 
 class Augmentation(NamedTuple):
@@ -24,6 +27,8 @@ class Augmentation(NamedTuple):
     update: `(view, arrays) -> arrays`, once with each update of the discriminator; see
       `regularizers.View`. As of a Regularizer, it takes means over `view.axis_name` itself.
     reads: names of `Hyperparameters` that `apply` or `update` reads.
+    image_range: (low, high) of the images that it is made for, or None for any; a game of another
+      range refuses it.
     recipe: how it was made by its entry, or None.
 
   Examples:
@@ -38,6 +43,7 @@ class Augmentation(NamedTuple):
   init: Callable[[Key[Array, ""], Gan], Any] | None = None
   update: Callable[[Any, Any], Any] | None = None
   reads: tuple[str, ...] = ()
+  image_range: tuple[float, float] | None = None
   recipe: Recipe | None = None
 
 
@@ -58,6 +64,7 @@ class Entry(Maker):
     scaled: whether `Hyperparameters.augment_strength` says how much it does, and at 0 nothing.
     needs_strength: whether that number has to be given; it is 1 by default.
     for_images: whether it is of images alone, and not of points.
+    ranged: whether `make` takes the `image_range` of the images too.
   """
 
   summary: str
@@ -70,6 +77,7 @@ class Entry(Maker):
   scaled: bool = False
   needs_strength: bool = False
   for_images: bool = False
+  ranged: bool = False
 
 
 def chosen_of(given: str, choices: Collection[str], what: str) -> list[str]:
@@ -108,6 +116,25 @@ def check_images(images: Array, what: str) -> None:
     )
 
 
+def in_range(
+  change: Callable[..., Array], image_range: tuple[float, float]
+) -> Callable[..., Array]:
+  """Returns a change of images in [-1, 1] as one of images in another range.
+
+  Args:
+    change: `(images, ...) -> images`.
+    image_range: (low, high); at (-1, 1) the change is returned as it is.
+
+  Raises:
+    UserError: these are not two numbers, the lower one first.
+  """
+  low, high = check("image_range", image_range, RANGE)
+  if (low, high) == SIGNED:
+    return change
+  middle, half = (low + high) / 2, (high - low) / 2
+  return lambda images, *others: change((images - middle) / half, *others) * half + middle
+
+
 def as_augmentation(given: Any) -> Augmentation:
   """Returns an Augmentation as it is, and `(images, keys) -> images` as one.
 
@@ -121,11 +148,32 @@ def as_augmentation(given: Any) -> Augmentation:
   return Augmentation(lambda images, keys, state: given(images, keys))
 
 
+def check_range(given: Any, image_range: tuple[float, float]) -> None:
+  """Checks that an augmentation can be that of images in a range.
+
+  Args:
+    given: an Augmentation, `(images, keys) -> images` or None.
+    image_range: (low, high).
+
+  Raises:
+    UserError: it is made for images in another, or see `as_augmentation`.
+  """
+  made_for = None if given is None else as_augmentation(given).image_range
+  if made_for not in (None, image_range):
+    raise UserError(
+      f"augment is made for images in {made_for}, and those of the game are in {image_range}: make "
+      f"it with `image_range={image_range}`"
+    )
+
+
 def compose(augmentations: Sequence[Any]) -> Augmentation | None:
   """Returns one augmentation that applies several in order; None of none.
 
   The i-th beyond the first draws from the keys folded with i. What each keeps is an entry of its
   own, by its place: "0", "1" and so on.
+
+  Raises:
+    UserError: two are made for images in different ranges.
   """
   parts = [as_augmentation(each) for each in augmentations]
   if len(parts) < 2:
@@ -146,7 +194,19 @@ def compose(augmentations: Sequence[Any]) -> Augmentation | None:
     return kept | moved
 
   reads = tuple(name for each in parts for name in each.reads)
-  return Augmentation(apply, init, update, reads) if keeping else Augmentation(apply, reads=reads)
+  own = (init, update) if keeping else (None, None)
+  return Augmentation(apply, *own, reads, _range_of(parts))
+
+
+def _range_of(parts: Sequence[Augmentation]) -> tuple[float, float] | None:
+  """The range of the images that all are made for; None for any."""
+  ranges = {each.image_range for each in parts} - {None}
+  if len(ranges) > 1:
+    raise UserError(
+      f"augmentations made for images in {' and in '.join(map(str, sorted(ranges)))} do not go "
+      "together: make them with one `image_range`"
+    )
+  return next(iter(ranges), None)
 
 
 def _with_own(state: GanState, place: str) -> GanState:

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
-from gan.augment.base import Augmentation, check_images, chosen_of
+from gan.augment.base import SIGNED, Augmentation, check_images, chosen_of, in_range
 from gan.state import GanState
 
 Image = Float[Array, "h w c"]
@@ -85,20 +85,23 @@ POLICIES: dict[str, Policy] = {
 MOST_DRAWS = max(each.draws for each in POLICIES.values())
 
 
-def make_diffaugment(*, policy: str = "color,translation,cutout") -> Augmentation:
+def make_diffaugment(
+  *, policy: str = "color,translation,cutout", image_range: tuple[float, float] = SIGNED
+) -> Augmentation:
   """Returns DiffAugment: images are moved in colour, shifted, and a box is cut out of them.
 
   `hyperparameters.augment_strength` is the probability that an example is augmented: 1 in the
-  paper. Sizes are those of images in [-1, 1], where 0 is grey.
+  paper. Sizes are those of images in [-1, 1], where 0 is grey; others are mapped there and back.
 
   See "Differentiable Augmentation for Data-Efficient GAN Training" by Zhao et al.
   (https://arxiv.org/abs/2006.10738).
 
   Args:
     policy: names of POLICIES by commas, which are applied in this order.
+    image_range: (low, high) of the images, that of the game.
 
   Raises:
-    UserError: one is unknown.
+    UserError: a name is unknown, or the range is none.
   """
   names = chosen_of(policy, POLICIES, "policy of diffaugment")
 
@@ -111,9 +114,13 @@ def make_diffaugment(*, policy: str = "color,translation,cutout") -> Augmentatio
       changed = function(changed, draws[list(POLICIES).index(name)][:count])
     return jnp.where(gate[0] < strength, changed, image)
 
+  augmented = in_range(augmented, image_range)
+
   def apply(images: Array, keys: Key[Array, " b"], state: GanState) -> Array:
     check_images(images, "diffaugment")
     strength = state.hyperparameters.augment_strength
     return jax.vmap(augmented, (0, 0, None))(images, keys, strength)
 
-  return Augmentation(apply, reads=("augment_strength",))
+  return Augmentation(
+    apply, reads=("augment_strength",), image_range=tuple(map(float, image_range))
+  )

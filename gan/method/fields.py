@@ -1,7 +1,6 @@
 """What each field of a Game may be, as it is checked where a game is made."""
 
 import json
-import math
 import reprlib
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -16,21 +15,13 @@ from gan.networks import Network, Outputs
 from gan.optimizers import is_optimizer
 from gan.regularizers import REGULARIZERS, Regularizer
 from gan.state import GanState, Hyperparameters
-from gan.system.schema import FLAG, Kind, are_finite, matching, takes, whole
+from gan.system.schema import FLAG, RANGE, Kind, are_finite, matching, takes, whole
 
 PLAYERS = ("generator", "discriminator")
 FAKE_LABELS = ("batch", "uniform")
 
 
 _NAME = matching(r"\w[\w.-]*", "a name")
-
-
-def _is_range(value: Any) -> bool:
-  try:
-    low, high = value
-    return math.isfinite(high - low) and low < high
-  except (TypeError, ValueError):
-    return False
 
 
 def _all_of(fits: Callable[[Any], bool]) -> Callable[[Any], bool]:
@@ -141,7 +132,7 @@ FIELDS: dict[str, tuple[Kind, str]] = {
     Kind('`key -> [Z]`, such as gan.latent_sampler("{}", 64)', lambda it: takes(it, "key")),
     "normal",
   ),
-  "image_range": (Kind("two numbers, the lower one first, such as (-1, 1)", _is_range), ""),
+  "image_range": (RANGE, ""),
   **dict.fromkeys(("num_classes", "ema_start"), (whole(0, 2**31 - 1), "")),
   **dict.fromkeys(("optimizer", *(f"{it}_optimizer" for it in PLAYERS)), (_OPTIMIZER, "adam")),
   "hyperparameters": (

@@ -10,7 +10,7 @@ import optax
 from jaxtyping import Array, Float, Int, Key
 
 from gan import schedules
-from gan.augment import Augmentation, as_augmentation
+from gan.augment import Augmentation, check_range
 from gan.errors import UserError
 from gan.losses import LOSSES, Loss
 from gan.method import lazy
@@ -186,8 +186,7 @@ class Game:
     object.__setattr__(self, "image_range", tuple(map(plain_number, self.image_range)))
     self._check_classes()
     object.__setattr__(self, "fake_labels", as_fake_labels(self.fake_labels, self.num_classes))
-    if self.augment is not None:
-      as_augmentation(self.augment)
+    check_range(self.augment, self.image_range)
     self._check_numbers()
 
   def _check_field(self, field: dataclasses.Field) -> None:

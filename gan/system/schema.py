@@ -62,6 +62,14 @@ def _is_metric(value: Any) -> bool:
   return type(value) is float or _is_number(value) or value in ("nan", "inf", "-inf")
 
 
+def _is_range(value: Any) -> bool:
+  try:
+    low, high = value
+    return math.isfinite(high - low) and low < high
+  except (TypeError, ValueError):
+    return False
+
+
 TEXT = Kind("text", lambda value: isinstance(value, str))
 FLAG = Kind("true or false", lambda value: isinstance(value, bool))
 NUMBER = Kind("a finite number", _is_number)
@@ -73,6 +81,7 @@ SCALAR = Kind(
   lambda value: value is None or isinstance(value, (str, bool)) or _is_number(value),
 )
 ANY = Kind("a value", lambda value: value is not _MISSING)
+RANGE = Kind("two numbers, the lower one first, such as (-1, 1)", _is_range)
 BY_TYPE = MappingProxyType({str: TEXT, bool: FLAG, int: whole(), float: NUMBER})
 
 

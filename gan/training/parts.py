@@ -13,6 +13,7 @@ import jax.numpy as jnp
 from gan.augment import AUGMENTATIONS, Augmentation
 from gan.losses import LOSSES
 from gan.method.fields import NEEDS, PLAYERS
+from gan.models import MODELS
 from gan.models.spec import conditioned
 from gan.penalties import PENALTIES
 from gan.regularizers import REGULARIZERS, Regularizer
@@ -146,6 +147,8 @@ def arguments(config: Config, choice: str, name: str) -> dict[str, Any]:
   registry = REGISTRIES[choice]
   entry = registry.entries[name]
   own = {each: value(config, each) for each in entry.options if each not in registry.elsewhere}
+  if getattr(entry, "ranged", False):
+    own["image_range"] = MODELS[config.model].image_range
   if choice == "augment" and (typed := named(config.augment).get(name)):
     own[entry.argument] = typed
   return own

@@ -11,6 +11,8 @@ import toys
 import gan
 from gan.augment import diffaugment
 from gan.errors import UserError
+from gan.training.build import game_parts
+from gan.training.config import Config
 
 MAKE = gan.AUGMENTATIONS["diffaugment"].make
 
@@ -65,6 +67,40 @@ def test_the_box_that_is_cut_out_has_half_the_sides_less_what_is_outside(side, l
   whole = diffaugment.cutout(image, draws(0.5, 0.5))[..., 0] == 0
   top = centres // 2 - length // 2
   np.testing.assert_array_equal(np.argwhere(whole).min(0), [top, top])
+
+
+@pytest.mark.parametrize(
+  ("name", "strength", "options"),
+  [("diffaugment", 1.0, {}), ("ada", 0.8, {"groups": "blit,color,noise,cutout"})],
+)
+def test_images_in_another_range_are_mapped_augmented_and_mapped_back(name, strength, options):
+  make, state = gan.AUGMENTATIONS[name].make, toys.state_of(augment_strength=strength)
+  signed, keys = images((6, 8, 8, 3)), jax.random.split(toys.key(1), 6)
+  usual, other = (make(**options, image_range=each) for each in ((-1.0, 1.0), (0.0, 1.0)))
+  shown = usual.apply(signed, keys, state)
+  assert jnp.any(jnp.abs(shown) > 1) and jnp.any(shown == 0)  # noise or light, and what is cut out
+  found = other.apply((signed + 1) / 2, keys, state)
+  np.testing.assert_allclose(found, (shown + 1) / 2, atol=2e-6)
+  assert (usual.image_range, other.image_range) == ((-1.0, 1.0), (0.0, 1.0))
+  np.testing.assert_array_equal(make(**options).apply(signed, keys, state), shown)
+
+
+def test_a_range_is_that_of_the_game_and_of_the_model():
+  mirror, other = gan.AUGMENTATIONS["mirror"].make(), MAKE(image_range=(0.0, 1.0))
+  both = gan.augment.compose([mirror, other])
+  game = toys.make_game(toys.tanh_gan())
+  assert gan.augment.compose([mirror, mirror]).image_range is None
+  for refused, message in (
+    (lambda: game.replace(augment=both), "images in .0.0, 1.0., and .* make it with `image_range="),
+    (lambda: gan.augment.compose([MAKE(), other]), "do not go together: make them with one"),
+    (lambda: MAKE(image_range=(1.0, 0.0)), "^`image_range=.* must be two numbers, the lower one"),
+  ):
+    with pytest.raises(UserError, match=message) as caught:
+      refused()
+    assert "\n" not in str(caught.value)
+  for model, image_range in (("dcgan", (-1.0, 1.0)), ("goodfellow", (0.0, 1.0))):
+    made = game_parts(Config(model=model, augment="diffaugment"))["augment"]
+    assert made.image_range == image_range
 
 
 def test_an_example_has_its_own_draws_and_gradients_flow_through():
