@@ -167,7 +167,8 @@ def ring_samples(steps, latent_dim=8, **choices):
   spec = gan.ModelSpec((2,), latent_dim=latent_dim, width=64)
   rates = {f"{player}_learning_rate": 1e-3 for player in ("generator", "discriminator")}
   players = gan.models.build("points", spec)._asdict()
-  game, data = gan.Game(**players, hyperparameters=rates, **choices), ring.load("train").images
+  game = gan.Game(**players, **{"hyperparameters": rates} | choices)
+  data = ring.load("train").images
 
   def step(state, _):
     chosen = jax.random.choice(jax.random.fold_in(keys[1], state.step), jnp.asarray(data), (256,))

@@ -24,6 +24,7 @@ from experiments.cli.command import (
 )
 from gan.augment import AUGMENTATIONS
 from gan.errors import UserError
+from gan.method.update_rules import UPDATE_RULES, adversarial_rules
 from gan.regularizers import REGULARIZERS
 from gan.system.cache import cache_folder
 from gan.system.compilation import keep_freed_memory
@@ -119,6 +120,8 @@ def refuse_unread_fields(values: Any, config: Config, chosen: Collection[str] = 
       f"--ema_decay is not read beside --ema_half_life={config.ema_half_life}, which says the "
       "same in images: leave out one of the two"
     )
+  if config.update_rule in {*UPDATE_RULES} - {*adversarial_rules()} and "update_rule" not in chosen:
+    refuse_unread(values, ["discriminator_learning_rate"], "an --update_rule with a discriminator")
   players = ("generator_optimizer", "discriminator_optimizer")
   if all(getattr(config, name) and name not in chosen for name in players):
     refuse_unread(values, ["optimizer"], "a player without an optimizer of its own")

@@ -143,6 +143,8 @@ def check_alone(game: Game) -> None:
     "augment": game.augment is not None,
     "num_classes": game.num_classes > 0,
     "packing": game.packing > 1,
+    "clip_weights": game.clip_weights,
+    "discriminator_optimizer": game.discriminator_optimizer is not None,
   }
   if given := [name for name, is_given in unread.items() if is_given]:
     raise UserError(

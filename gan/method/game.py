@@ -305,13 +305,14 @@ class Game:
 
   def read_numbers(self) -> list[str]:
     """Returns the names of the hyper-parameters that a step reads, as they are scheduled."""
-    parts = [*self.regularizers.values(), *filter(None, [self.augment])]
-    read = {name for part in parts for name in getattr(part, "reads", ())}
-    read |= {f"{name}_weight" for name in self.regularizers} | {"discriminator_loss_scale"}
-    read |= {name for player in PLAYERS for name in self._rates(player)} | {*self.loss.options}
-    read |= {"ema_half_life" if self.ema_half_life else "ema_decay"}
-    read |= {"weight_clip"} if self.clip_weights else set()
-    read |= {"penalty_weight"} if self.penalty is not None else set()
+    read = {"ema_half_life" if self.ema_half_life else "ema_decay"} | self._rates("generator")
+    if getattr(self.update_rule, "adversarial", True):  # else the generator moves alone
+      parts = [*self.regularizers.values(), *filter(None, [self.augment])]
+      read |= {name for part in parts for name in getattr(part, "reads", ())}
+      read |= {f"{name}_weight" for name in self.regularizers} | {"discriminator_loss_scale"}
+      read |= self._rates("discriminator") | {*self.loss.options}
+      read |= {"weight_clip"} if self.clip_weights else set()
+      read |= {"penalty_weight"} if self.penalty is not None else set()
     return [name for name in self._numbers().names() if name in read]
 
   def _rates(self, player: str) -> set[str]:

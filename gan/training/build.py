@@ -128,11 +128,12 @@ def _prepare(config: Config, info: DataInfo) -> Callable[..., Array] | None:
 
 def game_parts(config: Config, axis_name: Any = ()) -> dict[str, Any]:
   """Returns the fields of a config's Game that are the same for any data."""
+  (rule,) = made(config, "update_rule").values()
   optimizers = {
     f"{player}_optimizer": make_optimizer(name, player, **arguments(config, "optimizer", name))
     for player, name in optimizer_names(config).items()
+    if player == "generator" or rule.adversarial
   }
-  (rule,) = made(config, "update_rule").values()
   return dict(
     **optimizers,
     loss=losses.make_loss(

@@ -65,6 +65,7 @@ def validate(config: Config) -> None:
   _validate_schedules(config)
   _validate_splits(config)
   _validate_acting(config)
+  _validate_idle(config)
 
 
 def validate_field(field: dataclasses.Field, value: Any) -> None:
@@ -113,6 +114,20 @@ def _chooser(config: Config, choice: str, part: str) -> str:
   if choice != "regularizers" or part in names_in(config.regularizers):
     return choice
   return "augment_control" if part == config.augment_control else weight_of(part)
+
+
+def _validate_idle(config: Config) -> None:
+  """Raises UserError for what the discriminator's updates read, where the rule makes none."""
+  if _any_game(config).update_rule.adversarial:
+    return
+  idle = {*_any_game(config, update_rule=None).read_numbers()} - {*_any_game(config).read_numbers()}
+  idle -= {"discriminator_learning_rate"}  # experiments have one: commands refuse it where typed
+  for name in (*sorted(idle), "discriminator_optimizer"):
+    if getattr(config, name) != default(name):
+      raise UserError(
+        f"--{name} has no meaning for --update_rule={config.update_rule}: it moves the generator "
+        "alone; leave it out"
+      )
 
 
 def _validate_batches(config: Config) -> None:

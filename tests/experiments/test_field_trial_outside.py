@@ -340,6 +340,11 @@ UNREAD = [
     ("--optimizer=sgd", "--generator_optimizer=adam", "--discriminator_optimizer=adam"),
     "--optimizer is read by a player without",
   ),
+  (
+    ring.main,
+    ("--update_rule=drifting", "--discriminator_learning_rate=0.001"),
+    "--discriminator_learning_rate is read by an --update_rule with a discriminator only",
+  ),
   (ring.main, ("--ema_half_life=100", "--ema_decay=0.9"), "--ema_decay is not read beside"),
   (
     ring.main,

@@ -12,6 +12,8 @@ from gan.errors import UserError
 from gan.method.drifting import RADII, drifting, drifting_field, root_mean_square
 from gan.method.game import STEP_METRICS, Batch
 from gan.metrics.modes import mixture_modes
+from gan.optimizers import make_optimizer
+from gan.training.build import DataInfo, build_game
 from gan.training.config import Config
 from gan.training.validation import validate
 
@@ -80,7 +82,8 @@ def test_a_field_is_finite_of_one_sample_of_one_place_and_far_away():
 
 def game_of(axis_name=(), **choices):
   rule = drifting(drifting_radii="0.2,1")
-  return toys.make_game(toys.tanh_gan(), axis_name=axis_name).replace(update_rule=rule, **choices)
+  game = toys.make_game(toys.tanh_gan(), axis_name=axis_name)
+  return game.replace(**{"update_rule": rule, "discriminator_optimizer": None} | choices)
 
 
 def test_a_step_moves_the_generator_alone_by_the_field_and_equally_on_two_devices():
@@ -147,6 +150,32 @@ def test_flags_of_a_game_are_refused_in_one_line(values, flag):
   assert str(refusal.value) == f"{expected}{flag}"
 
 
+IDLE = {"real_label": 0.9, "weight_clip": 0.1}
+IDLE |= {"discriminator_loss_scale": 2.0, "discriminator_optimizer": "sgd"}
+
+
+@pytest.mark.parametrize("name", IDLE)
+def test_what_only_updates_of_a_discriminator_read_is_refused_in_one_line(name):
+  flags = {"model": "points", "update_rule": "drifting", "generator_learning_rate": 0.1}
+  validate(Config(**flags, ema_decay=0.9, optimizer="sgd", momentum=0.5))
+  with pytest.raises(UserError) as refusal:
+    validate(Config(**flags, **{name: IDLE[name]}))
+  expected = "has no meaning for --update_rule=drifting: it moves the generator alone; leave it out"
+  assert str(refusal.value) == f"--{name} {expected}"
+
+
+def test_a_game_of_it_refuses_numbers_and_parts_of_a_discriminator():
+  assert game_of().read_numbers() == ["generator_learning_rate", "momentum", "ema_decay"]
+  with pytest.raises(UserError, match="hyperparameters: real_label read by nothing here"):
+    game_of(hyperparameters={"real_label": 0.9})
+  game = game_of(clip_weights=True, discriminator_optimizer=make_optimizer("adam", "discriminator"))
+  with pytest.raises(UserError, match="leave out `clip_weights`, `discriminator_optimizer`$"):
+    game.step(toys.start(game), toys.points()[0], toys.key(0))
+  built = build_game(Config(model="points", update_rule="drifting"), DataInfo((2,), 0, 64, None))
+  state = jax.eval_shape(built.init, toys.key(0))
+  jax.eval_shape(built.step, state, Batch(toys.points(), None), toys.key(1))
+
+
 @pytest.mark.parametrize("radii", ["", "0.1,x", "0.1,0", "inf"])
 def test_radii_that_cannot_be_are_refused(radii):
   with pytest.raises(UserError, match=f"must be numbers above 0, .*, as in {RADII}"):
@@ -155,6 +184,8 @@ def test_radii_that_cannot_be_are_refused(radii):
 
 @pytest.mark.slow
 def test_it_finds_every_mode_of_the_ring():
-  _, samples = toys.ring_samples(steps=600, update_rule=drifting())
+  _, samples = toys.ring_samples(
+    steps=600, update_rule=drifting(), hyperparameters={"generator_learning_rate": 1e-3}
+  )
   modes, share, _ = mixture_modes(samples, ring.centres(), 10 * ring.SIGMA)
   assert modes == ring.MODES and share > 0.6
