@@ -9,6 +9,7 @@ import toys
 
 from gan.augment import AUGMENTATIONS
 from gan.errors import UserError
+from gan.models import MODELS
 from gan.sweeps.plan import _static
 from gan.training.augmentations import named
 from gan.training.build import DataInfo, build_game, hyperparameters
@@ -37,8 +38,9 @@ def test_no_choice_of_an_augmentation_is_the_name_of_one():
 
 
 def test_what_is_typed_behind_a_colon_reaches_the_augmentation():
-  config = Config(augment="mirror,diffaugment:cutout,color")
-  assert arguments(config, "augment", "diffaugment") == {"policy": "cutout,color"}
+  config = Config(model="mlp", augment="mirror,diffaugment:cutout,color")
+  expected = {"policy": "cutout,color", "image_range": MODELS["mlp"].image_range}
+  assert arguments(config, "augment", "diffaugment") == expected
   assert arguments(config, "augment", "mirror") == {}
 
 
