@@ -49,6 +49,8 @@ class Model(NamedTuple):
     outputs: fields of Outputs that its discriminator returns, beside those of a conditioning; those
       that FEATURES lists where the spec asks for them.
     conditionings: those of CONDITIONINGS that it has; the first is its own.
+    loss_needs: a field of Outputs that the loss has to need; "" where logits are any number, and so
+      of use to every loss.
   """
 
   build: Callable[[ModelSpec], tuple[Network, Network]]
@@ -57,6 +59,7 @@ class Model(NamedTuple):
   small: bool = False
   outputs: tuple[str, ...] = ("logits",)
   conditionings: tuple[str, ...] = ("concat",)
+  loss_needs: str = ""
 
 
 _WITH_FEATURES = ("logits", *FEATURES)
@@ -137,7 +140,10 @@ MODELS: dict[str, Model] = {
   ),
   "r3gan_small": Model(r3gan.build_small, options=("width",), conditionings=("native",)),
   "autoencoder": Model(
-    autoencoder.build, options=("width", "code_dim"), outputs=("logits", "residual")
+    autoencoder.build,
+    options=("width", "code_dim"),
+    outputs=("logits", "residual"),
+    loss_needs="residual",
   ),
 }
 

@@ -21,7 +21,8 @@ from gan.networks import Network, Outputs
 class Discriminator(nn.Module):
   """Images [B, H, W, C] -> code -> images like them; the logit is minus the mean absolute error.
 
-  No normalisation: no example sees another.
+  No normalisation: no example sees another. It is for losses that need the residual, `ebgan` and
+  `began`: others draw logits to values above 0, which no error has.
 
   Attributes:
     channels: of every layer of the encoder, each of which halves the side; back in the decoder.

@@ -11,7 +11,8 @@ from typing import Any
 import jax.numpy as jnp
 
 from gan.augment import AUGMENTATIONS, Augmentation
-from gan.losses import LOSSES
+from gan.errors import UserError
+from gan.losses import LOSSES, make_loss
 from gan.method.fields import NEEDS, PLAYERS
 from gan.models import MODELS
 from gan.models.spec import conditioned
@@ -177,6 +178,18 @@ def asked_outputs(config: Config) -> tuple[str, ...]:
   """Returns the fields of Outputs that D is built to return, beside logits and a conditioning's."""
   without = {"logits", *conditioned(config.conditioning).outputs}
   return tuple(sorted(set(sum(needs(config).values(), ())) - without))
+
+
+def check_loss(config: Config) -> None:
+  """Raises UserError where the loss cannot have its numbers, or is none for the model's logits."""
+  make_loss(config.loss, **arguments(config, "loss", config.loss))
+  field = MODELS[config.model].loss_needs
+  if field and field not in LOSSES[config.loss].needs:
+    fitting = ", ".join(name for name, loss in LOSSES.items() if field in loss.needs)
+    raise UserError(
+      f"--model={config.model} is for losses that need its {field}, and --loss={config.loss} reads "
+      f"logits, which are never above 0 there: give --loss as one of {fitting}, or another --model"
+    )
 
 
 def check_schedule(name: str, numbers: tuple[float, ...]) -> None:

@@ -8,7 +8,7 @@ from gan import schedules
 from gan.augment import AUGMENTATIONS
 from gan.datasets.base import parse_split
 from gan.errors import UserError
-from gan.losses import LOSSES, make_loss
+from gan.losses import LOSSES
 from gan.method.acting import check_acting, check_controls
 from gan.method.game import PLAYERS, Game
 from gan.method.lazy import check_lazy
@@ -28,6 +28,7 @@ from gan.training.option_field import type_of
 from gan.training.options import REGISTRIES, fields, parse, read_by, value, weight_of
 from gan.training.parts import (
   arguments,
+  check_loss,
   check_schedule,
   chosen,
   falling,
@@ -49,7 +50,7 @@ def validate(config: Config) -> None:
   for name, given in parse(config.options).items():
     validate_field(fields()[name], given)
   lsgan_targets(config)
-  make_loss(config.loss, **arguments(config, "loss", config.loss))
+  check_loss(config)
   _validate_batches(config)
   _validate_names(config)
   check_named(config.augment)

@@ -98,6 +98,10 @@ REFUSED = {
     "--heldout judges D by its logits, and --loss=cramer has none but of a whole batch",
   ),
   "another's option": ({"loss": "hinge", "options": "ebgan_margin=3"}, "it is for ebgan"),
+  "logits of an error": (
+    {"loss": "hinge", "model": "autoencoder"},
+    "--loss=hinge reads logits, which are never above 0 there: give --loss as one of ebgan, began",
+  ),
   "a margin": (
     {"loss": "ebgan", "model": "autoencoder", "options": "ebgan_margin=-1"},
     "`ebgan_margin=-1.0` must be above 0",
