@@ -25,6 +25,7 @@ from gan.augment.base import SIGNED, Augmentation, check_images, chosen_of, in_r
 from gan.errors import UserError
 from gan.state import GanState
 
+APART = 2**31  # folded into a key, where others fold in small numbers
 GROUPS = ("blit", "geom", "color", "filter", "noise", "cutout")
 SHORT: Mapping[str, tuple[str, ...]] = MappingProxyType(
   {
@@ -121,7 +122,8 @@ def make_ada(
   kept = tuple(group for group in GROUPS if group in chosen)
 
   def augmented(image: Image, key: Key[Array, ""], p: Float[Array, ""]) -> Image:
-    own, noise = jax.random.split(key)
+    # Apart from the keys of augmentations after it: see `compose`.
+    own, noise = jax.random.split(jax.random.fold_in(key, APART))
     return transform(image, draw(own), noise, p, groups=kept, color_share=color_share)
 
   augmented = in_range(augmented, image_range)
