@@ -24,7 +24,6 @@ from experiments.cli.command import (
 )
 from gan.augment import AUGMENTATIONS
 from gan.errors import UserError
-from gan.method.update_rules import UPDATE_RULES, adversarial_rules
 from gan.regularizers import REGULARIZERS
 from gan.system.cache import cache_folder
 from gan.system.compilation import keep_freed_memory
@@ -33,7 +32,7 @@ from gan.training.aliases import earlier_names
 from gan.training.config import Config, field_types
 from gan.training.interrupts import interrupts, stop_here
 from gan.training.options import FIELDS, fields, own_options, read_by, with_values
-from gan.training.parts import fingerprint, identity
+from gan.training.parts import fingerprint, identity, made
 from gan.training.presets import PRESETS
 from gan.training.validation import unread, validate
 
@@ -120,7 +119,8 @@ def refuse_unread_fields(values: Any, config: Config, chosen: Collection[str] = 
       f"--ema_decay is not read beside --ema_half_life={config.ema_half_life}, which says the "
       "same in images: leave out one of the two"
     )
-  if config.update_rule in {*UPDATE_RULES} - {*adversarial_rules()} and "update_rule" not in chosen:
+  rules = [] if "update_rule" in chosen else made(config, "update_rule").values()
+  if not all(rule.adversarial for rule in rules):
     refuse_unread(values, ["discriminator_learning_rate"], "an --update_rule with a discriminator")
   players = ("generator_optimizer", "discriminator_optimizer")
   if all(getattr(config, name) and name not in chosen for name in players):
