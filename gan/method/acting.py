@@ -90,11 +90,12 @@ def check_acting(regularizers: Mapping[str, Regularizer], loss: Loss, update_rul
 def has_threshold(loss: Loss) -> bool:
   """Whether the logits of a loss have a zero, on whose sides its discriminator puts examples.
 
-  Energies of an autoencoder have none: where it does not tell the sides apart, they can be any.
+  Energies of an autoencoder have none: where it does not tell the sides apart, they can be any. Nor
+  has a witness, which stands for the logit of a whole batch.
   """
   try:
     with jax.ensure_compile_time_eval():  # a game may be made where a step is traced
-      return "residual" not in loss.needs and decides(loss)
+      return "residual" not in loss.needs and loss.witness is None and decides(loss)
   except NameError:  # a loss that is bound to mapped axes takes means over them
     return False
 

@@ -78,6 +78,8 @@ def drifting_objective(
   _, fake, model_state = generate(game, generator, examples, latent_key, dropout_key)
   samples, data = (at_least_float32(each).reshape(len(each), -1) for each in (fake, examples.real))
   everyone = _whole((jax.lax.stop_gradient(samples), data), game.axis_name)
+  if len(everyone[0]) < 2:
+    raise UserError("drifting moves samples away from each other: give a batch of at least two")
   fields = [drifting_field(*everyone, radius) for radius in radii]
   sizes = [root_mean_square(field) for field in fields]
   # Each of unit size, so that no radius drowns the others.

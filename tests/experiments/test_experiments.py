@@ -14,6 +14,7 @@ from experiments.cli import command, common, console
 from gan.losses import of_logits
 from gan.method.update_rules import adversarial_rules
 from gan.models import MODELS
+from gan.regularizers import REGULARIZERS
 from gan.training import pictures
 from gan.training.config import Config
 from gan.training.presets import PRESETS
@@ -277,7 +278,7 @@ def test_help_says_what_options_of_parts_mean_and_which_names_a_list_takes(capsy
   text = " ".join(capsys.readouterr().out.split())
   assert "--shared_embedding: length of a vector of each label that all norms" in text
   assert "(--model=biggan, sagan)" in text and ": option (" not in text
-  assert "--regularizers: <acgan | lecam | orthogonal | path_length>: further terms" in text
+  assert f"--regularizers: <{' | '.join(sorted(REGULARIZERS))}>: further terms" in text
 
 
 @pytest.mark.parametrize(

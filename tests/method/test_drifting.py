@@ -125,6 +125,8 @@ def test_parts_of_a_game_are_refused_in_one_line():
   assert str(refusal.value) == (
     "drifting plays no game and knows no classes: leave out `penalty`, `augment`"
   )
+  with pytest.raises(UserError, match="give a batch of at least two"):
+    game_of().step(toys.start(game_of()), toys.points()[0][:1], toys.key(0))
 
 
 @pytest.mark.parametrize(
