@@ -259,7 +259,15 @@ def test_a_run_is_measured_in_another_size(run, capsys):
 
 
 COMMANDS = ["mnist", "fashion_mnist", "cifar10", "images", "ring", "sample", "evaluate", "sweep"]
-COMMANDS += ["compare", "theory", "train_classifier", "losses", "scaling", "benchmark"]
+COMMANDS += [
+  "compare",
+  "theory",
+  "train_classifier",
+  "losses",
+  "scaling",
+  "benchmark",
+  "small_data",
+]
 TRAINING = COMMANDS[:5]
 NAMED = re.compile(r"(?<![\w-])--([a-z]\w*)")
 BAD = [("--nosuch=1",), ("stray",), ("--seed=-1",), ("--seed=4294967296",)]
