@@ -326,7 +326,7 @@ def test_generator_follows_the_gradient_of_its_divergence(name, seed):
 
 def test_paired_total_variation_generator_follows_that_of_products():
   # Any logits in the order of p/q, far apart, are the optimum.
-  logits = FAR * jnp.array([2.0, 1.0, 0.0, -1.0])
+  logits = FAR * np.array([2.0, 1.0, 0.0, -1.0])
 
   def on_pairs(function, q):
     return jnp.sum(jnp.outer(P, q).ravel() * function(jnp.repeat(logits, 4), jnp.tile(logits, 4)))
