@@ -90,12 +90,17 @@ def _ending(minutes: float | None) -> Iterator[None]:
   """A block in which this process is interrupted, as by Ctrl-C, after some minutes."""
   timer = threading.Timer(60 * (minutes or 0), os.kill, (os.getpid(), signal.SIGINT))
   timer.daemon = True
+  before = signal.getsignal(signal.SIGINT)
   if minutes is not None:
+    if before is signal.SIG_IGN:  # as of a job that a shell put into the background
+      signal.signal(signal.SIGINT, signal.default_int_handler)
     timer.start()
   try:
     yield
   finally:
     timer.cancel()
+    if before is signal.SIG_IGN:
+      signal.signal(signal.SIGINT, before)
 
 
 def _show(form, outdir: pathlib.Path) -> None:

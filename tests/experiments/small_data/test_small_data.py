@@ -3,6 +3,7 @@
 import csv
 import dataclasses
 import json
+import signal
 import time
 
 import numpy as np
@@ -143,9 +144,15 @@ def test_shares_of_a_part_are_refused(tmp_path, fake_training, monkeypatch, caps
   assert "holds 1,500 training images of digits, and the shares of the study are of all 60," in line
 
 
-def test_minutes_end_a_piece_as_ctrl_c_does():
-  with pytest.raises(KeyboardInterrupt), command._ending(0.001):
-    time.sleep(10)
+@pytest.mark.parametrize("handler", [signal.default_int_handler, signal.SIG_IGN])
+def test_minutes_end_a_piece_as_ctrl_c_does(handler):
+  before = signal.signal(signal.SIGINT, handler)
+  try:
+    with pytest.raises(KeyboardInterrupt), command._ending(0.001):
+      time.sleep(10)
+    assert signal.getsignal(signal.SIGINT) is handler
+  finally:
+    signal.signal(signal.SIGINT, before)
 
 
 def test_a_signal_ends_the_piece_and_says_how_to_go_on(
