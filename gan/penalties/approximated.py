@@ -24,6 +24,7 @@ from jaxtyping import Array, Key
 from gan.penalties.base import Critic, Images, PerExample
 from gan.system.schema import Kind, are_finite
 
+SIDES = ("real", "fake")
 SIGMA = 0.01
 SHARE = 0.25  # as in the code of Adversarial Flow Models
 STEP = Kind("a finite number above 0", lambda it: are_finite(it, math.nextafter(0, 1)))
@@ -72,9 +73,7 @@ def approx_r1_penalty(
 
   def of(critic: Critic, real: Images, fake: Images, keys: Key[Array, " b"]) -> PerExample:
     del fake
-    here = _known(critic, "real_logits", critic, real)
-    near = critic(_near(real, keys, 0, approx_sigma))
-    return _half_square(near - here, approx_sigma)
+    return _of_side("real", critic, real, keys, approx_sigma)
 
   return _of_share(of, approx_share, critic, real, fake, keys)
 
@@ -95,10 +94,7 @@ def approx_r2_penalty(
 
   def of(critic: Critic, real: Images, fake: Images, keys: Key[Array, " b"]) -> PerExample:
     del real
-    on_fake = getattr(critic, "on_fake", critic)
-    here = _known(critic, "fake_logits", on_fake, fake)
-    near = on_fake(_near(fake, keys, 1, approx_sigma))
-    return _half_square(near - here, approx_sigma)
+    return _of_side("fake", critic, fake, keys, approx_sigma)
 
   return _of_share(of, approx_share, critic, real, fake, keys)
 
@@ -124,7 +120,10 @@ def approx_r1r2_penalty(
 
   def of(critic: Critic, real: Images, fake: Images, keys: Key[Array, " b"]) -> PerExample:
     # One pass for what is near the data and near samples.
-    near = [_near(images, keys, i, approx_sigma) for i, images in enumerate((real, fake))]
+    near = [
+      _near(images, keys, side, approx_sigma)
+      for images, side in zip((real, fake), SIDES, strict=True)
+    ]
     here = critic.real_logits, critic.fake_logits
     after = critic.on_both(*near)
     changes = [each - before for each, before in zip(after, here, strict=True)]
@@ -152,20 +151,24 @@ def _of_share(
   return jnp.zeros(count, values.dtype).at[rows].set(values * (count / taken))
 
 
-def _near(images: Images, keys: Key[Array, " b"], part: int, sigma: float) -> Images:
-  """x + s e, in float32 at least: data and samples (part 0 and 1) have other directions."""
+def _of_side(
+  side: str, critic: Critic, images: Images, keys: Key[Array, " b"], sigma: float
+) -> PerExample:
+  """The penalty of data or of samples; logits that the critic holds are not computed again."""
+  function = getattr(critic, f"on_{side}", critic)
+  known = getattr(critic, f"{side}_logits", None)
+  here = function(images) if known is None else known
+  return _half_square(function(_near(images, keys, side, sigma)) - here, sigma)
+
+
+def _near(images: Images, keys: Key[Array, " b"], side: str, sigma: float) -> Images:
+  """x + s e, in float32 at least: data and samples have other directions."""
   kind = jnp.promote_types(images.dtype, jnp.float32)
 
   def draw(key: Key[Array, ""]) -> Array:
-    return jax.random.normal(jax.random.fold_in(key, part), images.shape[1:], kind)
+    return jax.random.normal(jax.random.fold_in(key, SIDES.index(side)), images.shape[1:], kind)
 
   return images.astype(kind) + sigma * jax.vmap(draw)(keys)
-
-
-def _known(critic: Critic, field: str, function: Callable, images: Images) -> PerExample:
-  """The logits that the critic holds in a field, or those that a function has for the images."""
-  known = getattr(critic, field, None)
-  return function(images) if known is None else known
 
 
 def _half_square(change: PerExample, sigma: float) -> PerExample:
