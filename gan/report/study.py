@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from gan.errors import UserError
 from gan.metrics.best import in_order
+from gan.report import alike
 from gan.system import schema
 from gan.training import run_folder
 from gan.training.places import works_below
@@ -22,10 +23,7 @@ _NAME = schema.matching(r"[^/\0]{1,255}", "the name of a folder")
 _PLAN = schema.entries(
   {"members": schema.list_of(schema.entries({"name": _NAME}))}, {"command": schema.TEXT}
 )
-# Values under another of these are other quantities: a Frechet distance grows as samples shrink.
-MEASURED_ON = ("dataset", "data_sha256", "split", "image_size", "eval_samples")
-FACTS = ("eval_samples", "reference_samples", "extractor", "split")
-NOT_MEASURED = {*run_folder.COUNTS, *FACTS, "dataset", "loss", "eval_seed"}
+NOT_MEASURED = {*run_folder.COUNTS, *alike.FACTS, "dataset", "loss", "eval_seed"}
 UNFINISHED = ("running", "interrupted", "failed")
 
 
@@ -136,9 +134,10 @@ def load(folders: Sequence[str | os.PathLike]) -> Study:
       none of them has a record yet.
   """
   parts = {os.path.normpath(folder): _read_runs(pathlib.Path(folder)) for folder in folders}
-  _check_parts(parts)
+  free = {*FACTORS, *(name for part in parts.values() for name in _varied(part))}
+  alike.check_configs({name: part[0].identity for name, part in parts.items() if part}, free)
   runs, notes = _without_repetitions([run for part in parts.values() for run in part])
-  _check_measured_alike(runs)
+  alike.check_measured([(run.folder, run.identity, run.evaluations) for run in runs])
   if not any(run.metrics or run.evaluations for run in runs):
     raise UserError(
       f"{', '.join(map(str, folders))}: none of {_counted(len(runs))} has a record to compare "
@@ -252,38 +251,6 @@ def _commands(plans, runs) -> list[str]:
 
 
 # Whether they belong together.
-
-
-def _check_parts(parts: dict[str, list[StudyRun]]) -> None:
-  """Refuses folders that differ in what varies inside none of them."""
-  free = {*FACTORS, *(name for part in parts.values() for name in _varied(part))}
-  first, *others = [(name, part[0].identity) for name, part in parts.items() if part] or [None]
-  for name, here in others:
-    if lines := run_folder.differences(first[1], here, free):
-      raise UserError(
-        f"{first[0]} and {name} are of different studies ({'; '.join(lines)}): compare folders "
-        "whose configs agree in all but loss, seed and what varies inside one of them"
-      )
-
-
-def _check_measured_alike(runs):
-  """Refuses values that are not of one quantity."""
-  known = {}
-  for run in runs:
-    described = {name: run.identity.get(name) for name in MEASURED_ON}
-    _check_against(known.setdefault("data", (run, described)), run, described)
-    for record in run.evaluations:
-      described = {name: record.get(name) for name in FACTS}
-      _check_against(known.setdefault("evaluation", (run, described)), run, described)
-
-
-def _check_against(first, run, described):
-  other, expected = first
-  if lines := run_folder.differences(expected, described):
-    raise UserError(
-      f"{other.folder} and {run.folder} are not measured alike ({'; '.join(lines)}): their "
-      "values cannot be compared; name folders that agree"
-    )
 
 
 def _without_repetitions(runs) -> tuple[list[StudyRun], list[str]]:
