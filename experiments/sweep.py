@@ -4,6 +4,7 @@
   python -m experiments.sweep --experiment=ring --losses=all --grid="b1=0,0.5;width=32,128"
   python -m experiments.sweep --experiment=mnist --model=infogan --losses=nonsat,wgan
       --space=lucic_wide --samples=20
+  python -m experiments.sweep --experiment=mnist --losses=sat,wgan+wgan_gp,rsgan+r1r2 --seeds=5
   python -m experiments.sweep --experiment=ring --losses=sat,nonsat --samples=32 --sampler=sobol
       --space="generator_learning_rate=log:1e-5:1e-2;b1=0:0.9;discriminator_steps=1|5"
 
@@ -30,6 +31,7 @@ from experiments.cli.command import INTERRUPTED, OK, PATH, notify, program, refu
 from experiments.cli.flag_types import known_as
 from gan import losses
 from gan.errors import UserError
+from gan.sweeps.contestants import WITH, check_labels
 from gan.sweeps.search import grid_points, make_trials, parse_grid
 from gan.sweeps.spaces import SAMPLERS, SPACES, check_read, draw_points, space_of
 from gan.system.progress import say
@@ -54,7 +56,7 @@ def main(argv=None):
     return command.add(*flag[:4], "sweep", *flag[4:])
 
   add(str, "experiment", "mnist", "whose values are the start", EXPERIMENTS)
-  add(str, "losses", "sat,nonsat,lsgan,hinge,wgan,rsgan", "losses by commas, or all")
+  add(str, "losses", "sat,nonsat,lsgan,hinge,wgan,rsgan", "by commas, or all; or wgan+wgan_gp, ...")
   add(int, "seeds", 3, "runs of each, with seeds --seed, --seed + 1, ...")
   add(str, "grid", "", "field=value,value;field=value: every combination of fields of a config")
   add(str, "space", None, "what a search draws from: a name of --search, or field=low:high;...")
@@ -171,23 +173,28 @@ def _report(statuses, comparison) -> int:
 
 
 def chosen_losses(text: str) -> list[str]:
-  """Reads the losses of a flag: names by commas, or all of logits alone.
+  """Reads the losses of a flag: labels by commas, or all of logits alone.
+
+  A label is a loss, or a loss with a penalty of its own, as in wgan+wgan_gp.
 
   Raises:
     UserError: one is unknown or stands twice.
   """
   if text == "all":
     return losses.of_logits()
-  given = [name.strip() for name in text.split(",")]
-  names = [known_as("loss", name, "losses") for name in given]
-  for name in names:
-    if name not in losses.LOSSES:
-      raise UserError(
-        f"--losses={name} is unknown: choose from {', '.join(sorted(losses.LOSSES))}, or all"
-      )
-  if repeated := [typed for typed, name in zip(given, names, strict=True) if names.count(name) > 1]:
+  given = [label.strip() for label in text.split(",")]
+  labels = [_canonical_label(label) for label in given]
+  check_labels(labels)
+  if repeated := [
+    typed for typed, name in zip(given, labels, strict=True) if labels.count(name) > 1
+  ]:
     raise UserError(f"--losses has one loss twice: {', '.join(repeated)}")
-  return names
+  return labels
+
+
+def _canonical_label(label):
+  loss, plus, penalty = label.partition(WITH)
+  return f"{known_as('loss', loss.strip(), 'losses')}{plus}{penalty.strip()}"
 
 
 def _runs_per_call(text):

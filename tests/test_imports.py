@@ -94,6 +94,7 @@ FILES = {
     "animation",
   ],
   "sweeps": [
+    "contestants",
     "search",
     "spaces",
     "plan",

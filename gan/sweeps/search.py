@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from gan.errors import UserError
 from gan.regularizers import REGULARIZERS
 from gan.state import Hyperparameters
+from gan.sweeps.contestants import WITH, check_apart, choices_of
 from gan.training import plugins
 from gan.training.config import Config
 from gan.training.option_field import type_of
@@ -49,6 +50,12 @@ class Trial(NamedTuple):
   name: str
   config: Config
   varied: Point
+
+  @property
+  def label(self) -> str:
+    """Its loss, with the penalty where the sweep gave that loss one of its own."""
+    first = self.name.partition(",")[0]
+    return first if first.startswith(self.config.loss + WITH) else self.config.loss
 
 
 def parse_grid(text: str) -> dict[str, list[Any]]:
@@ -123,7 +130,7 @@ def make_trials(
   """Returns a run for each loss, point and seed, those of a seed and a loss side by side.
 
   Args:
-    losses: keys of LOSSES.
+    losses: keys of LOSSES, each perhaps with a penalty of its own, as in wgan+wgan_gp.
     seeds: of the runs.
     points: what else they differ in.
     make_config: `fields -> Config` with these values.
@@ -134,11 +141,12 @@ def make_trials(
     UserError: a run cannot be; the line names it. Or there are more than a sweep holds.
   """
   require_few(len(losses) * len(seeds) * len(points))
+  check_apart(losses, points, make_config)
   trials, shown, drawn = [], _shown(points, searched), set()
   for seed, loss, (i, point) in itertools.product(seeds, losses, list(enumerate(points))):
     point = _read_part(loss, point, make_config) if searched else point
     name = ",".join(filter(None, [loss, shown[i], f"seed={seed}"]))
-    varied = {"loss": loss, "seed": seed, **point}
+    varied = {**choices_of(loss), "seed": seed, **point}
     config = _valid(name, make_config(varied))
     if config not in drawn:
       trials.append(Trial(name, config, varied))
@@ -153,7 +161,7 @@ def _read_part(loss: str, point: Point, make_config: Callable[[Point], Config]) 
   A bound on weights chooses nothing: whether the loss has one is asked without it.
   """
   chosen = {name: value for name, value in point.items() if name != "weight_clip"}
-  return applicable(point, make_config({"loss": loss, **chosen}))
+  return applicable(point, make_config({**choices_of(loss), **chosen}))
 
 
 def require_few(count: int) -> None:
@@ -195,7 +203,8 @@ def sweep_identity(
     command: what the user typed.
     experiment: whose defaults the runs started from.
   """
-  configs = [identity(trial.config) for trial in trials]
+  # Of two sweeps that pair the same losses and penalties in another way the labels differ.
+  configs = [identity(trial.config) | {"loss": trial.label} for trial in trials]
   # An option that a config leaves out is at its default.
   names = dict.fromkeys(itertools.chain.from_iterable(configs))
   identity_fields = {
@@ -209,8 +218,14 @@ def sweep_identity(
     "fingerprint": fingerprint(identity_fields),
     "determining": identity_fields,
     "varied": sorted({name for trial in trials for name in trial.varied}),
-    "members": [{"name": trial.name, "varied": trial.varied} for trial in trials],
+    "members": [_member(trial) for trial in trials],
   }
+
+
+def _member(trial: Trial) -> dict[str, Any]:
+  """What sweep.json has of a run; its label where that is more than the loss."""
+  own = {} if trial.label == trial.config.loss else {"label": trial.label}
+  return {"name": trial.name, "varied": trial.varied, **own}
 
 
 def _values(values: Iterable[Any]) -> Any:

@@ -13,6 +13,7 @@ from gan.sweeps.search import (
   make_trials,
   parse_grid,
   static_names,
+  sweep_identity,
 )
 from gan.sweeps.spaces import SPACES, draw_points
 from gan.training import options
@@ -134,3 +135,40 @@ def test_runs_of_a_search_are_named_by_their_draw_and_share_it():
 def test_a_run_that_cannot_be_is_named():
   with pytest.raises(UserError, match=r"run sat,seed=3: --penalty_weight has"):
     make(points=[{"penalty_weight": 1.0}])
+
+
+def test_a_loss_with_a_penalty_of_its_own_is_a_row_of_its_own():
+  points = [{"b1": 0.0, "penalty_weight": 1.0}, {"b1": 0.5, "penalty_weight": 2.0}]
+  trials = make(("wgan", "wgan+wgan_gp"), (0,), points, searched=True)
+  assert [trial.name for trial in trials] == [
+    "wgan,sample=0,seed=0",
+    "wgan,sample=1,seed=0",
+    "wgan+wgan_gp,sample=0,seed=0",
+    "wgan+wgan_gp,sample=1,seed=0",
+  ]
+  assert [trial.label for trial in trials] == ["wgan"] * 2 + ["wgan+wgan_gp"] * 2
+  assert [trial.config.penalty for trial in trials] == ["none"] * 2 + ["wgan_gp"] * 2
+  # The weight goes with the penalty; b1 is drawn for both alike.
+  assert [trial.config.penalty_weight for trial in trials] == [None, None, 1.0, 2.0]
+  assert [trial.config.b1 for trial in trials] == [0.0, 0.5, 0.0, 0.5]
+  record = sweep_identity(trials, {}, "", "")
+  assert record["determining"]["loss"] == ["wgan", "wgan+wgan_gp"]
+  assert [member.get("label") for member in record["members"]] == [None] * 2 + ["wgan+wgan_gp"] * 2
+  assert record["members"][-1]["varied"] == {
+    "loss": "wgan",
+    "penalty": "wgan_gp",
+    "seed": 0,
+    **points[1],
+  }
+
+
+@pytest.mark.parametrize(
+  ("losses", "points", "message"),
+  [
+    (("sat", "sat+none"), ({},), "--losses=sat,sat[+]none are one, --loss=sat with --penalty=none"),
+    (("sat+r1",), ({"penalty": "r2"},), "penalty is chosen by --losses and by --grid or --space"),
+  ],
+)
+def test_labels_that_are_one_run_or_a_second_choice_are_refused(losses, points, message):
+  with pytest.raises(UserError, match=message):
+    make(losses, points=points)

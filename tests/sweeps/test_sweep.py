@@ -309,6 +309,21 @@ def test_all_losses_are_taken_once():
   assert len(names) == len({id(losses.LOSSES[name]) for name in names}) == len(losses.of_logits())
   assert "sat" in names and "minimax" not in names
   assert command.chosen_losses("nonsat, wgan") == ["nonsat", "wgan"]
+  assert command.chosen_losses("wgan , wgan + wgan_gp") == ["wgan", "wgan+wgan_gp"]
+
+
+@pytest.mark.parametrize(
+  ("text", "message"),
+  [
+    ("wgan+gp", "--losses=wgan[+]gp has an unknown penalty: after [+] choose from none, wgan_gp"),
+    ("wgen+r1", "--losses=wgen[+]r1 is unknown: choose from .*, or all"),
+    ("sat,sat+r1,sat+r1", "--losses has one loss twice: sat[+]r1"),
+  ],
+)
+def test_labels_that_are_none_are_refused_in_one_line(text, message):
+  with pytest.raises(UserError, match=message) as refused:
+    command.chosen_losses(text)
+  assert "\n" not in str(refused.value)
 
 
 FLAGS = ["--experiment=ring", "--split=train[:200]", "--width=8", "--batch_size=6", "--steps=12"]
