@@ -32,7 +32,7 @@ def klwgan_discriminator_loss(
   """Hinge loss of the discriminator on weighted logits, relu(1 - D(x)) + relu(1 + w D(G(z))).
 
   See "Bridging the Gap Between f-GANs and Wasserstein GANs" by Song and Ermon
-  (https://arxiv.org/abs/1910.12779).
+  (https://arxiv.org/abs/1910.09779).
 
   Args:
     real_logits: [*batch], discriminator outputs on data, unbounded.
@@ -52,7 +52,7 @@ def klwgan_generator_loss(
   """Loss of the generator, -w D(G(z)); its gradient is that of -log mean exp D(G(z)).
 
   See "Bridging the Gap Between f-GANs and Wasserstein GANs" by Song and Ermon
-  (https://arxiv.org/abs/1910.12779).
+  (https://arxiv.org/abs/1910.09779).
 
   Args:
     real_logits: [*batch], unused.
@@ -75,7 +75,7 @@ KL_WASSERSTEIN = Loss(
     generator="-w f",
     optimum="none known, for the weights move with D",
     divergence="gradient of -log mean exp f",
-    source="Song and Ermon 2020, arXiv:1910.12779",
+    source="Song and Ermon 2020, arXiv:1910.09779",
     experimental=True,
   ),
   options=("axis_name",),
