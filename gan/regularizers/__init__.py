@@ -154,9 +154,9 @@ REGULARIZERS: dict[str, Entry] = {
   "transport": Entry(
     make_transport,
     0.2,  # at the start
-    "|G(z) - z|^2 of the generator, z of as many numbers as an example",
+    "|G(z) - z|^2 / n of the generator, z of as many numbers, n, as an example",
     "Adversarial Flow Models 2025, arXiv:2511.22475",
-    metrics={"transport": "mean squared distance of samples from their latents"},
+    metrics={"transport": "mean squared change of a number from the latent to the sample"},
     same_size=True,
   ),
   "ada": Entry(
@@ -192,7 +192,7 @@ REGULARIZERS: dict[str, Entry] = {
   "gradient_norm": Entry(
     make_gradient_norm,
     None,
-    "the gradient that D hands to G, g, is divided by sqrt(mean n |g|^2) over recent updates",
+    "the gradient that D hands to G, g of n numbers, is divided by sqrt(mean n |g|^2)",
     "Adversarial Flow Models 2025, arXiv:2511.22475",
     options=("gradient_norm_decay",),
     metrics={

@@ -15,9 +15,11 @@ def make_gradient_norm(*, gradient_norm_decay: float = 0.9) -> Regularizer:
   """Returns the regulariser, which has no term: it divides the gradient of G's loss in D's inputs.
 
   g becomes g / (sqrt(mean n |g|^2) + 1e-8), the mean over recent updates, this one included, by
-  weights that fall by the decay and sum to 1; n samples are in the batch, and |g| is the norm over
-  all of them. Where D does not change, the norm is 1 / sqrt(n): of each sample's own loss it is 1,
-  in the root mean square. Terms of the generator that do not go through D keep their gradient.
+  weights that fall by the decay and sum to 1; n numbers are in the batch of samples, and |g| is the
+  norm over all of them. Where D does not change, g becomes as large as the gradient of the mean of
+  these numbers: of norm 1 / sqrt(n), whatever the slope of D. Terms of the generator that do not go
+  through D keep their gradient. In the source the mean begins at 0, so that first updates are
+  larger.
 
   See "Adversarial Flow Models" (https://arxiv.org/abs/2511.22475),
   https://github.com/ByteDance-Seed/Adversarial-Flow-Models.
@@ -32,7 +34,7 @@ def make_gradient_norm(*, gradient_norm_decay: float = 0.9) -> Regularizer:
     return {"square": jnp.zeros(()), "updates": jnp.zeros(())}
 
   def backward(gradient: Float[Array, "b ..."], state: dict, axis_name) -> tuple[Array, dict]:
-    square = len(gradient) * jnp.sum(jnp.square(gradient.astype(jnp.float32)))
+    square = gradient.size * jnp.sum(jnp.square(gradient.astype(jnp.float32)))
     square = jax.lax.pmean(square, axis_name)
     updates = state["updates"] + 1
     share = (1 - gradient_norm_decay) / (1 - gradient_norm_decay**updates)

@@ -13,7 +13,7 @@ from gan.regularizers.base import Regularizer, Term, View
 def transport_costs(
   latents: Float[Array, "b z"], samples: Float[Array, "b ..."]
 ) -> Float[Array, " b"]:
-  """|G(z) - z|^2 of each example, the sum of squares over its numbers.
+  """|G(z) - z|^2 / n of each example, the mean of squares over its n numbers.
 
   Args:
     latents: [B, Z].
@@ -29,17 +29,18 @@ def transport_costs(
       f"{size} where a latent is {latents.shape[1]}: give `latent_dim={size}`"
     )
   moved = at_least_float32(samples).reshape(latents.shape) - latents
-  return jnp.sum(jnp.square(moved), axis=1)
+  return jnp.mean(jnp.square(moved), axis=1)
 
 
 def make_transport() -> Regularizer:
-  """Returns the mean of |G(z) - z|^2, which the generator minimises beside its loss.
+  """Returns the mean of |G(z) - z|^2 / n, which the generator minimises beside its loss.
 
   Adversarial losses do not say which latent becomes which example; with this term as little as
   possible is moved, as in optimal transport. It keeps samples from the data's distribution too, so
   its weight falls in training: in the source along half a cosine from 0.2 to 0.005.
 
-  See "Adversarial Flow Models" (https://arxiv.org/abs/2511.22475).
+  See "Adversarial Flow Models" (https://arxiv.org/abs/2511.22475),
+  https://github.com/ByteDance-Seed/Adversarial-Flow-Models.
   """
 
   def generator(view: View, state: dict) -> Term:

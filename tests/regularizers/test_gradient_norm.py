@@ -18,11 +18,11 @@ NORM = {"gradient_norm": make_gradient_norm()}
 
 def test_the_average_and_the_quotient_are_known_by_hand():
   part = make_gradient_norm(gradient_norm_decay=0.5)
-  gradient = jnp.array([[3.0, 0.0], [0.0, 4.0]])  # n |g|^2 = 2 * 25
+  gradient = jnp.array([[3.0, 0.0], [0.0, 4.0]])  # n |g|^2 = 4 * 25
   first, state = part.backward(gradient, part.init(toys.key(0), toys.tanh_gan()), ())
-  np.testing.assert_allclose(first, gradient / 50**0.5, rtol=1e-6)
+  np.testing.assert_allclose(first, gradient / 10, rtol=1e-6)
   second, state = part.backward(2 * gradient, state, ())
-  mean = (0.5 * 50 + 200) / 1.5
+  mean = (0.5 * 100 + 400) / 1.5
   np.testing.assert_allclose(second, 2 * gradient / mean**0.5, rtol=1e-6)
   np.testing.assert_allclose([state["square"], state["updates"]], [mean, 2], rtol=1e-6)
   still, _ = part.backward(0 * gradient, part.init(toys.key(0), toys.tanh_gan()), ())
@@ -45,7 +45,7 @@ def direct(view, state):
 @pytest.mark.parametrize(
   "update_rule", ["alternating", "alternating_generator_first", "simultaneous", "extragradient"]
 )
-def test_the_gradient_in_the_samples_has_its_norm_whatever_the_slope_of_d(update_rule):
+def test_the_gradient_in_the_samples_is_that_of_their_mean_whatever_the_slope_of_d(update_rule):
   game = toys.make_game(
     offset_gan(), loss="wgan", regularizers=NORM, update_rule=update_rule, accumulate=1
   )
@@ -53,11 +53,11 @@ def test_the_gradient_in_the_samples_has_its_norm_whatever_the_slope_of_d(update
   step, points = jax.jit(game.step), Batch(jnp.ones((1, 4, 2)), None)
   for _ in range(3):
     state, metrics = step(state, points, toys.key(0))
-    np.testing.assert_allclose(metrics["generator_gradient_norm"], 0.5, rtol=1e-5)  # 1 / sqrt(4)
-  # Loss -mean D: each of eight numbers has 1 / 4 of the slope; n |g|^2 = 4 * 8 (1000 / 4)^2.
-  np.testing.assert_allclose(metrics["gradient_norm_mean"], 2**0.5 * 1000, rtol=1e-5)
+    np.testing.assert_allclose(metrics["generator_gradient_norm"], 8**-0.5, rtol=1e-5)
+  # Loss -mean D: each of eight numbers has 1 / 4 of the slope; n |g|^2 = 8 * 8 (1000 / 4)^2.
+  np.testing.assert_allclose(metrics["gradient_norm_mean"], 2 * 1000, rtol=1e-5)
   assert state.aux_state["gradient_norm"]["updates"] == 3
-  np.testing.assert_allclose(state.generator.params, 3 * 0.1 * 0.5 / 8**0.5, rtol=1e-5)
+  np.testing.assert_allclose(state.generator.params, 3 * 0.1 / 8, rtol=1e-5)
 
 
 def test_terms_that_do_not_go_through_d_keep_their_gradient():
@@ -65,8 +65,8 @@ def test_terms_that_do_not_go_through_d_keep_their_gradient():
   game = toys.make_game(offset_gan(), loss="wgan", regularizers=made)
   state = toys.start(game, generator_learning_rate=1.0, direct_weight=8.0)
   after, _ = game.step(state, Batch(jnp.ones((1, 4, 2)), None), toys.key(0))
-  # Of D -1 / (2 sqrt(8)), of the term 8 / 4.
-  np.testing.assert_allclose(after.generator.params, 0.5 / 8**0.5 - 2, rtol=1e-5)
+  # Of D -1 / 8, of the term 8 / 4.
+  np.testing.assert_allclose(after.generator.params, 1 / 8 - 2, rtol=1e-5)
 
 
 def test_two_devices_are_one_and_parts_have_the_average_of_the_whole():

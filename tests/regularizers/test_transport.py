@@ -19,10 +19,10 @@ from gan.training.build import DataInfo, build_game
 from gan.training.config import Config
 
 
-def test_the_cost_is_the_squared_distance_to_the_latent():
+def test_the_cost_is_the_mean_squared_step_from_the_latent():
   latents = jnp.array([[1.0, 0.0, 2.0, 0.0], [0.0, 0.0, 0.0, 0.0]])
   images = jnp.array([[[[1.0], [2.0]], [[0.0], [-1.0]]], [[[3.0], [0.0]], [[0.0], [4.0]]]])
-  np.testing.assert_allclose(transport_costs(latents, images), [0 + 4 + 4 + 1, 25.0])
+  np.testing.assert_allclose(transport_costs(latents, images), [(0 + 4 + 4 + 1) / 4, 25 / 4])
   assert transport_costs(latents, images.astype(jnp.bfloat16)).dtype == jnp.float32
 
 
