@@ -3,9 +3,10 @@
   python -m experiments.compare --workdir=runs/sweep
   python -m experiments.compare --workdir=runs/sweep,runs/more --outdir=runs/comparison
 
-Folders are those of sweeps, of runs, or any with runs below. Runs need not be finished: what there
-is so far is shown, and what is missing is said. Writes report.html, one page that opens anywhere,
-with figures/ and summary.csv; prints the table. 18 runs of 6 losses take about 5 seconds on a CPU.
+Folders are those of sweeps, of runs, or any with runs below; or one of a study in two phases. Runs
+need not be finished: what there is so far is shown, and what is missing is said. Writes
+report.html, one page that opens anywhere, with figures/ and summary.csv; prints the table. 18 runs
+of 6 losses take about 5 seconds on a CPU.
 """
 
 import pathlib
@@ -28,14 +29,14 @@ def main(argv=None):
 
 def _run(values) -> int:
   # Importing matplotlib only now keeps --help and flag errors quick.
-  from gan.report import analysis, page, study, table, words
+  from gan.report import page, table, words
 
   folders = split_folders(values.workdir or "")
   if not folders:
     raise UserError("--workdir is missing: name folders with runs, by commas")
   for folder in folders:
     _know_metrics(folder)
-  result = analysis.analyse(study.load(folders), values.metric)
+  result = _analysis(folders, values.metric)
   outdir = writable_folder(values.outdir or folders[0])
   page.write(result, outdir, say)
   for note in words.notes(result):
@@ -46,6 +47,19 @@ def _run(values) -> int:
   print("\n".join(words.findings(result)))
   say(f"Written: {outdir / 'report.html'}, {outdir / 'summary.csv'}, {outdir / 'figures'}")
   return OK
+
+
+def _analysis(folders, metric):
+  """Of a study in two phases its confirmation, or its search where nothing is confirmed yet."""
+  from gan.report import analysis, studies, study
+
+  two_phases = [folder for folder in folders if studies.is_study(folder)]
+  if two_phases and len(folders) > 1:
+    raise UserError(f"{two_phases[0]} is a study of its own: name it alone as --workdir")
+  if two_phases:
+    confirmed, search = studies.load(folders[0], metric)
+    return confirmed or search
+  return analysis.analyse(study.load(folders), metric)
 
 
 def _know_metrics(folder):

@@ -137,3 +137,43 @@ def write_sweep(folder, losses=("nonsat", "sat"), seeds=3, waiting=(), **options
 def lines_of(path):
   """The JSON lines of a file."""
   return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+RATES = (2e-4, 1e-4, 1e-3, 1e-2)  # of the samples of a study
+
+
+def write_study(folder, searched, confirmed, *, overtaken=None, lost=("", ()), metric=None):
+  """Writes a study of two phases.
+
+  Args:
+    folder: of the study.
+    searched: loss -> the value of each sample.
+    confirmed: loss -> the values of seeds 1, 2, ... in the best of its settings.
+    overtaken: loss -> sample of another setting, confirmed with seed 1.
+    lost: a loss, and its samples that diverged in the search.
+    metric: in study.json.
+  """
+  for loss, values in searched.items():
+    for i, value in enumerate(values):
+      status = "diverged at step 25" if loss == lost[0] and i in lost[1] else "finished"
+      _write_of_study(folder / "search", loss, i, 0, value, status)
+    best = min(range(len(values)), key=values.__getitem__)
+    for seed, value in enumerate(confirmed.get(loss, ()), start=1):
+      _write_of_study(folder / "confirm", loss, best, seed, value)
+  for loss, i in (overtaken or {}).items():
+    _write_of_study(folder / "confirm", loss, i, 1, 0.1)
+  write_json(folder / "study.json", {"metric": metric})
+
+
+def _write_of_study(sweep, loss, sample, seed, value, status="finished"):
+  write_run(
+    sweep / "members" / f"{loss},sample={sample},seed={seed}",
+    loss,
+    seed,
+    values={"frechet_distance": [20.0, value]},
+    steps=40,
+    every=20,
+    status=status,
+    pictures=False,
+    generator_learning_rate=RATES[sample],
+  )

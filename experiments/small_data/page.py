@@ -71,7 +71,7 @@ _TABLE_NOTE = (
 def _cells(result: Result, arm: str) -> dict[str, Any]:
   """The values of a row, by column."""
   row = result.row(arm)
-  found = table.cells(result.analysis, row)
+  found = table.cells(result.analysis, row, fields=())
   kept = {name: found[name] for name in found if name.startswith(("best_median", "last_median"))}
   cells = {"data": result.cell.title, "arm": arm, "up_to_step": row.step}
   cells |= {name: found[name] for name in ("seeds", "diverged", "members")} | kept

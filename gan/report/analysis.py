@@ -69,6 +69,7 @@ class Analysis(NamedTuple):
     chosen: loss -> the setting with the best median of last values of the headline metric.
     ranking: losses, best first; in the order of the study for a metric of no direction.
     comparisons: of all pairs of losses, by last values of the headline metric.
+    search: of a confirmation, that of the search by which the setting of each loss was chosen.
   """
 
   study: Study
@@ -77,6 +78,7 @@ class Analysis(NamedTuple):
   chosen: dict[str, tuple]
   ranking: list[str]
   comparisons: list[Comparison]
+  search: "Analysis | None" = None
 
   @property
   def headline(self) -> list[Row]:

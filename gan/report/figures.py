@@ -35,13 +35,17 @@ class Drawing(NamedTuple):
 
 
 def drawings(analysis: Analysis) -> list[Drawing]:
-  """Returns the figures for which there are records, in the order of the page."""
+  """Returns the figures for which there are records, in the order of the page.
+
+  Of a confirmation those of settings are of the search behind it.
+  """
+  search = analysis.search or analysis
   return [
     *_of_evaluations(analysis),
     *_of_held_out(analysis),
-    *_of_search(analysis),
+    *_of_search(search),
     *_of_training(analysis),
-    *_of_settings(analysis),
+    *_of_settings(search),
   ]
 
 

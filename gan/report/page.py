@@ -9,24 +9,31 @@ from typing import Any
 import jinja2
 
 from gan.metrics.best import better
-from gan.report import figures, metric_figures, plots, sample_figures, table, words
+from gan.report import confirmation, figures, metric_figures, plots, sample_figures, table, words
 from gan.report.analysis import Analysis
 from gan.report.figures import Drawing
 from gan.report.statistics import Comparison
 from gan.training.run_folder import writable_folder
 
 
-def write(analysis: Analysis, outdir: pathlib.Path, say: Callable[[str], None]) -> None:
+def write(
+  analysis: Analysis | None,
+  outdir: pathlib.Path,
+  say: Callable[[str], None],
+  search: Analysis | None = None,
+) -> None:
   """Writes report.html, summary.csv and figures/*.png, *.svg; equal studies give equal bytes.
 
   Args:
-    analysis: the study.
+    analysis: the study; of one in two phases the confirmation, None before it has begun.
     outdir: a folder that can be written to.
     say: prints one line to the user.
+    search: of a study in two phases, shown by itself where the analysis is None.
 
   Raises:
     UserError: `figures` in the folder cannot be written to.
   """
+  analysis = analysis or search
   folder = writable_folder(outdir / "figures")
   shown = []
   for drawing in figures.drawings(analysis):
@@ -98,6 +105,7 @@ def render(analysis: Analysis, shown: list[dict[str, Any]]) -> str:
     tables=_tables(analysis),
     table_note=_table_note(analysis),
     comparisons=_comparisons(analysis),
+    settings=_settings(analysis),
     method=words.method(analysis) if analysis.metric else "",
     facts=words.facts(analysis),
   )
@@ -108,7 +116,8 @@ def fill(**content: Any) -> str:
 
   Args:
     **content: title, subtitle; findings and notes, sentences; figures, as `write_figure` returns
-      them, or with `pictures`; tables, comparisons, with `table_note` and `method`; facts.
+      them, or with `pictures`; tables, comparisons, with `table_note` and `method`; settings, a
+      table; facts.
   """
   template = importlib.resources.files("gan.report").joinpath("page.html").read_text("utf-8")
   environment = jinja2.Environment(
@@ -133,6 +142,8 @@ def _subtitle(analysis) -> str:
     if status in statuses
   ]
   counts += [f"{len(analysis.study.waiting)} not started"] if analysis.study.waiting else []
+  if search := analysis.search:
+    counts[0] += f" of a confirmation after {len(search.study.runs)} of a search"
   return ", ".join([*counts, f"losses: {', '.join(analysis.study.losses)}"])
 
 
@@ -180,6 +191,13 @@ def _comparisons(analysis) -> dict[str, Any] | None:
   if not analysis.comparisons:
     return None
   return {"title": "Differences between losses"} | comparison_table(analysis.comparisons)
+
+
+def _settings(analysis) -> dict[str, Any] | None:
+  if analysis.search is None:
+    return None
+  title = "The setting of each loss, the best of its search"
+  return {"title": title} | confirmation.settings(analysis)
 
 
 def comparison_table(comparisons: Sequence[Comparison]) -> dict[str, Any]:

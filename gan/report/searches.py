@@ -64,9 +64,14 @@ def search_of(analysis: Analysis) -> Search | None:
 
 
 def _draw(row: Row) -> Draw | None:
-  folder = row.outcomes[0].run.folder
-  sample = _SAMPLE.search(folder.name)
-  return (str(folder.parent), int(sample[1])) if sample else None
+  sample = sample_of(row)
+  return None if sample is None else (str(row.outcomes[0].run.folder.parent), sample)
+
+
+def sample_of(row: Row) -> int | None:
+  """Returns the number of the sample that a setting is, by the name of its runs; None of others."""
+  found = _SAMPLE.search(row.outcomes[0].run.folder.name)
+  return int(found[1]) if found else None
 
 
 def _counts(row: Row) -> bool:

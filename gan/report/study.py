@@ -4,7 +4,7 @@ import json
 import math
 import os
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from gan.errors import UserError
@@ -88,6 +88,8 @@ class Study(NamedTuple):
     waiting: names of those that were planned and have not begun.
     commands: what the user typed.
     notes: what a reader has to know of them, a sentence each.
+    own: fields in which losses differ where each stands in one setting of its own, which is then
+      no factor: `varied` is empty.
   """
 
   runs: list[StudyRun]
@@ -95,6 +97,7 @@ class Study(NamedTuple):
   waiting: list[str]
   commands: list[str]
   notes: list[str]
+  own: tuple[str, ...] = ()
 
   @property
   def losses(self) -> list[str]:
@@ -126,14 +129,20 @@ def number(value: Any) -> float | None:
   return float(value) if is_number and not math.isnan(value) else None
 
 
-def load(folders: Sequence[str | os.PathLike]) -> Study:
+def load(
+  folders: Sequence[str | os.PathLike], keep: Callable[[str], bool] = lambda name: True
+) -> Study:
   """Returns the study in some folders: sweeps, runs, or folders with such below.
+
+  Args:
+    folders: their paths.
+    keep: `(name of a run's folder) -> bool`, whether it is read.
 
   Raises:
     UserError: a folder has no run in it; records are damaged; the runs do not belong together; or
       none of them has a record yet.
   """
-  parts = {os.path.normpath(folder): _read_runs(pathlib.Path(folder)) for folder in folders}
+  parts = {os.path.normpath(folder): _read_runs(pathlib.Path(folder), keep) for folder in folders}
   free = {*FACTORS, *(name for part in parts.values() for name in _varied(part))}
   alike.check_configs({name: part[0].identity for name, part in parts.items() if part}, free)
   runs, notes = _without_repetitions([run for part in parts.values() for run in part])
@@ -144,7 +153,7 @@ def load(folders: Sequence[str | os.PathLike]) -> Study:
       "yet; wait for the first, or name other folders"
     )
   plans = [plan for folder in parts for plan in _plans(pathlib.Path(folder))]
-  waiting = _waiting(plans)
+  waiting = [path for path in _waiting(plans) if keep(os.path.basename(path))]
   varied = _varied(runs)
   runs = sorted(runs, key=lambda run: _order(run, varied))
   notes += _notes(runs, waiting) + _hidden(runs)
@@ -158,10 +167,10 @@ def _counted(count):
 # Reading.
 
 
-def _read_runs(folder: pathlib.Path) -> list[StudyRun]:
+def _read_runs(folder: pathlib.Path, keep: Callable[[str], bool]) -> list[StudyRun]:
   if not folder.is_dir():
     raise UserError(f"{folder} is no folder: name a sweep or run folder as `workdir`")
-  found = [_read_run(path) for path in _run_folders(folder)]
+  found = [_read_run(path) for path in _run_folders(folder) if keep(path.name)]
   if not found and not _plans(folder):
     raise UserError(f"{folder} has no run in it (no config.json below it): check `workdir`")
   return found

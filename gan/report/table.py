@@ -2,6 +2,7 @@
 
 import csv
 import io
+from collections.abc import Sequence
 from typing import Any
 
 from gan.metrics.best import better
@@ -30,11 +31,12 @@ def text(value: Any, digits: int = 4) -> str:
   return f"{value:.{digits}g}" if isinstance(value, float) else str(value)
 
 
-def cells(analysis: Analysis, row: Row) -> dict[str, Any]:
-  """Returns the values of a row by the columns of summary.csv."""
+def cells(analysis: Analysis, row: Row, fields: Sequence[str]) -> dict[str, Any]:
+  """Returns the values of a row by the columns of summary.csv, with those of some fields."""
   statuses = [outcome.run.status for outcome in row.outcomes]
-  setting = ["none" if value is None else value for value in row.setting]
-  found = {"loss": row.loss} | dict(zip(analysis.study.varied, setting, strict=True))
+  setting = {name: row.outcomes[0].run.value(name) for name in fields}
+  found = {"loss": row.loss}
+  found |= {name: "none" if value is None else value for name, value in setting.items()}
   found |= {"metric": row.metric, "better": better(row.metric)}
   found |= {"members": len(statuses), "finished": statuses.count("finished")}
   found |= {"diverged": row.diverged, "seeds": row.last.count if row.last else 0}
@@ -53,9 +55,18 @@ def _centre(name: str, centre: Centre | None) -> dict[str, float | None]:
 
 
 def to_csv(analysis: Analysis) -> str:
-  """Returns all rows of all metrics as CSV, numbers to eight digits."""
+  """Returns all rows of all metrics as CSV, numbers to eight digits.
+
+  A study has those of its confirmation and then those of its search, with the phase of each.
+  """
+  phases = [("confirmation", analysis), ("search", analysis.search)]
+  found = [(name, phase) for name, phase in phases if phase is not None]
+  varied = sorted({name for _, it in found for name in (*it.study.varied, *it.study.own)})
   rows = [
-    {name: text(value, 8) for name, value in cells(analysis, row).items()} for row in analysis.rows
+    ({"phase": name} if len(found) > 1 else {})
+    | {column: text(value, 8) for column, value in cells(phase, row, varied).items()}
+    for name, phase in found
+    for row in phase.rows
   ]
   # Without an evaluation there are no rows and no names to learn from them.
   names = list(rows[0]) if rows else ["loss", *analysis.study.varied, "metric"]
@@ -82,12 +93,13 @@ def head(analysis: Analysis) -> list[str]:
 
 def shown_cells(analysis: Analysis, row: Row) -> list[str]:
   """Returns the cells of a row that are shown: those of summary.csv, intervals in one cell."""
-  found = {name: text(value) for name, value in cells(analysis, row).items()}
+  varied = analysis.study.varied
+  found = {name: text(value) for name, value in cells(analysis, row, varied).items()}
   found["diverged"] = f"{found['diverged']} of {found['members']}"
   for name in [name for name in SHOWN if name.endswith("_95")]:
     low, high = (found[name.removesuffix("95") + end] for end in ("low", "high"))
     found[name] = f"{low} to {high}" if low else ""
-  return [found[name] for name in ("loss", *analysis.study.varied, *SHOWN)]
+  return [found[name] for name in ("loss", *varied, *SHOWN)]
 
 
 def to_text(analysis: Analysis) -> str:

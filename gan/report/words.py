@@ -5,7 +5,7 @@ import math
 from typing import Any
 
 from gan.metrics.best import better
-from gan.report import power, sample_figures
+from gan.report import confirmation, power, sample_figures
 from gan.report.analysis import RANKED, Analysis, Row, metric_name, rank
 from gan.report.statistics import LEAST_SEEDS, Centre
 from gan.report.table import text
@@ -58,6 +58,8 @@ def _spread(centre: Centre) -> str:
 
 def _selection(analysis) -> list[str]:
   """What has to be said where hyper-parameters vary too."""
+  if analysis.search:
+    return [confirmation.sentence(analysis)]
   if not analysis.study.varied:
     return []
   settings = collections.Counter(row.loss for row in analysis.headline)
@@ -145,9 +147,11 @@ def method(analysis: Analysis) -> str:
     if analysis.study.varied
     else ""
   )
+  of = "seed paired, each loss in its own setting"
+  of = of if analysis.search else "seed and the same hyper-parameters paired"
   return (
     f"Difference of last values of the {metric_name(analysis.metric)} at step "
-    f"{analysis.headline[0].step}, runs of the same seed and the same hyper-parameters paired."
+    f"{analysis.headline[0].step}, runs of the same {of}."
     f"{settings} Two-sided paired t-test over at most {_seeds(count)}, Holm's correction for "
     f"{_tests(tests)}; intervals are at level 1 - 0.05 / {max(tests, 1)} (Bonferroni), so that all "
     "hold together. Few seeds have little power: a difference that does not survive is not shown "
@@ -170,6 +174,7 @@ def _seen(analysis) -> str:
 def notes(analysis: Analysis) -> list[str]:
   """Returns what a reader has to know of the runs before believing the page."""
   found = analysis.study.notes + sample_figures.notes(analysis)
+  found += confirmation.notes(analysis) if analysis.search else []
   few = [
     row.loss
     for loss in analysis.ranking
@@ -225,21 +230,36 @@ def _earlier(analysis) -> str:
 
 def facts(analysis: Analysis) -> list[tuple[str, list[str]]]:
   """Returns (heading, lines) of the foot: commands, data, counts, versions, hardware, seeds."""
-  runs = analysis.study.runs
+  runs = analysis.study.runs + (analysis.search.study.runs if analysis.search else [])
   configs = [run.record["config"] for run in runs]
   evaluations = [record for run in runs for record in run.evaluations]
   sessions = [session for run in runs for session in run.sessions]
   found = [
-    ("Commands", _distinct(analysis.study.commands)),
+    ("Commands", _distinct(_commands(analysis))),
     ("Data", _distinct(_data(run.record) for run in runs)),
     ("Evaluations", _distinct(map(_evaluation, evaluations))),
-    ("Seeds", [", ".join(map(str, sorted({run.seed for run in runs})))]),
+    ("Seeds", _all_seeds(analysis)),
     ("A generator step", _distinct(map(_step, configs))),
     ("Versions", _distinct(map(_versions, sessions))),
     ("Hardware", _distinct(map(_hardware, sessions))),
     ("Commit", _distinct(session.get("git_commit") for session in sessions)),
   ]
   return [(heading, lines) for heading, lines in found if lines]
+
+
+def _commands(analysis) -> list[str]:
+  return analysis.study.commands + (analysis.search.study.commands if analysis.search else [])
+
+
+def _all_seeds(analysis) -> list[str]:
+  """Of each phase a line."""
+  if analysis.search is None:
+    return [_seeds_of(analysis)]
+  return [f"confirmation {_seeds_of(analysis)}", f"search {_seeds_of(analysis.search)}"]
+
+
+def _seeds_of(analysis) -> str:
+  return ", ".join(map(str, sorted({run.seed for run in analysis.study.runs})))
 
 
 def _distinct(values) -> list[str]:
