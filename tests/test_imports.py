@@ -97,6 +97,7 @@ FILES = {
     "contestants",
     "search",
     "spaces",
+    "tpe",
     "plan",
     "trainer",
     "launcher",
@@ -109,7 +110,7 @@ FILES = {
 # Within a method, where the rules that it needs are built on its file.
 LATE = {("gan.method.game", "gan.method.train_step")}
 LEVEL = {name: level for level, name in enumerate(ROOMS)}
-HEAVY = ("tensorflow", "tensorflow_datasets", "sklearn", "torch", "ray")
+HEAVY = ("tensorflow", "tensorflow_datasets", "sklearn", "torch", "ray", "optuna")
 # Imported by gan.datasets.tfds when a set is read; its docstring says so.
 IMPORTS_TFDS = "gan.datasets.builders"
 

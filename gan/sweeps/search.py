@@ -144,7 +144,7 @@ def make_trials(
   check_apart(losses, points, make_config)
   trials, shown, drawn = [], _shown(points, searched), set()
   for seed, loss, (i, point) in itertools.product(seeds, losses, list(enumerate(points))):
-    point = _read_part(loss, point, make_config) if searched else point
+    point = read_part(loss, point, make_config) if searched else point
     name = ",".join(filter(None, [loss, shown[i], f"seed={seed}"]))
     varied = {**choices_of(loss), "seed": seed, **point}
     config = _valid(name, make_config(varied))
@@ -155,8 +155,8 @@ def make_trials(
   return trials
 
 
-def _read_part(loss: str, point: Point, make_config: Callable[[Point], Config]) -> Point:
-  """The part of a draw that a loss reads, with the parts that the draw itself chooses.
+def read_part(loss: str, point: Point, make_config: Callable[[Point], Config]) -> Point:
+  """Returns the part of a draw that a loss reads, with the parts that the draw itself chooses.
 
   A bound on weights chooses nothing: whether the loss has one is asked without it.
   """
