@@ -41,6 +41,7 @@ FILES = {
     "acting",
     "reading",
     "game",
+    "showing",
     "play",
     "objectives",
     "updates",

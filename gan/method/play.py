@@ -11,18 +11,17 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, Key
 
-from gan.augment import as_augmentation
 from gan.errors import UserError
 from gan.losses import Loss, bind
 from gan.method import returned
 from gan.method.game import Examples, Game
 from gan.method.reading import Reading, reading
-from gan.networks import ModelState, Outputs, apart, as_outputs, pack, unpack
+from gan.method.showing import Pair, show, show_apart, show_together, with_backward
+from gan.networks import ModelState, Outputs, apart, as_outputs, unpack
 from gan.penalties import AugmentedCritic, Critic
 from gan.regularizers import View
 from gan.state import GanState, Hyperparameters, PlayerState
 
-Pair = tuple[Any, Any]  # of the data, and of samples
 BEYOND = 2**31  # folded into a key for draws beyond those that it is split for, or counted from 0
 
 
@@ -128,13 +127,11 @@ def play(
     examples = _exchanged(game, state, examples, keys)
     judged = fake
   else:
-    judged = _with_backward(game, state, fake)
-  real_keys, fake_keys = (
-    example_keys(key, examples.places) for key in jax.random.split(keys.augment)
-  )
-  shown_real = _show(game, state, examples.real, real_keys)
-  shown_fake = _show(game, state, judged, fake_keys)
-  shown, of = (shown_real, shown_fake), (examples, made)
+    judged = with_backward(game, state, fake)
+  own = tuple(example_keys(key, examples.places) for key in jax.random.split(keys.augment))
+  # The generator's objective often leaves the data out.
+  showing = show_together if player == "discriminator" else show_apart
+  shown, of = showing(game, state, (examples.real, judged), own), (examples, made)
   joint = player == "discriminator" and game.discriminator.joint
   judge = _judge_jointly if joint else _judge_apart
   *judged, state_after = judge(game, state, shown, of, keys)
@@ -149,11 +146,11 @@ def play(
   view = View(
     real=examples.real,
     fake=fake,
-    shown_real=shown_real,
-    shown_fake=shown_fake,
+    shown_real=shown[0],
+    shown_fake=shown[1],
     real_outputs=real,
     fake_outputs=fakes,
-    critic=_augmented_critic(game, state_after, of, (real_keys, fake_keys), read, logits),
+    critic=_augmented_critic(game, state_after, of, own, read, logits),
     generate=bound(game.generator.apply),
     latents=latents,
     labels=examples.labels,
@@ -221,43 +218,6 @@ def _others(game: Game, state: GanState, examples: Examples, key: Key[Array, ""]
   return made._replace(real=jax.lax.stop_gradient(fake))
 
 
-def _with_backward(game: Game, state: GanState, fake: Float[Array, "b ..."]) -> Array:
-  """Samples whose gradient is what regularisers make of it, in reverse order.
-
-  The derivative in what a regulariser keeps is, by convention, its new state.
-  """
-  for name, part in game.regularizers.items():
-    if part.backward:
-      fake = _passed(game, name, part.backward)(fake, state.aux_state[name])
-  return fake
-
-
-def _passed(game: Game, name: str, backward: Callable) -> Callable[[Array, Any], Array]:
-  """(images, state) -> images, of which `backward` is the derivative."""
-
-  def pull(given: tuple[Array, Any], gradient: Array) -> tuple[Array, Any]:
-    images, state = given
-    made = backward(gradient, state, game.axis_name)
-    words, what = "(gradient, state)", f"backward of {name}"
-    gradient, new = returned.checked(made, returned.is_pair(made), what, backward, words)
-    gradient = returned.images(gradient, images, what, backward)
-    return gradient, returned.same_tree(new, state, what, backward)
-
-  passed = jax.custom_vjp(lambda images, state: images)
-  passed.defvjp(lambda images, state: (images, (images, state)), pull)
-  return passed
-
-
-def _show(
-  game: Game, state: GanState, images: Float[Array, "b ..."], keys: Key[Array, " b"]
-) -> Float[Array, "r ..."]:
-  """Images as the discriminator is shown them: augmented, and m packed in a row."""
-  if game.augment is not None:
-    apply = as_augmentation(game.augment).apply
-    images = returned.images(apply(images, keys, state), images, "augment", game.augment)
-  return pack(images, game.packing)
-
-
 def _judge_jointly(
   game: Game, state: GanState, shown: Pair, of: tuple[Examples, Examples], keys: Keys
 ) -> tuple[Outputs, Outputs, GanState]:
@@ -309,24 +269,24 @@ def _augmented_critic(
   `logits` are those in training, if any: a critic has the same where D is `joint`.
   """
 
-  def show(rows: Float[Array, "r ..."], own: Key[Array, " b"]) -> Float[Array, "r ..."]:
+  def shown(rows: Float[Array, "r ..."], own: Key[Array, " b"]) -> Float[Array, "r ..."]:
     if game.augment is None:
       return rows
-    return _show(game, state, unpack(rows, game.packing), own)
+    return show(game, state, unpack(rows, game.packing), own)
 
   def alone(examples: Examples, own: Key[Array, " b"]) -> Critic:
     critic = _critic(game, state, examples, read)
-    return lambda rows: critic(show(rows, own))
+    return lambda rows: critic(shown(rows, own))
 
   def both(*rows: Float[Array, "r ..."]) -> list[Float[Array, " r"]]:
-    shown = [show(*each) for each in zip(rows, keys, strict=True)]
-    logits = _critic(game, state, _joined(of), read)(jnp.concatenate(shown))
-    return jnp.split(logits, [len(shown[0])])
+    joined = [shown(*each) for each in zip(rows, keys, strict=True)]
+    logits = _critic(game, state, _joined(of), read)(jnp.concatenate(joined))
+    return jnp.split(logits, [len(joined[0])])
 
   def part(rows: Int[np.ndarray, " m"]) -> AugmentedCritic:
     examples = (rows[:, None] * game.packing + np.arange(game.packing)).reshape(-1)
-    shown = jax.tree.map(lambda each: each[examples], (of, keys))
-    return _augmented_critic(game, state, *shown, read, tuple(each[rows] for each in logits))
+    share = jax.tree.map(lambda each: each[examples], (of, keys))
+    return _augmented_critic(game, state, *share, read, tuple(each[rows] for each in logits))
 
   known = (both, *logits) if game.discriminator.joint else ()
   return AugmentedCritic(*map(alone, of, keys), *known)._replace(part=part)
