@@ -102,6 +102,14 @@ def _of_held_out(analysis) -> list[Drawing]:
   ]
 
 
+_BEST_OF_ORDERS = (
+  "Lines: expected best of k settings, the mean over all orders of the search, from the k at which "
+  "one that did not diverge is sure to be among them. Bands: where the best of k lies in 95 % of "
+  "bootstrap orders."
+)
+_BEST_SO_FAR = "Lines: best of the first k settings, in the one order in which they were tried."
+
+
 def _of_search(analysis) -> list[Drawing]:
   search = searches.search_of(analysis)
   if search is None:
@@ -114,13 +122,16 @@ def _of_search(analysis) -> list[Drawing]:
     f"once, by its last value at step {analysis.headline[0].step} (median over seeds); one that "
     "diverged is worse than all others."
   )
+  if search.sequential:
+    of += (
+      " Each setting was chosen by the values before it: settings gather where a loss is good, and "
+      "no two losses share them."
+    )
   found = [
     Drawing(
       "search_budget",
       f"{name}: best found against the budget",
-      "Lines: expected best of k settings, the mean over all orders of the search, from the k at "
-      "which one that did not diverge is sure to be among them. Bands: where the best of k lies in "
-      f"95 % of bootstrap orders. {of}",
+      f"{_BEST_SO_FAR if search.sequential else _BEST_OF_ORDERS} {of}",
       functools.partial(search_figures.budget, analysis, search),
     ),
     Drawing(

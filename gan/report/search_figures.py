@@ -30,7 +30,10 @@ def budget(analysis: Analysis, search: Search, size: Size) -> Figure:
 
 def _budget_curve(search, loss) -> Curve:
   values = search.array(loss)
-  lines = [searches.expected_minimum(values), *searches.minimum_band(values)]
+  if search.sequential:  # in another order it would have made other draws
+    lines = [np.minimum.accumulate(values)] * 3
+  else:
+    lines = [searches.expected_minimum(values), *searches.minimum_band(values)]
   y, low, high = (search.sign * np.where(np.isfinite(line), line, np.nan) for line in lines)
   low, high = (low, high) if search.sign > 0 else (high, low)
   return Curve(np.arange(1, len(values) + 1).astype(float), y, low, high)

@@ -27,11 +27,13 @@ class Search(NamedTuple):
 
   Attributes:
     sign: 1 or -1, by which values were multiplied.
-    values: loss -> {draw: value}; losses in the order of the study.
+    values: loss -> {draw: value}; losses in the order of the study, draws in that of the search.
+    sequential: whether each draw followed from the values before it.
   """
 
   sign: int
   values: dict[str, dict[Draw, float]]
+  sequential: bool = False
 
   def array(self, loss: str) -> Values:
     """Returns the values of a loss, [draws]."""
@@ -43,8 +45,8 @@ class Search(NamedTuple):
     return first[0] if len(first) == 1 else None
 
   def paired(self) -> Float[np.ndarray, "draws losses"]:
-    """Returns the values at the draws that all losses have."""
-    shared = set.intersection(*map(set, self.values.values()))
+    """Returns the values at the draws that all losses have; a sequential search has none."""
+    shared = set.intersection(*map(set, [*self.values.values(), *[[]] * self.sequential]))
     return np.array(
       [[found[draw] for found in self.values.values()] for draw in sorted(shared)], float
     ).reshape(-1, len(self.values))
@@ -60,7 +62,10 @@ def search_of(analysis: Analysis) -> Search | None:
   for row in analysis.headline if sign else ():
     if (draw := _draw(row)) and _counts(row):
       values.setdefault(row.loss, {})[draw] = rank(row)
-  return Search(sign, values) if max(map(len, values.values()), default=0) > 2 else None
+  if max(map(len, values.values()), default=0) < 3:
+    return None
+  in_order = {loss: dict(sorted(found.items())) for loss, found in values.items()}
+  return Search(sign, in_order, analysis.study.sequential)
 
 
 def _draw(row: Row) -> Draw | None:

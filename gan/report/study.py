@@ -21,8 +21,10 @@ _CONFIG = schema.entries(
 )
 _NAME = schema.matching(r"[^/\0]{1,255}", "the name of a folder")
 _PLAN = schema.entries(
-  {"members": schema.list_of(schema.entries({"name": _NAME}))}, {"command": schema.TEXT}
+  {"members": schema.list_of(schema.entries({"name": _NAME}))},
+  {"command": schema.TEXT, "sampler": schema.TEXT},
 )
+SEQUENTIAL = "tpe"  # the sampler that sweep.json names where a point follows from values before it
 NOT_MEASURED = {*run_folder.COUNTS, *alike.FACTS, "dataset", "loss", "eval_seed"}
 UNFINISHED = ("running", "interrupted", "failed")
 
@@ -90,6 +92,8 @@ class Study(NamedTuple):
     notes: what a reader has to know of them, a sentence each.
     own: fields in which losses differ where each stands in one setting of its own, which is then
       no factor: `varied` is empty.
+    sequential: whether each point of a search followed from the values before it, so that losses
+      share no draws.
   """
 
   runs: list[StudyRun]
@@ -98,6 +102,7 @@ class Study(NamedTuple):
   commands: list[str]
   notes: list[str]
   own: tuple[str, ...] = ()
+  sequential: bool = False
 
   @property
   def losses(self) -> list[str]:
@@ -157,7 +162,8 @@ def load(
   varied = _varied(runs)
   runs = sorted(runs, key=lambda run: _order(run, varied))
   notes += _notes(runs, waiting) + _hidden(runs)
-  return Study(runs, varied, waiting, _commands(plans, runs), notes)
+  sequential = any(plan.get("sampler") == SEQUENTIAL for _, plan in plans)
+  return Study(runs, varied, waiting, _commands(plans, runs), notes, sequential=sequential)
 
 
 def _counted(count):

@@ -9,6 +9,7 @@ from fake_studies import write_run
 
 from gan.report import figures, plots, search_figures, searches, study
 from gan.report.analysis import analyse
+from gan.training.run_folder import write_json
 
 
 def every_subset(values, k):
@@ -147,6 +148,23 @@ def test_figures_of_a_search_are_drawn_where_there_is_one(tmp_path):
   alone = figures.drawings(write_search(tmp_path / "b", losses=["nonsat"]))
   alone = [d.name for d in alone if d.name.startswith("search")]
   assert alone == ["search_budget", "search_distribution", "search_profile"]
+
+
+def test_losses_of_a_sequential_search_are_not_paired(tmp_path):
+  write_search(tmp_path / "members", lost={("wgan", 0)})
+  write_json(tmp_path / "sweep.json", {"members": [], "sampler": "tpe"})
+  analysis = analyse(study.load([tmp_path]))
+  search = searches.search_of(analysis)
+  assert search.paired().shape == (0, 2)
+  drawn = {d.name: d.caption for d in figures.drawings(analysis) if d.name.startswith("search")}
+  assert list(drawn) == [
+    f"search_{name}" for name in ("budget", "distribution", "profile", "improvement")
+  ]
+  assert all("no two losses share them" in caption for caption in drawn.values())
+  # The best so far, in the order of the samples, without a band.
+  axes = plots.render(lambda: search_figures.budget(analysis, search, plots.WIDE)).axes[0]
+  line = next(line for line in axes.lines if line.get_label() == "wgan")
+  np.testing.assert_array_equal(line.get_ydata(), [math.nan, 6.0, 3.0, 3.0])
 
 
 def test_a_grid_is_no_search(tmp_path):
