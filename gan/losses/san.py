@@ -1,4 +1,4 @@
-"""SAN: the last layer's direction learns as a critic's, whatever loss the features learn by."""
+"""SAN: the last layer's direction learns to tell both sides apart, features by any loss."""
 
 import functools
 from typing import Any
@@ -39,13 +39,16 @@ def projection(outputs: Any) -> Logits:
 
 
 def sliced_discriminator_loss(loss: Loss, real: Any, fake: Any, **options: Any) -> Logits:
-  """SAN's loss of D: the loss of <w/|w|, h> for h, and <w/|w|, h(G(z)) - h(x)> for w.
+  """SAN's loss of D: the loss of <w/|w|, h> for h, and R of <w/|w|, h(x)> less R of it for w.
 
-  No gradient of the first reaches w, and none of the second reaches h: the direction is the one of
-  the Wasserstein loss, by which two distributions of features are told apart best.
+  R is the generator's loss of one logit: w is to tell the two sides apart as the generator weighs
+  them, and for hinge, whose R is -f, it climbs the Wasserstein loss <w/|w|, h(x) - h(G(z))>. No
+  gradient of the loss reaches w, and none of the difference reaches h.
 
   See "SAN: Inducing Metrizability of GAN with Discriminative Normalized Linear Layer" by Takida et
-  al. (https://arxiv.org/abs/2301.12811).
+  al. (https://arxiv.org/abs/2301.12811), https://github.com/sony/san, and for losses other than
+  hinge the same authors' https://github.com/sony/bigvsan, where least squares have a softplus in
+  them, so that R falls everywhere.
 
   Args:
     loss: of logits.
@@ -56,10 +59,12 @@ def sliced_discriminator_loss(loss: Loss, real: Any, fake: Any, **options: Any) 
   Returns:
     [B], loss per example, not averaged.
   """
-  still = jax.lax.stop_gradient(direction(real.last_weight))
-  function = loss.discriminator(real.features @ still, fake.features @ still, **options)
-  apart = jax.lax.stop_gradient(fake.features - real.features)
-  return function + apart @ direction(real.last_weight)
+  along = direction(real.last_weight)
+  held = jax.lax.stop_gradient(along)
+  function = loss.discriminator(real.features @ held, fake.features @ held, **options)
+  of_data, of_samples = (jax.lax.stop_gradient(side.features) @ along for side in (real, fake))
+  apart = [loss.generator(of_data, each, **options) for each in (of_data, of_samples)]
+  return function + (apart[0] - apart[1])
 
 
 def sliced_generator_loss(loss: Loss, real: Any, fake: Any, **options: Any) -> Logits:
@@ -80,7 +85,9 @@ def san(loss: Loss, about: About | None = None) -> Loss:
   to normalise the weight again, and the length of features is theirs to learn.
 
   Args:
-    loss: of two batches of logits, that draws those of data up and of samples down.
+    loss: of two batches of logits, that draws those of data up and of samples down; its generator's
+      loss should fall with a sample's logit. For one that compares samples with data the source
+      has no form, and here data take the place of samples in it.
     about: what a page says of it.
 
   Raises:
@@ -108,10 +115,10 @@ def san(loss: Loss, about: About | None = None) -> Loss:
 def _about(loss: Loss) -> About:
   """What the registry says; r and f are features on the direction."""
   return About(
-    discriminator=f"{loss.about.discriminator}, for h; <w/|w|, h(G(z)) - h(x)>, for w",
+    discriminator=f"{loss.about.discriminator}, for h; R(r) - R(f), R the loss of G, for w",
     generator=loss.about.generator,
     optimum="no closed form: it depends on the features",
-    divergence="no closed form; a sliced Wasserstein distance of features where D is optimal",
+    divergence="no closed form; of hinge, a sliced distance of features where D is optimal",
     source=f"Takida et al. 2024, arXiv:2301.12811; {loss.about.source}",
     experimental=True,
   )
