@@ -40,7 +40,7 @@ def ebgan_discriminator_loss(real: Any, fake: Any, *, ebgan_margin: float = 10.0
   """EBGAN's loss of D, L(x) + max(0, m - L(G(z))), L(v) = |v - AE(v)|.
 
   See "Energy-based Generative Adversarial Network" by Zhao et al.
-  (https://arxiv.org/abs/1609.03126).
+  (https://arxiv.org/abs/1609.03126); its pulling-away term is not here.
 
   Args:
     real: gan.Outputs of B examples of data, with their residual [B, ...].
@@ -130,6 +130,8 @@ def began_update(
   axis_name: Any = (),
 ) -> tuple[State, dict[str, Array]]:
   """Moves k by rate (gamma L(x) - L(G(z))), within 0 .. 1, of means over the global batch.
+
+  The samples are those of D's update, where the paper takes those of G's.
 
   Arguments are those of `began_discriminator_loss`.
 

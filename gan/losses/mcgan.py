@@ -32,10 +32,11 @@ def regression_generator_loss(
   """Regression loss of the generator, (D(x) - mean D(G(z)))^2.
 
   Its mean is (mean D(x) - mean D(G(z)))^2 and the variance of D(x), which G cannot change: G
-  stops where the means of both sides meet, and not at the largest logit.
+  stops where the means of both sides meet, and not at the largest logit. In the paper the mean of
+  a conditional generator is over samples of the label of x; here it is over the batch.
 
   See "MCGAN: Enhancing GAN Training with Regression-Based Generator Loss" by Xiao et al.
-  (https://arxiv.org/abs/2405.17191).
+  (https://arxiv.org/abs/2405.17191), https://github.com/DeepIntoStreams/MCGAN, which clips D(x).
 
   Args:
     real_logits: [*batch], discriminator outputs on data, unbounded.

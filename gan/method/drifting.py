@@ -104,7 +104,8 @@ def drifting(*, drifting_radii: str = RADII) -> UpdateRule:
   """The generator is moved along a field between its samples and the data; there is no game.
 
   It minimises |G(z) - stop(G(z) + V)|^2, V the sum of `drifting_field` of each radius, scaled to a
-  root mean square of 1. The discriminator stays as it was made, and no metric is of it. Distances
+  root mean square of 1 in units of the samples; the source's loss is in units of their mean
+  distance to all. The discriminator stays as it was made, and no metric is of it. Distances
   are those of points, or of pixels: the source takes features of a trained network for images,
   whose pixels' distances say little. Experimental: no divergence is known that a step lowers.
 

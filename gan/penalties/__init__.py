@@ -113,7 +113,7 @@ PENALTIES: dict[str, Penalty] = {
   ),
   "max_gradient": Penalty(
     max_gradient_penalty,
-    0.1,
+    10.0,  # as in PyTorch-StudioGAN
     "max over the batch of |grad D(x^)|^2",
     "Zhou et al. 2019, arXiv:1902.05687",
     keywords=("axis_name",),

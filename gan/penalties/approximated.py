@@ -44,8 +44,9 @@ def approx_r1_penalty(
 ) -> PerExample:
   """R1 along one direction, ((D(x + s e) - D(x)) / s)^2 / 2, e ~ N(0, I); the weight is gamma.
 
-  See "Diffusion Adversarial Post-Training for One-Step Video Generation" by Lin et al.
-  (https://arxiv.org/abs/2501.08316).
+  After "Diffusion Adversarial Post-Training for One-Step Video Generation" by Lin et al.
+  (https://arxiv.org/abs/2501.08316), in the form and with the constants of the code of GAT
+  (https://github.com/hse1032/GAT).
 
   Args:
     critic: images [B, ...] -> logits [B], without influence of one example on another. The logits

@@ -214,7 +214,8 @@ def max_gradient_penalty(
   is 0 for all examples but the steepest, the first of equals, so that the mean over the global
   batch is the maximum.
 
-  See "Lipschitz Generative Adversarial Nets" by Zhou et al. (https://arxiv.org/abs/1902.05687).
+  See "Lipschitz Generative Adversarial Nets" by Zhou et al. (https://arxiv.org/abs/1902.05687),
+  and for the weight https://github.com/POSTECH-CVLab/PyTorch-StudioGAN.
 
   Args:
     critic: images [B, ...] -> logits [B], without influence of one example on another.

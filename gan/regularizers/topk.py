@@ -44,7 +44,7 @@ def make_topk(
   counts packs; of a batch in parts it is the share k / n of each part.
 
   See "Top-k Training of GANs: Improving GAN Performance by Throwing Away Bad Samples" by Sinha et
-  al. (https://arxiv.org/abs/2002.06224).
+  al. (https://arxiv.org/abs/2002.06224). Implementations round k down or up.
 
   Args:
     topk_gamma: factor on k in a fall, above 0 and at most 1.
