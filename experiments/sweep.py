@@ -22,7 +22,6 @@ draws the page that compares them, also while the sweep goes on.
 import contextlib
 import dataclasses
 import functools
-import pathlib
 import sys
 
 from experiments import cifar10, fashion_mnist, images, mnist, ring
@@ -36,7 +35,7 @@ from gan.sweeps.search import grid_points, make_trials, parse_grid
 from gan.sweeps.spaces import SAMPLERS, SPACES, check_read, draw_points, space_of
 from gan.system.progress import say
 from gan.training.interrupts import interrupts
-from gan.training.run_folder import RUNS_FOLDER, writable_folder
+from gan.training.run_folder import writable_folder
 
 EXPERIMENTS = {
   "mnist": mnist.DEFAULTS,
@@ -115,12 +114,11 @@ def _trials(command, chosen):
 
 def _run(trials, values, argv, runs_per_call, resources, workdir, fit) -> int:
   # Importing training only now keeps --help and flag errors quick.
+  from gan.sweeps.growing import fix_schedules
   from gan.sweeps.plan import describe, make_plan
-  from gan.training.setting import fix_schedule
 
-  folder = pathlib.Path(workdir) / RUNS_FOLDER
   plan = make_plan(
-    [m._replace(config=fix_schedule(m.config, folder / m.name)) for m in trials],
+    fix_schedules(trials, workdir),
     values.data_dir,
     runs_per_call=runs_per_call,
     devices=resources and resources.devices,

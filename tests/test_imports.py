@@ -100,6 +100,7 @@ FILES = {
     "spaces",
     "tpe",
     "plan",
+    "growing",
     "trainer",
     "launcher",
     "local",

@@ -7,11 +7,12 @@ from collections.abc import Callable, Iterator
 from typing import Protocol, runtime_checkable
 
 from gan.errors import UserError
+from gan.sweeps import growing
 from gan.sweeps.plan import Plan
 from gan.sweeps.trainer import status
 from gan.training.aliases import rename_run_folders
 from gan.training.places import check_place
-from gan.training.run_folder import CONFIG, RUNS_FOLDER, SWEEP, claim, lock, writable_folder
+from gan.training.run_folder import CONFIG, RUNS_FOLDER, SWEEP, lock, writable_folder
 
 INTERRUPTED = "Interrupted; what was reached is saved. The same command continues from there."
 
@@ -43,7 +44,8 @@ def claimed(plan: Plan, workdir: str | os.PathLike) -> Iterator[pathlib.Path]:
   """Yields the sweep's folder, which is this process's until the block ends.
 
   Raises:
-    UserError: it cannot be written to, belongs to other work, or is in use.
+    UserError: it cannot be written to, belongs to other work, has runs that the plan lacks, or is
+      in use.
   """
   folder = writable_folder(workdir)
   if (folder / CONFIG).exists():
@@ -52,7 +54,7 @@ def claimed(plan: Plan, workdir: str | os.PathLike) -> Iterator[pathlib.Path]:
     if not (folder / SWEEP).exists():
       own = [folder / RUNS_FOLDER / trial.name for trial in plan.trials]
       check_place(folder, "a sweep", own)
-    claim(folder / SWEEP, plan.identity, "a sweep")
+    growing.claim(folder / SWEEP, plan)
     rename_run_folders(folder / RUNS_FOLDER, [trial.name for trial in plan.trials])
     yield folder
 

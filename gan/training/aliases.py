@@ -23,6 +23,12 @@ def earlier_names(loss: str) -> list[str]:
   return [alias for alias, name in ALIASES["loss"].items() if name == loss]
 
 
+def name_of_run(name: str) -> str:
+  """Returns the name of today of a run of a sweep, "LOSS,...", which may have an alias."""
+  loss, comma, rest = name.partition(",")
+  return f"{_canonical(ALIASES['loss'], loss)}{comma}{rest}"
+
+
 def rename_run_folders(folder: pathlib.Path, names: list[str]) -> None:
   """Renames run folders of a sweep that have an alias of their loss to the name of today.
 

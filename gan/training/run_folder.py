@@ -18,7 +18,7 @@ import pathlib
 import reprlib
 import tempfile
 from collections.abc import Callable, Collection
-from typing import Any, TextIO
+from typing import Any, NoReturn, TextIO
 
 from gan.errors import UserError
 from gan.system import schema
@@ -36,7 +36,7 @@ SWEEP, RUNS_FOLDER = "sweep.json", "members"  # of a sweep's folder, where each 
 COUNTS = ("step", "discriminator_steps", "images", "epoch", "seconds")
 ENVIRONMENT, SUMMARY = "environment.json", "summary.json"
 WEIGHTS = ("ema", "raw")  # the average of the generator over steps, or the generator as it is
-_RESTORE = "restore it, or use another --workdir"
+RESTORE = "restore it, or use another --workdir"
 FIELDS = entries(optional={"dataset": TEXT, "steps": COUNT}, others=SCALAR)  # of Config
 # Beside them in config.json, and the run's identity, "determining": folders on disk say so.
 PROGRAM = "program"  # what a game that was passed computes
@@ -218,33 +218,28 @@ def writable_file(path: str | os.PathLike, suffix: str = "") -> pathlib.Path:
   return file
 
 
-def claim(path: pathlib.Path, record: dict[str, Any], what: str) -> None:
-  """Writes a JSON file, or checks that the one that is there is of the same work.
+def check_claim(path: pathlib.Path, identity: dict[str, Any], what: str) -> None:
+  """Raises UserError where a file is of other work; the message holds every difference.
 
   Args:
-    path: the file, in the folder that is claimed.
-    record: JSON values; those under "determining" must agree with the file's.
+    path: the file, in the folder that is claimed; JSON values under "determining" must agree.
+    identity: these values of the work of now.
     what: what the folder holds, for the message: "a run", "a sweep".
-
-  Raises:
-    UserError: they differ, and the message holds every difference.
   """
-  if path.exists():
-    check_claim(path, record["determining"], what)
-  write_json(path, record)
-
-
-def check_claim(path: pathlib.Path, identity: dict[str, Any], what: str) -> None:
-  """Raises UserError where a file of `claim` is of other work; the message holds the difference."""
   if lines := differences(_recorded_identity(path), identity):
-    raise UserError(
-      f"{path.parent} holds {what} with another config ({'; '.join(lines)}): "
-      "give the same flags to continue it, or another --workdir"
-    )
+    refuse_other_work(path.parent, what, lines)
+
+
+def refuse_other_work(folder: pathlib.Path, what: str, lines: list[str]) -> NoReturn:
+  """Raises UserError for a folder that holds other work, with the differences."""
+  raise UserError(
+    f"{folder} holds {what} with another config ({'; '.join(lines)}): "
+    "give the same flags to continue it, or another --workdir"
+  )
 
 
 def _recorded_identity(path: pathlib.Path) -> dict[str, Any]:
-  return canonical(schema.read(path, _CLAIM_KIND, _RESTORE)["determining"])
+  return canonical(schema.read(path, _CLAIM_KIND, RESTORE)["determining"])
 
 
 def lock(path: pathlib.Path, work: str = "training") -> TextIO:
@@ -276,7 +271,7 @@ def lock(path: pathlib.Path, work: str = "training") -> TextIO:
 
 def read_config(path: str | os.PathLike, kind: schema.Kind = CONFIG_KIND) -> dict[str, Any]:
   """Returns config.json of a run folder, with the names of now; UserError where it is not one."""
-  config = schema.read(pathlib.Path(path) / CONFIG, kind, _RESTORE)
+  config = schema.read(pathlib.Path(path) / CONFIG, kind, RESTORE)
   if config is None and (pathlib.Path(path) / SWEEP).exists():
     raise UserError(f"{path} is a sweep: name one of its runs, which are in {path}/{RUNS_FOLDER}")
   if config is None:
@@ -287,7 +282,7 @@ def read_config(path: str | os.PathLike, kind: schema.Kind = CONFIG_KIND) -> dic
 def read_sessions(path: str | os.PathLike) -> list[dict[str, Any]]:
   """Returns what each session of a run ran on, in order."""
   kind = entries({"sessions": list_of(_SESSION)})
-  found = schema.read(pathlib.Path(path) / ENVIRONMENT, kind, _RESTORE)
+  found = schema.read(pathlib.Path(path) / ENVIRONMENT, kind, RESTORE)
   return found["sessions"] if found else []
 
 

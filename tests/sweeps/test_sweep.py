@@ -17,9 +17,9 @@ from conftest import ROOT
 from experiments import sweep as command
 from gan import losses
 from gan.errors import UserError
-from gan.sweeps import local, trainer
+from gan.sweeps import growing, local, trainer
 from gan.sweeps import plan as planning
-from gan.sweeps.search import make_trials
+from gan.sweeps.search import make_trials, sweep_identity
 from gan.system.progress import SweepProgress
 from gan.training import loop, restore
 from gan.training.config import Config
@@ -41,13 +41,13 @@ BASE = dataclasses.replace(
 )
 
 
-def trials(points=({},), losses=("nonsat",), seeds=(0, 1), **changes):
+def trials(points=({},), losses=("nonsat",), seeds=(0, 1), searched=False, **changes):
   base = dataclasses.replace(BASE, **changes)
 
   def make(point):
     return dataclasses.replace(base, **point)
 
-  return make_trials(losses, seeds, list(points), make, searched=False)
+  return make_trials(losses, seeds, list(points), make, searched)
 
 
 def fit(folder, chosen, say=lambda line: None, **options):
@@ -268,6 +268,46 @@ def test_more_steps_train_every_run_on(tmp_path):
   assert set(statuses.values()) == {"finished"}
   for trial in trials():
     assert records(own(tmp_path, trial))[-1]["step"] == 6
+
+
+def test_a_sweep_that_grows_in_place_is_the_sweep_made_at_once(tmp_path):
+  # One run on each device: by the program of a run alone, to the bit.
+  grown = {"schedules": "discriminator_loss_scale=linear:0.5", "searched": True}
+  more = {"points": ({}, RATES[1]), "losses": ("wgan", "nonsat"), "steps": 4}
+  at_once = trials(schedule_images=12, **more, **grown)
+  fit(tmp_path / "once", at_once, runs_per_call=1)
+  small = growing.fix_schedules(trials(seeds=(0,), steps=2, **grown), tmp_path / "grown")
+  fit(tmp_path / "grown", small, runs_per_call=1)
+  chosen = growing.fix_schedules(trials(**more, **grown), tmp_path / "grown")
+  assert [trial.config for trial in chosen] == [trial.config for trial in at_once]
+  statuses, _ = fit(tmp_path / "grown", chosen, runs_per_call=1)
+  assert set(statuses.values()) == {"finished"}
+  assert len(json.loads((tmp_path / "grown" / "sweep.json").read_text())["members"]) == 8
+  for trial in chosen:
+    one, other = (own(tmp_path / folder, trial) for folder in ("grown", "once"))
+    assert_same_states(one, other)
+    assert_same_records(one, other)
+
+
+def test_a_sweep_does_not_shrink_or_change_as_it_grows(tmp_path):
+  def claim(points=({}, *RATES), **changes):
+    chosen = trials(points, searched=True, **changes)
+    identity = sweep_identity(chosen, {}, "", "")
+    programs = [planning.Program([chosen], 1, planning.Cost(1.0, 1, 1.0))]
+    growing.claim(tmp_path / "sweep.json", planning.Plan(programs, None, identity, {}))
+
+  claim()
+  before = (tmp_path / "sweep.json").read_bytes()
+  for other, message in [
+    ({"seeds": (1, 2)}, r"seed: \[0, 1\] there, \[1, 2\] here"),
+    ({"batch_size": 8, "seeds": (0, 1, 2)}, "batch_size: 6 there, 8 here"),
+    ({"points": ({}, *RATES[::-1])}, "run nonsat,sample=1,seed=0: ema_decay: not given there, 0.5"),
+  ]:
+    with pytest.raises(UserError, match=message):
+      claim(**other)
+  assert (tmp_path / "sweep.json").read_bytes() == before
+  claim(points=({}, *RATES, {"ema_decay": 0.1}), seeds=(2, 1, 0), steps=14)
+  assert len(json.loads((tmp_path / "sweep.json").read_text())["members"]) == 12
 
 
 def test_another_sweep_and_a_run_are_refused_with_the_difference(tmp_path):
