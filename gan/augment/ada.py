@@ -24,8 +24,8 @@ from gan.augment.ada_geometry import (
 from gan.augment.base import SIGNED, Augmentation, check_images, chosen_of, in_range
 from gan.errors import UserError
 from gan.state import GanState
+from gan.system.draws import BEYOND
 
-APART = 2**31  # folded into a key, where others fold in small numbers
 GROUPS = ("blit", "geom", "color", "filter", "noise", "cutout")
 SHORT: Mapping[str, tuple[str, ...]] = MappingProxyType(
   {
@@ -123,7 +123,7 @@ def make_ada(
 
   def augmented(image: Image, key: Key[Array, ""], p: Float[Array, ""]) -> Image:
     # Apart from the keys of augmentations after it: see `compose`.
-    own, noise = jax.random.split(jax.random.fold_in(key, APART))
+    own, noise = jax.random.split(jax.random.fold_in(key, BEYOND))
     return transform(image, draw(own), noise, p, groups=kept, color_share=color_share)
 
   augmented = in_range(augmented, image_range)

@@ -19,11 +19,12 @@ from gan.losses import Loss
 from gan.method import returned
 from gan.method.game import GAME_METRICS, Examples, Game, Metrics
 from gan.method.lazy import SEPARATE
-from gan.method.play import BEYOND, Keys, bound_loss, example_keys, placed, play
+from gan.method.play import Keys, bound_loss, example_keys, placed, play
 from gan.networks import ModelState, Params, pack
 from gan.penalties import with_options
 from gan.regularizers import View
 from gan.state import GanState
+from gan.system.draws import BEYOND
 
 
 class Observations(NamedTuple):

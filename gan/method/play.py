@@ -21,8 +21,7 @@ from gan.networks import ModelState, Outputs, apart, as_outputs, unpack
 from gan.penalties import AugmentedCritic, Critic
 from gan.regularizers import View
 from gan.state import GanState, Hyperparameters, PlayerState
-
-BEYOND = 2**31  # folded into a key for draws beyond those that it is split for, or counted from 0
+from gan.system.draws import BEYOND
 
 
 class Keys(NamedTuple):

@@ -15,12 +15,13 @@ from gan.errors import UserError
 from gan.method import returned
 from gan.method.fields import IMAGES, KEY, NUMBERS, STATE
 from gan.method.game import PLAYERS, Batch, Examples, Game, Metrics
-from gan.method.play import BEYOND, example_keys, placed, to_range
+from gan.method.play import example_keys, placed, to_range
 from gan.method.update_rules import UpdateRule, alternating, check_updates
 from gan.networks import BATCH_STATISTICS, Network
 from gan.optimizers import Optimizer, begun
 from gan.state import GanState, Hyperparameters, PlayerState
 from gan.system import schema
+from gan.system.draws import BEYOND
 
 TrainStep = Callable[[GanState, Batch, Key[Array, ""]], tuple[GanState, Metrics]]
 

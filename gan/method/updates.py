@@ -19,10 +19,11 @@ from gan.method.objectives import (
   generator_objective,
   penalty_objective,
 )
-from gan.method.play import BEYOND, placed
+from gan.method.play import placed
 from gan.networks import BATCH_STATISTICS, ModelState, Params, at_least_float32
 from gan.optimizers import changed
 from gan.state import GanState, PlayerState
+from gan.system.draws import BEYOND
 
 Objective = Callable[..., tuple[Float[Array, ""], Observations]]
 
