@@ -97,9 +97,8 @@ class RunProgress:
     """Prints a line where there is no bar."""
     if self._bar.disable:
       rate = self._rate(record["step"])
-      left = (self._steps - record["step"]) / rate
       speed = f"{rate:.1f} steps/s  {rate * self._images:.0f} images/s"
-      left = f"{tqdm.format_interval(left)} left"
+      left = _left(self._steps - record["step"], rate)
       line = f"step {record['step']}/{self._steps}  {speed}  {losses(record)}  {left}"
       say(line, self._stream)
 
@@ -154,10 +153,10 @@ class CountProgress:
     now = time.monotonic()
     if self._bar.disable and now - self._said >= LINES_EVERY:
       rate = (self._done - self._start) / (now - self._began)
-      left = tqdm.format_interval((self._total - self._done) / rate)
+      left = _left(self._total - self._done, rate)
       share = f"{self._done:,} of {self._total:,} {self._unit}s"
       digits = ".0f" if rate >= 10 else ".2g"
-      line = f"{self._what}: {share}  {rate:{digits}} {self._unit}s/s  {left} left"
+      line = f"{self._what}: {share}  {rate:{digits}} {self._unit}s/s  {left}"
       say(line, self._stream)
       self._said = now
 
@@ -212,9 +211,9 @@ class SweepProgress:
     """Prints a line where there is no bar."""
     if self._bar.disable:
       rate = self._made / max(time.monotonic() - self._began, 1e-9)
-      left = tqdm.format_interval((self._total - self._done) / rate)
+      left = _left(self._total - self._done, rate)
       share = f"{100 * self._done / self._total:.0f} % of the sweep"
-      line = f"{self._who()} step {record['step']}  {share}  {rate:.1f} steps/s  {left} left"
+      line = f"{self._who()} step {record['step']}  {share}  {rate:.1f} steps/s  {left}"
       say(line, self._stream)
 
   def evaluated(self, record: dict) -> None:
@@ -272,6 +271,11 @@ class GroupsProgress:
     elif changed:
       title, total = self._rows[index]
       say(f"{title}: {state}, {steps} of {total} steps", self._stream)
+
+
+def _left(count: float, rate: float) -> str:
+  """The time that is left, where nothing is known of the rate before something is done."""
+  return f"{tqdm.format_interval(count / rate) if rate else '?'} left"
 
 
 def losses(record: dict) -> str:

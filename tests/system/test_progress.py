@@ -110,3 +110,17 @@ def test_what_is_counted_has_a_bar_on_a_terminal(clock):
   count(stream, clock)
   assert "Decoding own" in stream.getvalue() and "1000" in stream.getvalue()
   assert "images/s  " not in stream.getvalue()
+
+
+@pytest.mark.parametrize("of_a_sweep", [False, True])
+def test_before_anything_is_done_the_time_left_is_not_known(clock, of_a_sweep):
+  stream = io.StringIO()
+  if of_a_sweep:
+    shown = progress.SweepProgress(100, stream)
+    shown.begin(["first"], 0)
+    shown.report(record(0))
+  else:
+    shown = CountProgress("reading", 100, 0, "image", stream)
+    clock[0] += 20
+    shown.advance(0)
+  assert stream.getvalue().rstrip().endswith("? left")
