@@ -20,6 +20,7 @@ from gan.system.recipe import recorded
 
 RADII = "0.02,0.05,0.2"
 OWN = 1e9  # in the exponent of a sample with itself: no weight, and finite
+LEAST_BATCH = 2  # samples move away from each other
 SMALLEST = 1e-12  # of a field by whose size is divided
 
 
@@ -78,7 +79,7 @@ def drifting_objective(
   _, fake, model_state = generate(game, generator, examples, latent_key, dropout_key)
   samples, data = (at_least_float32(each).reshape(len(each), -1) for each in (fake, examples.real))
   everyone = _whole((jax.lax.stop_gradient(samples), data), game.axis_name)
-  if len(everyone[0]) < 2:
+  if len(everyone[0]) < LEAST_BATCH:
     raise UserError("drifting moves samples away from each other: give a batch of at least two")
   fields = [drifting_field(*everyone, radius) for radius in radii]
   sizes = [root_mean_square(field) for field in fields]
@@ -123,7 +124,14 @@ def drifting(*, drifting_radii: str = RADII) -> UpdateRule:
     update = propose(objective, "generator", game, state, examples, key)
     return apply_generator(game, state, update), update.metrics
 
-  return UpdateRule(init=None, step=step, several=False, in_parts=False, adversarial=False)
+  return UpdateRule(
+    init=None,
+    step=step,
+    several=False,
+    in_parts=False,
+    adversarial=False,
+    least_batch=LEAST_BATCH,
+  )
 
 
 def _numbers(text: str) -> tuple[float, ...]:

@@ -30,6 +30,7 @@ class UpdateRule(NamedTuple):
     adversarial: whether the players play the game's loss; else the rule moves the generator alone.
     penalty_steps: whether each discriminator update of a step is `updates.update_discriminator`,
       so that a lazy penalty may have a step of its own, `Game.lazy_step`.
+    least_batch: examples that a step needs, over all devices.
     recipe: how it was made by a function of UPDATE_RULES, or None.
 
   Examples:
@@ -53,6 +54,7 @@ class UpdateRule(NamedTuple):
   first_order: bool = True
   adversarial: bool = True
   penalty_steps: bool = False
+  least_batch: int = 1
   recipe: Recipe | None = None
 
 

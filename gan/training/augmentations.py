@@ -58,6 +58,7 @@ def check_named(text: str) -> None:
         f"and leave {name} out"
       )
   _check_once(text)
+  _check_behind_colons(text)
 
 
 def _taken(item: str) -> str:
@@ -70,6 +71,17 @@ def _unfit(name: str, argument: str) -> str:
   if not (choices := AUGMENTATIONS[name].choices):
     return f"nothing belongs behind the colon of {name}, and not {argument}"
   return f"{argument} is none of those behind the colon of {name}: {', '.join(choices)}"
+
+
+def _check_behind_colons(text: str) -> None:
+  opened = [item.partition(":")[0].strip() for item in text.split(",") if ":" in item]
+  for name in opened:
+    if not named(text)[name]:
+      choices = ", ".join(AUGMENTATIONS[name].choices)
+      offered = f"name some of {choices}, or " if choices else ""
+      raise UserError(
+        f"--augment={text} has nothing behind the colon of {name}: {offered}leave out the colon"
+      )
 
 
 def _check_once(text: str) -> None:

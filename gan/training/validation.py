@@ -12,7 +12,7 @@ from gan.losses import LOSSES
 from gan.method.acting import check_acting, check_controls
 from gan.method.game import PLAYERS, Game
 from gan.method.lazy import check_lazy
-from gan.method.update_rules import check_updates
+from gan.method.update_rules import adversarial_rules, check_updates
 from gan.models import check_conditioning, check_outputs
 from gan.models.spec import conditioned
 from gan.networks import Network
@@ -59,6 +59,10 @@ def validate(config: Config) -> None:
     check_updates(rule, config.discriminator_steps, config.accumulate, name)
     if not rule.adversarial:
       _validate_alone(config, name)
+    if config.batch_size < rule.least_batch:
+      raise UserError(
+        f"--update_rule={name} compares examples: use --batch_size={rule.least_batch} or more"
+      )
   _validate_conditioning(config)
   _validate_options(config)
   _validate_penalty(config)
@@ -119,7 +123,7 @@ def _chooser(config: Config, choice: str, part: str) -> str:
 
 def _validate_idle(config: Config) -> None:
   """Raises UserError for what the discriminator's updates read, where the rule makes none."""
-  if _any_game(config).update_rule.adversarial:
+  if config.update_rule in adversarial_rules():
     return
   idle = {*_any_game(config, update_rule=None).read_numbers()} - {*_any_game(config).read_numbers()}
   idle -= {"discriminator_learning_rate"}  # experiments have one: commands refuse it where typed
@@ -149,8 +153,7 @@ def _validate_batches(config: Config) -> None:
       )
   if config.packing > 1 and config.conditional:
     raise UserError("--packing joins examples of any class: leave out --conditional or --packing")
-  other = config.generator_batch_size not in (None, config.batch_size)
-  if other and config.shared_latents:
+  if config.shared_latents and config.generator_batch_size not in (None, config.batch_size):
     raise UserError(
       "--shared_latents gives G the fakes of D's update, of which there are --batch_size: leave "
       "out --generator_batch_size or --shared_latents"

@@ -152,6 +152,14 @@ def test_flags_of_a_game_are_refused_in_one_line(values, flag):
   assert str(refusal.value) == f"{expected}{flag}"
 
 
+def test_a_batch_of_one_is_refused_before_there_are_data():
+  with pytest.raises(UserError) as refusal:
+    validate(Config(model="points", update_rule="drifting", batch_size=1))
+  assert str(refusal.value) == (
+    "--update_rule=drifting compares examples: use --batch_size=2 or more"
+  )
+
+
 IDLE = {"real_label": 0.9, "weight_clip": 0.1}
 IDLE |= {"discriminator_loss_scale": 2.0, "discriminator_optimizer": "sgd"}
 

@@ -85,6 +85,12 @@ from gan.training.validation import validate
       {"augment": "mirror:x"},
       "--augment=mirror:x: nothing belongs behind the colon of mirror, and",
     ),
+    (
+      {"augment": "mirror,diffaugment:"},
+      "--augment=mirror,diffaugment: has nothing behind the colon of diffaugment: name some of "
+      "color, translation, cutout, or leave out the colon",
+    ),
+    ({"augment": "mirror:"}, "has nothing behind the colon of mirror: leave out the colon"),
     ({"augment": "mirror,mirror"}, "--augment=mirror,mirror has mirror twice: give each once"),
     (
       {"augment": "diffaugment:color,mirorr"},
