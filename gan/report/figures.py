@@ -7,6 +7,7 @@ from typing import NamedTuple
 from matplotlib.figure import Figure
 
 from gan.report import (
+  matrix_figures,
   metric_figures,
   sample_figures,
   search_figures,
@@ -41,6 +42,7 @@ def drawings(analysis: Analysis) -> list[Drawing]:
   """
   search = analysis.search or analysis
   return [
+    *_of_crossing(analysis),
     *_of_evaluations(analysis),
     *_of_held_out(analysis),
     *_of_search(search),
@@ -49,8 +51,34 @@ def drawings(analysis: Analysis) -> list[Drawing]:
   ]
 
 
+def _of_crossing(analysis) -> list[Drawing]:
+  field = matrix_figures.crossed(analysis)
+  if field is None:
+    return []
+  text = (
+    "In a cell: the median of last values over the seeds that did not diverge, and below it their "
+    "range; the darker, the better. A cross and a count: runs that diverged. "
+    f"{_sample_counts(analysis)}"
+  )
+  return [
+    Drawing(
+      f"matrix_{metric}",
+      f"{metric_figures.title(metric)} of losses by {field}",
+      text,
+      functools.partial(matrix_figures.matrix, analysis, metric),
+    )
+    for metric in matrix_figures.metrics(analysis)
+  ]
+
+
+def _in_matrix_only(analysis) -> bool:
+  """Whether so many losses are crossed with a choice that a matrix alone shows all of them."""
+  many = len(analysis.study.losses) > matrix_figures.MOST_CURVES
+  return many and matrix_figures.crossed(analysis) is not None
+
+
 def _of_evaluations(analysis) -> list[Drawing]:
-  if analysis.metric is None:
+  if analysis.metric is None or _in_matrix_only(analysis):
     return []
   name, counts = metric_figures.title(analysis.metric), _sample_counts(analysis)
   bands = (
@@ -242,7 +270,7 @@ def _of_samples(analysis) -> list[Drawing]:
 
 
 def _of_settings(analysis) -> list[Drawing]:
-  if analysis.metric is None:
+  if analysis.metric is None or _in_matrix_only(analysis):
     return []
   text = (
     "Points: last values of single runs, over all values of the other hyper-parameters; crosses: "

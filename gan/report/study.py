@@ -21,7 +21,7 @@ _CONFIG = schema.entries(
 )
 _NAME = schema.matching(r"[^/\0]{1,255}", "the name of a folder")
 _PLAN = schema.entries(
-  {"members": schema.list_of(schema.entries({"name": _NAME}))},
+  {"members": schema.list_of(schema.entries({"name": _NAME}, {"label": schema.TEXT}))},
   {"command": schema.TEXT, "sampler": schema.TEXT},
 )
 SEQUENTIAL = "tpe"  # the sampler that sweep.json names where a point follows from values before it
@@ -40,6 +40,7 @@ class StudyRun(NamedTuple):
     metrics: records of training, up to the divergence.
     evaluations: records of the metrics of samples, up to the divergence.
     sessions: what it ran on.
+    label: the loss with the penalty that its sweep gave that loss, as in wgan+wgan_gp; or None.
   """
 
   folder: pathlib.Path
@@ -49,6 +50,7 @@ class StudyRun(NamedTuple):
   metrics: list[dict[str, Any]]
   evaluations: list[dict[str, Any]]
   sessions: list[dict[str, Any]]
+  label: str | None = None
 
   @property
   def identity(self) -> dict[str, Any]:
@@ -61,8 +63,8 @@ class StudyRun(NamedTuple):
 
   @property
   def loss(self) -> str:
-    """The name of its loss."""
-    return self.identity["loss"]
+    """The name under which it is compared: of its loss, with a penalty that is the loss's own."""
+    return self.label or self.identity["loss"]
 
   @property
   def seed(self) -> int:
@@ -148,9 +150,10 @@ def load(
       none of them has a record yet.
   """
   parts = {os.path.normpath(folder): _read_runs(pathlib.Path(folder), keep) for folder in folders}
-  free = {*FACTORS, *(name for part in parts.values() for name in _varied(part))}
+  every = [run for part in parts.values() for run in part]
+  free = {*_factors(every), *(name for part in parts.values() for name in _varied(part))}
   alike.check_configs({name: part[0].identity for name, part in parts.items() if part}, free)
-  runs, notes = _without_repetitions([run for part in parts.values() for run in part])
+  runs, notes = _without_repetitions(every)
   alike.check_measured([(run.folder, run.identity, run.evaluations) for run in runs])
   if not any(run.metrics or run.evaluations for run in runs):
     raise UserError(
@@ -176,8 +179,13 @@ def _counted(count):
 def _read_runs(folder: pathlib.Path, keep: Callable[[str], bool]) -> list[StudyRun]:
   if not folder.is_dir():
     raise UserError(f"{folder} is no folder: name a sweep or run folder as `workdir`")
-  found = [_read_run(path) for path in _run_folders(folder) if keep(path.name)]
-  if not found and not _plans(folder):
+  labels, plans = {}, _plans(folder)
+  for sweep, plan in plans:
+    runs = plan["members"]
+    labels |= {sweep / run_folder.RUNS_FOLDER / run["name"]: run.get("label") for run in runs}
+  paths = (path for path in _run_folders(folder) if keep(path.name))
+  found = [_read_run(path)._replace(label=labels.get(path)) for path in paths]
+  if not found and not plans:
     raise UserError(f"{folder} has no run in it (no config.json below it): check `workdir`")
   return found
 
@@ -286,8 +294,15 @@ def _without_repetitions(runs) -> tuple[list[StudyRun], list[str]]:
 
 def _varied(runs: Sequence[StudyRun]) -> tuple[str, ...]:
   """Fields beside loss and seed that have more than one value."""
-  names = sorted({name for run in runs for name in run.identity} - set(FACTORS))
+  names = sorted({name for run in runs for name in run.identity} - _factors(runs))
   return tuple(name for name in names if len({json.dumps(run.value(name)) for run in runs}) > 1)
+
+
+def _factors(runs: Sequence[StudyRun]) -> set[str]:
+  """Loss and seed, and the penalty where it is a part of what each loss is called."""
+  penalties = {(run.loss, run.value("penalty")) for run in runs}
+  one_each = len(penalties) == len({run.loss for run in runs})
+  return {*FACTORS, "penalty"} if one_each and any(run.label for run in runs) else set(FACTORS)
 
 
 def _order(run, varied):
