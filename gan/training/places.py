@@ -21,7 +21,7 @@ def check_place(folder: pathlib.Path, what: str, own: Collection[pathlib.Path] =
 
   Args:
     folder: of the new work.
-    what: the kind of work, "a run" or "a sweep".
+    what: the kind of work: "a run", "a sweep" or "a study".
     own: folders below that belong to it.
   """
   other = f"give {what} a --workdir of its own"
@@ -32,7 +32,7 @@ def check_place(folder: pathlib.Path, what: str, own: Collection[pathlib.Path] =
   for above in folder.absolute().parents:
     if _holds_run(above):
       raise UserError(f"{folder} lies in the folder of another run, {above}: {other}")
-    if what == "a sweep" and (above / SWEEP).is_file():
+    if what != "a run" and (above / SWEEP).is_file():
       raise UserError(f"{folder} lies in the folder of another sweep, {above}: {other}")
 
 

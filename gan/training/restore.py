@@ -294,6 +294,11 @@ def _class_names(workdir: str | os.PathLike, record: dict[str, Any]) -> tuple[st
   return tuple(names)
 
 
+def recorded_config(workdir: str | os.PathLike) -> Config:
+  """Returns the config of a run folder; UserError where it has none that can be read."""
+  return _config(workdir, read_config(workdir, _kind())["config"])
+
+
 def _config(workdir: str | os.PathLike, fields: dict[str, Any]) -> Config:
   known = {field.name for field in dataclasses.fields(Config)}
   if unknown := sorted(set(fields) - known):
