@@ -9,6 +9,7 @@ report.html, one page that opens anywhere, with figures/ and summary.csv; prints
 of 6 losses take about 5 seconds on a CPU.
 """
 
+import os
 import pathlib
 import sys
 
@@ -28,16 +29,27 @@ def main(argv=None):
 
 
 def _run(values) -> int:
-  # Importing matplotlib only now keeps --help and flag errors quick.
-  from gan.report import page, table, words
-
   folders = split_folders(values.workdir or "")
   if not folders:
     raise UserError("--workdir is missing: name folders with runs, by commas")
   for folder in folders:
     _know_metrics(folder)
-  result = _analysis(folders, values.metric)
-  outdir = writable_folder(values.outdir or folders[0])
+  draw(folders, values.metric, values.outdir or folders[0])
+  return OK
+
+
+def draw(folders: list[str], metric: str | None, outdir: str | os.PathLike) -> None:
+  """Writes the page of some folders, and prints its table and what its tests support.
+
+  Args:
+    folders: of runs, of sweeps, or of one study.
+    metric: of the comparison; None for the first that was evaluated.
+    outdir: where the page goes.
+  """
+  # Importing matplotlib only now keeps --help and flag errors quick.
+  from gan.report import page, table, words
+
+  result, outdir = _analysis(folders, metric), writable_folder(outdir)
   page.write(result, outdir, say)
   for note in words.notes(result):
     say(f"Note: {note}")
@@ -46,7 +58,6 @@ def _run(values) -> int:
     print(table.to_text(result), end="\n\n")
   print("\n".join(words.findings(result)))
   say(f"Written: {outdir / 'report.html'}, {outdir / 'summary.csv'}, {outdir / 'figures'}")
-  return OK
 
 
 def _analysis(folders, metric):

@@ -23,6 +23,8 @@ import contextlib
 import dataclasses
 import functools
 import sys
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
 
 from experiments import cifar10, fashion_mnist, images, mnist, ring
 from experiments.cli import common, processes
@@ -31,9 +33,10 @@ from experiments.cli.flag_types import known_as
 from gan import losses
 from gan.errors import UserError
 from gan.sweeps.contestants import WITH, check_labels
-from gan.sweeps.search import grid_points, make_trials, parse_grid
-from gan.sweeps.spaces import SAMPLERS, SPACES, check_read, draw_points, space_of
+from gan.sweeps.search import Point, Trial, grid_points, make_trials, parse_grid
+from gan.sweeps.spaces import SAMPLERS, SPACES, Space, check_read, draw_points, space_of
 from gan.system.progress import say
+from gan.training.config import Config
 from gan.training.interrupts import interrupts
 from gan.training.run_folder import writable_folder
 
@@ -50,14 +53,37 @@ NO_FLAGS = ("loss", "parallel", "data_on")
 
 def main(argv=None):
   command = common.ConfigCommand(__doc__)
+  command.add(int, "seeds", 3, "runs of each, with seeds --seed, --seed + 1, ...", "sweep")
+  command.add(
+    str,
+    "grid",
+    "",
+    "field=value,value;field=value: every combination of fields of a config",
+    "sweep",
+  )
+  add_flags(command, "sweep", "the sweep's folder (default: runs/sweep-<experiment>)")
+
+  def run():
+    with interrupts():
+      return _sweep(command, list(argv or sys.argv))
+
+  return command.run(run, argv)
+
+
+def add_flags(command: common.ConfigCommand, group: str, workdir: str) -> None:
+  """Defines the flags of a command that trains sweeps.
+
+  Args:
+    command: that has them.
+    group: the heading under which `--help` lists those of the sweep.
+    workdir: what --workdir is.
+  """
 
   def add(*flag):
-    return command.add(*flag[:4], "sweep", *flag[4:])
+    return command.add(*flag[:4], group, *flag[4:])
 
   add(str, "experiment", "mnist", "whose values are the start", EXPERIMENTS)
   add(str, "losses", "sat,nonsat,lsgan,hinge,wgan,rsgan", "by commas, or all; or wgan+wgan_gp, ...")
-  add(int, "seeds", 3, "runs of each, with seeds --seed, --seed + 1, ...")
-  add(str, "grid", "", "field=value,value;field=value: every combination of fields of a config")
   add(str, "space", None, "what a search draws from: a name of --search, or field=low:high;...")
   add(str, "search", None, "--space by name", SPACES)
   add(int, "samples", 10, "draws of --space for each loss, the first being the values as they are")
@@ -68,67 +94,101 @@ def main(argv=None):
   add(float, "cpus_per_task", 1.0, "cores of each task (--launcher=ray)")
   add(int, "gpus_per_task", 0, "accelerators of each task (--launcher=ray)")
   add(bool, "dry_run", False, "print the plan, with its time and memory, and end")
-  add(PATH, "workdir", None, "the sweep's folder (default: runs/sweep-<experiment>)")
+  add(PATH, "workdir", None, workdir)
   command.add(PATH, "data_dir", None, "IDX files, .npz, .zip, images, or a root of these", "data")
   command.add_config(None, NO_FLAGS)
-
-  def run():
-    with interrupts():
-      return _sweep(command, list(argv or sys.argv))
-
-  return command.run(run, argv)
 
 
 def _sweep(command, argv) -> int:
   values = command.values
-  trials = _trials(command, chosen_losses(values.losses))
+  with as_losses():
+    chosen, space = chosen_losses(values.losses), space_given(values)
+    seeds = range(values.seed or 0, (values.seed or 0) + positive(values, "seeds"))
+    trials = trials_of(command, chosen, seeds, _points(values, space), space)
   common.measured_by(trials[0].config)  # refuses an extractor that cannot be read
-  runs_per_call, resources = _runs_per_call(values.members_per_call), _resources(values)
   workdir = values.workdir or f"runs/sweep-{values.experiment}"
+  with opened(values, workdir) as launch:
+    return _run(trials, values, argv, workdir, launch)
+
+
+@contextlib.contextmanager
+def as_losses():
+  """A block whose errors speak of --losses: a config has one loss, the command several."""
+  try:
+    yield
+  except UserError as error:
+    raise UserError(str(error).replace("--loss=", "--losses=")) from error
+
+
+def trials_of(
+  command: common.ConfigCommand,
+  chosen: list[str],
+  seeds: range,
+  points: list[Point],
+  space: Space | None,
+) -> list[Trial]:
+  """Returns the runs of the chosen losses at some points, which are draws of a space or a grid's.
+
+  Raises:
+    UserError: a run cannot be, or no loss reads what was typed as a space.
+  """
+  make = functools.partial(config_of, command)
+  trials = make_trials(chosen, seeds, points, make, searched=space is not None)
+  # A space with a name has what some losses read; a typed one is for those that are there.
+  if space is not None and space not in SPACES.values() and len(points) > 1:
+    check_read(space, trials)
+  return trials
+
+
+class Launch(NamedTuple):
+  """How sweeps are trained.
+
+  Attributes:
+    fit: a Launcher, of this machine or of a cluster.
+    runs_per_call: runs stepped at once on each device; 0 chooses.
+    devices: that step a program together; None for those of this process.
+  """
+
+  fit: Callable
+  runs_per_call: int
+  devices: int | None
+
+
+@contextlib.contextmanager
+def opened(values: Any, workdir: str) -> Iterator[Launch]:
+  """Yields how sweeps are trained in a folder, of which it is known that it can be written to."""
+  runs_per_call, resources = _runs_per_call(values.members_per_call), _resources(values)
   if not values.dry_run:
     writable_folder(workdir)
   common.prepare()
   with _launcher(resources, values.ray_address) as fit:
-    return _run(trials, values, argv, runs_per_call, resources, workdir, fit)
+    yield Launch(fit, runs_per_call, resources and resources.devices)
 
 
-def _trials(command, chosen):
-  values = command.values
-  try:
-    space = _space(values)
-    trials = make_trials(
-      chosen,
-      range(values.seed or 0, (values.seed or 0) + _positive(values, "seeds")),
-      _points(values, space),
-      lambda point: _config(command, point),
-      searched=space is not None,
-    )
-    # A space with a name has what some losses read; a typed one is for those that are there.
-    if space is not None and space not in SPACES.values() and values.samples > 1:
-      check_read(space, trials)
-    return trials
-  except UserError as error:
-    # A config has one loss, the command --losses.
-    raise UserError(str(error).replace("--loss=", "--losses=")) from error
-
-
-def _run(trials, values, argv, runs_per_call, resources, workdir, fit) -> int:
+def plan_of(trials: list[Trial], values: Any, workdir: Any, launch: Launch, line: str) -> Any:
+  """Returns the Plan of a sweep; `line` is what the user typed."""
   # Importing training only now keeps --help and flag errors quick.
   from gan.sweeps.growing import fix_schedules
-  from gan.sweeps.plan import describe, make_plan
+  from gan.sweeps.plan import make_plan
 
-  plan = make_plan(
+  return make_plan(
     fix_schedules(trials, workdir),
     values.data_dir,
-    runs_per_call=runs_per_call,
-    devices=resources and resources.devices,
-    command=typed("sweep", argv),
+    runs_per_call=launch.runs_per_call,
+    devices=launch.devices,
+    command=line,
     experiment=values.experiment,
   )
+
+
+def _run(trials, values, argv, workdir, launch) -> int:
+  from gan.sweeps.plan import describe
+
+  plan = plan_of(trials, values, workdir, launch, typed("sweep", argv))
   print(describe(plan), flush=True)
   if values.dry_run:
     return OK
-  statuses = fit(plan, workdir, say=functools.partial(notify, values=values))
+  statuses = launch.fit(plan, workdir, say=functools.partial(notify, values=values))
   return _report(statuses, f"{program('compare', argv)} --workdir={workdir}")
 
 
@@ -163,11 +223,17 @@ def _launcher(resources, address):
 
 
 def _report(statuses, comparison) -> int:
+  at_end = ended(statuses)
+  say(f"Compare them: {comparison}")
+  return OK if at_end else INTERRUPTED
+
+
+def ended(statuses: dict[str, str]) -> bool:
+  """Says how many runs finished and how many diverged; returns whether all are at their end."""
   finished = [status == "finished" for status in statuses.values()]
   diverged = [name for name, status in statuses.items() if status.startswith("diverged")]
   say(f"{sum(finished)} of {len(statuses)} runs finished, {len(diverged)} diverged")
-  say(f"Compare them: {comparison}")
-  return OK if sum(finished) + len(diverged) == len(statuses) else INTERRUPTED
+  return sum(finished) + len(diverged) == len(statuses)
 
 
 def chosen_losses(text: str) -> list[str]:
@@ -201,9 +267,10 @@ def _runs_per_call(text):
   return 0 if text == "auto" else int(text)
 
 
-def _space(values):
-  """What is drawn from; None where nothing is."""
-  given = [name for name in ("grid", "search", "space") if values[name].value not in (None, "")]
+def space_given(values: Any) -> Space | None:
+  """Returns what is drawn from; None where nothing is."""
+  names = [name for name in ("grid", "search", "space") if name in values]
+  given = [name for name in names if values[name].value not in (None, "")]
   if len(given) > 1:
     raise UserError(f"--{given[0]} and --{given[1]}: give one of them")
   text = values.search or values.space
@@ -212,7 +279,7 @@ def _space(values):
 
 def _points(values, space):
   if space is not None:
-    return draw_points(space, _positive(values, "samples"), values.seed or 0, values.sampler)
+    return draw_points(space, positive(values, "samples"), values.seed or 0, values.sampler)
   refuse_unread(values, ["samples", "sampler"], "--space")
   grid = parse_grid(values.grid)
   if given := [name for name in grid if values[name].present]:
@@ -220,13 +287,15 @@ def _points(values, space):
   return grid_points(grid)
 
 
-def _positive(values, name):
+def positive(values: Any, name: str) -> int:
+  """Returns the value of a flag; UserError where it is not above 0."""
   if values[name].value < 1:
     raise UserError(f"--{name}={values[name].value} must be above 0")
   return values[name].value
 
 
-def _config(command, point):
+def config_of(command: common.ConfigCommand, point: Point) -> Config:
+  """Returns the config of a run with some values of its own."""
   defaults = EXPERIMENTS[command.values.experiment]
   config = command.config(defaults, point)
   common.refuse_unread_fields(command.values, config, point)

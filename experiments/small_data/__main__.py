@@ -14,15 +14,11 @@ command goes on where it stopped. --arms, --shares, --datasets and --seeds choos
 one --outdir are one study.
 """
 
-import contextlib
-import os
 import pathlib
-import signal
 import sys
-import threading
-from collections.abc import Iterator
 
 from experiments.cli.command import INTERRUPTED, OK, PATH, Command, notify, typed
+from experiments.cli.deadline import interrupted_after
 from gan.errors import UserError
 from gan.system.progress import say
 from gan.training.run_folder import writable_folder
@@ -59,7 +55,7 @@ def _run(values, argv) -> int:
   cells = [Cell(dataset, share) for dataset in datasets for share in shares]
   work = training.tasks(form, cells, arms, values.seeds, outdir)
   training.check_data(form, work, values.data_dir)
-  with _ending(values.minutes):
+  with interrupted_after(values.minutes and 60 * values.minutes):
     done = training.train(
       work,
       values.data_dir,
@@ -83,24 +79,6 @@ def _chosen(values, flag, known) -> list[str]:
       f"--{flag}={','.join(unknown)} is unknown: choose from {', '.join(known)}{quick}, or all"
     )
   return [name for name in known if name in names]
-
-
-@contextlib.contextmanager
-def _ending(minutes: float | None) -> Iterator[None]:
-  """A block in which this process is interrupted, as by Ctrl-C, after some minutes."""
-  timer = threading.Timer(60 * (minutes or 0), os.kill, (os.getpid(), signal.SIGINT))
-  timer.daemon = True
-  before = signal.getsignal(signal.SIGINT)
-  if minutes is not None:
-    if before is signal.SIG_IGN:  # as of a job that a shell put into the background
-      signal.signal(signal.SIGINT, signal.default_int_handler)
-    timer.start()
-  try:
-    yield
-  finally:
-    timer.cancel()
-    if before is signal.SIG_IGN:
-      signal.signal(signal.SIGINT, before)
 
 
 def _show(form, outdir: pathlib.Path) -> None:

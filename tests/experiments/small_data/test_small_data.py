@@ -11,6 +11,7 @@ import pytest
 from fake_studies import write_run
 from PIL import Image
 
+from experiments.cli.deadline import interrupted_after
 from experiments.small_data import __main__ as command
 from experiments.small_data import arms, memorised, page, results, training, words
 from experiments.small_data.arms import ARMS, Cell
@@ -148,7 +149,7 @@ def test_shares_of_a_part_are_refused(tmp_path, fake_training, monkeypatch, caps
 def test_minutes_end_a_piece_as_ctrl_c_does(handler):
   before = signal.signal(signal.SIGINT, handler)
   try:
-    with pytest.raises(KeyboardInterrupt), command._ending(0.001):
+    with pytest.raises(KeyboardInterrupt), interrupted_after(0.06):
       time.sleep(10)
     assert signal.getsignal(signal.SIGINT) is handler
   finally:
@@ -162,7 +163,7 @@ def test_a_signal_ends_the_piece_and_says_how_to_go_on(
 
   def interrupted(*args, **options):
     fit(*args, **options)
-    command.signal.raise_signal(command.signal.SIGINT)
+    signal.raise_signal(signal.SIGINT)
 
   monkeypatch.setattr(training.local, "fit", interrupted)
   assert run(tmp_path, "--shares=10", "--seeds=1") == 130
