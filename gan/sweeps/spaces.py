@@ -63,7 +63,9 @@ _RATES = ("generator_learning_rate", "discriminator_learning_rate")
 # authors' `params.py` (https://github.com/google/compare_gan, branch v1). Their steps are D's: with
 # k = 5 their generator takes a fifth of ours. The first phase has everything that an author may
 # have chosen; in the second the normalisation stays the model's.
+# `rates` has their rates of the first phase, one for each player, and leaves all else as it is.
 SPACES: dict[str, Space] = {
+  "rates": tuple(Axis((name,), (1e-5, 1e-2), "log") for name in _RATES),
   "lucic_wide": (
     Axis(_RATES, (1e-5, 1e-2), "log"),
     Axis(("b1",), (0.0, 1.0), "uniform"),

@@ -267,6 +267,8 @@ COMMANDS += [
   "scaling",
   "benchmark",
   "small_data",
+  "study",
+  "best",
 ]
 TRAINING = COMMANDS[:5]
 NAMED = re.compile(r"(?<![\w-])--([a-z]\w*)")
@@ -296,6 +298,8 @@ BAD_TRAINING = [
 TABLE = [(name, flags) for name in TRAINING[:1] + TRAINING[3:4] for flags in BAD_TRAINING]
 TABLE += [("sweep", ("--losses=hinge", "--seeds=1", *flags)) for flags in BAD_TRAINING]
 TABLE += [("sweep", (flag,)) for flag in ("--losses=a", "--grid=a", "--grid=b1=x", "--seeds=0")]
+TABLE += [("study", (f"--{flag}",)) for flag in ("budget=a", "metric=a", "space=a", "eval_every=0")]
+TABLE += [("best", flags) for flags in [*BAD[:2], (), ("--workdir=nowhere",)]]
 TABLE += [("sample", flags) for flags in [*BAD, (), ("--workdir=nowhere",)]]
 TABLE += [("theory", flags) for flags in [*BAD[:2], ("--case=a",), ("--seeds=0",)]]
 TABLE += [("compare", flags) for flags in [*BAD[:2], ("--workdir=nowhere",)]]

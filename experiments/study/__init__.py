@@ -1,0 +1,1 @@
+"""A fair comparison of losses: each at the best of its own settings."""
