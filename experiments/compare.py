@@ -12,12 +12,13 @@ of 6 losses take about 5 seconds on a CPU.
 import os
 import pathlib
 import sys
+from typing import Any
 
 from experiments.cli import plugin_flag
-from experiments.cli.command import OK, PATH, PATHS, Command
+from experiments.cli.command import OK, PATH, PATHS, Command, typed
 from gan.errors import UserError
 from gan.system.progress import say
-from gan.training.run_folder import writable_folder
+from gan.training.run_folder import writable_file, writable_folder
 
 
 def main(argv=None):
@@ -25,21 +26,30 @@ def main(argv=None):
   command.add(PATHS, "workdir", None, "folders with runs, by commas", "what")
   command.add(str, "metric", None, "of the comparison (default: the first evaluated)", "what")
   command.add(PATH, "outdir", None, "where the page goes (default: the first folder)", "output")
-  return command.run(lambda: _run(command.values), argv)
+  command.add(PATH, "docs", None, "also write it as a page of documentation, a .md file", "output")
+  return command.run(lambda: _run(command.values, typed("compare", argv or sys.argv)), argv)
 
 
-def _run(values) -> int:
+def _run(values, line) -> int:
   folders = split_folders(values.workdir or "")
   if not folders:
     raise UserError("--workdir is missing: name folders with runs, by commas")
+  if values.docs:
+    writable_file(values.docs, ".md")
   for folder in folders:
     _know_metrics(folder)
-  draw(folders, values.metric, values.outdir or folders[0])
+  outdir = values.outdir or folders[0]
+  result = draw(folders, values.metric, outdir)
+  if values.docs:
+    # Importing matplotlib only now keeps --help and flag errors quick.
+    from gan.report import docs_page
+
+    docs_page.write(result, pathlib.Path(outdir) / "figures", pathlib.Path(values.docs), line)
   return OK
 
 
-def draw(folders: list[str], metric: str | None, outdir: str | os.PathLike) -> None:
-  """Writes the page of some folders, and prints its table and what its tests support.
+def draw(folders: list[str], metric: str | None, outdir: str | os.PathLike) -> Any:
+  """Writes the page of some folders, prints its table and findings, and returns their analysis.
 
   Args:
     folders: of runs, of sweeps, or of one study.
@@ -58,6 +68,7 @@ def draw(folders: list[str], metric: str | None, outdir: str | os.PathLike) -> N
     print(table.to_text(result), end="\n\n")
   print("\n".join(words.findings(result)))
   say(f"Written: {outdir / 'report.html'}, {outdir / 'summary.csv'}, {outdir / 'figures'}")
+  return result
 
 
 def _analysis(folders, metric):

@@ -21,7 +21,7 @@ wN sets their width. Groups of cases are steps, modern, sampling, evaluation, k,
 members, start and accelerator. Where JAX and PyTorch see a GPU, both work there, and torch.compile
 records CUDA graphs.
 
-  python -m experiments.benchmark --sweeps=ring_small,ring_large,mlp,dcgan
+  python -m experiments.benchmark --sweeps=ring_small,ring_large,mlp,dcgan,ring_many
 
 times whole sweeps beside their runs as single commands, one after the other, and needs no
 PyTorch. Here a ratio is the time of the single commands over that of the sweep: above 1 the sweep

@@ -7,6 +7,7 @@ machine's speed meets both.
 
 import contextlib
 import functools
+import os
 import pathlib
 import shlex
 import statistics
@@ -52,6 +53,7 @@ SWEEP_CASES = {
   "ring_large": SweepCase("ring", ("--width=128", "--batch_size=256"), 8, 1.3),
   "mlp": SweepCase("mnist", ("--model=mlp", "--batch_size=64"), 8, 1.0),
   "dcgan": SweepCase("mnist", ("--model=dcgan", "--batch_size=64"), 4, 1 / 1.1),
+  "ring_many": SweepCase("ring", ("--width=32", "--batch_size=64"), 256, 8.0),
 }
 
 
@@ -163,9 +165,12 @@ def _compare_case(name, case, steps, singles):
     print(f"  {shlex.join(['python', *command])}", flush=True)
   dataset = _warm_up(case, steps)
   print(f"  both warmed up with {warm_up_steps(steps)} steps; data set {dataset}", flush=True)
+  before = os.getloadavg()[0]
   timing = _time(case, steps, min(singles, case.runs))
+  loads = [round(load, 1) for load in (before, os.getloadavg()[0])]
   print(timing.describe(case.target), flush=True)
-  return timing.record(name, case.target) | {"steps": steps}
+  print(f"  load average {loads[0]} before and {loads[1]} after", flush=True)
+  return timing.record(name, case.target) | {"steps": steps, "load": loads}
 
 
 def _warm_up(case, steps) -> str:

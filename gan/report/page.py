@@ -97,7 +97,7 @@ def render(analysis: Analysis, shown: list[dict[str, Any]]) -> str:
     shown: of each figure its title, caption and sources of pictures.
   """
   return fill(
-    title=_title(analysis),
+    title=title(analysis),
     subtitle=_subtitle(analysis),
     findings=words.findings(analysis),
     notes=words.notes(analysis),
@@ -126,7 +126,8 @@ def fill(**content: Any) -> str:
   return environment.from_string(template).render(**content)
 
 
-def _title(analysis) -> str:
+def title(analysis: Analysis) -> str:
+  """Returns what is compared on which data."""
   names, study = analysis.study.losses, analysis.study
   dataset = study.runs[0].record["config"].get("dataset", "data")
   return f"{len(names)} losses on {dataset}" if len(names) > 1 else f"{names[0]} on {dataset}"

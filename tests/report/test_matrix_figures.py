@@ -1,11 +1,12 @@
 """Losses crossed with one static choice, and losses with a penalty of their own."""
 
 import itertools
+import re
 
 import pytest
 from fake_studies import write_run
 
-from gan.report import figures, matrix_figures, plots, study
+from gan.report import docs_page, figures, matrix_figures, plots, study
 from gan.report.analysis import analyse
 from gan.training.run_folder import RUNS_FOLDER, SWEEP, write_json
 
@@ -59,6 +60,20 @@ def test_curves_are_left_out_where_a_matrix_has_more_losses_than_they_can_show(
   names = [drawing.name for drawing in figures.drawings(crossed)]
   assert "matrix_coverage" in names
   assert not {"metric_by_step", "other_metrics", "sensitivity_penalty"} & set(names)
+
+
+def test_a_page_of_documentation_has_the_numbers_of_the_study_and_its_pictures(crossed, tmp_path):
+  (tmp_path / "drawn").mkdir()
+  for drawing in figures.drawings(crossed):
+    (tmp_path / "drawn" / f"{drawing.name}.png").write_bytes(drawing.name.encode())
+  docs_page.write(crossed, tmp_path / "drawn", tmp_path / "study_fake.md", "the command")
+  text = (tmp_path / "study_fake.md").read_text()
+  assert text.startswith("# 2 losses on digits\n\nWritten by `the command`")
+  # wgan without a penalty: 8, 8.8 and 9.6, whose mean is their IQM.
+  assert "| wgan | none | 3 | 0 of 3 | 8.8 | 8 to 9.6 | 8.8 | 8 to 9.6 |" in text
+  linked = re.findall(r"\]\((figures/study_fake/(\w+)[.]png)\)", text)
+  assert "matrix_coverage" in dict(linked).values()
+  assert all((tmp_path / path).read_bytes() == name.encode() for path, name in linked)
 
 
 def write_labelled(folder, labels):

@@ -64,7 +64,7 @@ def test_commands_differ_in_seeds_and_folders_alone(name):
     assert cadence in single
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", [name for name, case in CASES.items() if case.runs <= 32])
 def test_both_sides_train_the_same_configs(name, monkeypatch, tmp_path):
   """The commands themselves read the flags; what they would train is caught."""
   seen = []

@@ -1,0 +1,93 @@
+"""A study as a page of the documentation: Markdown and pictures, all of it from the records."""
+
+import pathlib
+import shutil
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from gan.report import confirmation, figures, page, table, words
+from gan.report.analysis import Analysis, metric_name
+from gan.report.figures import Drawing
+from gan.training.run_folder import writable_folder
+
+# What answers a study's question; report.html has all figures.
+SHOWN = ("samples", "matrix_", "last_and_best", "metric_by_step", "search_budget")
+SHOWN += ("search_distribution", "selection", "divergence")
+
+
+def write(analysis: Analysis, pictures: pathlib.Path, path: pathlib.Path, command: str) -> None:
+  """Writes a page, and the pictures that it shows into figures/<its name> beside it.
+
+  Args:
+    analysis: the study.
+    pictures: the folder with a PNG of each of its figures.
+    path: of the page, a .md file.
+    command: that writes the page.
+
+  Raises:
+    UserError: the folder of pictures cannot be written to.
+  """
+  folder = writable_folder(path.parent / "figures" / path.stem)
+  shown = [drawing for drawing in figures.drawings(analysis) if drawing.name.startswith(SHOWN)]
+  for drawing in shown:
+    shutil.copyfile(pictures / f"{drawing.name}.png", folder / f"{drawing.name}.png")
+  page.write_file(path, render(analysis, shown, path.stem, command).encode())
+
+
+def render(analysis: Analysis, shown: Sequence[Drawing], name: str, command: str) -> str:
+  """Returns the page.
+
+  Args:
+    analysis: the study.
+    shown: its figures that the page shows.
+    name: of the page, and of the folder with its pictures.
+    command: that writes the page.
+  """
+  commands, facts = "\n".join(analysis.study.commands), _facts(analysis)
+  blocks = [
+    f"# {page.title(analysis)}",
+    f"Written by `{command}` from the records of:",
+    f"```\n{commands}\n```",
+    "\n".join(f"* {line}" for line in words.findings(analysis)),
+    *(f"Note: {line}" for line in words.notes(analysis)),
+    *_settings(analysis),
+    *_values(analysis),
+    *(_figure(drawing, name) for drawing in shown),
+    "## What it is from",
+    "\n".join(f"* {heading}: {'; '.join(lines)}" for heading, lines in facts),
+  ]
+  return "\n\n".join(blocks) + "\n"
+
+
+def _facts(analysis):
+  """All of the foot of report.html but the commands, which stand at the head here."""
+  return [(heading, lines) for heading, lines in words.facts(analysis) if heading != "Commands"]
+
+
+def _settings(analysis) -> list[str]:
+  if analysis.search is None:
+    return []
+  found = confirmation.settings(analysis)
+  return ["## The setting of each loss", _table(found["head"], _cells(found["rows"]))]
+
+
+def _cells(rows: Iterable[dict[str, Any]]) -> list[list[Any]]:
+  return [row["cells"] for row in rows]
+
+
+def _values(analysis) -> list[str]:
+  if analysis.metric is None:
+    return []
+  rows = [table.shown_cells(analysis, row) for row in table.shown_rows(analysis)]
+  head = f"## The {metric_name(analysis.metric)} of each loss"
+  return [head, _table(table.head(analysis), rows)]
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
+  lines = [head, ["---"] * len(head), *rows]
+  return "\n".join(f"| {' | '.join(map(str, line))} |" for line in lines)
+
+
+def _figure(drawing: Drawing, name: str) -> str:
+  picture = f"![{drawing.title}](figures/{name}/{drawing.name}.png)"
+  return f"## {drawing.title}\n\n{picture}\n\n{drawing.caption}"
