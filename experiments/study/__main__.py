@@ -38,6 +38,7 @@ from gan.sweeps.spaces import SPACES, draw_points
 from gan.system.progress import say
 from gan.training.config import Config, images_per_step
 from gan.training.interrupts import interrupts, stop_here
+from gan.training.parts import identity
 
 SPACE = "rates"  # where none is named
 NESTED = ("random", "sobol")  # samplers of which a longer search begins with a shorter one
@@ -157,7 +158,13 @@ def _asked(command: common.ConfigCommand, line: str) -> dict[str, Any]:
     "steps": config.steps,
     "metric": values.metric,
     "budget": values.budget,
+    "config": _shared(_config(command, {})),
   }
+
+
+def _shared(config: Config) -> dict[str, Any]:
+  """What the results of all runs depend on, but for their losses, seeds and settings."""
+  return {name: each for name, each in identity(config).items() if name not in ("loss", "seed")}
 
 
 def _config(command, point: Point) -> Config:

@@ -38,7 +38,7 @@ RANKED = {"lower": 1, "higher": -1}  # sign under which the smallest is the best
 GROWING = ("samples", "seeds", "steps")  # may become more in the same folder
 _ASKED = entries(
   {"losses": list_of(TEXT), **dict.fromkeys(GROWING, COUNT)},
-  {"command": TEXT, "metric": nullable(TEXT)},
+  {"command": TEXT, "metric": nullable(TEXT), "config": entries(others=SCALAR)},
   others=SCALAR,
 )
 _SWEEP = entries(
@@ -72,7 +72,8 @@ def claimed(workdir: str | pathlib.Path, asked: dict[str, Any]) -> Iterator[path
   Args:
     workdir: the folder, new or of the same study.
     asked: JSON values; "losses" and those of GROWING may be more than in the folder. "command",
-      "budget" and, where a search does not follow it, "metric" may be others.
+      "budget" and, where a search does not follow it, "metric" may be others. "config" has the
+      fields that all runs share.
 
   Raises:
     UserError: it cannot be written to, is in use, or holds other work.
@@ -97,7 +98,8 @@ def _other(there: dict[str, Any], here: dict[str, Any]) -> list[str]:
   free = ["command", "budget", *([] if follows else ["metric"])]
   free += [name for name in GROWING if there[name] <= here[name]]
   free += ["losses"] if set(there["losses"]) <= set(here["losses"]) else []
-  return differences(there, here, without=free)
+  lines = differences(there, here, without=["config", *free])
+  return lines + differences(there.get("config", {}), here.get("config", {}))
 
 
 def read_study(workdir: str | pathlib.Path) -> dict[str, Any] | None:

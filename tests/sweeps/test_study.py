@@ -21,6 +21,7 @@ ASKED = {
   "steps": 40,
   "metric": None,
   "budget": "4runs",
+  "config": {"batch_size": 64},
 }
 
 
@@ -107,6 +108,7 @@ def test_a_study_grows_and_does_not_shrink_or_change(tmp_path):
     ({"losses": ["sat"]}, "losses: .*hinge.* there, .*sat.* here"),
     ({"space": "lucic_wide"}, "space: rates there, lucic_wide here"),
     ({"seed": 1, "steps": 40}, "seed: 0 there, 1 here; steps: 80 there, 40 here"),
+    ({"config": {"batch_size": 32}}, "batch_size: 64 there, 32 here"),
   ]:
     with pytest.raises(UserError, match=f"holds a study with another config .{message}"):
       claim(tmp_path, **{**more, **changes})
