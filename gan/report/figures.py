@@ -27,12 +27,14 @@ class Drawing(NamedTuple):
     title: a heading.
     caption: what is drawn, from how much.
     draw: `(size) -> Figure`.
+    part: heading over figures that follow each other and share a caption; "" of one alone.
   """
 
   name: str
   title: str
   caption: str
   draw: Callable[[Size], Figure]
+  part: str = ""
 
 
 def drawings(analysis: Analysis) -> list[Drawing]:
@@ -88,21 +90,28 @@ def _of_evaluations(analysis) -> list[Drawing]:
   )
   draw = functools.partial(metric_figures.curves, analysis, analysis.metric)
   found = [
-    Drawing(f"metric_by_{unit}", f"{name} against {short}", bands, functools.partial(draw, unit))
+    Drawing(
+      f"metric_by_{unit}",
+      f"{name} against {short}",
+      bands,
+      functools.partial(draw, unit),
+      "How the metrics changed",
+    )
     for unit, short in (("step", "steps"), ("images", "images"), ("seconds", "wall time"))
   ]
+  others = [metric for metric in analysis.study.metrics() if metric != analysis.metric]
+  if others:
+    draw = functools.partial(metric_figures.other_metrics, analysis, others)
+    found.append(
+      Drawing("other_metrics", "All other metrics against steps", bands, draw, found[0].part)
+    )
   points = (
     "Points: single seeds, crosses those that diverged. Diamonds and bars: interquartile mean "
     "(of three seeds, their mean) with its 95 % bootstrap interval. Last is at step "
     f"{analysis.headline[0].step}, best up to there. {counts}"
   )
   strip = functools.partial(metric_figures.last_and_best, analysis)
-  found.append(Drawing("last_and_best", f"{name}: last and best values", points, strip))
-  others = [metric for metric in analysis.study.metrics() if metric != analysis.metric]
-  if others:
-    draw = functools.partial(metric_figures.other_metrics, analysis, others)
-    found.append(Drawing("other_metrics", "All other metrics against steps", bands, draw))
-  return found
+  return [Drawing("last_and_best", f"{name}: last and best values", points, strip), *found]
 
 
 def _of_held_out(analysis) -> list[Drawing]:

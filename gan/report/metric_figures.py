@@ -93,17 +93,19 @@ def last_and_best(analysis: Analysis, size: Size) -> Figure:
 
 
 def _draw_strip(axes, analysis, row, kind, place):
-  color = plots.colours(analysis.study.losses)[row.loss].color
-  for status, marker in ((False, "o"), (True, "x")):
+  colour = plots.colours(analysis.study.losses)[row.loss]
+  for status, marker in ((False, colour.marker), (True, "x")):
     points = [
-      getattr(found, kind)[1]
+      (getattr(found, kind)[1], f"{row.loss}, seed {found.run.seed}")
       for found in row.outcomes
       if getattr(found, kind) and (found.run.status == "diverged") is status
     ]
-    points = [point for point in points if math.isfinite(point)]
+    points = [point for point in points if math.isfinite(point[0])]
     # Apart from each other, in the order of the seeds.
     height = place + 0.22 * np.linspace(-1, 1, len(points)) if len(points) > 1 else [place]
-    axes.plot(points, height[: len(points)], marker, color=color, markersize=6, alpha=0.75)
+    texts = [f"{name}: {value:.4g}" for value, name in points]
+    values = [value for value, _ in points]
+    plots.draw_points(axes, [*zip(values, height, strict=False)], texts, marker, colour.color)
   centre = getattr(row, kind)
   if centre and centre.iqm_interval:
     axes.plot(centre.iqm_interval, [place] * 2, color=plots.INK, linewidth=2, zorder=1, alpha=0.5)
@@ -142,17 +144,18 @@ def _draw_sensitivity(axes, analysis, loss, field, places, beside):
       found.append((places[run.value(field)], last[1], run.status == "diverged"))
   losses = analysis.study.losses
   shift = (losses.index(loss) - (len(losses) - 1) / 2) * 0.6 / len(losses) if beside else 0
-  for place, value, diverged in found:
-    marker = "x" if diverged else "o"
-    axes.plot(place + shift, value, marker, color=colour.color, markersize=5, alpha=0.6)
+  for status, marker in ((False, colour.marker), (True, "x")):
+    points = [(place + shift, value) for place, value, diverged in found if diverged is status]
+    texts = [f"{loss}: {value:.4g} at {place:.4g}" for place, value in points]
+    plots.draw_points(axes, points, texts, marker, colour.color)
   medians = _medians(found)
   # A line through values that were tried once each would show noise.
   if beside:
     axes.plot(medians[:, 0] + shift, medians[:, 1], "_", color=colour.color, markersize=18)
-    axes.plot([], **colour._asdict(), label=loss)
+    axes.plot([], **colour.style(), label=loss)
   else:
     joined = medians if len(found) > len(medians) or len(places) <= 6 else medians[:0]
-    axes.plot(*joined.T, **colour._asdict(), label=loss)
+    axes.plot(*joined.T, **colour.style(len(joined)), label=loss)
 
 
 def _medians(found):

@@ -3,13 +3,24 @@
 import base64
 import importlib.resources
 import pathlib
+import string
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import jinja2
 
 from gan.metrics.best import better
-from gan.report import confirmation, figures, metric_figures, plots, sample_figures, table, words
+from gan.report import (
+  confirmation,
+  contents,
+  figures,
+  metric_figures,
+  plots,
+  sample_figures,
+  svg,
+  table,
+  words,
+)
 from gan.report.analysis import Analysis
 from gan.report.figures import Drawing
 from gan.report.statistics import Comparison
@@ -54,17 +65,20 @@ def write_figure(drawing: Drawing, folder: pathlib.Path) -> dict[str, Any]:
     folder: of the files.
 
   Returns:
-    Its title, its caption, and its sources as data: for wide and narrow, light and dark pages.
+    Its name, title, part and caption, and the figure itself for wide and for narrow pages.
   """
-  wide = plots.render(lambda: drawing.draw(plots.WIDE))
-  svg = plots.to_svg(wide)
-  write_file(folder / f"{drawing.name}.svg", svg.encode())
-  write_file(folder / f"{drawing.name}.png", plots.to_png(wide))
-  found = {"title": drawing.title, "caption": drawing.caption}
-  narrow = plots.to_svg(plots.render(lambda: drawing.draw(plots.NARROW)))
-  sources = {"light": svg, "dark": plots.to_dark(svg)}
-  sources |= {"narrow": narrow, "narrow_dark": plots.to_dark(narrow)}
-  return found | {name: source("svg+xml", text.encode()) for name, text in sources.items()}
+  figure = plots.render(lambda: drawing.draw(plots.WIDE))
+  wide = svg.from_figure(figure, drawing.name)
+  write_file(folder / f"{drawing.name}.svg", svg.to_file(wide))
+  write_file(folder / f"{drawing.name}.png", plots.to_png(figure))
+  figure = plots.render(lambda: drawing.draw(plots.NARROW))
+  narrow = svg.from_figure(figure, f"{drawing.name} narrow")
+  found = {"name": drawing.name, "title": drawing.title, "caption": drawing.caption}
+  found |= {"part": drawing.part}
+  return found | {
+    "wide": svg.to_page(wide, drawing.title),
+    "narrow": svg.to_page(narrow, drawing.title),
+  }
 
 
 def _pictures(analysis):
@@ -101,7 +115,8 @@ def render(analysis: Analysis, shown: list[dict[str, Any]]) -> str:
     subtitle=_subtitle(analysis),
     findings=words.findings(analysis),
     notes=words.notes(analysis),
-    figures=shown,
+    lead=[figure for figure in shown if "pictures" in figure],
+    figures=[figure for figure in shown if "pictures" not in figure],
     tables=_tables(analysis),
     table_note=_table_note(analysis),
     comparisons=_comparisons(analysis),
@@ -111,19 +126,46 @@ def render(analysis: Analysis, shown: list[dict[str, Any]]) -> str:
   )
 
 
-def fill(**content: Any) -> str:
+def fill(
+  *,
+  title: str,
+  findings: Sequence[str],
+  figures: Sequence[dict[str, Any]],
+  tables: Sequence[dict[str, Any]],
+  lead: Sequence[dict[str, Any]] = (),
+  comparisons: dict[str, Any] | None = None,
+  settings: dict[str, Any] | None = None,
+  **texts: Any,
+) -> str:
   """Returns page.html with its content.
 
   Args:
-    **content: title, subtitle; findings and notes, sentences; figures, as `write_figure` returns
-      them, or with `pictures`; tables, comparisons, with `table_note` and `method`; settings, a
-      table; facts.
+    title: of the page.
+    findings: sentences.
+    figures: as `write_figure` returns them, or with `pictures` in place of a figure.
+    tables: with title, head and rows; the first leads, the others stand at the end.
+    lead: figures before all else.
+    comparisons: a table, the first after the findings.
+    settings: a table, the next.
+    **texts: subtitle; notes, sentences; table_note; method, of the comparisons; facts of the foot.
   """
-  template = importlib.resources.files("gan.report").joinpath("page.html").read_text("utf-8")
   environment = jinja2.Environment(
     autoescape=True, trim_blocks=True, undefined=jinja2.ChainableUndefined
   )
-  return environment.from_string(template).render(**content)
+  parts = contents.parts(lead, figures, tables, comparisons, settings)
+  return environment.from_string(_resource("page.html")).render(
+    title=title, findings=findings, style=style(), **parts, **texts
+  )
+
+
+def style() -> str:
+  """Returns how pages look, as CSS: light and dark, wide, narrow and printed."""
+  themes = {"light": svg.variables(plots.LIGHT), "dark": svg.variables(plots.DARK)}
+  return string.Template(_resource("page.css")).substitute(themes)
+
+
+def _resource(name):
+  return importlib.resources.files("gan.report").joinpath(name).read_text("utf-8")
 
 
 def title(analysis: Analysis) -> str:

@@ -1,35 +1,45 @@
-"""How figures look: sizes, colours of the losses, panels; and how they become files.
+"""How figures look: sizes, colours of the losses, panels.
 
-Figures are drawn in light colours. The dark ones are the same with some colours exchanged, for
-which nothing else in a figure may have these.
+A colour stands for a part of a picture, as `LIGHT` names them: nothing else may have it, for a
+dark page gives each part the colour of `DARK`.
 """
 
+import contextlib
 import io
+import json
 import math
 from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import matplotlib
 import numpy as np
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, LogLocator, NullLocator
+from matplotlib.transforms import ScaledTranslation
 
 from gan.report.series import Curve
 
-INK, LINES, PAPER = "#1b1e24", "#d5d8dd", "#fefefe"
-DARK = {INK: "#e4e6ea", LINES: "#42464f", PAPER: "#17191e"}
-DARK |= {"#0072b2": "#4a7dff", "#94703c": "#b8925a"}  # of the losses' colours, the two darkest
 # Okabe and Ito's colours, which the colour-blind tell apart, without yellow (no contrast on white)
 # and with brown and grey for black (none in the dark).
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#94703c", "#808791")
 STYLES = ("-", "--", ":")
+MARKERS = ("o", "s", "^", "v", "P", "*", "p", "h")  # crosses diverged, diamonds are centres
 MOST_IN_ONE = len(COLOURS)  # losses in one panel; more get a panel each
+MOST_MARKERS = 12  # on a curve
+INK, LINES, PAPER = "#1b1e24", "#d5d8dd", "#fefefe"
+# The parts of a picture, by the names of their variables in a page, on light and on dark paper.
+LIGHT = {"ink": INK, "lines": LINES, "paper": PAPER}
+LIGHT |= {f"series-{i}": colour for i, colour in enumerate(COLOURS)}
+DARK = LIGHT | {"ink": "#e4e6ea", "lines": "#42464f", "paper": "#17191e"}
+DARK |= {"series-0": "#5c9dff", "series-6": "#b8925a"}  # the two darkest
+HOVER = "hover:"  # begins the identifier of an artist that has texts
 SETTINGS = {
-  "svg.hashsalt": "gan",  # identifiers in an SVG follow from its content: equal bytes
+  "svg.fonttype": "none",
+  "font.sans-serif": ["DejaVu Sans", "sans-serif"],
   "font.size": 9,
   "axes.titlesize": 9,
   "axes.labelsize": 9,
@@ -49,6 +59,7 @@ SETTINGS = {
   "figure.facecolor": PAPER,
   "savefig.facecolor": PAPER,
   "axes.facecolor": "none",
+  "axes.prop_cycle": matplotlib.cycler(color=COLOURS),
   "lines.linewidth": 1.5,
 }
 
@@ -69,14 +80,34 @@ class Colour(NamedTuple):
 
   color: str
   linestyle: str
+  marker: str
+
+  def style(self, points: int = 1) -> dict[str, Any]:
+    """Returns how a line of so many points is drawn: with markers on a few of them."""
+    return self._asdict() | {"markersize": 4, "markevery": _every(points)}
+
+
+def _every(points):
+  return max(1, math.ceil(points / MOST_MARKERS))
 
 
 def colours(losses: Sequence[str]) -> dict[str, Colour]:
-  """Returns a colour and line style for each loss, by its place in the study."""
+  """Returns a colour, a line style and a marker for each loss, by its place in the study."""
+  count = len(COLOURS)
   return {
-    loss: Colour(COLOURS[i % len(COLOURS)], STYLES[i // len(COLOURS) % len(STYLES)])
+    loss: Colour(COLOURS[i % count], STYLES[i // count % len(STYLES)], MARKERS[i % count])
     for i, loss in enumerate(losses)
   }
+
+
+def hover(artist: Artist, texts: Sequence[str]) -> None:
+  """Shows a text where the pointer rests: on the artist, or on each of its markers.
+
+  Args:
+    artist: of a figure.
+    texts: one for the whole, or one for each marker.
+  """
+  artist.set_gid(HOVER + json.dumps(list(texts)))
 
 
 def one_panel(size: Size, height: float = 4.0) -> tuple[Figure, Axes]:
@@ -133,15 +164,30 @@ def draw_curves(
   axes: Axes, loss: str, colour: Colour, curves: Sequence[Curve], faint: bool = False
 ) -> None:
   """Draws the curves of a loss with their bands; faintly behind those of another."""
-  style = {"color": LINES} if faint else colour._asdict() | {"label": loss, "zorder": 3}
   for curve in curves:
-    # Behind each of many panels are all other losses: coarser, or the page has tens of megabytes.
-    every = max(1, len(curve.x) // 15) if faint else 1
-    axes.plot(curve.x[::every], curve.y[::every], **style)
-    if len(curve.x) == 1:
-      axes.plot(curve.x, curve.y, ".", color=style["color"])
-    if not faint:
-      axes.fill_between(curve.x, curve.low, curve.high, color=colour.color, alpha=0.18, linewidth=0)
+    if faint:
+      # Behind each of many panels are all other losses: coarser, or a page has tens of megabytes.
+      every = max(1, len(curve.x) // 15)
+      axes.plot(curve.x[::every], curve.y[::every], color=LINES)
+    else:
+      _draw_curve(axes, loss, colour, curve)
+
+
+def _draw_curve(axes, loss, colour, curve):
+  style, every = colour.style(len(curve.x)), _every(len(curve.x))
+  (line,) = axes.plot(curve.x, curve.y, **style, label=loss, zorder=3)
+  marked = zip(curve.x[::every], curve.y[::every], strict=True)
+  hover(line, [f"{loss}: {y:.4g} at {x:.6g}" for x, y in marked if math.isfinite(y)])
+  axes.fill_between(curve.x, curve.low, curve.high, color=colour.color, alpha=0.18, linewidth=0)
+
+
+def draw_points(
+  axes: Axes, points: Sequence[tuple[float, float]], texts: Sequence[str], marker: str, color: str
+) -> None:
+  """Draws points, each with its text under the pointer."""
+  if points:
+    (line,) = axes.plot(*zip(*points, strict=True), marker, color=color, markersize=5, alpha=0.7)
+    hover(line, texts)
 
 
 def legend(figure: Figure, axes: Axes, size: Size) -> None:
@@ -153,6 +199,30 @@ def legend(figure: Figure, axes: Axes, size: Size) -> None:
     place = {"loc": "outside lower center", "ncols": 3 if size.narrow else 6}
   if unique:
     figure.legend(unique.values(), unique.keys(), **place)
+
+
+def legends_below(figure: Figure) -> None:
+  """Moves legends that lie in panels below them, where they hide no data."""
+  figure.draw_without_rendering()  # the layout settles what stands below a panel
+  for axes in figure.axes:
+    if found := axes.get_legend():
+      _move_below(axes, found)
+
+
+def _move_below(axes, found):
+  frame, whole, dpi = axes.get_window_extent(), axes.get_tightbbox(), axes.figure.dpi
+  widest = max(text.get_window_extent().width for text in found.get_texts()) + 0.5 * dpi
+  down = ScaledTranslation(0, (whole.y0 - frame.y0) / dpi, axes.figure.dpi_scale_trans)
+  axes.legend(
+    found.legend_handles,
+    [text.get_text() for text in found.get_texts()],
+    title=found.get_title().get_text() or None,
+    loc="upper center",
+    bbox_to_anchor=(0.5, 0),
+    bbox_transform=axes.transAxes + down,
+    ncols=max(1, int(frame.width / widest)),
+    fontsize=8,
+  )
 
 
 def label(figure: Figure, x: str, y: str) -> None:
@@ -203,33 +273,53 @@ def finish(figure: Figure, x: str, y: str, always_logarithmic: bool = False) -> 
     if always_logarithmic or spans_decades(list(values_in(axes))):
       logarithmic(axes.yaxis)
   label(figure, x, y)
+  _name_at_ends(figure)
+
+
+def _name_at_ends(figure):
+  """Names the lines of one panel where they end, in place of a legend, if all end apart."""
+  panel, *more = figure.axes
+  lines = [line for line in panel.lines if not line.get_label().startswith("_")]
+  figure.draw_without_rendering()  # the layout settles how far apart
+  if more or not figure.legends or not _end_apart(lines):
+    return
+  figure.legends[0].remove()
+  for line in lines:
+    place = {"xytext": (6, 0), "textcoords": "offset points", "va": "center"}
+    panel.annotate(line.get_label(), _finite(line)[-1], **place, annotation_clip=False)
+
+
+def _end_apart(lines) -> bool:
+  """Whether the lines have names of their own that fit beside their ends, all at one x."""
+  names = {line.get_label() for line in lines}
+  if len(names) < len(lines) or not all(len(_finite(line)) for line in lines):
+    return False
+  ends = [line.axes.transData.transform(_finite(line)[-1]) for line in lines]
+  x, y = np.array(ends).T * 72 / lines[0].figure.dpi  # points
+  return bool(np.ptp(x) < 6 and (np.diff(np.sort(y)) > 11).all())
+
+
+def _finite(line):
+  """[points, 2]: where a line is finite."""
+  points = np.asarray(line.get_xydata(), float)
+  return points[np.isfinite(points).all(axis=1)]
+
+
+def styled() -> contextlib.AbstractContextManager[None]:
+  """Returns a context in which figures have the colours and sizes of the report."""
+  return matplotlib.rc_context(SETTINGS)
 
 
 def render(draw: Callable[[], Figure]) -> Figure:
   """Returns what `draw` draws, in the colours and sizes of the report."""
-  with matplotlib.rc_context(SETTINGS):
+  with styled():
     return draw()
-
-
-def to_svg(figure: Figure) -> str:
-  """Returns a figure as SVG; equal figures give equal text."""
-  stream = io.StringIO()
-  with matplotlib.rc_context(SETTINGS):
-    FigureCanvasSVG(figure).print_svg(stream, metadata={"Date": None, "Creator": None})
-  return stream.getvalue()
-
-
-def to_dark(svg: str) -> str:
-  """Returns the SVG for a dark page."""
-  for light, dark in DARK.items():
-    svg = svg.replace(light, dark)
-  return svg
 
 
 def to_png(figure: Figure) -> bytes:
   """Returns a figure as PNG, 200 pixels an inch; equal figures give equal bytes."""
   stream = io.BytesIO()
   figure.set_dpi(200)
-  with matplotlib.rc_context(SETTINGS):
+  with styled():
     FigureCanvasAgg(figure).print_png(stream, metadata={"Software": None})
   return stream.getvalue()

@@ -77,7 +77,8 @@ def _draw_box(axes, search, loss, place, color):
     )
   # Apart from each other, in the order of the draws.
   height = place + 0.18 * np.linspace(-1, 1, len(values)) if len(values) > 1 else [place]
-  axes.plot(values, height[: len(values)], "o", color=color, markersize=4, alpha=0.6)
+  texts = [f"{loss}: {value:.4g}" for value in values]
+  plots.draw_points(axes, [*zip(values, height, strict=False)], texts, "o", color)
   default = search.default(loss)
   if default is not None and np.isfinite(default):
     axes.plot(search.sign * default, place, "D", color=plots.INK, markersize=6, zorder=4)
@@ -119,7 +120,7 @@ def profile(analysis: Analysis, search: Search, size: Size) -> Figure:
   places, colours = searches.profile_thresholds(arrays), plots.colours(analysis.study.losses)
 
   def draw(axes, loss, faint):
-    style = {"color": plots.LINES} if faint else colours[loss]._asdict() | {"label": loss}
+    style = {"color": plots.LINES} if faint else colours[loss].style(len(places)) | {"label": loss}
     shares = searches.performance_profile(arrays[loss], places)
     axes.step(search.sign * places, shares, where="post", **style)
 

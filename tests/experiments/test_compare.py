@@ -2,6 +2,7 @@
 
 import csv
 import html.parser
+import re
 import subprocess
 import sys
 import xml.etree.ElementTree
@@ -13,6 +14,7 @@ from fake_studies import write_run, write_sweep
 from PIL import Image
 
 from experiments import compare
+from gan.report import plots
 
 LOSSES = ("sat", "wgan", "nonsat")
 # Imports of JAX and Flax fail under this.
@@ -61,16 +63,21 @@ def refused(tmp_path, capsys):
 
 
 class Loads(html.parser.HTMLParser):
-  """Collects what a page would load, and its text."""
+  """Collects what a page would load, its addresses and its text."""
 
   def __init__(self, text):
     super().__init__()
-    self.sources, self.tags, self.text = [], [], ""
+    self.sources, self.tags, self.links, self.ids, self.named, self.text = [], [], [], [], [], ""
     self.feed(text)
 
   def handle_starttag(self, tag, attrs):
+    found = dict(attrs)
     self.tags.append(tag)
-    self.sources += [value for name, value in attrs if name in ("src", "srcset", "href", "data")]
+    self.sources += [found[name] for name in ("src", "srcset", "href", "data") if name in found]
+    self.links += [found["href"]] if tag == "a" else []
+    self.ids += [found["id"]] if "id" in found else []
+    if tag in ("img", "svg"):
+      self.named.append((tag, found.get("alt") or found.get("aria-label")))
 
   def handle_data(self, data):
     self.text += data
@@ -90,12 +97,12 @@ def rows_of(folder):
 
 def test_the_page_needs_nothing_else(sweep):
   page = page_of(sweep)
-  assert page.sources and all(source.startswith("data:image/") for source in page.sources)
+  assert all(source.startswith(("data:image/", "#")) for source in page.sources)
   assert not {"script", "link", "iframe"} & set(page.tags)
   assert "url(" not in (sweep / "report.html").read_text().split("</style>")[0]
 
 
-def test_the_page_has_every_figure_in_both_themes_and_both_widths(sweep):
+def test_the_page_has_every_figure_in_both_widths_with_its_name(sweep):
   names = {path.stem for path in (sweep / "figures").glob("*.svg")}
   assert names == {
     *("metric_by_step", "metric_by_images", "metric_by_seconds", "last_and_best"),
@@ -103,9 +110,49 @@ def test_the_page_has_every_figure_in_both_themes_and_both_widths(sweep):
   }
   page = page_of(sweep)
   # Samples are pictures as they are, one for each loss.
-  assert page.tags.count("picture") == len(names) - 1
-  assert page.tags.count("source") == 3 * (len(names) - 1)
-  assert page.tags.count("img") == len(names) - 1 + len(LOSSES)
+  assert [tag for tag, _ in page.named].count("svg") == 2 * (len(names) - 1)
+  assert page.tags.count("img") == len(LOSSES) and all(name for _, name in page.named)
+
+
+def test_samples_lead_then_the_table_then_what_is_shown_then_contents(sweep):
+  text = page_of(sweep).text
+  heads = ("Samples from the same", "Frechet distance up to", "What is shown", "Contents")
+  places = [text.index(head) for head in (*heads, "last and best values")]
+  assert places == sorted(places)
+
+
+def test_addresses_in_the_page_lead_to_one_place_each(sweep):
+  page = page_of(sweep)
+  assert len(page.ids) == len(set(page.ids))
+  assert {source[1:] for source in page.sources if source[0] == "#"} <= {*page.ids}
+  titles = (sweep / "report.html").read_text().split("</nav>")[1].count("<h2")
+  assert len(page.links) == titles == len(set(page.links)) > 5
+
+
+def test_figures_of_one_caption_share_it(sweep):
+  text = (sweep / "report.html").read_text()
+  assert text.count("Lines: interquartile mean over seeds (of three, their mean)") == 1
+  assert text.count("<h3>") == 4
+
+
+def test_a_page_sets_every_colour_of_its_figures(sweep):
+  figures = (sweep / "report.html").read_text().split("<svg")[1:]
+  used = {name for each in figures for name in re.findall(r"var\(--([a-z0-9-]+)\)", each)}
+  assert {"ink", "lines", "series-0", "series-2"} <= used <= {*plots.LIGHT}
+  assert not [each for each in figures if re.search('#[0-9a-f]{6}[;"]', each.split("</svg>")[0])]
+
+
+def test_points_and_curves_have_values_under_the_pointer(sweep):
+  (row,) = [
+    row for row in rows_of(sweep) if row["loss"] == "nonsat" and row["metric"] != "coverage"
+  ]
+  text = (sweep / "figures" / "last_and_best.svg").read_text()
+  found = [float(v) for v in re.findall(r"<title>nonsat, seed \d: ([^<]*)</title>", text)]
+  assert len(found) == 2 * 3 and np.median(found[:3]) == pytest.approx(
+    float(row["last_median"]), rel=1e-3
+  )
+  curves = (sweep / "figures" / "metric_by_step.svg").read_text()
+  assert re.findall(r"<title>nonsat: [^<]* at (\d+)</title>", curves) == ["10", "20", "30", "40"]
 
 
 def test_every_figure_is_a_whole_png_and_svg(sweep):
