@@ -8,6 +8,7 @@ from typing import Any
 import jinja2
 
 from gan.errors import UserError
+from gan.report.page import style
 from gan.system import schema
 from gan.system.progress import say
 from gan.system.schema import FLAG, NUMBER, POSITIVE, TEXT, entries, list_of, nullable
@@ -58,23 +59,19 @@ TEMPLATE = """<!doctype html>
 <meta name="viewport" content="width=device-width">
 <title>Theory lab</title>
 <style>
-body { font: 15px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem;
-       color: #222 }
-table { border-collapse: collapse; font-size: 13px; margin: 1rem 0; width: 100% }
-th, td { text-align: left; padding: .25rem .6rem; border-bottom: 1px solid #ddd;
-         vertical-align: top }
-td.number { font-variant-numeric: tabular-nums }
-.pass { color: #11733b } .FAIL { color: #b00020; font-weight: bold } .reported { color: #777 }
+{{ style | safe }}
+th, td { text-align: left; white-space: normal; overflow-wrap: break-word; vertical-align: top }
+.pass { color: var(--pass) } .FAIL { color: var(--fail); font-weight: bold }
+:root { --pass: #11733b; --fail: #b00020 }
+@media screen and (prefers-color-scheme: dark) { :root { --pass: #6fcf97; --fail: #ff8a80 } }
 img { max-width: 100%; display: block; margin: 1rem 0 }
-.small { color: #666; font-size: 13px }
-pre { white-space: pre-wrap }
 </style>
 </head>
 <body>
 <h1>Theory lab</h1>
 <p>What is known exactly of GANs, and toy results of the literature, by this library's own losses,
 penalties, update rules and training step. A row without a criterion is reported.</p>
-<table>
+<div class="box" tabindex="0"><table>
 <tr><th>case</th><th>criteria met</th><th>time</th></tr>
 {% for case in cases %}
 <tr><td><a href="#{{ case.case }}">{{ case.case }}</a>: {{ case.title }}</td>
@@ -82,7 +79,7 @@ penalties, update rules and training step. A row without a criterion is reported
 {{ case.verdict }}</td>
 <td>{{ case.duration }}</td></tr>
 {% endfor %}
-</table>
+</table></div>
 {% for case in cases %}
 <h2 id="{{ case.case }}">{{ case.case }}: {{ case.title }}</h2>
 {% for paragraph in case.about.split("\n\n") %}<p>{{ paragraph }}</p>
@@ -90,21 +87,22 @@ penalties, update rules and training step. A row without a criterion is reported
 {% if case.flags %}<p>Run with {{ case.flags }}.</p>{% endif %}
 {% if case.error %}<p class="FAIL">Error: {{ case.error }}</p>{% endif %}
 {% if case.checks %}
-<table>
+<div class="box" tabindex="0"><table>
 <tr><th></th><th>ours</th><th>expected</th><th></th><th>source</th></tr>
 {% for check in case.checks %}
-<tr><td>{{ check.quantity }}</td><td class="number">{{ check.ours }}</td>
-<td class="number">{{ check.expected }}</td>
+<tr><td>{{ check.quantity }}</td><td>{{ check.ours }}</td>
+<td>{{ check.expected }}</td>
 <td class="{{ words[check.passed] }}">{{ words[check.passed] }}</td>
-<td class="small">{{ check.source }}</td></tr>
+<td class="dim">{{ check.source }}</td></tr>
 {% endfor %}
-</table>
+</table></div>
 {% endif %}
 {% for note in case.notes %}<p>{{ note }}</p>
 {% endfor %}
-{% for kind, image in case.images %}<img alt="" src="data:image/{{ kind }};base64,{{ image }}">
+{% for kind, name, image in case.images %}
+<img alt="{{ case.title }}: {{ name }}" src="data:image/{{ kind }};base64,{{ image }}">
 {% endfor %}
-<p class="small">{{ case.duration }}, {{ case.hardware }}</p>
+<p class="dim">{{ case.duration }}, {{ case.hardware }}</p>
 {% endfor %}
 </body>
 </html>
@@ -180,11 +178,16 @@ def write_report(folder: pathlib.Path, names: list[str]) -> None:
   cases = []
   for outcome in read_outcomes(folder, names):
     files = [folder / outcome["case"] / name for name in outcome["figures"]]
-    images = [(file.suffix[1:], base64.b64encode(file.read_bytes()).decode()) for file in files]
+    images = [
+      (file.suffix[1:], file.stem.replace("_", " "), base64.b64encode(file.read_bytes()).decode())
+      for file in files
+    ]
     case = outcome | _counts(outcome)
     cases.append(case | {"verdict": _verdict(case), "images": images})
   template = jinja2.Environment(autoescape=True).from_string(TEMPLATE)
-  (folder / "report.html").write_text(template.render(cases=cases, words=WORDS), encoding="utf-8")
+  (folder / "report.html").write_text(
+    template.render(cases=cases, words=WORDS, style=style()), encoding="utf-8"
+  )
 
 
 DOCS_HEAD = """# The theory lab

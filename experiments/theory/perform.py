@@ -16,6 +16,7 @@ from experiments.cli.common import prepare
 from experiments.theory.case import Settings
 from experiments.theory.registry import CASES, HEAVY
 from gan.errors import UserError, failure
+from gan.report import plots
 from gan.system.cores import cores
 from gan.system.environment import describe
 from gan.system.progress import say
@@ -82,7 +83,8 @@ def perform(name: str, settings: Settings) -> dict[str, Any]:
   began = time.monotonic(), time.process_time()
   found, error = {}, None
   try:
-    found = _save(run(settings), writable_folder(folder / name))
+    with plots.styled():
+      found = _save(run(settings), writable_folder(folder / name))
   except UserError as refusal:
     error = str(refusal)
   except Exception as fault:
@@ -120,6 +122,7 @@ def _save(result, folder) -> dict[str, Any]:
   figures = {f"{name}.png": figure for name, figure in result.figures.items()}
   films = {f"{name}.gif": frames for name, frames in result.films.items() if frames}
   for name, figure in figures.items():
+    plots.legends_below(figure)
     pictures.save(figure, folder / name)
   for name, frames in films.items():
     animation.write_gif(frames, folder / name)
