@@ -8,9 +8,11 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator
 
 from experiments.benchmark.results import Spread, spread
+from gan.report import plots
+from gan.report.plots import INK
 from gan.training import pictures
 
-OURS, PEER, INK = "#0072b2", "#d55e00", "#1b1e24"
+OURS, PEER = plots.COLOURS[:2]
 SIDES = {"ours": ("ours", OURS, "-"), "peer": ("PyTorch", PEER, "--")}
 MARKERS = "os^vDP*X" * 4
 Records = list[dict[str, Any]]
@@ -20,10 +22,17 @@ def save(records: Records, folder: pathlib.Path) -> None:
   """Writes ratios.png and growth.png, each where there is something to draw."""
   compared = [record for record in records if "ratios" in record]
   if compared:
-    pictures.save(ratios(compared), folder / "ratios.png")
+    _save(lambda: ratios(compared), folder / "ratios.png")
   grown = curves(records)
   if grown:
-    pictures.save(growth(grown), folder / "growth.png")
+    _save(lambda: growth(grown), folder / "growth.png")
+
+
+def _save(draw, path):
+  with plots.styled():
+    figure = draw()
+    plots.legends_below(figure)
+    pictures.save(figure, path)
 
 
 def ratios(records: Records) -> Figure:
@@ -37,10 +46,10 @@ def ratios(records: Records) -> Figure:
   axes.axvline(1, color=INK, linewidth=0.8)
   axes.set_xlim(left=0)
   axes.set_xlabel("PyTorch's time over ours: median and range of the turns; above 1 ours is faster")
-  axes.grid(axis="x", alpha=0.3)
+  axes.grid(axis="y", visible=False)
   axes.plot([], [], "|", color=INK, markersize=12, markeredgewidth=2, label="target")
   axes.plot([], [], "o", color=OURS, markerfacecolor="white", label="target not met")
-  axes.legend(loc="lower right")
+  axes.legend()
   return figure
 
 
@@ -115,7 +124,6 @@ def _draw_panel(axes, label, lines):
   axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
   axes.yaxis.set_major_formatter("{x:g}")
   axes.minorticks_off()
-  axes.grid(alpha=0.3)
   axes.legend(fontsize=8)
 
 
