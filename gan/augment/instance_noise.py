@@ -30,7 +30,7 @@ def instance_noise(
     [B, ...].
   """
   draw = functools.partial(jax.random.normal, shape=images.shape[1:], dtype=images.dtype)
-  return images + sigma * jax.vmap(draw)(keys)
+  return images + sigma.astype(images.dtype) * jax.vmap(draw)(keys)
 
 
 def make_instance_noise() -> Augmentation:

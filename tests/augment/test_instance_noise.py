@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -64,6 +65,12 @@ def test_instance_noise_has_its_standard_deviation_and_is_independent_between_ex
   np.testing.assert_allclose(jnp.std(noise), 0.7, rtol=0.05)
   assert jnp.max(jnp.abs(jnp.corrcoef(noise.T) - jnp.eye(8))) < 0.2
   assert len(np.unique(noise)) == noise.size
+
+
+def test_noise_on_bfloat16_leaves_images_in_bfloat16():
+  keys, state = jax.random.split(jax.random.key(0), 4), toys.state_of(instance_noise=0.5)
+  half = augment.make_instance_noise().apply(jnp.ones((4, 8), jnp.bfloat16), keys, state)
+  assert half.dtype == jnp.bfloat16 and float(jnp.std(half)) > 0.1
 
 
 def test_discriminator_sees_noise_on_data_and_samples_and_the_generator_feels_it():
