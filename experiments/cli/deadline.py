@@ -10,7 +10,8 @@ from collections.abc import Iterator
 @contextlib.contextmanager
 def interrupted_after(seconds: float | None) -> Iterator[None]:
   """A block in which this process is interrupted, as by Ctrl-C, after some time; None is never."""
-  timer = threading.Timer(seconds or 0, os.kill, (os.getpid(), signal.SIGINT))
+  length = min(seconds or 0, threading.TIMEOUT_MAX)
+  timer = threading.Timer(length, os.kill, (os.getpid(), signal.SIGINT))
   timer.daemon = True
   before = signal.getsignal(signal.SIGINT)
   if seconds is not None:

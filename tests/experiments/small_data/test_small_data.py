@@ -4,6 +4,7 @@ import csv
 import dataclasses
 import json
 import signal
+import threading
 import time
 
 import numpy as np
@@ -154,6 +155,14 @@ def test_minutes_end_a_piece_as_ctrl_c_does(handler):
     assert signal.getsignal(signal.SIGINT) is handler
   finally:
     signal.signal(signal.SIGINT, before)
+
+
+def test_more_minutes_than_a_timer_holds_end_no_piece(monkeypatch):
+  failed = []
+  monkeypatch.setattr(threading, "excepthook", failed.append)
+  with interrupted_after(60.0 * 2**32):
+    time.sleep(0.1)
+  assert not failed
 
 
 def test_a_signal_ends_the_piece_and_says_how_to_go_on(
