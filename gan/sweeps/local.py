@@ -4,7 +4,7 @@ import os
 import pathlib
 from collections.abc import Callable
 
-from gan.sweeps.launcher import INTERRUPTED, claimed, statuses
+from gan.sweeps.launcher import INTERRUPTED, Launcher, claimed, statuses
 from gan.sweeps.plan import Plan, turns
 from gan.sweeps.trainer import Trainer, once, place
 from gan.system.progress import SweepProgress, say
@@ -27,18 +27,34 @@ def fit(
   Raises:
     UserError: anything that the user can put right; nothing on disk is lost.
   """
-  with claimed(plan, workdir) as folder:
-    _train(plan, folder, once(say))
-    return statuses(plan, folder)
+  return keeping_programs()(plan, workdir, say=say)
 
 
-def _train(plan: Plan, folder: pathlib.Path, say: Callable[[str], None]) -> None:
-  steps = plan.trials[0].config.steps
-  with interrupts() as signals, SweepProgress(steps * len(plan.trials)) as progress:
-    data = place(plan)
-    trainers = {id(program): Trainer(plan, program, data, say) for program in plan.programs}
-    for program, run_group in turns(plan):
+def keeping_programs() -> Launcher:
+  """Returns a `fit` for pieces of one plan in turn, which compiles each program once for all."""
+  trainers: dict[int, Trainer] = {}
+
+  def fit_piece(
+    plan: Plan, workdir: str | os.PathLike, *, say: Callable[[str], None] = say
+  ) -> dict[str, str]:
+    with claimed(plan, workdir) as folder:
+      _train(plan, folder, once(say), trainers)
+      return statuses(plan, folder)
+
+  return fit_piece
+
+
+def _train(
+  plan: Plan, folder: pathlib.Path, say: Callable[[str], None], trainers: dict[int, Trainer]
+) -> None:
+  groups = list(turns(plan))
+  steps = plan.end * sum(len(run_group) for _, run_group in groups)
+  with interrupts() as signals, SweepProgress(steps) as progress:
+    if not trainers:
+      data = place(plan)
+      trainers |= {id(program): Trainer(plan, program, data, say) for program in plan.programs}
+    for program, run_group in groups:
       if not signals:
-        trainers[id(program)].train(run_group, folder, progress, signals)
+        trainers[id(program)].train(run_group, folder, progress, signals, plan.end)
   if signals:
     say(INTERRUPTED)

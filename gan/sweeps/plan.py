@@ -83,16 +83,26 @@ class Plan(NamedTuple):
     dataset: what all runs are trained on.
     identity: what sweep.json holds.
     shared: what of it is in the identity of each run, beside its config.
+    until: a step that runs pause at, a multiple of a cadence; None for their last.
+    working: names of the runs that are trained; None for all.
   """
 
   programs: list[Program]
   dataset: datasets.Dataset
   identity: dict[str, Any]
   shared: dict[str, str]
+  until: int | None = None
+  working: frozenset[str] | None = None
 
   @property
   def trials(self) -> list[Trial]:
     return [trial for program in self.programs for trial in program.trials]
+
+  @property
+  def end(self) -> int:
+    """The step up to which runs are trained."""
+    steps = self.programs[0].run_groups[0][0].config.steps
+    return min(self.until or steps, steps)
 
 
 def make_plan(
@@ -245,5 +255,16 @@ def _minutes(plan: Plan) -> int:
 
 def turns(plan: Plan) -> Iterator[tuple[Program, list[Trial]]]:
   """Yields (program, group), programs in turn, so that every loss has results early."""
-  queues = [[(program, run_group) for run_group in program.run_groups] for program in plan.programs]
+  queues = [
+    [(program, run_group) for run_group in _at_work(plan, program)] for program in plan.programs
+  ]
   return filter(None, itertools.chain.from_iterable(itertools.zip_longest(*queues)))
+
+
+def _at_work(plan: Plan, program: Program) -> list[list[Trial]]:
+  """The groups of a program without the runs that are not trained; all but the last are full."""
+  if plan.working is None:
+    return program.run_groups
+  trials = [trial for trial in program.trials if trial.name in plan.working]
+  starts = range(0, len(trials), program.size)
+  return [trials[start : start + program.size] for start in starts]

@@ -99,7 +99,7 @@ class _Launch:
 
   def __init__(self, ray: Any, plan: Plan, folder: pathlib.Path, resources: Resources, say: Any):
     self._ray, self._say = ray, say
-    self._tasks = list(turns(plan))
+    self._tasks, self._end = list(turns(plan)), plan.end
     token = folder / f".launch-{uuid.uuid4().hex}"
     self._token = token if resources.shared else None
     here = ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(
@@ -138,10 +138,7 @@ class _Launch:
 
   def _run(self) -> list[str]:
     errors, pending = [], {self._submit(i): i for i in range(len(self._tasks))}
-    rows = [
-      (_title(run_group), len(run_group) * run_group[0].config.steps)
-      for _, run_group in self._tasks
-    ]
+    rows = [(_title(run_group), len(run_group) * self._end) for _, run_group in self._tasks]
     with interrupts() as signals, GroupsProgress(rows) as progress:
       while pending:
         done, _ = self._ray.wait(list(pending), timeout=REPORT_SECONDS)
@@ -286,7 +283,7 @@ def _train(
   error, state = None, "finished"
   try:
     trainer = Trainer(plan, program, place(plan), once(lines.append))
-    trainer.train(run_group, folder, counter, signals)
+    trainer.train(run_group, folder, counter, signals, plan.end)
   except Exception as fault:
     error, state = str(fault) if isinstance(fault, UserError) else plugins.fault(fault), "failed"
     if error is None:

@@ -61,13 +61,20 @@ def status(folder: pathlib.Path, trial: Trial) -> str:
   return "interrupted" if more else summary["status"]
 
 
-def _ended(folder: pathlib.Path, trial: Trial, shared: dict[str, str]) -> bool:
-  """Whether a run is finished or has diverged; raises UserError if its folder is of another run."""
-  if not status(folder, trial).startswith(("finished", "diverged")):
+def _ended(folder: pathlib.Path, trial: Trial, shared: dict[str, str], end: int) -> bool:
+  """Whether a run has diverged or is at `end`; raises UserError if its folder is of another run."""
+  if not (status(folder, trial).startswith("diverged") or _stands_at(folder, trial) >= end):
     return False
   identity_fields = identity(trial.config) | shared
   check_claim(folder / RUNS_FOLDER / trial.name / CONFIG, identity_fields, "a run")
   return True
+
+
+def _stands_at(folder: pathlib.Path, trial: Trial) -> int:
+  """The step of a run's last checkpoint, as far as its summary says."""
+  summary = read_summary(folder / RUNS_FOLDER / trial.name)
+  saved = summary and summary["status"].startswith(("finished", "interrupted", "stopped"))
+  return summary["step"] if saved else 0
 
 
 class Trainer:
@@ -99,7 +106,12 @@ class Trainer:
     return parallel.make_group_run(step, self._devices)
 
   def train(
-    self, run_group: list[Trial], folder: pathlib.Path, progress: TrialsProgress, signals: list[int]
+    self,
+    run_group: list[Trial],
+    folder: pathlib.Path,
+    progress: TrialsProgress,
+    signals: list[int],
+    end: int,
   ) -> None:
     """Trains those of a group that have not ended from where each stands.
 
@@ -108,17 +120,23 @@ class Trainer:
       folder: the sweep's.
       progress: what the user sees.
       signals: no longer empty once the user wants to stop.
+      end: the step up to which they are trained, as `Plan.end`.
 
     Raises:
       UserError: a run's folder belongs to another run.
     """
-    waiting = [trial for trial in run_group if not _ended(folder, trial, self._plan.shared)]
-    progress.skip(run_group[0].config.steps * (len(run_group) - len(waiting)))
+    waiting = [trial for trial in run_group if not _ended(folder, trial, self._plan.shared, end)]
+    progress.skip(end * (len(run_group) - len(waiting)))
     if waiting:
-      self._train(waiting, folder, progress, signals)
+      self._train(waiting, folder, progress, signals, end)
 
   def _train(
-    self, trials: list[Trial], folder: pathlib.Path, progress: TrialsProgress, signals: list[int]
+    self,
+    trials: list[Trial],
+    folder: pathlib.Path,
+    progress: TrialsProgress,
+    signals: list[int],
+    end: int,
   ) -> None:
     """Trains runs from their checkpoints, those at the same step as one group."""
     with contextlib.ExitStack() as stack:
@@ -129,12 +147,15 @@ class Trainer:
         self._say(line)
       for step in sorted({step for _, step, _ in found}):
         states, same = zip(*((state, run) for state, at, run in found if at == step), strict=True)
-        progress.begin([run.folder.path.name for run in same], step)
-        reached = train(list(same), self._run_group(same), list(states), step, progress, signals)
+        progress.begin([run.folder.path.name for run in same], min(step, end))
+        group = self._run_group(same)
+        reached = train(list(same), group, list(states), step, progress, signals, end)
         if all(run.diverged for run in same):
-          progress.skip((same[0].config.steps - reached) * len(same))
+          progress.skip(max(0, end - reached) * len(same))
     for trial in trials:
-      self._say(f"{trial.name}: {status(folder, trial)}")
+      found = status(folder, trial)
+      if found != "interrupted" or signals:  # else it pauses
+        self._say(f"{trial.name}: {found}")
 
   @contextlib.contextmanager
   def _open(self, trial: Trial, folder: pathlib.Path) -> Iterator[Run]:

@@ -109,4 +109,5 @@ def _had_checkpoints(folder: Writer, last: int, config: dict[str, Any]) -> bool:
   summary = read_summary(folder.path) or {"status": "", "step": 0}
   if summary["status"].startswith("diverged"):
     return last > every
-  return summary["status"] in ("running", "interrupted", "finished") and summary["step"] > 0
+  saved = ("running", "interrupted", "finished", "stopped")
+  return summary["status"].startswith(saved) and summary["step"] > 0

@@ -222,8 +222,9 @@ def train(
   step: int,
   progress: Progress,
   signals: list[int],
+  until: int | None = None,
 ) -> int:
-  """Steps runs together to the end, an interrupt, or until all have diverged.
+  """Steps runs together to the end, a pause, an interrupt, or until all have diverged.
 
   Each run's records, pictures, checkpoints and summary are on disk when it returns. One that
   diverges is recorded, and no longer looked at.
@@ -235,6 +236,7 @@ def train(
     step: where they stand.
     progress: what the user sees.
     signals: no longer empty once the user wants to stop.
+    until: a step to pause at, a multiple of one of the cadences; None for their last.
 
   Returns:
     The step that was reached.
@@ -244,14 +246,14 @@ def train(
   if signals:
     distributed.request_stop()  # the signal came before the processes were joined
   config, log, state = runs[0].config, _Log(runs, run_group), run_group.place(states)
-  calls = itertools.count()
+  calls, end = itertools.count(), min(until or config.steps, config.steps)
 
   def indices(step: int, count: int) -> np.ndarray:
     return np.stack([run.indices(step, count) for run in runs])
 
   feed = batches(config, step, indices, run_group.gather, run_group.step_bytes)
   with contextlib.closing(feed):
-    while step < config.steps and not distributed.stops(signals, next(calls)) and log.alive():
+    while step < end and not distributed.stops(signals, next(calls)) and log.alive():
       count, batch = next(feed)
       state, metrics = run_group.execute(state, batch)
       step += count
