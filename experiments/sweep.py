@@ -88,6 +88,7 @@ def add_flags(command: common.ConfigCommand, group: str, workdir: str) -> None:
   add(str, "search", None, "--space by name", SPACES)
   add(int, "samples", 10, "draws of --space for each loss, the first being the values as they are")
   add(str, "sampler", "random", "how --space is drawn from", SAMPLERS)
+  add(int, "halving", 0, "one of so many settings of a loss goes on from each rung (0: all do)")
   add(str, "members_per_call", "auto", "runs stepped at once on each device: a number, or auto")
   add(str, "launcher", "local", "where runs are trained", ("local", "ray"))
   add(str, "ray_address", None, "auto or HOST:PORT of a Ray cluster (default: this machine)")
@@ -106,9 +107,10 @@ def _sweep(command, argv) -> int:
     seeds = range(values.seed or 0, (values.seed or 0) + positive(values, "seeds"))
     trials = trials_of(command, chosen, seeds, _points(values, space), space)
   common.measured_by(trials[0].config)  # refuses an extractor that cannot be read
+  say_rungs(trials, values)
   workdir = values.workdir or f"runs/sweep-{values.experiment}"
   with opened(values, workdir) as launch:
-    return _run(trials, values, argv, workdir, launch)
+    return _run(trials, values, argv, workdir, halved(launch, values.halving))
 
 
 @contextlib.contextmanager
@@ -154,6 +156,25 @@ class Launch(NamedTuple):
   devices: int | None
 
 
+def say_rungs(trials: list[Trial], values: Any) -> None:
+  """Prints what --halving will do; UserError where these runs cannot be halved."""
+  if not values.halving:
+    return
+  from gan.sweeps import halving
+
+  print(halving.describe(trials, values.halving), flush=True)
+
+
+def halved(launch: Launch, factor: int, metric: str | None = None) -> Launch:
+  """Returns a launch that trains by successive halving, for factor 0 the same."""
+  if not factor:
+    return launch
+  from gan.sweeps import halving
+
+  fit = functools.partial(halving.fit, factor=factor, metric=metric, launch=launch.fit)
+  return launch._replace(fit=fit)
+
+
 @contextlib.contextmanager
 def opened(values: Any, workdir: str) -> Iterator[Launch]:
   """Yields how sweeps are trained in a folder, of which it is known that it can be written to."""
@@ -189,7 +210,9 @@ def _run(trials, values, argv, workdir, launch) -> int:
   if values.dry_run:
     return OK
   statuses = launch.fit(plan, workdir, say=functools.partial(notify, values=values))
-  return _report(statuses, f"{program('compare', argv)} --workdir={workdir}")
+  at_end = ended(statuses, values.halving)
+  say(f"Compare them: {program('compare', argv)} --workdir={workdir}")
+  return OK if at_end else INTERRUPTED
 
 
 RAY_FLAGS = ("ray_address", "cpus_per_task", "gpus_per_task")
@@ -216,24 +239,19 @@ def _launcher(resources, address):
   from gan.sweeps import local, ray_cluster, ray_launcher
 
   if resources is None:
-    yield local.fit
+    yield local.keeping_programs()
     return
   with ray_cluster.connected(address) as ray:
     yield functools.partial(ray_launcher.fit, ray=ray, resources=resources)
 
 
-def _report(statuses, comparison) -> int:
-  at_end = ended(statuses)
-  say(f"Compare them: {comparison}")
-  return OK if at_end else INTERRUPTED
-
-
-def ended(statuses: dict[str, str]) -> bool:
-  """Says how many runs finished and how many diverged; returns whether all are at their end."""
-  finished = [status == "finished" for status in statuses.values()]
-  diverged = [name for name, status in statuses.items() if status.startswith("diverged")]
-  say(f"{sum(finished)} of {len(statuses)} runs finished, {len(diverged)} diverged")
-  return sum(finished) + len(diverged) == len(statuses)
+def ended(statuses: dict[str, str], halving: int) -> bool:
+  """Says how many runs finished, diverged or were stopped; returns whether all are at an end."""
+  ends = ("finished", "diverged", *(["stopped"] if halving else []))
+  counts = [sum(status.startswith(end) for status in statuses.values()) for end in ends]
+  more = [f"{count} {end}" for count, end in zip(counts[1:], ends[1:], strict=True)]
+  say(f"{counts[0]} of {len(statuses)} runs finished, {', '.join(more)}")
+  return sum(counts) == len(statuses)
 
 
 def chosen_losses(text: str) -> list[str]:

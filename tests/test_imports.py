@@ -109,6 +109,8 @@ FILES = {
     "run_archive",
     "ray_cluster",
     "ray_launcher",
+    "rungs",
+    "halving",
   ],
 }
 # Within a method, where the rules that it needs are built on its file.

@@ -9,7 +9,8 @@ First a search: each loss in --samples settings, drawn from --space, by the one 
 first setting is the values as they stand, and all losses share the others. Then a confirmation: the
 setting of each loss with the best last value of --metric is trained with --seeds seeds that the
 search did not use, for what was picked looks better than it is. Then <workdir>/report.html, which
-compares these. Settings that diverge are never the best.
+compares these. Settings that diverge are never the best. --halving=3 trains only the best third of
+the settings of each loss on from each of a few evaluations.
 
 --budget=96runs or --budget=5Mimages, for each loss, chooses the number of samples; --budget=2h ends
 the command after two hours for each loss. The same command goes on where it was; more losses,
@@ -68,6 +69,7 @@ def _study(command, argv) -> int:
     asked = _asked(command, typed("study", argv))
     trials = _trials(command, asked)
   common.measured_by(trials[0].config)  # refuses an extractor that cannot be read
+  sweep.say_rungs(trials, values)
   workdir = values.workdir or f"runs/study-{values.experiment}"
   with sweep.opened(values, workdir) as launch, interrupted_after(_seconds(command, asked)):
     if values.dry_run:
@@ -108,7 +110,8 @@ def _plan_search(trials, values, folder, launch, asked) -> Any:
 def _search(trials, values, folder, launch, asked) -> bool:
   """Trains the settings of each loss; returns whether all are at their end."""
   plan = _plan_search(trials, values, folder, launch, asked)
-  return _train(plan, folder / study.SEARCH, values, launch)
+  halved = sweep.halved(launch, values.halving, values.metric)
+  return _train(plan, folder / study.SEARCH, values, halved)
 
 
 def _confirm(best, values, folder, launch, asked) -> bool:
@@ -131,7 +134,7 @@ def _confirm(best, values, folder, launch, asked) -> bool:
 
 def _train(plan, folder, values, launch) -> bool:
   tell = functools.partial(notify, values=values)
-  return sweep.ended(launch.fit(plan, folder, say=tell))
+  return sweep.ended(launch.fit(plan, folder, say=tell), values.halving)
 
 
 # What is asked for.
@@ -157,6 +160,7 @@ def _asked(command: common.ConfigCommand, line: str) -> dict[str, Any]:
     "seeds": sweep.positive(values, "seeds"),
     "steps": config.steps,
     "metric": values.metric,
+    "halving": values.halving,
     "budget": values.budget,
     "config": _shared(_config(command, {})),
   }

@@ -218,12 +218,12 @@ def sweep_identity(
     "fingerprint": fingerprint(identity_fields),
     "determining": identity_fields,
     "varied": sorted({name for trial in trials for name in trial.varied}),
-    "members": [_member(trial) for trial in trials],
+    "members": [member(trial) for trial in trials],
   }
 
 
-def _member(trial: Trial) -> dict[str, Any]:
-  """What sweep.json has of a run; its label where that is more than the loss."""
+def member(trial: Trial) -> dict[str, Any]:
+  """Returns what sweep.json has of a run; its label where that is more than the loss."""
   own = {} if trial.label == trial.config.loss else {"label": trial.label}
   return {"name": trial.name, "varied": trial.varied, **own}
 

@@ -212,7 +212,7 @@ class SweepProgress:
     if self._bar.disable:
       rate = self._made / max(time.monotonic() - self._began, 1e-9)
       left = _left(self._total - self._done, rate)
-      share = f"{100 * self._done / self._total:.0f} % of the sweep"
+      share = f"{100 * self._done / self._total:.0f} % of the steps"
       line = f"{self._who()} step {record['step']}  {share}  {rate:.1f} steps/s  {left}"
       say(line, self._stream)
 
