@@ -42,6 +42,7 @@ def write_run(
   every=10,
   status="finished",
   pictures=True,
+  config_steps=None,
   **fields,
 ):
   """Writes one run.
@@ -56,13 +57,15 @@ def write_run(
     every: steps between evaluations.
     status: as in summary.json; None writes no summary.
     pictures: whether there are samples.
+    config_steps: the steps of its config, None for none.
     **fields: of the config, other than FIELDS.
   """
   run = RunFolder(folder)
   config = FIELDS | {"loss": loss, "seed": seed} | fields
   command = f"python -m experiments.mnist --loss={loss} --seed={seed}"
   facts = {"command": command, "source": "bundled", "num_examples": 1500}
-  run.claim({"config": config, "determining": config, **facts})
+  steps_to_make = {} if config_steps is None else {"steps": config_steps}
+  run.claim({"config": config | steps_to_make, "determining": config, **facts})
   run.close()
   run.add_environment(ENVIRONMENT)
   rng = np.random.default_rng([seed, *loss.encode()])

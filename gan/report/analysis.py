@@ -58,6 +58,12 @@ class Row(NamedTuple):
     """How many runs diverged."""
     return sum(outcome.run.status == "diverged" for outcome in self.outcomes)
 
+  @property
+  def reached(self) -> float:
+    """The step at which successive halving stopped it; infinite where it went on to its end."""
+    stopped = (found.run.step for found in self.outcomes if found.run.status == "stopped")
+    return min(stopped, default=math.inf)
+
 
 class Analysis(NamedTuple):
   """A study by one metric.
@@ -137,14 +143,14 @@ def _row(loss, setting, metric, step, runs) -> Row:
 
 
 def common_step(study: Study, metric: str) -> int | None:
-  """Returns the last step at which every run that did not diverge has been evaluated.
+  """Returns the last step at which every run has been evaluated, but for diverged and stopped ones.
 
   Runs without an evaluation do not count; where all diverged, it is the last of any.
   """
   last = {True: [], False: []}
   for run in study.runs:
     if points := run.points(metric):
-      last[run.status == "diverged"].append(points[-1][0])
+      last[run.status in ("diverged", "stopped")].append(points[-1][0])
   return min(last[False]) if last[False] else max(last[True], default=None)
 
 
@@ -160,7 +166,7 @@ def _choose(study, rows) -> tuple[dict[str, tuple], list[str]]:
   """The best setting of each loss, and the losses by it."""
   order = {loss: place for place, loss in enumerate(study.losses)}
   best = {}
-  for row in sorted(rows, key=rank):
+  for row in sorted(rows, key=place):
     best.setdefault(row.loss, row.setting)
   chosen = {run.loss: study.setting(run) for run in reversed(study.runs)} | best
   ranking = list(best) if rows and math.isfinite(min(map(rank, rows))) else []
@@ -182,10 +188,20 @@ def rank(row: Row) -> float:
   return float(np.median(values))
 
 
+def place(row: Row) -> tuple[bool, float, float]:
+  """Returns what settings are ordered by, the best first: `rank` of those that went equally far.
+
+  A setting that was stopped is not before one that went further, for its value is of fewer steps;
+  one that diverged is the last.
+  """
+  value = rank(row)
+  return not math.isfinite(value), -row.reached, value
+
+
 def _compare(study, rows) -> list[Comparison]:
   values = {loss: {} for loss in study.losses}
   for row in rows:
     for found in row.outcomes:
-      if found.last:
+      if found.last and found.run.status != "stopped":
         values[row.loss][(found.run.seed, *map(str, row.setting))] = found.last[1]
   return statistics.compare(values)

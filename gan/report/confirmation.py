@@ -10,7 +10,7 @@ from typing import Any
 
 from gan.metrics.best import better
 from gan.report import searches, table
-from gan.report.analysis import RANKED, Analysis, Row, rank
+from gan.report.analysis import RANKED, Analysis, Row, place, rank
 from gan.report.statistics import Centre
 
 
@@ -18,7 +18,8 @@ def selected(search: Analysis) -> list[Row]:
   """Returns the best row of each loss of a search that has one, in the order of the study.
 
   The best has the lowest median over seeds of last values of the headline metric, or the highest;
-  of equal ones it is the earliest sample. A setting that diverged is none.
+  of equal ones it is the earliest sample. One that went further is before one that was stopped, and
+  a setting that diverged is none.
   """
   tried = collections.defaultdict(list)
   for row in search.headline:
@@ -28,8 +29,8 @@ def selected(search: Analysis) -> list[Row]:
   return [row for row in best if math.isfinite(rank(row))]
 
 
-def _place(row: Row) -> tuple[float, int]:
-  return rank(row), searches.sample_of(row)
+def _place(row: Row) -> tuple[tuple, int]:
+  return place(row), searches.sample_of(row)
 
 
 def optimism(analysis: Analysis) -> dict[str, float]:

@@ -164,6 +164,7 @@ def _of_search(analysis) -> list[Drawing]:
       " Each setting was chosen by the values before it: settings gather where a loss is good, and "
       "no two losses share them."
     )
+  of += _of_stopped(search)
   found = [
     Drawing(
       "search_budget",
@@ -188,6 +189,17 @@ def _of_search(analysis) -> list[Drawing]:
     ),
   ]
   return found + _of_losses_in(analysis, search, of)
+
+
+def _of_stopped(search) -> str:
+  """What settings that were stopped early are in these figures."""
+  if not (count := sum(search.stopped.values())):
+    return ""
+  return (
+    f" {count} settings were stopped early by successive halving: they count by their values then, "
+    "at fewer steps, and are never the best of k beside one that went further. A budget of k "
+    "settings is k times the mean of the steps that were spent on one, in runs of full length."
+  )
 
 
 def _of_losses_in(analysis, search, of) -> list[Drawing]:

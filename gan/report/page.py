@@ -181,7 +181,7 @@ def _subtitle(analysis) -> str:
   counts = [f"{len(runs)} {'run' if len(runs) == 1 else 'runs'}"]
   counts += [
     f"{statuses.count(status)} {status}"
-    for status in ("finished", "running", "interrupted", "failed", "diverged")
+    for status in ("finished", "running", "interrupted", "failed", "diverged", "stopped")
     if status in statuses
   ]
   counts += [f"{len(analysis.study.waiting)} not started"] if analysis.study.waiting else []

@@ -24,7 +24,8 @@ def budget(analysis: Analysis, search: Search, size: Size) -> Figure:
   figure = plots.shared_or_panels(list(found), size, draw)
   tried = [search.sign * value for loss in found for value in search.array(loss)]
   wide = plots.spans_decades(tried)  # as the bands do
-  plots.finish(figure, "samples of the search", axis_label(analysis.metric), wide)
+  unit = "runs of full length" if any(search.stopped.values()) else "samples of the search"
+  plots.finish(figure, unit, axis_label(analysis.metric), wide)
   return figure
 
 
@@ -33,10 +34,14 @@ def _budget_curve(search, loss) -> Curve:
   if search.sequential:  # in another order it would have made other draws
     lines = [np.minimum.accumulate(values)] * 3
   else:
-    lines = [searches.expected_minimum(values), *searches.minimum_band(values)]
+    best_first = search.ordered(loss)
+    lines = [searches.expected_minimum(best_first), *searches.minimum_band(best_first)]
   y, low, high = (search.sign * np.where(np.isfinite(line), line, np.nan) for line in lines)
   low, high = (low, high) if search.sign > 0 else (high, low)
-  return Curve(np.arange(1, len(values) + 1).astype(float), y, low, high)
+  spent = np.arange(1, len(values) + 1).astype(float)
+  if any(search.stopped.values()):
+    spent *= np.mean(list(search.shares[loss].values()))
+  return Curve(spent, y, low, high)
 
 
 def distribution(analysis: Analysis, search: Search, size: Size) -> Figure:
@@ -55,8 +60,10 @@ def distribution(analysis: Analysis, search: Search, size: Size) -> Figure:
 
 
 def _named(search, loss) -> str:
-  lost = searches.diverged(search.array(loss))
-  return f"{loss} ({lost} of {len(search.values[loss])} diverged)" if lost else loss
+  counts = {"diverged": searches.diverged(search.array(loss)), "stopped": search.stopped[loss]}
+  of = f"of {len(search.values[loss])}"
+  said = [f"{count} {of} {what}" for what, count in counts.items() if count]
+  return f"{loss} ({', '.join(said)})" if said else loss
 
 
 def _draw_box(axes, search, loss, place, color):

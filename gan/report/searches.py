@@ -6,7 +6,7 @@ under which the smallest is the best, infinite for a setting that diverged.
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -14,8 +14,9 @@ from jaxtyping import Float
 from scipy import stats
 
 from gan.metrics.best import better
-from gan.report.analysis import RANKED, Analysis, Row, rank
+from gan.report.analysis import RANKED, Analysis, Row, place, rank
 from gan.report.statistics import LEVEL, RESAMPLES
+from gan.report.study import StudyRun
 
 _SAMPLE = re.compile(r"(?:^|,)sample=(\d+)(?:,|$)")  # in the name of a run of a search
 Draw = tuple[str, int]  # folder of a sweep, number of the sample
@@ -28,16 +29,26 @@ class Search(NamedTuple):
   Attributes:
     sign: 1 or -1, by which values were multiplied.
     values: loss -> {draw: value}; losses in the order of the study, draws in that of the search.
+    best_first: loss -> its draws, those that went further before those that were stopped.
+    shares: loss -> {draw: steps made / steps of a run that goes to its end}.
+    stopped: loss -> how many of its settings were stopped early.
     sequential: whether each draw followed from the values before it.
   """
 
   sign: int
   values: dict[str, dict[Draw, float]]
+  best_first: dict[str, list[Draw]]
+  shares: dict[str, dict[Draw, float]]
+  stopped: dict[str, int]
   sequential: bool = False
 
   def array(self, loss: str) -> Values:
     """Returns the values of a loss, [draws]."""
     return np.array(list(self.values[loss].values()), float)
+
+  def ordered(self, loss: str) -> Values:
+    """Returns the values of a loss, [draws], the best setting first."""
+    return np.array([self.values[loss][draw] for draw in self.best_first[loss]], float)
 
   def default(self, loss: str) -> float | None:
     """Returns the value of the first sample; None where there is no such or more than one."""
@@ -58,14 +69,33 @@ def search_of(analysis: Analysis) -> Search | None:
   None where no loss has three settings that a search drew, or no metric that has a direction.
   """
   sign = RANKED.get(better(analysis.metric)) if analysis.metric else None
-  values = {}
+  rows = {}
   for row in analysis.headline if sign else ():
     if (draw := _draw(row)) and _counts(row):
-      values.setdefault(row.loss, {})[draw] = rank(row)
-  if max(map(len, values.values()), default=0) < 3:
+      rows.setdefault(row.loss, {})[draw] = row
+  if max(map(len, rows.values()), default=0) < 3:
     return None
-  in_order = {loss: dict(sorted(found.items())) for loss, found in values.items()}
-  return Search(sign, in_order, analysis.study.sequential)
+
+  def each(function: Callable[[Row], float]) -> dict[str, dict[Draw, float]]:
+    return {loss: {draw: function(own[draw]) for draw in sorted(own)} for loss, own in rows.items()}
+
+  order = {loss: sorted(sorted(own), key=lambda d: place(own[d])) for loss, own in rows.items()}
+  stopped = {
+    loss: sum(row.reached < math.inf for row in own.values()) for loss, own in rows.items()
+  }
+  return Search(sign, each(rank), order, each(_share), stopped, analysis.study.sequential)
+
+
+def _share(row: Row) -> float:
+  """How much of its length a setting was trained for, the mean over seeds."""
+  return float(np.mean([_share_of_run(found.run) for found in row.outcomes]))
+
+
+def _share_of_run(run: StudyRun) -> float:
+  steps = run.record["config"].get("steps")
+  if run.status not in ("diverged", "stopped") or not steps:
+    return 1.0
+  return min(1.0, (run.diverged_at or run.step) / steps)
 
 
 def _draw(row: Row) -> Draw | None:
@@ -87,13 +117,14 @@ def _counts(row: Row) -> bool:
 def expected_minimum(values: Sequence[float] | Values) -> Values:
   """Returns the expected minimum of k draws without replacement, k = 1 to n.
 
-  E min = sum over i of v_(i) C(n - i, k - 1) / C(n, k): the i-th smallest is the minimum where the
-  other k - 1 draws are among the n - i larger ones. It is the mean over all orders in which a
+  E min = sum over i of v_(i) C(n - i, k - 1) / C(n, k): the i-th best is the minimum where the
+  other k - 1 draws are among the n - i worse ones. It is the mean over all orders in which a
   search could have come to its settings, the curve of "Are GANs Created Equal?" by Lucic et al.
   (https://arxiv.org/abs/1711.10337) in closed form.
 
   Args:
-    values: [n]; infinite ones make the expectation infinite while all k draws may be such.
+    values: [n], the best first, which is not the smallest where a search stopped settings early;
+      infinite ones make the expectation infinite while all k draws may be such.
 
   Returns:
     [n], at k = 1 the mean, at k = n the minimum.
@@ -101,7 +132,7 @@ def expected_minimum(values: Sequence[float] | Values) -> Values:
   n = len(values)
   budget = np.arange(1, n + 1)
   weight, found = budget / n, np.zeros(n)
-  for i, value in enumerate(sorted(values), start=1):
+  for i, value in enumerate(values, start=1):
     found[weight > 0] += weight[weight > 0] * value
     # C(n - i - 1, k - 1) / C(n - i, k - 1), exactly 0 where fewer than k - 1 larger ones are left.
     weight = weight * np.maximum(n - i - budget + 1, 0) / max(n - i, 1)
@@ -112,10 +143,13 @@ def minimum_band(values: Sequence[float] | Values) -> tuple[Values, Values]:
   """Returns between what the minimum of k draws lies in 95 % of bootstrap orders, k = 1 to n.
 
   An order is n draws with replacement; the resamples are always the same.
+
+  Args:
+    values: [n], the best first.
   """
-  rng, values = np.random.default_rng(0), np.sort(np.asarray(values, float))
-  orders = values[rng.integers(len(values), size=(RESAMPLES, len(values)))]
-  minima = np.minimum.accumulate(orders, axis=1)
+  rng, values = np.random.default_rng(0), np.asarray(values, float)
+  orders = rng.integers(len(values), size=(RESAMPLES, len(values)))
+  minima = values[np.minimum.accumulate(orders, axis=1)]
   # No interpolation: between a finite and an infinite value lies nothing.
   ends = [(1 - LEVEL) / 2, (1 + LEVEL) / 2]
   low, high = np.quantile(minima, ends, axis=0, method="inverted_cdf")

@@ -26,6 +26,7 @@ _PLAN = schema.entries(
 )
 SEQUENTIAL = "tpe"  # the sampler that sweep.json names where a point follows from values before it
 NOT_MEASURED = {*run_folder.COUNTS, *alike.FACTS, "dataset", "loss", "eval_seed"}
+_STOPPED = "stopped early by successive halving, never chosen before one that went further"
 UNFINISHED = ("running", "interrupted", "failed")
 
 
@@ -35,7 +36,7 @@ class StudyRun(NamedTuple):
   Attributes:
     folder: where its records are.
     record: its config.json.
-    status: "finished", "running", "interrupted", "failed" or "diverged".
+    status: "finished", "running", "interrupted", "failed", "diverged" or "stopped".
     diverged_at: the step, or None.
     metrics: records of training, up to the divergence.
     evaluations: records of the metrics of samples, up to the divergence.
@@ -322,6 +323,7 @@ def _notes(runs, waiting) -> list[str]:
       [_name(run) for run in runs if run.status in UNFINISHED],
       "not finished, shown as far as recorded",
     ),
+    *_note([_name(run) for run in runs if run.status == "stopped"], _STOPPED),
     *_note(waiting, "planned and not begun"),
     *_note(
       [f"{_name(m)} at step {m.diverged_at}" for m in runs if m.status == "diverged"],

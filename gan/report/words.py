@@ -224,7 +224,7 @@ def _earlier(analysis) -> str:
     f"{outcome.run.folder.name} (step {outcome.last[0]})"
     for row in analysis.headline
     for outcome in row.outcomes
-    if outcome.last and outcome.last[0] < row.step
+    if outcome.last and outcome.last[0] < row.step and outcome.run.status != "stopped"
   )
 
 

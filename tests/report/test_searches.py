@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from fake_studies import write_run
 
-from gan.report import figures, plots, search_figures, searches, study, svg
+from gan.report import figures, plots, search_figures, searches, study, svg, words
 from gan.report.analysis import analyse
 from gan.training.run_folder import write_json
 
@@ -19,7 +19,7 @@ def every_subset(values, k):
 def test_the_expected_minimum_is_the_mean_over_all_subsets():
   values = [3.0, 1.0, 4.0, 1.0, 5.0, 9.0]
   expected = [every_subset(values, k) for k in range(1, 7)]
-  np.testing.assert_allclose(searches.expected_minimum(values), expected, rtol=1e-12)
+  np.testing.assert_allclose(searches.expected_minimum(sorted(values)), expected, rtol=1e-12)
   assert searches.expected_minimum([2.0]) == [2.0]
 
 
@@ -42,16 +42,16 @@ def test_the_expected_minimum_of_equally_spaced_values_is_known():
 def test_over_searches_the_curve_is_the_expectation_of_the_law(draw, law):
   # The curve is unbiased: its mean over 4,000 searches of 12 draws is E min of k draws of the law.
   values = draw(np.random.default_rng(0), (4000, 12))
-  curves = np.array([searches.expected_minimum(row) for row in values])
+  curves = np.array([searches.expected_minimum(np.sort(row)) for row in values])
   error = curves.std(axis=0) / math.sqrt(len(curves))
   assert (np.abs(curves.mean(axis=0) - law(np.arange(1, 13))) < 4 * error).all()
 
 
 def test_a_diverged_setting_counts_as_soon_as_it_may_be_the_only_one():
-  found = searches.expected_minimum([math.inf, 1.0, math.inf, 4.0])
+  found = searches.expected_minimum([1.0, 4.0, math.inf, math.inf])
   # Of the four triples two hold 1 and 4, one only 1 and one only 4 beside both infinite ones.
   np.testing.assert_allclose(found, [math.inf, math.inf, (1 + 1 + 1 + 4) / 4, 1.0])
-  low, high = searches.minimum_band([math.inf, 1.0, math.inf, 4.0])
+  low, high = searches.minimum_band([1.0, 4.0, math.inf, math.inf])
   assert low[0] == 1 and high[0] == math.inf and low[-1] == 1
 
 
@@ -176,3 +176,41 @@ def test_a_grid_is_no_search(tmp_path):
       generator_learning_rate=rate,
     )
   assert searches.search_of(analyse(study.load([tmp_path]))) is None
+
+
+def write_halved(folder):
+  """Six samples: three stopped at step 10 of 40, among them the lowest, one at 20, two finished."""
+  ends = {10: [0.5, 8.0, 9.0], 20: [4.0], 40: [3.0, 2.0]}
+  rates = iter((1e-5, 2e-5, 3e-5, 4e-5, 5e-5, 6e-5))
+  samples = [(steps, end) for steps, found in ends.items() for end in found]
+  for i, (steps, end) in enumerate(samples):
+    write_run(
+      folder / f"nonsat,sample={i},seed=0",
+      values={"frechet_distance": [*[20.0] * (steps // 10 - 1), end]},
+      steps=steps,
+      config_steps=40,
+      status="finished" if steps == 40 else f"stopped at step {steps}",
+      pictures=False,
+      generator_learning_rate=next(rates),
+    )
+  return analyse(study.load([folder]))
+
+
+def test_a_stopped_setting_counts_and_is_never_before_one_that_went_further(tmp_path):
+  analysis = write_halved(tmp_path)
+  assert analysis.chosen["nonsat"] == (6e-5,)
+  assert analysis.headline[0].step == 40
+  search = searches.search_of(analysis)
+  assert search.array("nonsat").tolist() == [0.5, 8.0, 9.0, 4.0, 3.0, 2.0]
+  assert search.ordered("nonsat").tolist() == [2.0, 3.0, 4.0, 0.5, 8.0, 9.0]
+  assert search.stopped == {"nonsat": 4}
+  # (3 * 10 + 20 + 2 * 40) / 40 runs of full length for six samples.
+  axes = plots.render(lambda: search_figures.budget(analysis, search, plots.WIDE)).axes[0]
+  line = next(line for line in axes.lines if line.get_label() == "nonsat")
+  np.testing.assert_allclose(line.get_xdata(), np.arange(1, 7) * 130 / 40 / 6)
+  # One draw has the mean of all; of two the better of 15 pairs: 5 times 2, 4 times 3, ...
+  two = (5 * 2 + 4 * 3 + 3 * 4 + 2 * 0.5 + 8) / 15
+  np.testing.assert_allclose(line.get_ydata()[[0, 1, -1]], [26.5 / 6, two, 2.0])
+  (note,) = [note for note in analysis.study.notes if "successive halving" in note]
+  assert note.startswith("4 runs stopped early by successive halving")
+  assert not any("earlier step" in note for note in words.notes(analysis))
