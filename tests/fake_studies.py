@@ -142,7 +142,7 @@ def lines_of(path):
   return [json.loads(line) for line in path.read_text().splitlines()]
 
 
-RATES = (2e-4, 1e-4, 1e-3, 1e-2)  # of the samples of a study
+RATES, BETAS = (2e-4, 1e-4, 1e-3, 1e-2), (0.5, 0.1, 0.3, 0.8)  # of the samples of a study
 
 
 def write_study(folder, searched, confirmed, *, overtaken=None, lost=("", ()), metric=None):
@@ -179,4 +179,5 @@ def _write_of_study(sweep, loss, sample, seed, value, status="finished"):
     status=status,
     pictures=False,
     generator_learning_rate=RATES[sample],
+    b1=BETAS[sample],
   )

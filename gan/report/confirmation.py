@@ -8,10 +8,20 @@ import collections
 import math
 from typing import Any
 
+import numpy as np
+
 from gan.metrics.best import better
 from gan.report import searches, table
-from gan.report.analysis import RANKED, Analysis, Row, place, rank
+from gan.report.analysis import RANKED, Analysis, Outcome, Row, place, rank
 from gan.report.statistics import Centre
+from gan.report.study import number
+from gan.system import schema
+from gan.system.schema import COUNT, METRIC
+from gan.training.run_folder import WEIGHTS
+
+EVALUATION = "evaluation.json"  # what experiments.evaluate leaves in a run's folder
+_VALUES = schema.entries(others=schema.entries({"value": METRIC}))
+_EVALUATION = schema.entries({"samples": COUNT, "seed": COUNT, "metrics": _VALUES})
 
 
 def selected(search: Analysis) -> list[Row]:
@@ -54,6 +64,28 @@ def confirmed(analysis: Analysis, loss: str) -> Centre | None:
 def value(row: Row) -> float:
   """Returns the value by which a setting is chosen, the median over the seeds of its search."""
   return RANKED[better(row.metric)] * rank(row)
+
+
+def evaluated_again(row: Row) -> float | None:
+  """Returns a setting's value by other samples: the median over seeds, None where one has none.
+
+  They are what `experiments.evaluate --seed=OTHER` has left in the folders of its runs, where all
+  but the seed is as in the run's own evaluation of that step.
+  """
+  found = [_again(outcome, row.metric) for outcome in row.outcomes]
+  known = [each for each in found if each is not None]
+  return float(np.median(known)) if known and len(known) == len(found) else None
+
+
+def _again(outcome: Outcome, metric: str) -> float | None:
+  record = schema.read(outcome.run.folder / EVALUATION, _EVALUATION, "remove it")
+  if record is None or outcome.last is None or metric not in record["metrics"]:
+    return None
+  own = next(it for it in outcome.run.evaluations if it["step"] == outcome.last[0])
+  names = {"step": "step", "samples": "eval_samples", "extractor": "extractor"}
+  alike = all(record.get(here) == own.get(there) for here, there in names.items())
+  fresh = record["seed"] != own.get("eval_seed") and record.get("weights") == WEIGHTS[0]
+  return number(record["metrics"][metric]["value"]) if alike and fresh else None
 
 
 def settings(analysis: Analysis) -> dict[str, Any]:

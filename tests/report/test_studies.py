@@ -3,10 +3,14 @@
 import csv
 import io
 
+import numpy as np
 import pytest
-from fake_studies import write_study
+from fake_studies import write_run, write_study
 
-from gan.report import confirmation, searches, studies, table, words
+from gan.report import confirmation, figures, plots, searches, studies, study_figures, table, words
+from gan.report.analysis import analyse
+from gan.report.study import load
+from gan.training.run_folder import write_json
 
 # By sample: the search's value of each setting; seeds 1 to 3 of the confirmation of the best.
 SEARCHED = {"nonsat": (5.0, 3.0, 4.0, 9.0), "wgan": (6.0, 7.0, 2.0, 8.0)}
@@ -28,7 +32,7 @@ def study(folder):
 
 def test_the_confirmation_has_each_loss_in_its_own_setting(study):
   confirmed, search = study
-  assert confirmed.study.varied == () and confirmed.study.own == ("generator_learning_rate",)
+  assert confirmed.study.varied == () and confirmed.study.own == ("b1", "generator_learning_rate")
   assert len(confirmed.study.runs) == 6  # the overtaken setting is not among them
   samples = {row.loss: searches.sample_of(row) for row in confirmed.headline}
   assert samples == {"nonsat": 1, "wgan": 2}
@@ -59,7 +63,7 @@ def test_the_head_says_how_settings_were_chosen(study):
 
 def test_the_table_of_settings_has_both_values(study):
   found = confirmation.settings(study[0])
-  assert found["rows"][1]["cells"] == ["wgan", "0.001", 4, 0, "2", "4.1", 3]
+  assert found["rows"][1]["cells"] == ["wgan", "0.3", "0.001", 4, 0, "2", "4.1", 3]
 
 
 def test_the_summary_names_the_phase_of_each_row(study):
@@ -82,3 +86,61 @@ def test_a_loss_without_a_value_is_said_and_one_in_waiting_too(tmp_path):
   assert "The best setting of wgan is not confirmed yet." in words.notes(confirmed)
   write_study(tmp_path / "c", SEARCHED, {})
   assert studies.load(tmp_path / "c")[0] is None
+
+
+# Figures.
+
+
+def drawn(figure):
+  """The panels of a figure in which something is drawn."""
+  return [axes for axes in plots.render(figure).axes if axes.lines or axes.collections]
+
+
+def test_the_figures_of_a_study_are_of_both_its_phases(study):
+  names = [drawing.name for drawing in figures.drawings(study[0])]
+  searched = ["selection", "budget", "distribution", "profile", "improvement", "ranks", "map"]
+  assert [name for name in names if name.startswith("search_")] == [
+    f"search_{it}" for it in searched
+  ]
+  assert "sensitivity_b1" in names and "metric_by_step" in names
+  caption = next(it.caption for it in figures.drawings(study[0]) if it.name == "search_selection")
+  assert caption.endswith("less the best of the search: nonsat 0.3, wgan 2.1.")
+
+
+def test_what_choosing_flatters_is_drawn_mark_by_mark(study, tmp_path):
+  confirmed, search = study
+  best = confirmation.selected(search)[1].outcomes[0].run.folder / "evaluation.json"
+  record = {"samples": 500, "seed": 7, "step": 40, "extractor": "6719f55dfab5", "weights": "ema"}
+  write_json(best, record | {"metrics": {"frechet_distance": {"value": 2.7}}})
+  (axes,) = drawn(lambda: study_figures.selection(confirmed, plots.WIDE))
+  marks = {(line.get_marker(), *map(float, line.get_xdata())) for line in axes.lines}
+  assert {("D", 3.0), ("D", 2.0), ("s", 2.7), ("o", 3.5, 3.1, 3.3), ("o", 4.0, 4.4, 4.1)} <= marks
+  write_json(best, record | {"seed": 0, "metrics": {"frechet_distance": {"value": 2.7}}})
+  assert confirmation.evaluated_again(confirmation.selected(search)[1]) is None  # its own samples
+
+
+def test_the_map_has_a_panel_a_loss_with_crosses_where_runs_diverged(tmp_path):
+  write_study(tmp_path, SEARCHED, {}, lost=("wgan", (3,)))
+  _, search = studies.load(tmp_path)
+  fields = study_figures.map_fields(search)
+  assert fields == ("generator_learning_rate", "b1")  # two decades and less than one
+  first, second = drawn(lambda: study_figures.divergence_map(search, fields, plots.NARROW))[:2]
+  (cross,), (points,) = second.lines, second.collections
+  assert (list(cross.get_xdata()), list(cross.get_ydata())) == ([1e-2], [0.8])
+  np.testing.assert_allclose(points.get_array(), [6, 7, 2])
+  np.testing.assert_allclose(first.collections[0].get_array(), SEARCHED["nonsat"])
+  assert first.get_xscale() == "log"
+
+
+def test_fields_that_were_drawn_as_one_make_no_map(tmp_path):
+  for sample, (rate, end) in enumerate(zip((1e-4, 1e-3, 1e-2), (1.0, 2.0, 3.0), strict=True)):
+    write_run(
+      tmp_path / f"nonsat,sample={sample},seed=0",
+      values={"frechet_distance": [end]},
+      pictures=False,
+      generator_learning_rate=rate,
+      discriminator_learning_rate=rate,
+      discriminator_steps=sample + 1,
+    )
+  search = analyse(load([tmp_path]))
+  assert len(search.study.varied) == 3 and study_figures.map_fields(search) is None
