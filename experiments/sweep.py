@@ -202,6 +202,16 @@ def plan_of(trials: list[Trial], values: Any, workdir: Any, launch: Launch, line
   )
 
 
+def trained(plan: Any, workdir: Any, launch: Launch, values: Any) -> dict[str, str]:
+  """Trains a plan, measures real data beside it, and returns the status of each run."""
+  from gan.sweeps import real_data
+
+  notice = functools.partial(notify, values=values)
+  statuses = launch.fit(plan, workdir, say=notice)
+  real_data.record(plan, workdir, say=notice)
+  return statuses
+
+
 def _run(trials, values, argv, workdir, launch) -> int:
   from gan.sweeps.plan import describe
 
@@ -209,8 +219,7 @@ def _run(trials, values, argv, workdir, launch) -> int:
   print(describe(plan), flush=True)
   if values.dry_run:
     return OK
-  statuses = launch.fit(plan, workdir, say=functools.partial(notify, values=values))
-  at_end = ended(statuses, values.halving)
+  at_end = ended(trained(plan, workdir, launch, values), values.halving)
   say(f"Compare them: {program('compare', argv)} --workdir={workdir}")
   return OK if at_end else INTERRUPTED
 

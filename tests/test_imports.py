@@ -103,6 +103,7 @@ FILES = {
     "plan",
     "growing",
     "confirming",
+    "real_data",
     "trainer",
     "launcher",
     "local",

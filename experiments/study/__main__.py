@@ -21,14 +21,13 @@ samples, seeds or steps extend the study in its folder. Flags of the experiment 
 prints the command line of each loss at its best.
 """
 
-import functools
 import pathlib
 import sys
 from typing import Any
 
 from experiments import compare, sweep
 from experiments.cli import common
-from experiments.cli.command import INTERRUPTED, OK, notify, program, typed
+from experiments.cli.command import INTERRUPTED, OK, program, typed
 from experiments.cli.deadline import interrupted_after
 from experiments.study import budget
 from gan.errors import UserError
@@ -133,8 +132,7 @@ def _confirm(best, values, folder, launch, asked) -> bool:
 
 
 def _train(plan, folder, values, launch) -> bool:
-  tell = functools.partial(notify, values=values)
-  return sweep.ended(launch.fit(plan, folder, say=tell), values.halving)
+  return sweep.ended(sweep.trained(plan, folder, launch, values), values.halving)
 
 
 # What is asked for.

@@ -363,7 +363,19 @@ def _sample_counts(analysis) -> str:
     for run in analysis.study.runs
     for record in run.evaluations
   }
-  return " ".join(
+  said = [
     f"An evaluation has {samples} generated and {reference} reference samples."
     for samples, reference in sorted(counts, key=str)
-  )
+  ]
+  return " ".join([*said, *_real_data(analysis.study.real)])
+
+
+def _real_data(real) -> list[str]:
+  """On the dashed line of held-out data; of fewer than the samples a metric may be another."""
+  if not real:
+    return []
+  count, samples = real.get("held_out_samples"), real.get("eval_samples")
+  fewer = f", fewer than the {samples} samples, which by itself moves a metric" * (count != samples)
+  return [
+    f"Dashed, {metric_figures.REAL}: {count} of the test split in the place of samples{fewer}."
+  ]

@@ -3,6 +3,7 @@
 import math
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from gan.metrics.best import better
@@ -31,6 +32,14 @@ def axis_label(metric: str) -> str:
   return f"{name} ({direction} is better)" if direction in ("lower", "higher") else name
 
 
+REAL = "real data"  # names the line of what held-out data score
+
+
+def mark_real(axes: Axes, analysis: Analysis, metric: str, vertical: bool = False) -> None:
+  """Draws what held-out data score, as `plots.mark_level`, where that is known."""
+  plots.mark_level(axes, number(analysis.study.real.get(metric)), REAL, vertical)
+
+
 def curves(analysis: Analysis, metric: str, unit: str, size: Size) -> Figure:
   """Returns a metric against a count, all losses in their chosen settings."""
   found, colours = _all_curves(analysis, metric, unit), plots.colours(analysis.study.losses)
@@ -41,8 +50,14 @@ def curves(analysis: Analysis, metric: str, unit: str, size: Size) -> Figure:
       _mark_divergence(axes, analysis, loss, metric, unit)
 
   figure = plots.shared_or_panels(analysis.study.losses, size, draw)
+  _mark_real_in(figure, analysis, metric)
   plots.finish(figure, UNITS[unit], axis_label(metric))
   return figure
+
+
+def _mark_real_in(figure, analysis, metric):
+  for axes in (axes for axes in figure.axes if axes.get_visible()):
+    mark_real(axes, analysis, metric)
 
 
 def other_metrics(analysis: Analysis, metrics: list[str], size: Size) -> Figure:
@@ -56,6 +71,7 @@ def other_metrics(analysis: Analysis, metrics: list[str], size: Size) -> Figure:
     for loss, found in _all_curves(analysis, metric, "step").items():
       plots.draw_curves(axes, loss, colours[loss], found)
       _mark_divergence(axes, analysis, loss, metric, "step")
+    mark_real(axes, analysis, metric)
   plots.legend(figure, panels[metrics[0]], size)
   plots.finish(figure, UNITS["step"], "")
   return figure
@@ -86,6 +102,7 @@ def last_and_best(analysis: Analysis, size: Size) -> Figure:
     axes.set_yticks(range(len(losses)), losses)
     axes.set_ylim(len(losses) - 0.4, -0.6)
     axes.grid(axis="y", visible=False)
+    mark_real(axes, analysis, analysis.metric, vertical=True)
     if plots.spans_decades(list(plots.values_in(axes, horizontal=True))):
       plots.logarithmic(axes.xaxis)
   plots.label(figure, axis_label(analysis.metric), "")
@@ -124,6 +141,7 @@ def sensitivity(analysis: Analysis, field: str, size: Size) -> Figure:
       _draw_sensitivity(axes, analysis, loss, field, places, beside=not numeric)
 
   figure = plots.shared_or_panels(analysis.study.losses, size, draw)
+  _mark_real_in(figure, analysis, analysis.metric)
   plots.finish(figure, field, axis_label(analysis.metric))
   for axes in figure.axes:
     if not numeric:

@@ -260,6 +260,26 @@ def logarithmic(axis: Axis) -> None:
   axis.set_major_formatter(lambda value, _: f"{value:g}")
 
 
+def mark_level(axes: Axes, value: float | None, name: str, vertical: bool = False) -> None:
+  """Draws a dashed line with its name across a panel; none where a logarithm has no place for it.
+
+  Args:
+    axes: with all else drawn.
+    value: on the y axis, or on the x axis where `vertical`; None draws nothing.
+    name: stands on the line.
+    vertical: of values along the x axis.
+  """
+  there = list(values_in(axes, horizontal=vertical))
+  if value is None or not math.isfinite(value) or (value <= 0 and spans_decades(there)):
+    return
+  draw = axes.axvline if vertical else axes.axhline
+  draw(value, color=INK, linewidth=1.0, linestyle="--", zorder=2)
+  across = {"xy": (value, 1.0), "xycoords": ("data", "axes fraction"), "rotation": 90, "va": "top"}
+  along = {"xy": (1.0, value), "xycoords": ("axes fraction", "data"), "va": "bottom"}
+  place = {"xytext": (-2, -2) if vertical else (-2, 1), "textcoords": "offset points"}
+  axes.annotate(name, ha="right", fontsize=7, **place, **(across if vertical else along))
+
+
 def values_in(axes: Axes, horizontal: bool = False) -> Iterator[float]:
   """Yields the values of the lines and points of a panel."""
   for line in axes.lines:

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 
 from gan.report import plots, searches, statistics
 from gan.report.analysis import Analysis
-from gan.report.metric_figures import axis_label
+from gan.report.metric_figures import axis_label, mark_real
 from gan.report.plots import Size
 from gan.report.searches import Search
 from gan.report.series import Curve
@@ -25,6 +25,8 @@ def budget(analysis: Analysis, search: Search, size: Size) -> Figure:
   tried = [search.sign * value for loss in found for value in search.array(loss)]
   wide = plots.spans_decades(tried)  # as the bands do
   unit = "runs of full length" if any(search.stopped.values()) else "samples of the search"
+  for axes in (axes for axes in figure.axes if axes.get_visible()):
+    mark_real(axes, analysis, analysis.metric)
   plots.finish(figure, unit, axis_label(analysis.metric), wide)
   return figure
 
@@ -53,6 +55,7 @@ def distribution(analysis: Analysis, search: Search, size: Size) -> Figure:
   axes.set_yticks(range(len(losses)), [_named(search, loss) for loss in losses])
   axes.set_ylim(len(losses) - 0.4, -0.6)
   axes.grid(axis="y", visible=False)
+  mark_real(axes, analysis, analysis.metric, vertical=True)
   if plots.spans_decades(list(plots.values_in(axes, horizontal=True))):
     plots.logarithmic(axes.xaxis)
   plots.label(figure, axis_label(analysis.metric), "")

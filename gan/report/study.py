@@ -4,7 +4,8 @@ import json
 import math
 import os
 import pathlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from gan.errors import UserError
@@ -23,6 +24,9 @@ _NAME = schema.matching(r"[^/\0]{1,255}", "the name of a folder")
 _PLAN = schema.entries(
   {"members": schema.list_of(schema.entries({"name": _NAME}, {"label": schema.TEXT}))},
   {"command": schema.TEXT, "sampler": schema.TEXT},
+)
+_REAL = schema.entries(
+  optional={"extractor": schema.nullable(schema.TEXT), "split": schema.TEXT}, others=schema.METRIC
 )
 SEQUENTIAL = "tpe"  # the sampler that sweep.json names where a point follows from values before it
 NOT_MEASURED = {*run_folder.COUNTS, *alike.FACTS, "dataset", "loss", "eval_seed"}
@@ -97,6 +101,7 @@ class Study(NamedTuple):
       no factor: `varied` is empty.
     sequential: whether each point of a search followed from the values before it, so that losses
       share no draws.
+    real: what held-out data score in the place of samples, with their counts; {} where unknown.
   """
 
   runs: list[StudyRun]
@@ -106,6 +111,7 @@ class Study(NamedTuple):
   notes: list[str]
   own: tuple[str, ...] = ()
   sequential: bool = False
+  real: Mapping[str, Any] = MappingProxyType({})
 
   @property
   def losses(self) -> list[str]:
@@ -167,7 +173,9 @@ def load(
   runs = sorted(runs, key=lambda run: _order(run, varied))
   notes += _notes(runs, waiting) + _hidden(runs)
   sequential = any(plan.get("sampler") == SEQUENTIAL for _, plan in plans)
-  return Study(runs, varied, waiting, _commands(plans, runs), notes, sequential=sequential)
+  real = next(filter(None, (_real(folder) for folder, _ in plans)), {})
+  commands = _commands(plans, runs)
+  return Study(runs, varied, waiting, commands, notes, sequential=sequential, real=real)
 
 
 def _counted(count):
@@ -254,6 +262,10 @@ def _plans(folder: pathlib.Path) -> list[tuple[pathlib.Path, dict[str, Any]]]:
 
 def _plan(path) -> dict[str, Any]:
   return schema.read(path, _PLAN, "restore it, or name the folders of its runs as `workdir`")
+
+
+def _real(folder) -> dict[str, Any] | None:
+  return schema.read(folder / run_folder.REAL_DATA, _REAL, "remove it, and sweep again")
 
 
 def _waiting(plans) -> list[str]:

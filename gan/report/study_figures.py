@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from gan.report import confirmation, plots
 from gan.report.analysis import Analysis, Row
-from gan.report.metric_figures import axis_label
+from gan.report.metric_figures import axis_label, mark_real
 from gan.report.plots import Size
 
 LEAST_VALUES = 3  # of an axis of the map; beyond, it is no choice of two
@@ -30,6 +30,7 @@ def selection(analysis: Analysis, size: Size) -> Figure:
   axes.set_yticks(range(len(rows)), [row.loss for row in rows])
   axes.set_ylim(len(rows) - 0.4, -0.6)
   axes.grid(axis="y", visible=False)
+  mark_real(axes, analysis, analysis.metric, vertical=True)
   if plots.spans_decades(list(plots.values_in(axes, horizontal=True))):
     plots.logarithmic(axes.xaxis)
   plots.legend(figure, axes, size)

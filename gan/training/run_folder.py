@@ -32,7 +32,7 @@ except ImportError:  # Windows has no such locks
   fcntl = None
 
 CONFIG, METRICS, EVALUATIONS = "config.json", "metrics.jsonl", "evaluations.jsonl"
-SWEEP, RUNS_FOLDER = "sweep.json", "members"  # of a sweep's folder, where each run has a run folder
+SWEEP, RUNS_FOLDER, REAL_DATA = "sweep.json", "members", "real_data.json"  # of a sweep's folder
 COUNTS = ("step", "discriminator_steps", "images", "epoch", "seconds")
 ENVIRONMENT, SUMMARY = "environment.json", "summary.json"
 WEIGHTS = ("ema", "raw")  # the average of the generator over steps, or the generator as it is

@@ -1,5 +1,6 @@
 """What the head of a page says, over simulated studies whose truth is known."""
 
+import itertools
 import math
 import pathlib
 
@@ -57,9 +58,9 @@ def simulated(rng, means, seeds=5, common=1.0):
   }
 
 
-def head(values):
-  """The findings of a study whose runs have these last values."""
-  runs = [
+def runs_of(values):
+  """Runs that have these last values."""
+  return [
     study.StudyRun(
       pathlib.Path(f"{loss},seed={seed}"),
       {"config": {}, "determining": {"loss": loss, "seed": seed}},
@@ -72,7 +73,11 @@ def head(values):
     for loss, found in values.items()
     for (seed,), value in found.items()
   ]
-  return words.findings(analyse(study.Study(runs, (), [], [], [])))
+
+
+def head(values):
+  """The findings of a study whose runs have these last values."""
+  return words.findings(analyse(study.Study(runs_of(values), (), [], [], [])))
 
 
 def wrongly_better(sentence, means):
@@ -170,3 +175,80 @@ def test_one_pair_is_found_as_often_as_is_said():
   rng, smallest = np.random.default_rng(0), power.smallest(math.sqrt(2), 5, 1)
   seen = [statistics.compare(simulated(rng, (smallest, 0)))[0].survives for _ in range(2000)]
   assert abs(np.mean(seen) - power.POWER) < 3 * math.sqrt(0.8 * 0.2 / 2000)
+
+
+# Studies of two phases: each loss in the best of its settings by a search, which differ in number.
+
+
+SETTINGS = (1, 4, 12, 40)
+
+
+def simulated_studies(rng, studies, spread, seeds=5):
+  """Studies whose losses have settings of random means, which differ by nothing else.
+
+  Args:
+    rng: NumPy's.
+    studies: how many.
+    spread: standard deviation of the means of settings; 0 for a null hypothesis.
+    seeds: of the confirmation; the search has one.
+
+  Returns:
+    The true mean of each loss's chosen setting [studies, losses], the search's value of it
+    [studies, losses], and those of the confirmation [studies, losses, seeds].
+  """
+  shared, again = rng.normal(size=(studies, 1)), rng.normal(size=(studies, seeds))
+  chosen = []
+  for count in SETTINGS:
+    means = spread * rng.normal(size=(studies, count))
+    searched = means + shared + rng.normal(size=(studies, count))
+    best = np.argmin(searched, axis=1)[:, None]
+    mean = np.take_along_axis(means, best, axis=1)
+    confirmed = mean + again + rng.normal(size=(studies, seeds))
+    chosen.append((mean[:, 0], np.take_along_axis(searched, best, axis=1)[:, 0], confirmed))
+  return [np.stack(part, axis=1) for part in zip(*chosen, strict=True)]
+
+
+def share_of_false_claims(means, values):
+  """How often a survivor of Holm's correction has the wrong sign, or no difference behind it."""
+  pairs = list(itertools.combinations(range(len(SETTINGS)), 2))
+  first, second = np.array(pairs).T
+  tests = stats.ttest_1samp(values[:, first] - values[:, second], 0, axis=2)
+  survives = np.array([statistics.holm(list(row)) for row in tests.pvalue]) < 0.05
+  truth = means[:, first] - means[:, second]
+  return float(np.mean((survives & (tests.statistic * truth <= 0)).any(axis=1)))
+
+
+@pytest.mark.parametrize("spread", [0.0, 0.5])
+def test_better_is_seldom_said_falsely_after_a_search(spread):
+  means, _, confirmed = simulated_studies(np.random.default_rng(0), 2000, spread)
+  assert share_of_false_claims(means, confirmed) <= MOST_ERRORS
+
+
+def test_the_best_of_a_search_flatters_by_the_expected_minimum():
+  _, searched, confirmed = simulated_studies(np.random.default_rng(0), 4000, 0.0)
+  optimism = confirmed.mean(axis=2) - searched
+  error = optimism.std(axis=0) / math.sqrt(len(optimism))
+  # E max of n normal values: n times the integral of x phi(x) Phi(x)^(n - 1).
+  expected = [
+    stats.norm.expect(lambda x, n=n: n * x * stats.norm.cdf(x) ** (n - 1)) for n in SETTINGS
+  ]
+  assert (np.abs(optimism.mean(axis=0) - expected) < 4 * error).all()
+
+
+def test_a_study_is_tested_by_its_confirmation_alone(monkeypatch):
+  monkeypatch.setattr(statistics, "LEAST_SEEDS", 99)  # no intervals, which are not looked at
+  rng = np.random.default_rng(3)
+  for _ in range(4):
+    values = simulated(rng, (0, 1, 2, 4))
+    confirmed = analyse(study.Study(runs_of(values), (), [], [], []))
+    searched = {loss: {(0,): -9.0 * place} for place, loss in enumerate(LOSSES)}
+    runs = [
+      run._replace(folder=pathlib.Path(f"{run.loss},sample={i},seed=0"))
+      for i in range(2)
+      for run in runs_of(searched)
+    ]
+    search = analyse(study.Study(runs, (), [], [], []))
+    said = words.findings(confirmed._replace(search=search))
+    assert said[:-1] == words.findings(confirmed)
+    assert said[-1].startswith("Each loss stands in the best of its ")
+    assert "best is" not in " ".join(said)

@@ -127,8 +127,8 @@ def test_the_map_has_a_panel_a_loss_with_crosses_where_runs_diverged(tmp_path):
   first, second = drawn(lambda: study_figures.divergence_map(search, fields, plots.NARROW))[:2]
   (cross,), (points,) = second.lines, second.collections
   assert (list(cross.get_xdata()), list(cross.get_ydata())) == ([1e-2], [0.8])
-  np.testing.assert_allclose(points.get_array(), [6, 7, 2])
-  np.testing.assert_allclose(first.collections[0].get_array(), SEARCHED["nonsat"])
+  np.testing.assert_allclose(points.get_array(), [7, 2, 6])  # in the order of b1
+  np.testing.assert_allclose(first.collections[0].get_array(), [3, 4, 5, 9])
   assert first.get_xscale() == "log"
 
 
@@ -144,3 +144,23 @@ def test_fields_that_were_drawn_as_one_make_no_map(tmp_path):
     )
   search = analyse(load([tmp_path]))
   assert len(search.study.varied) == 3 and study_figures.map_fields(search) is None
+
+
+def test_what_real_data_score_is_a_dashed_line_of_every_figure_of_the_metric(tmp_path):
+  write_study(tmp_path, SEARCHED, CONFIRMED)
+  real = {"eval_samples": 500, "held_out_samples": 300, "extractor": None, "frechet_distance": 1.5}
+  for phase in ("search", "confirm"):
+    write_json(tmp_path / phase / "sweep.json", {"members": []})
+    write_json(tmp_path / phase / "real_data.json", real)
+  found = figures.drawings(studies.load(tmp_path)[0])
+  marked = {
+    drawing.name
+    for drawing in found
+    for axes in drawn(lambda draw=drawing.draw: draw(plots.WIDE))
+    if "real data" in {text.get_text() for text in axes.texts}
+  }
+  curves = {f"metric_by_{unit}" for unit in ("step", "images", "seconds")}
+  searched = {f"search_{name}" for name in ("selection", "budget", "distribution")}
+  fields = {"sensitivity_b1", "sensitivity_generator_learning_rate"}
+  assert marked == curves | searched | fields | {"last_and_best"}
+  assert "300 of the test split in the place of samples, fewer than the 500" in found[0].caption
