@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from experiments.small_data.arms import ARMS, TITLES
 from experiments.small_data.results import METRIC, Result
 from gan.report import metric_figures, plots, series
-from gan.report.figures import Drawing
+from gan.report.drawing import Drawing
 from gan.report.plots import Size
 
 STEPS = metric_figures.UNITS["step"]

@@ -7,7 +7,7 @@ from typing import Any
 
 from gan.report import confirmation, figures, page, table, words
 from gan.report.analysis import Analysis, metric_name
-from gan.report.figures import Drawing
+from gan.report.drawing import Drawing
 from gan.training.run_folder import writable_folder
 
 # What answers a study's question; report.html has all figures.

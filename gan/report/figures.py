@@ -1,43 +1,19 @@
 """The figures of a comparison: which there are, their captions, and what draws them."""
 
 import functools
-from collections.abc import Callable
-from typing import NamedTuple
-
-from matplotlib.figure import Figure
 
 from gan.report import (
-  confirmation,
   matrix_figures,
   metric_figures,
   sample_figures,
   search_figures,
   searches,
   statistics,
-  study_figures,
-  table,
+  study_drawings,
   training_figures,
 )
 from gan.report.analysis import Analysis
-from gan.report.plots import Size
-
-
-class Drawing(NamedTuple):
-  """A figure of the page.
-
-  Attributes:
-    name: of its files.
-    title: a heading.
-    caption: what is drawn, from how much.
-    draw: `(size) -> Figure`.
-    part: heading over figures that follow each other and share a caption; "" of one alone.
-  """
-
-  name: str
-  title: str
-  caption: str
-  draw: Callable[[Size], Figure]
-  part: str = ""
+from gan.report.drawing import Drawing
 
 
 def drawings(analysis: Analysis) -> list[Drawing]:
@@ -50,9 +26,9 @@ def drawings(analysis: Analysis) -> list[Drawing]:
     *_of_crossing(analysis),
     *_of_evaluations(analysis),
     *_of_held_out(analysis),
-    *_of_selection(analysis),
+    *study_drawings.of_selection(analysis),
     *_of_search(search),
-    *_of_map(search),
+    *study_drawings.of_map(search),
     *_of_training(analysis),
     *_of_settings(search),
   ]
@@ -152,48 +128,12 @@ _BEST_OF_ORDERS = (
 _BEST_SO_FAR = "Lines: best of the first k settings, in the one order in which they were tried."
 
 
-def _of_selection(analysis) -> list[Drawing]:
-  """Of a confirmation: what it makes of the values by which settings were chosen."""
-  if analysis.search is None:
-    return []
-  found = confirmation.optimism(analysis)
-  said = ", ".join(f"{loss} {table.text(value, 3)}" for loss, value in found.items())
-  text = (
-    "Open diamonds: the best value of the search, which is the lowest (or highest) of several "
-    "noisy ones and so flatters. Points: seeds of the confirmation in the same setting; strokes "
-    "and bars: their median with its 95 % bootstrap interval, from three seeds up. Squares, where "
-    "there are some: the run of the diamond measured again with other samples. Optimism, the "
-    f"median of the confirmation less the best of the search: {said}."
-  )
-  return [
-    Drawing(
-      "search_selection",
-      "What choosing flatters",
-      text,
-      functools.partial(study_figures.selection, analysis),
-    )
-  ]
-
-
-def _of_map(search) -> list[Drawing]:
-  fields = study_figures.map_fields(search) if searches.search_of(search) else None
-  losses = study_figures.losses_with(search, *fields) if fields else []
-  if not losses:
-    return []
-  rest = [loss for loss in search.study.losses if loss not in losses]
-  without = f" {', '.join(rest)} did not vary both." if rest else ""
-  text = (
-    f"Each point is a setting of the search at its {fields[0]} and {fields[1]}, whatever its other "
-    f"hyper-parameters; crosses: it diverged in at least one seed.{without}"
-  )
-  return [
-    Drawing(
-      "search_map",
-      f"{metric_figures.title(search.metric)} and divergence over {fields[0]} and {fields[1]}",
-      text,
-      functools.partial(study_figures.divergence_map, search, fields),
-    )
-  ]
+_BEST_OF_ORDERS = (
+  "Lines: expected best of k settings, the mean over all orders of the search, from the k at which "
+  "one that did not diverge is sure to be among them. Bands: where the best of k lies in 95 % of "
+  "bootstrap orders."
+)
+_BEST_SO_FAR = "Lines: best of the first k settings, in the one order in which they were tried."
 
 
 def _of_search(analysis) -> list[Drawing]:

@@ -22,7 +22,7 @@ from gan.report import (
   words,
 )
 from gan.report.analysis import Analysis
-from gan.report.figures import Drawing
+from gan.report.drawing import Drawing
 from gan.report.statistics import Comparison
 from gan.training.run_folder import writable_folder
 

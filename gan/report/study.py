@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from gan.errors import UserError
 from gan.metrics.best import in_order
-from gan.report import alike
+from gan.report import alike, sweep_records
 from gan.system import schema
 from gan.training import run_folder
 from gan.training.places import works_below
@@ -20,15 +20,6 @@ _OWN = schema.entries({"loss": schema.TEXT, "seed": schema.COUNT}, others=schema
 _CONFIG = schema.entries(
   {"config": run_folder.FIELDS, "determining": _OWN}, run_folder.OTHER_CONFIG_KINDS
 )
-_NAME = schema.matching(r"[^/\0]{1,255}", "the name of a folder")
-_PLAN = schema.entries(
-  {"members": schema.list_of(schema.entries({"name": _NAME}, {"label": schema.TEXT}))},
-  {"command": schema.TEXT, "sampler": schema.TEXT},
-)
-_REAL = schema.entries(
-  optional={"extractor": schema.nullable(schema.TEXT), "split": schema.TEXT}, others=schema.METRIC
-)
-SEQUENTIAL = "tpe"  # the sampler that sweep.json names where a point follows from values before it
 NOT_MEASURED = {*run_folder.COUNTS, *alike.FACTS, "dataset", "loss", "eval_seed"}
 _STOPPED = "stopped early by successive halving, never chosen before one that went further"
 UNFINISHED = ("running", "interrupted", "failed")
@@ -167,15 +158,14 @@ def load(
       f"{', '.join(map(str, folders))}: none of {_counted(len(runs))} has a record to compare "
       "yet; wait for the first, or name other folders"
     )
-  plans = [plan for folder in parts for plan in _plans(pathlib.Path(folder))]
-  waiting = [path for path in _waiting(plans) if keep(os.path.basename(path))]
+  plans = [plan for folder in parts for plan in sweep_records.plans(pathlib.Path(folder))]
+  waiting = [path for path in sweep_records.waiting(plans) if keep(os.path.basename(path))]
   varied = _varied(runs)
   runs = sorted(runs, key=lambda run: _order(run, varied))
   notes += _notes(runs, waiting) + _hidden(runs)
-  sequential = any(plan.get("sampler") == SEQUENTIAL for _, plan in plans)
-  real = next(filter(None, (_real(folder) for folder, _ in plans)), {})
-  commands = _commands(plans, runs)
-  return Study(runs, varied, waiting, commands, notes, sequential=sequential, real=real)
+  recorded = {"sequential": sweep_records.sequential(plans), "real": sweep_records.real(plans)}
+  alone = {run.folder: run.record.get("command") for run in runs}
+  return Study(runs, varied, waiting, sweep_records.commands(plans, alone), notes, **recorded)
 
 
 def _counted(count):
@@ -188,10 +178,8 @@ def _counted(count):
 def _read_runs(folder: pathlib.Path, keep: Callable[[str], bool]) -> list[StudyRun]:
   if not folder.is_dir():
     raise UserError(f"{folder} is no folder: name a sweep or run folder as `workdir`")
-  labels, plans = {}, _plans(folder)
-  for sweep, plan in plans:
-    runs = plan["members"]
-    labels |= {sweep / run_folder.RUNS_FOLDER / run["name"]: run.get("label") for run in runs}
+  plans = sweep_records.plans(folder)
+  labels = sweep_records.labels(plans)
   paths = (path for path in _run_folders(folder) if keep(path.name))
   found = [_read_run(path)._replace(label=labels.get(path)) for path in paths]
   if not found and not plans:
@@ -246,44 +234,6 @@ def _status(folder, config):
 def _until(step, found):
   """Records before a divergence: from there on they are of a broken run."""
   return [record for record in found if step is None or record["step"] < step]
-
-
-def _plans(folder: pathlib.Path) -> list[tuple[pathlib.Path, dict[str, Any]]]:
-  """(folder, sweep.json) of each sweep in a folder."""
-  plans = []
-  for path, below, files in os.walk(folder):
-    below.sort()
-    if run_folder.CONFIG in files:
-      below.clear()
-    if run_folder.SWEEP in files:
-      plans.append((pathlib.Path(path), _plan(pathlib.Path(path) / run_folder.SWEEP)))
-  return plans
-
-
-def _plan(path) -> dict[str, Any]:
-  return schema.read(path, _PLAN, "restore it, or name the folders of its runs as `workdir`")
-
-
-def _real(folder) -> dict[str, Any] | None:
-  return schema.read(folder / run_folder.REAL_DATA, _REAL, "remove it, and sweep again")
-
-
-def _waiting(plans) -> list[str]:
-  return [
-    str(folder / run_folder.RUNS_FOLDER / run["name"])
-    for folder, plan in plans
-    for run in plan["members"]
-    if not (folder / run_folder.RUNS_FOLDER / run["name"] / run_folder.CONFIG).exists()
-  ]
-
-
-def _commands(plans, runs) -> list[str]:
-  """Of the sweeps, and of runs that belong to none."""
-  swept = [folder / run_folder.RUNS_FOLDER for folder, _ in plans]
-  alone = [run for run in runs if run.folder.parent not in swept]
-  typed = [plan.get("command") for _, plan in plans]
-  typed += [run.record.get("command") for run in alone]
-  return [command for command in dict.fromkeys(typed) if command]
 
 
 # Whether they belong together.
