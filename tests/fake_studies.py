@@ -6,7 +6,7 @@ import math
 import numpy as np
 from PIL import Image
 
-from gan.training.run_folder import RunFolder, write_json
+from gan.training.run_folder import RunFolder, writable_folder, write_json
 
 FIELDS = {
   "dataset": "digits",
@@ -165,7 +165,14 @@ def write_study(folder, searched, confirmed, *, overtaken=None, lost=("", ()), m
       _write_of_study(folder / "confirm", loss, best, seed, value)
   for loss, i in (overtaken or {}).items():
     _write_of_study(folder / "confirm", loss, i, 1, 0.1)
-  write_json(folder / "study.json", {"metric": metric})
+  for phase in ("search", "confirm"):
+    names = sorted(path.name for path in folder.glob(f"{phase}/members/*"))
+    command, runs = "python -m experiments.study", [{"name": name} for name in names]
+    write_json(
+      writable_folder(folder / phase) / "sweep.json", {"command": command, "members": runs}
+    )
+  counts = {"samples": len(RATES), "seeds": 3, "steps": 40}
+  write_json(folder / "study.json", {"losses": list(searched), "metric": metric, **counts})
 
 
 def _write_of_study(sweep, loss, sample, seed, value, status="finished"):

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from gan.metrics.best import better
-from gan.report import searches, table
-from gan.report.analysis import RANKED, Analysis, Outcome, Row, place, rank
+from gan.report import table
+from gan.report.analysis import RANKED, Analysis, Outcome, Row, rank
 from gan.report.statistics import Centre
 from gan.report.study import number
 from gan.system import schema
@@ -25,22 +25,12 @@ _EVALUATION = schema.entries({"samples": COUNT, "seed": COUNT, "metrics": _VALUE
 
 
 def selected(search: Analysis) -> list[Row]:
-  """Returns the best row of each loss of a search that has one, in the order of the study.
+  """Returns the row of the chosen setting of each loss of a search, in the order of the study.
 
-  The best has the lowest median over seeds of last values of the headline metric, or the highest;
-  of equal ones it is the earliest sample. One that went further is before one that was stopped, and
-  a setting that diverged is none.
+  A loss all of whose settings diverged has none, nor has any by a metric of no direction.
   """
-  tried = collections.defaultdict(list)
-  for row in search.headline:
-    if searches.sample_of(row) is not None and better(search.metric) in RANKED:
-      tried[row.loss].append(row)
-  best = [min(tried[loss], key=_place) for loss in search.study.losses if tried[loss]]
-  return [row for row in best if math.isfinite(rank(row))]
-
-
-def _place(row: Row) -> tuple[tuple, int]:
-  return place(row), searches.sample_of(row)
+  rows = [search.row(loss) for loss in search.study.losses if better(search.metric) in RANKED]
+  return [row for row in rows if row and math.isfinite(rank(row))]
 
 
 def optimism(analysis: Analysis) -> dict[str, float]:
@@ -69,7 +59,7 @@ def value(row: Row) -> float:
 def evaluated_again(row: Row) -> float | None:
   """Returns a setting's value by other samples: the median over seeds, None where one has none.
 
-  They are what `experiments.evaluate --seed=OTHER` has left in the folders of its runs, where all
+  They are what `experiments.evaluate` with another seed has left in their folders, where all
   but the seed is as in the run's own evaluation of that step.
   """
   found = [_again(outcome, row.metric) for outcome in row.outcomes]

@@ -8,13 +8,11 @@ import os
 import pathlib
 from collections.abc import Callable
 
-from gan.report import confirmation, searches, study
-from gan.report.analysis import Analysis, analyse
-from gan.system import schema
+from gan.metrics.best import better
+from gan.report import study
+from gan.report.analysis import RANKED, Analysis, analyse
+from gan.sweeps.study import CONFIRM, SEARCH, STUDY, Best, best_settings, read_study
 from gan.training.run_folder import METRICS, RUNS_FOLDER
-
-STUDY, SEARCH, CONFIRM = "study.json", "search", "confirm"
-_ASKED = schema.entries(optional={"metric": schema.nullable(schema.TEXT)})
 
 
 def is_study(folder: str | os.PathLike) -> bool:
@@ -40,20 +38,32 @@ def load(folder: str | os.PathLike, metric: str | None = None) -> tuple[Analysis
     UserError: see `study.load` and `analyse`.
   """
   folder = pathlib.Path(folder)
-  asked = schema.read(folder / STUDY, _ASKED, "restore it, or name the folders of its runs") or {}
-  search = analyse(study.load([folder / SEARCH]), metric or asked.get("metric"))
-  keep = _chosen(search)
+  asked = (read_study(folder) or {}).get("metric")
+  search = analyse(study.load([folder / SEARCH]), metric or asked)
+  ranked = better(search.metric) in RANKED if search.metric else False
+  found = best_settings(folder / SEARCH, search.metric) if ranked else {}
+  best = [each for each in found.values() if each]
+  search = _with_chosen(search, best)
+  keep = _of_settings(best)
   if not _has_records(folder / CONFIRM, keep):
     return None, search
-  found = study.load([folder / CONFIRM], keep)
-  found = found._replace(varied=(), own=found.varied)
-  return analyse(found, search.metric)._replace(search=search), search
+  confirmed = study.load([folder / CONFIRM], keep)
+  confirmed = confirmed._replace(varied=(), own=confirmed.varied)
+  return analyse(confirmed, search.metric)._replace(search=search), search
 
 
-def _chosen(search: Analysis) -> Callable[[str], bool]:
-  """Whether a run, by its name, is of a setting that is confirmed."""
-  samples = {row.loss: searches.sample_of(row) for row in confirmation.selected(search)}
-  begin = tuple(f"{loss},sample={sample}," for loss, sample in samples.items())
+def _with_chosen(search: Analysis, best: list[Best]) -> Analysis:
+  """The search with the settings that are confirmed as those that are chosen."""
+  of_run = {run.folder.name: run for run in search.study.runs}
+  runs = [of_run[name] for each in best for name in each.runs[:1] if name in of_run]
+  return search._replace(
+    chosen=search.chosen | {run.loss: search.study.setting(run) for run in runs}
+  )
+
+
+def _of_settings(best: list[Best]) -> Callable[[str], bool]:
+  """Whether a run, by its name, is of one of these settings."""
+  begin = tuple(f"{each.setting}," for each in best)
   return lambda name: name.startswith(begin)
 
 

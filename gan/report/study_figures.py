@@ -24,9 +24,10 @@ def selection(analysis: Analysis, size: Size) -> Figure:
     size: of the figure.
   """
   rows = confirmation.selected(analysis.search)
+  again = [confirmation.evaluated_again(row) for row in rows]
   figure, axes = plots.one_panel(size, 1.3 + 0.45 * len(rows))
-  for place, row in enumerate(rows):
-    _draw_selection(axes, analysis, row, place, named=not place)
+  for place, (row, value) in enumerate(zip(rows, again, strict=True)):
+    _draw_selection(axes, analysis, row, place, value)
   axes.set_yticks(range(len(rows)), [row.loss for row in rows])
   axes.set_ylim(len(rows) - 0.4, -0.6)
   axes.grid(axis="y", visible=False)
@@ -38,21 +39,18 @@ def selection(analysis: Analysis, size: Size) -> Figure:
   return figure
 
 
-def _draw_selection(axes, analysis, row, place, named):
-  """`named` labels the marks, for the legend."""
+def _draw_selection(axes, analysis, row, place, again):
   color = plots.colours(analysis.search.study.losses)[row.loss].color
   marks = {"color": color, "markersize": 7, "linestyle": "none", "zorder": 4}
 
   def mark(values, height, marker, label, **style):
     values = [value for value in values if value is not None and math.isfinite(value)]
     spread = 0.12 * np.linspace(-1, 1, len(values)) if len(values) > 1 else np.zeros(len(values))
-    label = label if named else None
-    axes.plot(values, place + height + spread, marker, label=label, **(marks | style))
+    if values:
+      axes.plot(values, place + height + spread, marker, label=label, **(marks | style))
 
   mark([confirmation.value(row)], -0.2, "D", "best of the search", markerfacecolor="none")
-  again = confirmation.evaluated_again(row)
-  if again is not None or named:
-    mark([again], -0.2, "s", "the same run, other samples", markerfacecolor="none")
+  mark([again], -0.2, "s", "the same run, other samples", markerfacecolor="none")
   confirmed = analysis.row(row.loss) if row.loss in analysis.chosen else None
   found = [it.last[1] for it in confirmed.outcomes if it.last] if confirmed else []
   mark(found, 0.15, "o", "confirmation, a point a seed", alpha=0.75)
@@ -123,8 +121,8 @@ def divergence_map(search: Analysis, fields: tuple[str, str], size: Size) -> Fig
     if plots.spans_decades(_values(search.headline, search, field)):
       for axes in panels.values():
         plots.logarithmic(getattr(axes, f"{axis}axis"))
+  plots.label(figure, *fields)
   figure.colorbar(points, ax=list(panels.values()), label=axis_label(search.metric), aspect=30)
-  _label(figure, panels.values(), fields)
   return figure
 
 
@@ -149,9 +147,3 @@ def _draw_map(axes, search, loss, fields, norm):
   values = [row.last.median for row in shown]
   style = {"cmap": COLOUR_MAP, "norm": norm, "edgecolors": plots.INK, "linewidths": 0.4}
   return axes.scatter(x, y, 28, values, **style)
-
-
-def _label(figure, panels, fields):
-  for axes in panels:
-    axes.set_xlabel(fields[0])
-  figure.supylabel(fields[1], fontsize=9)

@@ -150,7 +150,6 @@ def test_what_real_data_score_is_a_dashed_line_of_every_figure_of_the_metric(tmp
   write_study(tmp_path, SEARCHED, CONFIRMED)
   real = {"eval_samples": 500, "held_out_samples": 300, "extractor": None, "frechet_distance": 1.5}
   for phase in ("search", "confirm"):
-    write_json(tmp_path / phase / "sweep.json", {"members": []})
     write_json(tmp_path / phase / "real_data.json", real)
   found = figures.drawings(studies.load(tmp_path)[0])
   marked = {
