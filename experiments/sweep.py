@@ -32,6 +32,7 @@ from experiments.cli.command import INTERRUPTED, OK, PATH, notify, program, refu
 from experiments.cli.flag_types import known_as
 from gan import losses
 from gan.errors import UserError
+from gan.sweeps import tpe
 from gan.sweeps.contestants import WITH, check_labels
 from gan.sweeps.search import Point, Trial, grid_points, make_trials, parse_grid
 from gan.sweeps.spaces import SAMPLERS, SPACES, Space, check_read, draw_points, space_of
@@ -87,7 +88,7 @@ def add_flags(command: common.ConfigCommand, group: str, workdir: str) -> None:
   add(str, "space", None, "what a search draws from: a name of --search, or field=low:high;...")
   add(str, "search", None, "--space by name", SPACES)
   add(int, "samples", 10, "draws of --space for each loss, the first being the values as they are")
-  add(str, "sampler", "random", "how --space is drawn from", SAMPLERS)
+  add(str, "sampler", "random", "how --space is drawn from", (*SAMPLERS, tpe.SAMPLER))
   add(int, "halving", 0, "one of so many settings of a loss goes on from each rung (0: all do)")
   add(str, "members_per_call", "auto", "runs stepped at once on each device: a number, or auto")
   add(str, "launcher", "local", "where runs are trained", ("local", "ray"))
@@ -305,6 +306,11 @@ def space_given(values: Any) -> Space | None:
 
 
 def _points(values, space):
+  if values.sampler == tpe.SAMPLER:
+    raise UserError(
+      f"--sampler={tpe.SAMPLER} is sequential, for each point follows from values before it: "
+      "python -m experiments.study has it; or choose another"
+    )
   if space is not None:
     return draw_points(space, positive(values, "samples"), values.seed or 0, values.sampler)
   refuse_unread(values, ["samples", "sampler"], "--space")

@@ -29,9 +29,9 @@ from experiments import compare, sweep
 from experiments.cli import common
 from experiments.cli.command import INTERRUPTED, OK, program, typed
 from experiments.cli.deadline import interrupted_after
-from experiments.study import budget
+from experiments.study import budget, rounds
 from gan.errors import UserError
-from gan.sweeps import study
+from gan.sweeps import study, tpe
 from gan.sweeps.contestants import choices_of
 from gan.sweeps.search import Point, Trial
 from gan.sweeps.spaces import SPACES, draw_points
@@ -75,11 +75,12 @@ def _study(command, argv) -> int:
       _plan_search(trials, values, pathlib.Path(workdir), launch, asked)
       return OK
     with study.claimed(workdir, asked) as folder:
-      return _phases(trials, values, folder, launch, asked, argv)
+      return _phases(trials, command, folder, launch, asked, argv)
 
 
-def _phases(trials, values, folder, launch, asked, argv) -> int:
-  if not _search(trials, values, folder, launch, asked):
+def _phases(trials, command, folder, launch, asked, argv) -> int:
+  values = command.values
+  if not _search(trials, command, folder, launch, asked):
     return INTERRUPTED
   metric = study.metric_of(folder / study.SEARCH, values.metric)
   found = study.best_settings(folder / study.SEARCH, metric)
@@ -106,9 +107,12 @@ def _plan_search(trials, values, folder, launch, asked) -> Any:
   return plan
 
 
-def _search(trials, values, folder, launch, asked) -> bool:
+def _search(trials, command, folder, launch, asked) -> bool:
   """Trains the settings of each loss; returns whether all are at their end."""
+  values = command.values
   plan = _plan_search(trials, values, folder, launch, asked)
+  if asked["sampler"] == tpe.SAMPLER:
+    return rounds.search(command, folder / study.SEARCH, _space(values), launch, asked)
   halved = sweep.halved(launch, values.halving, values.metric)
   return _train(plan, folder / study.SEARCH, values, halved)
 
@@ -141,6 +145,8 @@ def _train(plan, folder, values, launch) -> bool:
 def _asked(command: common.ConfigCommand, line: str) -> dict[str, Any]:
   """Returns what study.json holds; UserError where it cannot be."""
   values = command.values
+  if values.sampler == tpe.SAMPLER:
+    rounds.check(values)
   if values.metric is not None:
     study.check_direction(values.metric)
   labels = sweep.chosen_losses(values.losses)
@@ -205,7 +211,9 @@ def _seconds(command, asked) -> float | None:
 
 
 def _points(values, samples: int) -> list[Point]:
-  return draw_points(_space(values), samples, values.seed or 0, values.sampler)
+  # Those of a search in rounds are not known yet: others of the space stand for them in the plan.
+  sampler = "random" if values.sampler == tpe.SAMPLER else values.sampler
+  return draw_points(_space(values), samples, values.seed or 0, sampler)
 
 
 def _space(values):

@@ -94,9 +94,11 @@ def claimed(workdir: str | pathlib.Path, asked: dict[str, Any]) -> Iterator[path
 
 def _other(there: dict[str, Any], here: dict[str, Any]) -> list[str]:
   """A phrase on each field in which a study is another, or less than it was."""
-  follows = there.get("halving") or there.get("sampler") == "tpe"
+  sequential = there.get("sampler") == "tpe"  # its points follow from values at the last step
+  follows = there.get("halving") or sequential
   free = ["command", "budget", *([] if follows else ["metric"])]
-  free += [name for name in GROWING if there[name] <= here[name]]
+  growing = [name for name in GROWING if not (sequential and name == "steps")]
+  free += [name for name in growing if there[name] <= here[name]]
   free += ["losses"] if set(there["losses"]) <= set(here["losses"]) else []
   lines = differences(there, here, without=["config", *free])
   return lines + differences(there.get("config", {}), here.get("config", {}))

@@ -119,6 +119,9 @@ def test_a_search_that_follows_a_metric_keeps_it(tmp_path):
   claim(tmp_path, sampler="tpe", metric=METRIC)
   with pytest.raises(UserError, match=f"metric: {METRIC} there, coverage here"):
     claim(tmp_path, sampler="tpe", metric="coverage")
+  # Its points follow from values at the last step.
+  with pytest.raises(UserError, match="steps: 40 there, 80 here"):
+    claim(tmp_path, sampler="tpe", metric=METRIC, steps=80)
 
 
 @pytest.mark.parametrize(("file", "what"), [("sweep.json", "a sweep"), ("config.json", "a run")])

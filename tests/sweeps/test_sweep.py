@@ -403,6 +403,7 @@ def test_the_command_plans_trains_and_says_how_to_compare(tmp_path, capsys):
     (["--space=b1=log:0:0.9"], "has no logarithm at 0.0"),
     (["--space=real_label=0.5:1;penalty_weight=1|2"], "no chosen loss reads penalty_weight"),
     (["--sampler=sobol"], "--sampler is read by --space only"),
+    (["--sampler=tpe", "--space=b1=0:0.9"], "each point follows from values before it: python -m"),
     (["--space=b1=0|0.9", "--samples=2", "--sampler=grid"], "give --samples=3 or more"),
     (["--model=dcgan"], "the data are points: use --model=points"),
     (["--members_per_call=-1"], "--members_per_call=-1 must be a number above 0, or auto"),
