@@ -17,6 +17,7 @@ from typing import Any
 from experiments.cli import plugin_flag
 from experiments.cli.command import OK, PATH, PATHS, Command, typed
 from gan.errors import UserError
+from gan.sweeps.study import SEARCH
 from gan.system.progress import say
 from gan.training.run_folder import writable_file, writable_folder
 
@@ -87,7 +88,8 @@ def _analysis(folders, metric):
 def _know_metrics(folder):
   """Which way a metric of a plugin is better, the plugin says; all else is in the records."""
   try:
-    plugin_flag.load_of(folder)
+    for place in (folder, os.path.join(folder, SEARCH)):
+      plugin_flag.load_of(place)
   except UserError as error:
     say(f"Note: its metrics are shown without a direction, for {error}")
 

@@ -84,6 +84,13 @@ def test_a_study_searches_and_confirms_with_seeds_of_its_own(studied):
   assert {row["phase"] for row in rows} == {"search", "confirmation"}
 
 
+def test_a_dry_run_prints_both_phases_and_the_hours_of_all_losses(tmp_path):
+  code, printed = run(tmp_path / "study", *ASKED, "--budget=2h", "--dry_run")
+  assert code == 0 and "Search: 6 runs" in printed and "Confirmation: 4 runs" in printed
+  assert "Ends after 4 h, 2h for each loss" in printed
+  assert not (tmp_path / "study").exists()
+
+
 def test_the_same_command_trains_nothing_again(studied, monkeypatch):
   folder, _ = studied
   before = (folder / "summary.csv").read_bytes()
@@ -215,8 +222,9 @@ def test_a_folder_without_a_search_has_no_best(tmp_path, capsys):
 
 
 @pytest.mark.cluster
-def test_a_study_killed_in_each_phase_has_the_same_summary(studied, tmp_path):
-  line = [sys.executable, "-m", "experiments.study", *FLAGS, *ASKED, "--steps=200"]
+def test_a_study_killed_in_each_phase_has_the_same_summary(tmp_path):
+  longer = ["--steps=200", "--eval_every=100", "--checkpoint_every=50", "--log_every=50"]
+  line = [sys.executable, "-m", "experiments.study", *FLAGS, *ASKED, *longer]
   environment = os.environ | {"JAX_PLATFORMS": "cpu"}
 
   def start(folder):
