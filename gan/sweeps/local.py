@@ -5,7 +5,7 @@ import pathlib
 from collections.abc import Callable
 
 from gan.sweeps.launcher import INTERRUPTED, Launcher, claimed, statuses
-from gan.sweeps.plan import Plan, turns
+from gan.sweeps.plan import Plan, Program, turns
 from gan.sweeps.trainer import Trainer, once, place
 from gan.system.progress import SweepProgress, say
 from gan.training.interrupts import interrupts
@@ -31,14 +31,17 @@ def fit(
 
 
 def keeping_programs() -> Launcher:
-  """Returns a `fit` for pieces of one plan in turn, which compiles each program once for all."""
-  trainers: dict[int, Trainer] = {}
+  """Returns a `fit` that compiles the programs of a plan once for all its pieces in turn."""
+  kept: tuple[list[Program], dict[int, Trainer]] = [], {}
 
   def fit_piece(
     plan: Plan, workdir: str | os.PathLike, *, say: Callable[[str], None] = say
   ) -> dict[str, str]:
+    nonlocal kept
+    if kept[0] is not plan.programs:
+      kept = plan.programs, {}
     with claimed(plan, workdir) as folder:
-      _train(plan, folder, once(say), trainers)
+      _train(plan, folder, once(say), kept[1])
       return statuses(plan, folder)
 
   return fit_piece
