@@ -109,6 +109,45 @@ figures: $(VENV)/installed
 	  done || exit 1; \
 	done
 
+# The studies of docs/sweeps.md, each at most two hours on two cores that are idle. What was
+# interrupted goes on; a study that has ended writes its page of the documentation from its records.
+STUDIES := study-ring study-mnist study-cifar10
+studies: $(STUDIES)
+.PHONY: studies $(STUDIES)
+$(STUDIES): FOLDER = runs/studies/$(@:study-%=%)
+$(STUDIES): PAGE = docs/$(subst -,_,$@).md
+SWEEP = $(RUN) -m experiments.sweep
+# ARGS=--dry_run prints the plan with its time, and leaves nothing to compare.
+COMPARE = $(if $(findstring dry_run,$(ARGS)),,$(RUN) -m experiments.compare --workdir=$(FOLDER) --docs=$(PAGE))
+
+# A program for each of 25 losses with each of five penalties.
+study-ring: $(VENV)/installed
+	$(SWEEP) --experiment=ring --losses=all --grid="penalty=none,r1,r1r2,wgan_gp,dragan" --seeds=10 \
+	  --width=32 --steps=1500 --eval_every=750 --sample_every=1500 --checkpoint_every=1500 \
+	  --workdir=$(FOLDER) $(ARGS)
+	$(COMPARE)
+
+CONTESTANTS := sat,nonsat,lsgan,hinge,wgan,wgan+wgan_gp,rsgan+r1r2,nonsat+dragan
+# Of Lucic et al.'s first phase what a discriminator without normalisation has.
+SPACE := generator_learning_rate=log:1e-5:1e-2;discriminator_learning_rate=log:1e-5:1e-2;b1=0:0.9;
+SPACE := $(SPACE)weight_clip=log:1e-3:1;penalty_weight=log:0.1:100
+study-mnist: $(VENV)/installed
+	$(RUN) -m experiments.study --experiment=mnist --model=mlp --losses=$(CONTESTANTS) --samples=12 \
+	  --space="$(SPACE)" --seeds=5 --steps=1200 --eval_every=400 --sample_every=1200 \
+	  --workdir=$(FOLDER) $(ARGS)
+	$(COMPARE)
+
+# Under spectral normalisation wgan has no bound on its weights; without it its paper's.
+spectral := --discriminator_norm=spectral --weight_clip=0
+none := --discriminator_norm=none
+study-cifar10: $(VENV)/installed
+	for norm in "spectral $(spectral)" "none $(none)"; do \
+	  $(SWEEP) --experiment=cifar10 --preset=sngan_cifar10 --width=16 $(RESIDUAL) --steps=4000 \
+	    --losses=sat,nonsat,lsgan,hinge,wgan,rsgan --seeds=3 --eval_every=2000 --sample_every=4000 \
+	    --workdir=$(FOLDER)/$${norm%% *} $${norm#* } $(ARGS) || exit 1; \
+	done
+	$(COMPARE)
+
 # The quick runs come first; where MNIST cannot be had the page says so.
 theory: $(VENV)/installed
 	for name in mixtures parzen; do test -e runs/theory/$$name/result.json || \

@@ -12,7 +12,7 @@ from gan.training.run_folder import writable_folder
 
 # What answers a study's question; report.html has all figures.
 SHOWN = ("samples", "matrix_", "last_and_best", "metric_by_step", "search_budget")
-SHOWN += ("search_distribution", "selection", "divergence")
+SHOWN += ("search_distribution", "search_selection", "search_map")
 
 
 def write(analysis: Analysis, pictures: pathlib.Path, path: pathlib.Path, command: str) -> None:

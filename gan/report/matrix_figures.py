@@ -18,14 +18,21 @@ CELL = 0.4  # inches of height
 
 
 def crossed(analysis: Analysis) -> str | None:
-  """Returns the one field, of words, with which losses are crossed; None where there is none."""
+  """Returns the one field, of words, with which losses are crossed; None where there is none.
+
+  Others may vary with it, as a bound on weights that only one of its values needs.
+  """
   study = analysis.study
-  if len(study.varied) != 1 or len(study.losses) < 2:
+  if len(study.losses) < 2:
     return None
-  (field,) = study.varied
-  words = all(number(run.value(field)) is None for run in study.runs)
-  pairs = {(run.loss, run.value(field)) for run in study.runs}
-  return field if words and len(pairs) >= 2 * len(study.losses) else None
+  settings = {study.setting(run) for run in study.runs}
+  for field in study.varied:
+    values = {run.value(field) for run in study.runs}
+    pairs = {(run.loss, run.value(field)) for run in study.runs}
+    words = all(number(value) is None for value in values)
+    if words and len(values) == len(settings) and len(pairs) >= 2 * len(study.losses):
+      return field
+  return None
 
 
 def metrics(analysis: Analysis) -> list[str]:
@@ -36,9 +43,11 @@ def metrics(analysis: Analysis) -> list[str]:
 
 def matrix(analysis: Analysis, metric: str, size: Size) -> Figure:
   """Returns the median over seeds in each cell, its range below it, and how many runs diverged."""
-  losses, values = analysis.study.losses, _columns(analysis)
+  study, field = analysis.study, crossed(analysis)
+  losses = study.losses
+  column, values = study.varied.index(field), _columns(study, field)
   figure, axes = plots.one_panel(size, 0.9 + CELL * len(losses))
-  found = {(row.loss, row.setting[0]): row for row in analysis.rows if row.metric == metric}
+  found = {(row.loss, row.setting[column]): row for row in analysis.rows if row.metric == metric}
   shade = _shades([_values(row) for row in found.values()], metric)
   for (loss, value), row in found.items():
     place = (values.index(value), losses.index(loss))
@@ -51,13 +60,12 @@ def matrix(analysis: Analysis, metric: str, size: Size) -> Figure:
   axes.tick_params(length=0)
   axes.spines[:].set_visible(False)
   axes.grid(visible=False)
-  axes.set_xlabel(analysis.study.varied[0])
+  axes.set_xlabel(field)
   return figure
 
 
-def _columns(analysis):
-  (field,) = analysis.study.varied
-  found = {run.value(field) for run in analysis.study.runs}
+def _columns(study, field):
+  found = {run.value(field) for run in study.runs}
   # What is without comes first.
   return sorted(found, key=lambda value: (value not in (None, "none"), sortable(value)))
 
