@@ -209,7 +209,8 @@ def trained(plan: Any, workdir: Any, launch: Launch, values: Any) -> dict[str, s
 
   notice = functools.partial(notify, values=values)
   statuses = launch.fit(plan, workdir, say=notice)
-  real_data.record(plan, workdir, say=notice)
+  if not {"interrupted", "not started"} & {*statuses.values()}:  # Ctrl-C does not wait for it
+    real_data.record(plan, workdir, say=notice)
   return statuses
 
 
