@@ -50,6 +50,20 @@ def test_a_cell_has_the_median_and_range_of_runs_that_did_not_diverge(crossed):
   ]
 
 
+def test_a_field_that_goes_with_the_choice_is_no_second_one(tmp_path):
+  clips = {"spectral": 0.0, "none": None}
+  for loss, (norm, clip) in itertools.product(("sat", "wgan"), clips.items()):
+    options = {"discriminator_norm": norm, "weight_clip": clip}
+    write(tmp_path / f"{loss},{norm}", loss, "none", 0, 1.0, **options)
+  found = analyse(study.load([tmp_path]))
+  assert found.study.varied == ("discriminator_norm", "weight_clip")
+  assert matrix_figures.crossed(found) == "discriminator_norm"
+  (axes,) = matrix_figures.matrix(found, "coverage", plots.WIDE).axes
+  assert [tick.get_text() for tick in axes.get_xticklabels()] == ["none", "spectral"]
+  write(tmp_path / "more", "sat", "none", 0, 1.0, discriminator_norm="none", weight_clip=0.0)
+  assert matrix_figures.crossed(analyse(study.load([tmp_path]))) is None
+
+
 def test_curves_are_left_out_where_a_matrix_has_more_losses_than_they_can_show(
   crossed, monkeypatch
 ):
