@@ -112,9 +112,10 @@ def _search(trials, command, folder, launch, asked) -> bool:
   values = command.values
   plan = _plan_search(trials, values, folder, launch, asked)
   if asked["sampler"] == tpe.SAMPLER:
-    return rounds.search(command, folder / study.SEARCH, _space(values), launch, asked)
-  halved = sweep.halved(launch, values.halving, values.metric)
-  return _train(plan, folder / study.SEARCH, values, halved)
+    launch = rounds.in_rounds(launch, command, _space(values), asked)
+  else:
+    launch = sweep.halved(launch, values.halving, values.metric)
+  return _train(plan, folder / study.SEARCH, values, launch)
 
 
 def _confirm(best, values, folder, launch, asked) -> bool:

@@ -2,11 +2,11 @@
 
 import functools
 import pathlib
+from collections.abc import Callable
 from typing import Any
 
 from experiments import sweep
 from experiments.cli import common
-from experiments.cli.command import notify
 from gan.errors import UserError
 from gan.sweeps import sequential, tpe
 from gan.sweeps.search import Trial
@@ -24,32 +24,19 @@ def check(values: Any) -> None:
   tpe.require()
 
 
-def search(
-  command: common.ConfigCommand,
-  folder: pathlib.Path,
-  space: Space,
-  launch: sweep.Launch,
-  asked: dict,
-) -> bool:
-  """Trains the settings of each loss; returns whether all are at their end.
+def in_rounds(
+  launch: sweep.Launch, command: common.ConfigCommand, space: Space, asked: dict[str, Any]
+) -> sweep.Launch:
+  """Returns a launch that trains a search round by round.
 
   Args:
+    launch: how each round is trained.
     command: that was typed.
-    folder: of the search.
     space: where settings lie.
-    launch: how sweeps are trained.
     asked: what study.json holds.
   """
   # One run of each loss waits at a time: a wider program would repeat it.
   launch = launch._replace(runs_per_call=launch.runs_per_call or 1)
-  tell = functools.partial(notify, values=command.values)
-
-  def train(trials: list[Trial]) -> dict[str, str]:
-    plan = sweep.plan_of(trials, command.values, folder, launch, asked["command"])
-    plan = plan._replace(identity=plan.identity | {"sampler": asked["sampler"]})
-    return launch.fit(plan, folder, say=tell)
-
-  say("Each setting follows from the values before it: one of each loss is trained at a time.")
   request = sequential.Request(
     losses=asked["losses"],
     samples=asked["samples"],
@@ -58,4 +45,16 @@ def search(
     metric=asked["metric"],
     seed=asked["seed"],
   )
-  return sweep.ended(sequential.search(folder, request, train), halving=0)
+
+  def plan_of(trials: list[Trial], folder: pathlib.Path) -> Any:
+    plan = sweep.plan_of(trials, command.values, folder, launch, asked["command"])
+    return plan._replace(identity=plan.identity | {"sampler": asked["sampler"]})
+
+  def fit(plan: Any, folder: pathlib.Path, *, say: Callable[[str], None] = say) -> dict[str, str]:
+    del plan  # of other points: these are not known before values are
+    say("Each setting follows from the values before it: one of each loss is trained at a time.")
+    return sequential.search(
+      folder, request, lambda trials: launch.fit(plan_of(trials, folder), folder, say=say)
+    )
+
+  return launch._replace(fit=fit)

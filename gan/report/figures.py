@@ -128,14 +128,6 @@ _BEST_OF_ORDERS = (
 _BEST_SO_FAR = "Lines: best of the first k settings, in the one order in which they were tried."
 
 
-_BEST_OF_ORDERS = (
-  "Lines: expected best of k settings, the mean over all orders of the search, from the k at which "
-  "one that did not diverge is sure to be among them. Bands: where the best of k lies in 95 % of "
-  "bootstrap orders."
-)
-_BEST_SO_FAR = "Lines: best of the first k settings, in the one order in which they were tried."
-
-
 def _of_search(analysis) -> list[Drawing]:
   search = searches.search_of(analysis)
   if search is None:
