@@ -87,6 +87,11 @@ class Analysis(NamedTuple):
   search: "Analysis | None" = None
 
   @property
+  def palette(self) -> list[str]:
+    """The losses in the order of their colours: a study in two phases has the same in both."""
+    return (self.search or self).study.losses
+
+  @property
   def headline(self) -> list[Row]:
     """The rows of the headline metric."""
     return [row for row in self.rows if row.metric == self.metric]

@@ -42,7 +42,7 @@ def mark_real(axes: Axes, analysis: Analysis, metric: str, vertical: bool = Fals
 
 def curves(analysis: Analysis, metric: str, unit: str, size: Size) -> Figure:
   """Returns a metric against a count, all losses in their chosen settings."""
-  found, colours = _all_curves(analysis, metric, unit), plots.colours(analysis.study.losses)
+  found, colours = _all_curves(analysis, metric, unit), plots.colours(analysis.palette)
 
   def draw(axes, loss, faint):
     plots.draw_curves(axes, loss, colours[loss], found[loss], faint)
@@ -64,7 +64,7 @@ def other_metrics(analysis: Analysis, metrics: list[str], size: Size) -> Figure:
   """Returns a panel against steps for each metric."""
   shape = size._replace(columns=1 if size.narrow else 3)
   many = len(analysis.study.losses) > plots.MOST_IN_ONE
-  colours = plots.colours(analysis.study.losses)
+  colours = plots.colours(analysis.palette)
   figure, panels = plots.panels(metrics, shape, 3.2 if many else 2.4, sharey=False)
   for metric, axes in panels.items():
     axes.set_title(axis_label(metric))
@@ -83,7 +83,7 @@ def _all_curves(analysis, metric, unit) -> dict[str, list[Curve]]:
 
 
 def _mark_divergence(axes, analysis, loss, metric, unit):
-  color = plots.colours(analysis.study.losses)[loss].color
+  color = plots.colours(analysis.palette)[loss].color
   diverged = [run for run in analysis.runs(loss) if run.status == "diverged"]
   for found in filter(None, (series.finite(run, metric) for run in diverged)):
     record, value = found[-1]
@@ -110,7 +110,7 @@ def last_and_best(analysis: Analysis, size: Size) -> Figure:
 
 
 def _draw_strip(axes, analysis, row, kind, place):
-  colour = plots.colours(analysis.study.losses)[row.loss]
+  colour = plots.colours(analysis.palette)[row.loss]
   for status, marker in ((False, colour.marker), (True, "x")):
     points = [
       (getattr(found, kind)[1], f"{row.loss}, seed {found.run.seed}")
@@ -155,7 +155,7 @@ def sensitivity(analysis: Analysis, field: str, size: Size) -> Figure:
 
 def _draw_sensitivity(axes, analysis, loss, field, places, beside):
   """`beside` puts losses side by side at a value and draws medians as bars: for words."""
-  colour, found = plots.colours(analysis.study.losses)[loss], []
+  colour, found = plots.colours(analysis.palette)[loss], []
   for run in (run for run in analysis.study.runs if run.loss == loss):
     last = outcome(run, analysis.metric, analysis.headline[0].step).last
     if last and math.isfinite(last[1]):

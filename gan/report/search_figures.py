@@ -15,7 +15,7 @@ from gan.report.series import Curve
 
 def budget(analysis: Analysis, search: Search, size: Size) -> Figure:
   """Returns the best value that a search finds against the number of its samples."""
-  colours = plots.colours(analysis.study.losses)
+  colours = plots.colours(analysis.palette)
   found = {loss: _budget_curve(search, loss) for loss in search.values}
 
   def draw(axes, loss, faint):
@@ -51,7 +51,7 @@ def distribution(analysis: Analysis, search: Search, size: Size) -> Figure:
   losses = list(search.values)
   figure, axes = plots.one_panel(size, 0.9 + 0.4 * len(losses))
   for place, loss in enumerate(losses):
-    _draw_box(axes, search, loss, place, plots.colours(analysis.study.losses)[loss].color)
+    _draw_box(axes, search, loss, place, plots.colours(analysis.palette)[loss].color)
   axes.set_yticks(range(len(losses)), [_named(search, loss) for loss in losses])
   axes.set_ylim(len(losses) - 0.4, -0.6)
   axes.grid(axis="y", visible=False)
@@ -127,7 +127,7 @@ def _draw_cell(axes, first, second, place, cell):
 def profile(analysis: Analysis, search: Search, size: Size) -> Figure:
   """Returns the share of the settings of each loss that are at least as good as a value."""
   arrays = {loss: search.array(loss) for loss in search.values}
-  places, colours = searches.profile_thresholds(arrays), plots.colours(analysis.study.losses)
+  places, colours = searches.profile_thresholds(arrays), plots.colours(analysis.palette)
 
   def draw(axes, loss, faint):
     style = {"color": plots.LINES} if faint else colours[loss].style(len(places)) | {"label": loss}
@@ -150,7 +150,7 @@ def mean_ranks(analysis: Analysis, search: Search, size: Size) -> Figure:
   figure, axes = plots.one_panel(size, 0.9 + 0.3 * len(losses))
   order = sorted(range(len(losses)), key=lambda i: (ranks[:, i].mean(), i))
   for place, i in enumerate(order):
-    color = plots.colours(analysis.study.losses)[losses[i]].color
+    color = plots.colours(analysis.palette)[losses[i]].color
     axes.plot((low[i], high[i]), [place] * 2, color=color, linewidth=2)
     axes.plot(ranks[:, i].mean(), place, "o", color=color, markersize=7)
   axes.set_yticks(range(len(losses)), [losses[i] for i in order])

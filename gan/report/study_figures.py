@@ -40,7 +40,7 @@ def selection(analysis: Analysis, size: Size) -> Figure:
 
 
 def _draw_selection(axes, analysis, row, place, again):
-  color = plots.colours(analysis.search.study.losses)[row.loss].color
+  color = plots.colours(analysis.palette)[row.loss].color
   marks = {"color": color, "markersize": 7, "linestyle": "none", "zorder": 4}
 
   def mark(values, height, marker, label, **style):
@@ -138,12 +138,16 @@ def _norm(values) -> Normalize:
 def _draw_map(axes, search, loss, fields, norm):
   """Draws the settings of one loss, and returns the coloured points."""
   places = [search.study.varied.index(field) for field in fields]
-  rows = [row for row in search.headline if row.loss == loss]
-  at = {id(row): [row.setting[place] for place in places] for row in rows}
-  lost = np.array([at[id(row)] for row in rows if row.diverged], float).reshape(-1, 2)
+  at = ((row, [row.setting[place] for place in places]) for row in search.headline)
+  # An option at its default has no number.
+  whole = ((row, there) for row, there in at if all(isinstance(value, float) for value in there))
+  found = [(row, *there) for row, there in whole if row.loss == loss]
+  lost = np.array([at for row, *at in found if row.diverged], float).reshape(-1, 2)
   axes.plot(*lost.T, "x", color=plots.INK, markersize=6, markeredgewidth=1.5)
-  shown = [row for row in rows if _is_shown(row)]
-  x, y = np.array([at[id(row)] for row in shown], float).reshape(-1, 2).T
-  values = [row.last.median for row in shown]
+  shown = [(row.last.median, *at) for row, *at in found if _is_shown(row)]
+  values, x, y = np.array(shown, float).reshape(-1, 3).T
   style = {"cmap": COLOUR_MAP, "norm": norm, "edgecolors": plots.INK, "linewidths": 0.4}
-  return axes.scatter(x, y, 28, values, **style)
+  points = axes.scatter(x, y, 28, values, **style)
+  numbers = zip(x, y, values, strict=True)
+  plots.hover(points, [f"{loss}: {v:.4g} at {a:.4g}, {b:.4g}" for a, b, v in numbers])
+  return points

@@ -38,7 +38,7 @@ def held_out(analysis: Analysis, number: str, size: Size) -> Figure:
   """
   figure, panels = plots.panels(analysis.study.losses, size, sharey=False)
   for loss, axes in panels.items():
-    color = plots.colours(analysis.study.losses)[loss].color
+    color = plots.colours(analysis.palette)[loss].color
     for kind, style in (("train", "-"), ("held_out", "--"), ("samples", ":")):
       for curve in series.evaluated(analysis.runs(loss), f"{number}_{kind}", "step"):
         axes.plot(curve.x, curve.y, color=color, linestyle=style)
@@ -51,7 +51,7 @@ def held_out(analysis: Analysis, number: str, size: Size) -> Figure:
 def _draw_training(axes, analysis, loss, name, logarithmic=False, **style):
   curve = series.trained(analysis.runs(loss), name, logarithmic)
   if curve:
-    color = plots.colours(analysis.study.losses)[loss].color
+    color = plots.colours(analysis.palette)[loss].color
     axes.plot(curve.x, curve.y, color=color, **style)
     axes.fill_between(curve.x, curve.low, curve.high, color=color, alpha=0.18, linewidth=0)
 
@@ -85,7 +85,7 @@ def gradient_norms(analysis: Analysis, size: Size) -> Figure:
 
   def draw(axes, loss, faint):
     if found[loss]:
-      plots.draw_curves(axes, loss, plots.colours(losses)[loss], [found[loss]], faint)
+      plots.draw_curves(axes, loss, plots.colours(analysis.palette)[loss], [found[loss]], faint)
 
   figure = plots.shared_or_panels(losses, size, draw)
   plots.finish(figure, STEPS, "gradient norm of G", always_logarithmic=True)
@@ -99,7 +99,7 @@ def strengths(analysis: Analysis, size: Size) -> Figure:
   def draw(axes, loss, faint):
     found = [series.trained(analysis.runs(loss), name) for name in STRENGTHS]
     curves = [curve for curve in found if curve]
-    plots.draw_curves(axes, loss, plots.colours(losses)[loss], curves, faint)
+    plots.draw_curves(axes, loss, plots.colours(analysis.palette)[loss], curves, faint)
 
   figure = plots.shared_or_panels(losses, size, draw)
   plots.finish(figure, STEPS, "strength p of the augmentation")

@@ -84,6 +84,7 @@ def test_a_loss_without_a_value_is_said_and_one_in_waiting_too(tmp_path):
   write_study(tmp_path / "b", SEARCHED, {"nonsat": (3.5,)})
   confirmed, _ = studies.load(tmp_path / "b")
   assert "The best setting of wgan is not confirmed yet." in words.notes(confirmed)
+  assert confirmed.palette == ["nonsat", "wgan"]  # a colour each, in both phases
   write_study(tmp_path / "c", SEARCHED, {})
   assert studies.load(tmp_path / "c")[0] is None
 
