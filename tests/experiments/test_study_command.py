@@ -133,6 +133,22 @@ def test_a_study_interrupted_in_each_phase_and_extended_is_the_study_made_at_onc
   assert code == 2 and "samples: 3 there, 2 here; seeds: 2 there, 1 here" in printed
 
 
+@pytest.mark.slow
+def test_a_halved_study_interrupted_at_a_rung_is_the_one_made_at_once(tmp_path, monkeypatch):
+  # Of three settings two go on from step 2, one from step 4; a third is stopped at each.
+  halved = ["--losses=nonsat", "--samples=3", "--seeds=1", "--steps=8", "--halving=2"]
+  code, printed = run(tmp_path / "whole", *halved)
+  assert code == 0 and "goes on from step 2, 4: at most 58 % of all steps" in printed
+  assert "1 of 3 runs finished, 0 diverged, 2 stopped" in printed
+  with monkeypatch.context() as patch:
+    interrupt_at(patch, 4)
+    assert run(tmp_path / "cut", *halved)[0] == 130
+  assert run(tmp_path / "cut", *halved)[0] == 0
+  whole, cut = (tmp_path / name / "summary.csv" for name in ("whole", "cut"))
+  assert cut.read_bytes() == whole.read_bytes()
+  assert chosen(tmp_path / "cut") == chosen(tmp_path / "whole")
+
+
 def test_a_loss_without_a_finite_setting_is_said_and_the_study_goes_on(
   studied, tmp_path, monkeypatch
 ):
