@@ -80,8 +80,11 @@ def _line(search, record, best, argv) -> str:
     raise UserError(
       f"{search} does not say of which experiment it is: it was not made by a command"
     )
+  line = record.get("command", "")
+  preset = next(reversed(given(line, "preset")), None)
   config = recorded_config(search / RUNS_FOLDER / best.runs[0])
-  flags = flags_of(config, EXPERIMENTS[experiment]) + given(record.get("command", ""), "data_dir")
+  flags = flags_of(config, EXPERIMENTS[experiment], preset)
+  flags += [f"--data_dir={place}" for place in given(line, "data_dir")[-1:]]
   flags += [f"--plugin={','.join(names)}"] if (names := plugins.recorded(search)) else []
   return " ".join([program(experiment, argv), *map(shlex.quote, flags)])
 

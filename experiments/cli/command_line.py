@@ -13,17 +13,19 @@ from gan.training.validation import unread
 LEFT_OUT = ("parallel", "data_on", "options")
 
 
-def flags_of(config: Config, defaults: Config) -> list[str]:
+def flags_of(config: Config, defaults: Config, preset: str | None = None) -> list[str]:
   """Returns the flags by which an experiment trains a config, the loss first.
 
   Args:
     config: of a run.
     defaults: of the experiment.
+    preset: from whose values the run started, or None.
   """
-  start = starting_point(defaults, None, config.model)
+  start = starting_point(defaults, preset, config.model)
   others = [name for name in fields() if name not in ("loss", *LEFT_OUT, *_idle(config))]
   differing = (name for name in others if value(config, name) != value(start, name))
-  return [f"--{name}={_text(value(config, name))}" for name in ("loss", *differing)]
+  own = [f"--{name}={_text(value(config, name))}" for name in ("loss", *differing)]
+  return own + ([f"--preset={preset}"] if preset else [])
 
 
 def _idle(config: Config) -> Iterator[str]:
@@ -38,17 +40,17 @@ def _text(found: Any) -> str:
 
 
 def given(line: str, name: str) -> list[str]:
-  """Returns a flag as a recorded command line has it: [] or ["--name=value"], the last one.
+  """Returns the values of a flag in a recorded command line, as they were typed.
 
   Args:
     line: as `typed` returns it.
     name: of the flag.
   """
   words = shlex.split(line)
-  found = [word for word in words if word.startswith(f"--{name}=")]
-  apart = [
-    f"--{name}={after}"
-    for word, after in zip(words, words[1:], strict=False)
-    if word == f"--{name}"
+  pairs = zip(words, [*words[1:], ""], strict=True)
+  flag = f"--{name}"
+  return [
+    after if word == flag else word.partition("=")[2]
+    for word, after in pairs
+    if word.partition("=")[0] == flag
   ]
-  return (found or apart)[-1:]

@@ -17,15 +17,18 @@ import pytest
 from conftest import ROOT
 
 from experiments import best
-from experiments.cli.command_line import given
-from experiments.cli.common import ConfigCommand
+from experiments.cli.command_line import flags_of, given
+from experiments.cli.common import ConfigCommand, starting_point
+from experiments.mnist import DEFAULTS as MNIST
 from experiments.ring import DEFAULTS
 from experiments.study import __main__ as command
 from experiments.study import budget
 from gan.errors import UserError
 from gan.report import figures
+from gan.sweeps import plan as planning
 from gan.sweeps import study, trainer
 from gan.system.progress import SweepProgress
+from gan.training.presets import PRESETS
 from gan.training.restore import recorded_config
 
 FLAGS = ["--experiment=ring", "--split=train[:200]", "--width=8", "--latent_dim=2"]
@@ -36,7 +39,7 @@ ASKED = ["--losses=sat,nonsat", "--samples=3", "--seeds=2"]
 
 
 def run(folder, *flags):
-  """(exit code, what was printed) of a study whose page has no figures."""
+  """(exit code, what was printed) of a study whose page has no figures; no step is measured."""
   printed = io.StringIO()
   with (
     pytest.MonkeyPatch.context() as patch,
@@ -44,6 +47,7 @@ def run(folder, *flags):
     contextlib.redirect_stderr(printed),
   ):
     patch.setattr(figures, "drawings", lambda *args, **kwargs: [])
+    patch.setattr(planning, "_measure", lambda *args: planning.Cost(1.0, 1, 1.0))
     code = command.main(["study", *FLAGS, *flags, f"--workdir={folder}"])
   return code, printed.getvalue()
 
@@ -187,9 +191,19 @@ def test_best_of_a_sweep_has_no_confirmation(studied, capsys):
 
 def test_a_flag_is_found_in_a_command_that_was_typed():
   line = "python -m experiments.study --data_dir '/a b' --data_dir=c --losses=sat"
-  assert given(line, "data_dir") == ["--data_dir=c"]
-  assert given("study --data_dir '/a b'", "data_dir") == ["--data_dir=/a b"]
-  assert given(line, "plugin") == []
+  assert given(line, "data_dir") == ["/a b", "c"]
+  assert given(line, "data") == given(line, "plugin") == []
+
+
+@pytest.mark.parametrize("preset", [None, *PRESETS])
+def test_a_config_read_back_from_its_command_line_is_the_same(preset):
+  model = PRESETS[preset]["model"] if preset else "dcgan"
+  start = starting_point(MNIST, preset, model)
+  config = dataclasses.replace(start, dataset="digits", b1=0.25, conditional=True)
+  shown = ConfigCommand("")
+  shown.add_config(MNIST)
+  assert shown.values(["command", *flags_of(config, MNIST, preset)])[1:] == []
+  assert shown.config(MNIST) == config
 
 
 def test_a_budget_is_runs_or_images_or_hours_of_each_loss():
