@@ -28,6 +28,7 @@ from gan.sweeps.search import Point, applicable, read_part
 from gan.sweeps.spaces import Axis, Space
 from gan.training.config import Config
 from gan.training.options import fields, value
+from gan.training.run_folder import RESTORE
 
 SAMPLER = "tpe"  # its name beside SAMPLERS
 FILE = "optuna.db"
@@ -216,8 +217,7 @@ def opened(folder: str | os.PathLike, *args: Any) -> Iterator[Searches]:
   except Exception as error:  # noqa: BLE001 - of SQLAlchemy, which this package does not know
     reason = str(error).strip().split("\n", 1)[0]
     raise UserError(
-      f"{path} cannot be read by Optuna {optuna.__version__} ({reason}): restore it, or delete it, "
-      "and the same points are asked again"
+      f"{path} cannot be read by Optuna {optuna.__version__} ({reason}): {RESTORE}"
     ) from error
   try:
     yield Searches(storage, *args)

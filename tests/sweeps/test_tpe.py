@@ -148,7 +148,7 @@ def test_the_search_goes_where_values_are_good():
 
 def test_what_is_no_study_is_refused_in_a_line(tmp_path):
   (tmp_path / tpe.FILE).write_text("no database at all" * 100)
-  message = r"optuna.db cannot be read by Optuna [^\n]*: restore it, or delete it[^\n]*$"
+  message = r"optuna.db cannot be read by Optuna [^\n]*: restore it, or use another[^\n]*$"
   with pytest.raises(UserError, match=message), tpe.opened(tmp_path, *arguments()):
     pass
 
