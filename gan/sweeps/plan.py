@@ -240,8 +240,9 @@ def describe(plan: Plan) -> str:
   ]
   for program in plan.programs:
     config, cost = program.trials[0].config, program.cost
+    penalty = "" if config.penalty == "none" else f"+{config.penalty}"
     lines.append(
-      f"  {config.loss} {config.model}: {len(program.trials)} runs, {program.size} at once, "
+      f"  {config.loss}{penalty} {config.model}: {len(program.trials)} runs, {program.size} at once, "
       f"{program.size * cost.bytes / 2**20:.0f} MiB, {1e3 * cost.seconds:.1f} ms a step alone"
     )
   return "\n".join([*lines, f"At most {_minutes(plan):.0f} min of steps, without evaluations"])
