@@ -67,7 +67,8 @@ def _of_evaluations(analysis) -> list[Drawing]:
   bands = (
     "Lines: interquartile mean over seeds (of three, their mean); bands: 95 % bootstrap intervals "
     "over seeds, from three seeds up. Of fewer than three each seed has its own line. A cross is "
-    f"the last evaluation of a run that diverged. {counts}"
+    "the last evaluation of a run that diverged. Runs that trained together share their seconds. "
+    f"{counts}"
   )
   draw = functools.partial(metric_figures.curves, analysis, analysis.metric)
   found = [

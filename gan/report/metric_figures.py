@@ -16,7 +16,7 @@ from gan.report.study import number, sortable
 UNITS = {
   "step": "generator steps",
   "images": "real images seen",
-  "seconds": "seconds, shared by runs that trained together",
+  "seconds": "seconds",
 }
 
 
@@ -172,7 +172,8 @@ def _draw_sensitivity(axes, analysis, loss, field, places, beside):
     axes.plot(medians[:, 0] + shift, medians[:, 1], "_", color=colour.color, markersize=18)
     axes.plot([], **colour.style(), label=loss)
   else:
-    joined = medians if len(found) > len(medians) or len(places) <= 6 else medians[:0]
+    again = sum(not diverged for *_, diverged in found) > len(medians)
+    joined = medians if again or len(places) <= 6 else medians[:0]
     axes.plot(*joined.T, **colour.style(len(joined)), label=loss)
 
 

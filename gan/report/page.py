@@ -231,7 +231,7 @@ def _table_note(analysis) -> str:
 
 
 def _comparisons(analysis) -> dict[str, Any] | None:
-  if not analysis.comparisons:
+  if not any(found.count for found in analysis.comparisons):
     return None
   return {"title": "Differences between losses"} | comparison_table(analysis.comparisons)
 

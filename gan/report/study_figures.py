@@ -47,7 +47,8 @@ def _draw_selection(axes, analysis, row, place, again):
     values = [value for value in values if value is not None and math.isfinite(value)]
     spread = 0.12 * np.linspace(-1, 1, len(values)) if len(values) > 1 else np.zeros(len(values))
     if values:
-      axes.plot(values, place + height + spread, marker, label=label, **(marks | style))
+      (line,) = axes.plot(values, place + height + spread, marker, label=label, **(marks | style))
+      plots.hover(line, [f"{row.loss}, {label}: {value:.4g}" for value in values])
 
   mark([confirmation.value(row)], -0.2, "D", "best of the search", markerfacecolor="none")
   mark([again], -0.2, "s", "the same run, other samples", markerfacecolor="none")

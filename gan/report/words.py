@@ -10,6 +10,7 @@ from gan.report.analysis import RANKED, Analysis, Row, metric_name, rank
 from gan.report.statistics import LEAST_SEEDS, Centre
 from gan.report.table import text
 
+MOST_NAMED = 8  # runs that a note names
 MOST_SAID = 3  # losses whose differences the head of the page tells one by one
 _IN_PERCENT = f"{100 * power.POWER:.0f} %"
 
@@ -219,13 +220,15 @@ def _infinite(analysis) -> str:
 
 
 def _earlier(analysis) -> str:
-  """Runs whose last value is of an earlier step than that of the table."""
-  return ", ".join(
+  """Runs whose last value is of an earlier step than that of the table, the first by name."""
+  names = [
     f"{outcome.run.folder.name} (step {outcome.last[0]})"
     for row in analysis.headline
     for outcome in row.outcomes
     if outcome.last and outcome.last[0] < row.step and outcome.run.status != "stopped"
-  )
+  ]
+  more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
+  return ", ".join(names[:MOST_NAMED]) + more
 
 
 def facts(analysis: Analysis) -> list[tuple[str, list[str]]]:

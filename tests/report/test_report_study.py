@@ -479,6 +479,27 @@ def test_a_hyper_parameter_over_decades_has_a_logarithmic_axis_and_words_have_ti
   assert [label.get_text() for label in norms.get_xticklabels()] == ["none", "batch"]
 
 
+@pytest.mark.parametrize("seeds, joined", [(1, 0), (2, 8)])
+def test_values_that_were_tried_once_are_not_joined(tmp_path, seeds, joined):
+  for place in range(8):
+    for seed in range(seeds):
+      status = "finished" if place or seed else "diverged at step 25"
+      fields = {"status": status, "generator_learning_rate": 1e-4 * (place + 1)}
+      write_run(tmp_path / f"{place}-{seed}", "nonsat", seed, **one([1.0, 2.0]), **fields)
+  found = analyse(load(tmp_path))
+  axes = metric_figures.sensitivity(found, "generator_learning_rate", plots.WIDE).axes[0]
+  (line,) = [line for line in axes.lines if line.get_label() == "nonsat"]
+  assert len(line.get_xdata()) == joined
+
+
+def test_a_note_names_the_first_of_many_runs(tmp_path):
+  for seed in range(11):
+    status = "diverged at step 15" if seed < 10 else "finished"
+    write_run(tmp_path / str(seed), "nonsat", seed, **one([1.0, 2.0]), status=status)
+  (note,) = [note for note in words.notes(analyse(load(tmp_path))) if "earlier step" in note]
+  assert note.count("(step 10)") == 8 and note.endswith(" and 2 more.")
+
+
 # Pictures, and the line of a discriminator that cannot tell.
 
 
