@@ -53,7 +53,7 @@ def confirmed(analysis: Analysis, loss: str) -> Centre | None:
 
 def value(row: Row) -> float:
   """Returns the value by which a setting is chosen, the median over the seeds of its search."""
-  return RANKED[better(row.metric)] * rank(row)
+  return RANKED[better(row.metric)] * rank(row) + 0.0  # no -0
 
 
 def evaluated_again(row: Row) -> float | None:
