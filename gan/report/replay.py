@@ -173,4 +173,5 @@ def _choice(
   if same is None and confirmed and confirmed.median_interval:
     worst = max(sign * end for end in confirmed.median_interval)
     same = last[halved] <= worst
-  return Choice(whole, halved, sign * last[whole], sign * last[halved], confirmed, same)
+  shown = (sign * last[setting] + 0.0 for setting in (whole, halved))  # 0 and not -0
+  return Choice(whole, halved, *shown, confirmed, same)
