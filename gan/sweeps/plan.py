@@ -242,8 +242,9 @@ def describe(plan: Plan) -> str:
     config, cost = program.trials[0].config, program.cost
     penalty = "" if config.penalty == "none" else f"+{config.penalty}"
     lines.append(
-      f"  {config.loss}{penalty} {config.model}: {len(program.trials)} runs, {program.size} at once, "
-      f"{program.size * cost.bytes / 2**20:.0f} MiB, {1e3 * cost.seconds:.1f} ms a step alone"
+      f"  {config.loss}{penalty} {config.model}: {len(program.trials)} runs, "
+      f"{program.size} at once, {program.size * cost.bytes / 2**20:.0f} MiB, "
+      f"{1e3 * cost.seconds:.1f} ms a step alone"
     )
   return "\n".join([*lines, f"At most {_minutes(plan):.0f} min of steps, without evaluations"])
 
