@@ -23,7 +23,7 @@ from gan.training import plugins
 # Kinds of flags that name a file or folder, and several by commas.
 PATH, PATHS = pathlib.Path, list[pathlib.Path]
 # gan-NAME; others: gan-train NAME
-CONSOLE = ("sample", "evaluate", "export", "sweep", "compare", "theory")
+CONSOLE = ("sample", "evaluate", "export", "sweep", "compare", "study", "best", "theory")
 _MODULE = re.compile(r"(?:python -m )?experiments\.(\w+)")
 HELPS = {"--help", "-h", "-help", "--helpfull", "--helpshort"}
 OK, BAD_INPUT, DIVERGED, MACHINE_FAILED, INTERRUPTED, CLOSED_PIPE = 0, 2, 3, 5, 130, 141

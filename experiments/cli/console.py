@@ -62,6 +62,16 @@ def compare() -> int:
   return _run("compare", "gan-compare", sys.argv[1:])
 
 
+def study() -> int:
+  """gan-study"""
+  return _run("study.__main__", "gan-study", sys.argv[1:])
+
+
+def best() -> int:
+  """gan-best"""
+  return _run("best", "gan-best", sys.argv[1:])
+
+
 def theory() -> int:
   """gan-theory"""
   return _run("theory.__main__", "gan-theory", sys.argv[1:])
