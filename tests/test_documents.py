@@ -259,6 +259,7 @@ SMALLER = {
   "evaluate": ["--samples=50"],
   "sweep": [*SMALL, "--losses=nonsat,hinge", "--seeds=1"],
   "compare": [],
+  "study": [*SMALL, "--losses=nonsat,hinge", "--samples=2", "--seeds=1"],
   "theory": ["--case=generator_costs"],
 }
 
