@@ -12,7 +12,7 @@ from gan.losses import LOSSES
 from gan.method.acting import check_acting, check_controls
 from gan.method.game import PLAYERS, Game
 from gan.method.lazy import check_lazy
-from gan.method.update_rules import adversarial_rules, check_updates
+from gan.method.update_rules import check_updates
 from gan.models import check_conditioning, check_outputs
 from gan.models.spec import conditioned
 from gan.networks import Network
@@ -123,7 +123,7 @@ def _chooser(config: Config, choice: str, part: str) -> str:
 
 def _validate_idle(config: Config) -> None:
   """Raises UserError for what the discriminator's updates read, where the rule makes none."""
-  if config.update_rule in adversarial_rules():
+  if all(rule.adversarial for rule in made(config, "update_rule").values()):
     return
   idle = {*_any_game(config, update_rule=None).read_numbers()} - {*_any_game(config).read_numbers()}
   idle -= {"discriminator_learning_rate"}  # experiments have one: commands refuse it where typed
