@@ -27,7 +27,7 @@ def test_a_typed_space_is_read_by_the_types_of_its_fields():
 @pytest.mark.parametrize(
   ("text", "message"),
   [
-    ("nosuch", "--space=nosuch is unknown: choose from lucic_wide, lucic_narrow, or give"),
+    ("nosuch", "--space=nosuch is unknown: choose from rates, lucic_wide, lucic_narrow, or give"),
     ("speed=0:1", "--space: runs cannot differ in 'speed'. Arrays, in one program"),
     ("loss=sat|wgan", "--losses, --seeds"),
     ("model=0:1", "model is not numeric: give its values, value|value"),
@@ -82,7 +82,7 @@ RANGES = {
 }
 
 
-@pytest.mark.parametrize("name", sorted(SPACES))
+@pytest.mark.parametrize("name", sorted(RANGES))
 def test_draws_fill_the_ranges_of_the_study(name):
   points = draw_points(SPACES[name], 300, seed=0)
   assert points[0] == {}, "the first are the values as they stand"
