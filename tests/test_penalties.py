@@ -282,6 +282,7 @@ def test_penalty_of_a_batch_norm_critic_is_per_example():
   assert np.all(np.abs(np.diagonal(gradient)).sum(0) > 1e-4)
 
 
+@pytest.mark.slow
 def test_two_devices_step_as_one_with_every_penalty(x64):
   numbers = {"penalty_weight": 0.1, "instance_noise": 0.3, "lecam_weight": 0.3}
   noise = augment.make_instance_noise()

@@ -816,6 +816,7 @@ def test_image_size_brings_every_form_to_one_size(tmp_path, form):
 # Commands.
 
 
+@pytest.mark.slow
 def test_names_of_classes_reach_the_user_and_can_be_typed(tmp_path, programs_of_the_tests, capsys):
   for name in ("2 two", "10 ten", "cat"):
     for i in range(3):

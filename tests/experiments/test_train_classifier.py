@@ -129,7 +129,7 @@ def test_it_says_what_test_images_score_by_the_features(tmp_path, capsys):
   assert {"frechet_distance", "coverage", "memorisation_ratio"} <= set(values)
 
 
-@pytest.mark.parametrize("kind", ["grey", "colour"])
+@pytest.mark.parametrize("kind", ["grey", pytest.param("colour", marks=pytest.mark.slow)])
 def test_a_training_that_was_stopped_continues_to_the_same_file(tmp_path, monkeypatch, kind):
   pixels = np.random.default_rng(0).integers(256, size=(40, 8, 8, 3), dtype=np.uint8)
   pixels = pixels if kind == "colour" else pixels[..., 0]

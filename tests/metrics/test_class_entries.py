@@ -60,6 +60,7 @@ def test_labels_go_with_their_examples(data, digits):
   np.testing.assert_array_equal(chosen.examples, test.images[[5, 2]])
 
 
+@pytest.mark.slow
 def test_real_digits_score_as_held_out_ones_and_other_classes_do_not(data):
   names = ("intra_class_frechet", "ms_ssim", "classification_accuracy")
   right = evaluation.held_out_sample(data, 297, seed=0)

@@ -56,7 +56,9 @@ def test_a_shipped_extractor_is_small_and_of_half_precision(name):
     assert {archive[key].dtype for key in archive if key != "about"} == {np.dtype(np.float16)}
 
 
-@pytest.mark.parametrize("name", SHIPPED)
+@pytest.mark.parametrize(
+  "name", [pytest.param("cifar10", marks=pytest.mark.slow), *(n for n in SHIPPED if n != "cifar10")]
+)
 def test_the_recorded_accuracy_is_that_on_the_test_images(name, request):
   if name != "digits":
     data_root = request.getfixturevalue("data_root")

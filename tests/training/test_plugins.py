@@ -566,6 +566,7 @@ def test_metrics_of_a_plugin_are_measured_in_training_and_those_that_fail_left_o
     assert message in capsys.readouterr().err.splitlines()[-1]
 
 
+@pytest.mark.slow
 def test_a_sweep_goes_over_options_of_a_plugin_and_weights_share_a_program(place, capsys):
   folder, forget = place
   grid = "--grid=small_logits_weight=0.1,1;margin=1,2"

@@ -73,6 +73,7 @@ AMOUNTS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("change", AMOUNTS)
 def test_more_of_a_distortion_is_farther_and_covers_less(measured, change):
   values = [measured(change, amount) for amount in AMOUNTS[change]]
@@ -82,6 +83,7 @@ def test_more_of_a_distortion_is_farther_and_covers_less(measured, change):
   assert list(coverages) == sorted(coverages, reverse=True)
 
 
+@pytest.mark.slow
 def test_held_out_images_are_near_to_those_of_training(measured):
   distance, coverage = measured("", 0)
   assert distance < measured("noise", 4)[0] and coverage > 0.9
