@@ -18,7 +18,7 @@ from gan.errors import UserError
 from gan.sweeps import ray_cluster, ray_launcher, run_archive
 from gan.sweeps.launcher import INTERRUPTED
 from gan.sweeps.plan import Plan, Program, make_plan
-from gan.sweeps.search import make_trials
+from gan.sweeps.search import Trial, make_trials
 from gan.training import restore
 from gan.training.config import Config
 from gan.training.run_folder import read_metrics, read_summary
@@ -324,8 +324,10 @@ def test_what_a_plugin_raises_in_a_worker_is_a_line_of_its_task(tmp_path, monkey
       states.append(state)
       return False
 
-    plan, program = Plan([], None, {}, {}), Program([], 0, None)
-    return ray_launcher._train(plan, program, [], tmp_path, report, lambda: None), states
+    run_group = [Trial("nonsat,seed=0", Config(), {})]
+    program = Program([run_group], 1, None)
+    plan = Plan([program], None, {}, {})
+    return ray_launcher._train(plan, program, run_group, tmp_path, report, lambda: None), states
 
   monkeypatch.setattr(ray_launcher, "Trainer", Failing)
   monkeypatch.setattr(ray_launcher, "place", lambda plan: None)
