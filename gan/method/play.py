@@ -16,7 +16,7 @@ from gan.losses import Loss, bind
 from gan.method import returned
 from gan.method.game import Examples, Game
 from gan.method.reading import Reading, reading
-from gan.method.showing import Pair, show, show_apart, show_together, with_backward
+from gan.method.showing import Pair, show, with_backward
 from gan.networks import ModelState, Outputs, apart, as_outputs, unpack
 from gan.penalties import AugmentedCritic, Critic
 from gan.regularizers import View
@@ -128,9 +128,8 @@ def play(
   else:
     judged = with_backward(game, state, fake)
   own = tuple(example_keys(key, examples.places) for key in jax.random.split(keys.augment))
-  # The generator's objective often leaves the data out.
-  showing = show_together if player == "discriminator" else show_apart
-  shown, of = showing(game, state, (examples.real, judged), own), (examples, made)
+  images, of = (examples.real, judged), (examples, made)
+  shown = tuple(show(game, state, *each) for each in zip(images, own, strict=True))
   joint = player == "discriminator" and game.discriminator.joint
   judge = _judge_jointly if joint else _judge_apart
   *judged, state_after = judge(game, state, shown, of, keys)

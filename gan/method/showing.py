@@ -4,7 +4,6 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
 from gan.augment import as_augmentation
@@ -24,21 +23,6 @@ def show(
     apply = as_augmentation(game.augment).apply
     images = returned.images(apply(images, keys, state), images, "augment", game.augment)
   return pack(images, game.packing)
-
-
-def show_apart(game: Game, state: GanState, images: Pair, keys: Pair) -> Pair:
-  """Returns the data and samples as the discriminator is shown them."""
-  real, fake = (show(game, state, *each) for each in zip(images, keys, strict=True))
-  return real, fake
-
-
-def show_together(game: Game, state: GanState, images: Pair, keys: Pair) -> Pair:
-  """Returns what `show_apart` does, by one call: its few draws cost a step more than the images."""
-  real, fake = images
-  if game.augment is None or real.dtype != fake.dtype:
-    return show_apart(game, state, images, keys)
-  real, fake = jnp.split(show(game, state, jnp.concatenate(images), jnp.concatenate(keys)), 2)
-  return real, fake
 
 
 def with_backward(game: Game, state: GanState, fake: Float[Array, "b ..."]) -> Array:
