@@ -98,6 +98,7 @@ FILES = {
     "contestants",
     "search",
     "spaces",
+    "rungs",
     "study",
     "tpe",
     "sequential",
@@ -111,7 +112,6 @@ FILES = {
     "run_archive",
     "ray_cluster",
     "ray_launcher",
-    "rungs",
     "halving",
   ],
 }

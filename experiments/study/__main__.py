@@ -151,7 +151,7 @@ def _asked(command: common.ConfigCommand, line: str) -> dict[str, Any]:
   if values.metric is not None:
     study.check_direction(values.metric)
   labels = sweep.chosen_losses(values.losses)
-  config = _config(command, choices_of(labels[0]))
+  config = sweep.config_of(command, choices_of(labels[0]))
   if not config.eval_every:
     raise UserError("--eval_every=0: a study chooses by a metric; give a number of steps above 0")
   return {
@@ -167,17 +167,13 @@ def _asked(command: common.ConfigCommand, line: str) -> dict[str, Any]:
     "metric": values.metric,
     "halving": values.halving,
     "budget": values.budget,
-    "config": _shared(_config(command, {})),
+    "config": _shared(sweep.config_of(command, {})),
   }
 
 
 def _shared(config: Config) -> dict[str, Any]:
   """What the results of all runs depend on, but for their losses, seeds and settings."""
   return {name: each for name, each in identity(config).items() if name not in ("loss", "seed")}
-
-
-def _config(command, point: Point) -> Config:
-  return sweep.config_of(command, point)
 
 
 def _samples(command, config: Config) -> int:
@@ -195,7 +191,7 @@ def _samples(command, config: Config) -> int:
 
   def images(point: Point) -> int:
     own = {name: point[name] for name in ("discriminator_steps", "batch_size") if name in point}
-    return config.steps * images_per_step(_config(command, {"loss": config.loss, **own}))
+    return config.steps * images_per_step(sweep.config_of(command, {"loss": config.loss, **own}))
 
   return budget.samples_within(read, lambda count: _points(values, count), images)
 

@@ -6,6 +6,8 @@ from typing import Any
 from gan.metrics import METRICS, NEAR_REFERENCE
 from gan.metrics.base import OF
 
+RANKED = {"lower": 1, "higher": -1}  # sign under which the smallest is the best
+
 
 def better(name: str) -> str | None:
   """Returns "lower", "higher" or NEAR_REFERENCE for a number of METRICS, or None."""

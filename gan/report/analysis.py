@@ -7,14 +7,13 @@ import numpy as np
 
 from gan.errors import UserError
 from gan.metrics.base import OF
-from gan.metrics.best import better
+from gan.metrics.best import RANKED, better
 from gan.report import statistics
 from gan.report.statistics import Centre, Comparison
 from gan.report.study import Study, StudyRun
 
 # Names of metrics under which papers have them, where these are others.
 NAMES = {"kernel_distance": "kernel distance (KID)"}
-RANKED = {"lower": 1, "higher": -1}  # sign under which the smallest is the best
 
 
 def metric_name(metric: str) -> str:

@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from gan.metrics.best import better
+from gan.metrics.best import RANKED, better
 from gan.report import table
-from gan.report.analysis import RANKED, Analysis, Outcome, Row, rank
+from gan.report.analysis import Analysis, Outcome, Row, rank
 from gan.report.statistics import Centre
 from gan.report.study import number
 from gan.system import schema

@@ -6,9 +6,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from gan.metrics.best import better
+from gan.metrics.best import RANKED, better
 from gan.report import plots
-from gan.report.analysis import RANKED, Analysis, Row
+from gan.report.analysis import Analysis, Row
 from gan.report.plots import Size
 from gan.report.study import number, sortable
 

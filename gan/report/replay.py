@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from gan.errors import UserError
-from gan.metrics.best import better
+from gan.metrics.best import RANKED, better
 from gan.report import study
 from gan.report.statistics import Centre, centre
 from gan.report.study import Study, StudyRun
@@ -16,11 +16,12 @@ from gan.sweeps.rungs import (
   Settings,
   promoted,
   rungs,
+  setting_of,
   settings_of,
   share_of_steps,
   value_at,
 )
-from gan.sweeps.study import CONFIRM, RANKED, metric_of
+from gan.sweeps.study import CONFIRM, metric_of
 from gan.system import schema
 from gan.training.run_folder import RESTORE, SWEEP
 
@@ -147,12 +148,8 @@ def _fresh(confirmed: Study, metric: str) -> dict[str, list[float]]:
   found = {}
   for run in confirmed.runs:
     if points := run.points(metric):
-      found.setdefault(_setting(run.folder.name), []).append(points[-1][1])
+      found.setdefault(setting_of(run.folder.name), []).append(points[-1][1])
   return found
-
-
-def _setting(name: str) -> str:
-  return name.rpartition("seed=")[0].rstrip(",")
 
 
 def _choice(

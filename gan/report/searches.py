@@ -13,8 +13,8 @@ import numpy as np
 from jaxtyping import Float
 from scipy import stats
 
-from gan.metrics.best import better
-from gan.report.analysis import RANKED, Analysis, Row, place, rank
+from gan.metrics.best import RANKED, better
+from gan.report.analysis import Analysis, Row, place, rank
 from gan.report.statistics import LEVEL, RESAMPLES
 from gan.report.study import StudyRun
 

@@ -8,9 +8,9 @@ import os
 import pathlib
 from collections.abc import Callable
 
-from gan.metrics.best import better
+from gan.metrics.best import RANKED, better
 from gan.report import study
-from gan.report.analysis import RANKED, Analysis, analyse
+from gan.report.analysis import Analysis, analyse
 from gan.sweeps.study import CONFIRM, SEARCH, STUDY, Best, best_settings, read_study
 from gan.training.run_folder import METRICS, RUNS_FOLDER
 

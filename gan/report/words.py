@@ -4,9 +4,9 @@ import collections
 import math
 from typing import Any
 
-from gan.metrics.best import better
+from gan.metrics.best import RANKED, better
 from gan.report import confirmation, power, sample_figures
-from gan.report.analysis import RANKED, Analysis, Row, metric_name, rank
+from gan.report.analysis import Analysis, Row, metric_name, rank
 from gan.report.statistics import LEAST_SEEDS, Centre
 from gan.report.table import text
 

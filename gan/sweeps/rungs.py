@@ -11,8 +11,7 @@ from typing import Any
 import numpy as np
 
 from gan.errors import UserError
-from gan.metrics.best import better
-from gan.sweeps.study import RANKED
+from gan.metrics.best import RANKED, better
 
 Settings = dict[str, dict[str, list[str]]]  # loss -> setting -> names of its runs
 
@@ -66,10 +65,14 @@ def settings_of(members: Iterable[Mapping[str, Any]]) -> Settings:
   """
   found: Settings = {}
   for member in members:
-    setting = member["name"].rpartition("seed=")[0].rstrip(",")
     own = found.setdefault(member.get("label", member["varied"]["loss"]), {})
-    own.setdefault(setting, []).append(member["name"])
+    own.setdefault(setting_of(member["name"]), []).append(member["name"])
   return found
+
+
+def setting_of(run: str) -> str:
+  """Returns the setting of a run, its name without the seed: LABEL,sample=3."""
+  return run.rpartition("seed=")[0].rstrip(",")
 
 
 def promoted(values: Mapping[str, Sequence[float]], factor: int) -> list[str]:

@@ -14,7 +14,8 @@ from collections.abc import Collection, Iterator
 from typing import Any, NamedTuple
 
 from gan.errors import UserError
-from gan.metrics.best import better, in_order
+from gan.metrics.best import RANKED, better, in_order
+from gan.sweeps.rungs import setting_of
 from gan.system import schema
 from gan.system.schema import COUNT, SCALAR, TEXT, entries, list_of, nullable
 from gan.training.places import check_place
@@ -34,7 +35,6 @@ from gan.training.run_folder import (
 )
 
 STUDY, SEARCH, CONFIRM, EARLIER = "study.json", "search", "confirm", "earlier"
-RANKED = {"lower": 1, "higher": -1}  # sign under which the smallest is the best
 GROWING = ("samples", "seeds", "steps")  # may become more in the same folder
 _ASKED = entries(
   {"losses": list_of(TEXT), **dict.fromkeys(GROWING, COUNT)},
@@ -163,7 +163,7 @@ def best_settings(folder: pathlib.Path, metric: str) -> dict[str, Best | None]:
   """
   settings: dict[str, list[str]] = {}
   for run in (read_sweep(folder) or {"members": []})["members"]:
-    settings.setdefault(run["name"].rpartition(",seed=")[0], []).append(run["name"])
+    settings.setdefault(setting_of(run["name"]), []).append(run["name"])
   found: dict[str, Best | None] = {setting.partition(",")[0]: None for setting in settings}
   sign = RANKED[better(metric)]
   measured = [_measured(folder, *item, metric) for item in settings.items()]
