@@ -15,6 +15,7 @@ import time
 
 import pytest
 from conftest import ROOT
+from interrupting import interrupt_at
 
 from experiments import best
 from experiments.cli.command_line import flags_of, given
@@ -27,7 +28,6 @@ from gan.errors import UserError
 from gan.report import figures
 from gan.sweeps import plan as planning
 from gan.sweeps import study, trainer
-from gan.system.progress import SweepProgress
 from gan.training.presets import PRESETS
 from gan.training.restore import recorded_config
 
@@ -101,18 +101,6 @@ def test_the_same_command_trains_nothing_again(studied, monkeypatch):
   monkeypatch.setattr(trainer, "train", lambda *args: pytest.fail("it trained"))
   assert run(folder, *ASKED)[0] == 0
   assert (folder / "summary.csv").read_bytes() == before
-
-
-def interrupt_at(patch, steps):
-  advance, seen = SweepProgress.advance, [0]
-
-  def advance_and_signal(self, count):
-    advance(self, count)
-    seen[0] += count
-    if seen[0] == steps:
-      os.kill(os.getpid(), signal.SIGINT)
-
-  patch.setattr(SweepProgress, "advance", advance_and_signal)
 
 
 def test_a_study_interrupted_in_each_phase_and_extended_is_the_study_made_at_once(

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import toys
 from conftest import ROOT
+from interrupting import interrupt_at
 
 from experiments import sweep as command
 from gan import losses
@@ -20,7 +21,6 @@ from gan.errors import UserError
 from gan.sweeps import growing, local, trainer
 from gan.sweeps import plan as planning
 from gan.sweeps.search import make_trials, sweep_identity
-from gan.system.progress import SweepProgress
 from gan.training import loop, restore
 from gan.training.config import Config
 from gan.training.run_folder import EVALUATIONS, read_config, read_metrics, read_summary
@@ -221,18 +221,6 @@ def test_diverged_and_finished_runs_are_not_trained_again(tmp_path, monkeypatch)
   monkeypatch.setattr(trainer, "train", lambda *args: pytest.fail("it trained"))
   again, _ = fit(tmp_path, chosen)
   assert again == before
-
-
-def interrupt_at(monkeypatch, steps):
-  advance, seen = SweepProgress.advance, [0]
-
-  def advance_and_signal(self, count):
-    advance(self, count)
-    seen[0] += count
-    if seen[0] == steps:
-      os.kill(os.getpid(), signal.SIGINT)
-
-  monkeypatch.setattr(SweepProgress, "advance", advance_and_signal)
 
 
 @pytest.mark.parametrize("steps", [pytest.param(4, marks=pytest.mark.slow), 18])
