@@ -133,7 +133,7 @@ SPACE := generator_learning_rate=log:1e-5:1e-2;discriminator_learning_rate=log:1
 SPACE := $(SPACE)weight_clip=log:1e-3:1;penalty_weight=log:0.1:100
 study-mnist: $(VENV)/installed
 	$(RUN) -m experiments.study --experiment=mnist --model=mlp --losses=$(CONTESTANTS) --samples=12 \
-	  --space="$(SPACE)" --seeds=5 --steps=1200 --eval_every=400 --sample_every=1200 \
+	  --space="$(SPACE)" --seeds=5 --steps=800 --eval_every=200 --sample_every=800 \
 	  --workdir=$(FOLDER) $(ARGS)
 	$(COMPARE)
 
@@ -142,8 +142,8 @@ spectral := --discriminator_norm=spectral --weight_clip=0
 none := --discriminator_norm=none
 study-cifar10: $(VENV)/installed
 	for norm in "spectral $(spectral)" "none $(none)"; do \
-	  $(SWEEP) --experiment=cifar10 --preset=sngan_cifar10 --width=16 $(RESIDUAL) --steps=4000 \
-	    --losses=sat,nonsat,lsgan,hinge,wgan,rsgan --seeds=3 --eval_every=2000 --sample_every=4000 \
+	  $(SWEEP) --experiment=cifar10 --preset=sngan_cifar10 --width=16 $(RESIDUAL) --steps=1500 \
+	    --losses=sat,nonsat,lsgan,hinge,wgan,rsgan --seeds=3 --eval_every=750 --sample_every=1500 \
 	    --workdir=$(FOLDER)/$${norm%% *} $${norm#* } $(ARGS) || exit 1; \
 	done
 	$(COMPARE)
