@@ -2,6 +2,7 @@
 
 import collections
 import contextlib
+import contextvars
 import os
 import pathlib
 import re
@@ -14,6 +15,7 @@ from collections.abc import Callable, Container, Sequence
 
 from absl import flags
 
+import gan
 from experiments import begin
 from experiments.cli import flag_types, plugin_flag, quiet
 from gan.errors import UserError, failure
@@ -25,8 +27,11 @@ PATH, PATHS = pathlib.Path, list[pathlib.Path]
 # gan-NAME; others: gan-train NAME
 CONSOLE = ("sample", "evaluate", "export", "sweep", "compare", "study", "best", "theory")
 _MODULE = re.compile(r"(?:python -m )?experiments\.(\w+)")
-HELPS = {"--help", "-h", "-help", "--helpfull", "--helpshort"}
+FULL, VERSION = "--helpfull", "--version"
+HELPS = {"--help", "-h", "-help", FULL, "--helpshort"}
 OK, BAD_INPUT, DIVERGED, MACHINE_FAILED, INTERRUPTED, CLOSED_PIPE = 0, 2, 3, 5, 130, 141
+# Takes the command that a main function makes, in the place of running it.
+_MADE: contextvars.ContextVar[list["Command"] | None] = contextvars.ContextVar("made", default=None)
 
 
 class Command:
@@ -41,9 +46,12 @@ class Command:
     self.values = flags.FlagValues()
     self._doc, self._opens_run = doc, opens_run
     self._groups = collections.defaultdict(list)
+    self._rare = set()
     plugin_flag.define(self.values)
 
-  def add(self, kind: type, name: str, default, text: str, group: str, choices=None) -> None:
+  def add(
+    self, kind: type, name: str, default, text: str, group: str, choices=None, rare: bool = False
+  ) -> None:
     """Defines one flag; its value is of the kind, and paths are a str.
 
     Args:
@@ -53,6 +61,7 @@ class Command:
       text: what it means, with its unit.
       group: the heading under which `--help` lists it.
       choices: the names it may take, or may list, read when it is parsed; or None.
+      rare: whether few people set it: `--helpfull` lists it, and `--help` does not.
     """
     if choices is not None:
       several = name in flag_types.LISTS
@@ -65,6 +74,7 @@ class Command:
       define = {bool: flags.DEFINE_bool, str: flags.DEFINE_string}[kind]
       define(name, default, text, flag_values=self.values)
     self._groups[group].append(name)
+    self._rare |= {name} if rare else set()
 
   def add_plugin_flags(self) -> None:
     """Defines the flags that plugins bring, once these are imported."""
@@ -76,6 +86,9 @@ class Command:
     output, and what a plugin raised, are translated here, and nowhere else. Other exceptions are
     faults of the program.
     """
+    if (made := _MADE.get()) is not None:
+      made.append(self)
+      return OK
     _open_streams()
     quiet.background()
     begin()
@@ -107,6 +120,9 @@ class Command:
       raise
 
   def _parse_and_run(self, main, argv):
+    if VERSION in argv[1:]:
+      print(f"gan-jax {gan.__version__}")
+      return OK
     plugin_flag.load(argv, self._opens_run)
     self.add_plugin_flags()
     if HELPS & set(argv[1:]):
@@ -125,10 +141,13 @@ class Command:
     return main()
 
   def _help(self, argv: Sequence[str]) -> str:
+    hidden = set() if FULL in argv else self._rare
     lines = [_as_started(self._doc.strip(), argv)]
     for group, names in [*self._groups.items(), ("your own parts", ["plugin"])]:
-      lines += ["", f"{group}:"] + [self._flag_help(name) for name in names]
-    return "\n".join(lines)
+      if shown := [name for name in names if name not in hidden]:
+        lines += ["", f"{group}:"] + [self._flag_help(name) for name in shown]
+    more = [f"{len(hidden)} more flags, of all parts and for rare needs: {FULL}"] if hidden else []
+    return "\n".join([*lines, "", *more, f"{VERSION} prints the version."])
 
   def _flag_help(self, name):
     flag = self.values[name]
@@ -137,6 +156,17 @@ class Command:
     names = f"<{' | '.join(sorted(choices))}>: " if choices else ""
     text = f"--{name}: {names}{flag.help}{default}"
     return textwrap.fill(text, width=100, initial_indent="  ", subsequent_indent=" " * 6)
+
+
+def made_by(main: Callable[[list[str]], int]) -> Command:
+  """Returns the command line that the main function of a command makes; nothing is run."""
+  token = _MADE.set([])
+  try:
+    main(["command"])
+    (command,) = _MADE.get()
+  finally:
+    _MADE.reset(token)
+  return command
 
 
 def program(name: str, argv: Sequence[str]) -> str:

@@ -48,6 +48,34 @@ TUNED = (
   "b2",
   "ema_decay",
 )
+# Fields that most people set, which --help lists; --helpfull lists the others too.
+USUAL = (
+  "dataset",
+  "image_size",
+  "mirror",
+  "model",
+  "width",
+  "conditional",
+  "latent_dim",
+  "precision",
+  "loss",
+  "penalty",
+  "penalty_weight",
+  "augment",
+  "regularizers",
+  "update_rule",
+  "discriminator_steps",
+  "optimizer",
+  "generator_learning_rate",
+  "discriminator_learning_rate",
+  "batch_size",
+  "ema_decay",
+  "steps",
+  "seed",
+  "sample_every",
+  "eval_every",
+  "checkpoint_every",
+)
 WITHOUT_FILES = ("digits", "grid", "ring")  # data sets that are drawn, or come with a package
 
 
@@ -61,13 +89,13 @@ class ConfigCommand(Command):
       defaults: what the help shows; None where that depends on other flags.
       without: fields that have no flag.
     """
-    kinds = field_types()
+    kinds, self._packaged = field_types(), frozenset(own_options())
     self._names = [name for name in FIELDS if name not in without]
     for name in self._names:
       default = None if defaults is None else getattr(defaults, name)
       group, text = FIELDS[name].metadata["group"], FIELDS[name].metadata["help"]
       choices = REGULARIZERS if name == "regularizers" else FIELDS[name].metadata["choices"]
-      self.add(kinds[name], name, default, text, group, choices)
+      self.add(kinds[name], name, default, text, group, choices, rare=name not in USUAL)
     self.add(str, "preset", None, "start from a published system's values", "model", PRESETS)
 
   def add_plugin_flags(self) -> None:
@@ -75,7 +103,8 @@ class ConfigCommand(Command):
     for name, field in own_options().items():
       if name in self.values:
         raise UserError(f"a plugin's part has an option {name}, and --{name} is another flag here")
-      self.add(field.type, name, field.default, field.metadata["help"], field.metadata["group"])
+      what = (field.metadata["help"], field.metadata["group"])
+      self.add(field.type, name, field.default, *what, rare=name in self._packaged)
       self._names.append(name)
 
   def config(self, defaults: Config, chosen: Mapping[str, Any] = MappingProxyType({})) -> Config:

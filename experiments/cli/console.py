@@ -21,9 +21,9 @@ def train() -> int:
   name, *arguments = sys.argv[1:] or [""]
   if name in EXPERIMENTS:
     return _run(name, f"gan-train {name}", arguments)
-  from experiments.cli.command import HELPS, Command
+  from experiments.cli.command import HELPS, VERSION, Command
 
-  asked = [name] if name in HELPS else []
+  asked = [name] if name in {*HELPS, VERSION} else []
   return Command(__doc__).run(lambda: _refuse(name), ["gan-train", *asked])
 
 

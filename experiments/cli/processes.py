@@ -15,7 +15,7 @@ def add_flags(command: Command) -> None:
   """Adds the flags of a run of many processes."""
 
   def add(*flag):
-    return command.add(*flag, "many hosts")
+    return command.add(*flag, "many hosts", rare=True)
 
   text = "join the processes of all hosts, as Slurm, Open MPI, Kubernetes or Cloud TPU tell them"
   add(bool, "distributed", False, text)

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from experiments import cifar10, fashion_mnist, mnist, ring, sample
+from experiments import cifar10, fashion_mnist, mnist, ring, sample, sweep
 from experiments.cli import command, common, console
+from experiments.study.__main__ import main as study_main
 from gan.losses import of_logits
 from gan.method.update_rules import adversarial_rules
 from gan.models import MODELS
@@ -256,15 +257,21 @@ def test_a_run_on_digits_is_not_continued_on_mnist(run, offline, tmp_path, capsy
 # Command lines.
 
 
-@pytest.mark.parametrize("main", [mnist.main, fashion_mnist.main, cifar10.main, ring.main])
-def test_help_lists_every_flag_under_its_group(main, capsys):
-  assert main(["command", "--help"]) == 0
+def flags_by_group(text):
+  """{group: its flags} as a help lists them."""
   groups = {}
-  for line in capsys.readouterr().out.splitlines():
+  for line in text.splitlines():
     if line and not line.startswith(" ") and line.endswith(":"):
       groups[line[:-1]] = names = []
     elif line.startswith("  --") and groups:
       names.append(line.split("--")[1].split(":")[0])
+  return groups
+
+
+@pytest.mark.parametrize("main", [mnist.main, fashion_mnist.main, cifar10.main, ring.main])
+def test_the_full_help_lists_every_flag_under_its_group(main, capsys):
+  assert main(["command", "--helpfull"]) == 0
+  groups = flags_by_group(capsys.readouterr().out)
   for field in dataclasses.fields(Config):
     assert field.name in groups[field.metadata["group"]]
   assert sum(map(len, groups.values())) == len(
@@ -273,8 +280,22 @@ def test_help_lists_every_flag_under_its_group(main, capsys):
   assert {"workdir", "data_dir", "preset"} <= {name for names in groups.values() for name in names}
 
 
+@pytest.mark.parametrize("main", [mnist.main, cifar10.main, ring.main, sweep.main, study_main])
+def test_help_fits_two_screens_and_counts_what_it_leaves_out(main, capsys):
+  assert main(["command", "--helpfull"]) == 0
+  every = flags_by_group(capsys.readouterr().out)
+  assert main(["command", "--help"]) == 0
+  text = capsys.readouterr().out
+  assert len(text.splitlines()) <= 100 and max(map(len, text.splitlines())) <= 100
+  shown = flags_by_group(text)
+  assert all(set(names) <= set(every[group]) for group, names in shown.items())
+  rare = sum(map(len, every.values())) - sum(map(len, shown.values()))
+  assert f"\n{rare} more flags" in text and "--helpfull" in text
+  assert {"workdir", "data_dir", "plugin"} <= {name for names in shown.values() for name in names}
+
+
 def test_help_says_what_options_of_parts_mean_and_which_names_a_list_takes(capsys):
-  assert cifar10.main(["command", "--help"]) == 0
+  assert cifar10.main(["command", "--helpfull"]) == 0
   text = " ".join(capsys.readouterr().out.split())
   assert "--shared_embedding: length of a vector of each label that all norms" in text
   assert "(--model=biggan, sagan)" in text and ": option (" not in text

@@ -337,7 +337,7 @@ def flags_of():
   for name in COMMANDS:
     printed = io.StringIO()
     with contextlib.redirect_stdout(printed):
-      assert main_of(name)(["command", "--help"]) == 0
+      assert main_of(name)(["command", "--helpfull"]) == 0
     found[name] = set(re.findall(r"^  --(\w+):", printed.getvalue(), re.MULTILINE)) | {"help"}
   return found
 
