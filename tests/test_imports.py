@@ -105,6 +105,7 @@ FILES = {
     "plan",
     "growing",
     "confirming",
+    "reevaluation",
     "real_data",
     "trainer",
     "launcher",

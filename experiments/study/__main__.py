@@ -8,9 +8,10 @@
 First a search: each loss in --samples settings, drawn from --space, by the one seed --seed; the
 first setting is the values as they stand, and all losses share the others. Then a confirmation: the
 setting of each loss with the best last value of --metric is trained with --seeds seeds that the
-search did not use, for what was picked looks better than it is. Then <workdir>/report.html, which
-compares these. Settings that diverge are never the best. --halving=3 trains only the best third of
-the settings of each loss on from each of a few evaluations.
+search did not use, for what was picked looks better than it is; the runs that were picked are
+measured again too, by other samples. Then <workdir>/report.html, which compares these. Settings
+that diverge are never the best. --halving=3 trains only the best third of the settings of each loss
+on from each of a few evaluations.
 
 --budget=96runs or --budget=5Mimages, for each loss, chooses the number of samples; --budget=2h ends
 the command after two hours for each loss. The same command goes on where it was; more losses,
@@ -80,7 +81,8 @@ def _study(command, argv) -> int:
 
 def _phases(trials, command, folder, launch, asked, argv) -> int:
   values = command.values
-  if not _search(trials, command, folder, launch, asked):
+  plan = _plan_search(trials, values, folder, launch, asked)
+  if not _search(plan, command, folder, launch, asked):
     return INTERRUPTED
   metric = study.metric_of(folder / study.SEARCH, values.metric)
   found = study.best_settings(folder / study.SEARCH, metric)
@@ -89,6 +91,7 @@ def _phases(trials, command, folder, launch, asked, argv) -> int:
   best = [each for each in found.values() if each]
   for each in best:
     say(f"{each.setting} is the best of {each.label}: {metric} {each.value:.4g}")
+  _reevaluate(best, folder / study.SEARCH, plan)
   if not _confirm(best, values, folder, launch, asked):
     return INTERRUPTED
   compare.draw([str(folder)], metric, folder)
@@ -107,15 +110,21 @@ def _plan_search(trials, values, folder, launch, asked) -> Any:
   return plan
 
 
-def _search(trials, command, folder, launch, asked) -> bool:
+def _search(plan, command, folder, launch, asked) -> bool:
   """Trains the settings of each loss; returns whether all are at their end."""
   values = command.values
-  plan = _plan_search(trials, values, folder, launch, asked)
   if asked["sampler"] == tpe.SAMPLER:
     launch = rounds.in_rounds(launch, command, _space(values), asked)
   else:
     launch = sweep.halved(launch, values.halving, values.metric)
   return _train(plan, folder / study.SEARCH, values, launch)
+
+
+def _reevaluate(best, search, plan) -> None:
+  """Measures the best runs again, by other samples."""
+  from gan.sweeps import reevaluation
+
+  reevaluation.reevaluate(best, search, plan.dataset)
 
 
 def _confirm(best, values, folder, launch, asked) -> bool:

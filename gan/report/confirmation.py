@@ -15,13 +15,7 @@ from gan.report import table
 from gan.report.analysis import Analysis, Outcome, Row, rank
 from gan.report.statistics import Centre
 from gan.report.study import number
-from gan.system import schema
-from gan.system.schema import COUNT, METRIC
-from gan.training.run_folder import WEIGHTS
-
-EVALUATION = "evaluation.json"  # what experiments.evaluate leaves in a run's folder
-_VALUES = schema.entries(others=schema.entries({"value": METRIC}))
-_EVALUATION = schema.entries({"samples": COUNT, "seed": COUNT, "metrics": _VALUES})
+from gan.sweeps.study import read_reevaluation
 
 
 def selected(search: Analysis) -> list[Row]:
@@ -59,8 +53,8 @@ def value(row: Row) -> float:
 def evaluated_again(row: Row) -> float | None:
   """Returns a setting's value by other samples: the median over seeds, None where one has none.
 
-  They are what `experiments.evaluate` with another seed has left in their folders, where all
-  but the seed is as in the run's own evaluation of that step.
+  They are those of the study's own second evaluation of the runs that it chose, at the step of
+  the first.
   """
   found = [_again(outcome, row.metric) for outcome in row.outcomes]
   known = [each for each in found if each is not None]
@@ -68,14 +62,10 @@ def evaluated_again(row: Row) -> float | None:
 
 
 def _again(outcome: Outcome, metric: str) -> float | None:
-  record = schema.read(outcome.run.folder / EVALUATION, _EVALUATION, "remove it")
-  if record is None or outcome.last is None or metric not in record["metrics"]:
+  record = read_reevaluation(outcome.run.folder)
+  if record is None or outcome.last is None or record["step"] != outcome.last[0]:
     return None
-  own = next(it for it in outcome.run.evaluations if it["step"] == outcome.last[0])
-  names = {"step": "step", "samples": "eval_samples", "extractor": "extractor"}
-  alike = all(record.get(here) == own.get(there) for here, there in names.items())
-  fresh = record["seed"] != own.get("eval_seed") and record.get("weights") == WEIGHTS[0]
-  return number(record["metrics"][metric]["value"]) if alike and fresh else None
+  return number(record[metric]) if metric in record else None
 
 
 def settings(analysis: Analysis) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """A study's folder: what was asked, the best setting of each loss by its search. No JAX is needed.
 
 study.json  what was asked
-search/     a sweep: settings of each loss, by one seed
+search/     a sweep: settings of each loss, by one seed; reevaluation.json in the runs of the best
 confirm/    a sweep: the best setting of each loss, by seeds that the search did not use
 earlier/    confirmations of settings that were the best before the search went on
 """
@@ -17,7 +17,7 @@ from gan.errors import UserError
 from gan.metrics.best import RANKED, better, in_order
 from gan.sweeps.rungs import setting_of
 from gan.system import schema
-from gan.system.schema import COUNT, SCALAR, TEXT, entries, list_of, nullable
+from gan.system.schema import COUNT, METRIC, SCALAR, TEXT, entries, list_of, nullable
 from gan.training.places import check_place
 from gan.training.run_folder import (
   CONFIG,
@@ -35,6 +35,7 @@ from gan.training.run_folder import (
 )
 
 STUDY, SEARCH, CONFIRM, EARLIER = "study.json", "search", "confirm", "earlier"
+REEVALUATION = "reevaluation.json"  # in the folder of a run that was chosen
 GROWING = ("samples", "seeds", "steps")  # may become more in the same folder
 _ASKED = entries(
   {"losses": list_of(TEXT), **dict.fromkeys(GROWING, COUNT)},
@@ -44,6 +45,11 @@ _ASKED = entries(
 _SWEEP = entries(
   {"members": list_of(entries({"name": TEXT}, {"varied": entries(others=SCALAR)}))},
   {"command": TEXT, "experiment": TEXT},
+)
+_REEVALUATION = entries(
+  dict.fromkeys(("step", "eval_seed", "eval_samples"), COUNT),
+  {"reference_samples": COUNT, "extractor": nullable(TEXT), "split": TEXT},
+  others=METRIC,
 )
 
 
@@ -112,6 +118,11 @@ def read_study(workdir: str | pathlib.Path) -> dict[str, Any] | None:
 def read_sweep(folder: pathlib.Path) -> dict[str, Any] | None:
   """Returns sweep.json of a folder; None where it holds no sweep."""
   return schema.read(folder / SWEEP, _SWEEP, RESTORE)
+
+
+def read_reevaluation(run: pathlib.Path) -> dict[str, Any] | None:
+  """Returns what a chosen run's folder holds of its evaluation by other samples, or None."""
+  return schema.read(run / REEVALUATION, _REEVALUATION, "remove it, and repeat the study's command")
 
 
 def metric_of(folder: pathlib.Path, asked: str | None = None) -> str:

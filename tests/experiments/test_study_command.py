@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 
+import jax
 import pytest
 from conftest import ROOT
 from interrupting import interrupt_at
@@ -24,12 +25,16 @@ from experiments.mnist import DEFAULTS as MNIST
 from experiments.ring import DEFAULTS
 from experiments.study import __main__ as command
 from experiments.study import budget
+from gan import datasets
 from gan.errors import UserError
+from gan.metrics.evaluator import make_evaluator
 from gan.report import figures
 from gan.sweeps import plan as planning
 from gan.sweeps import study, trainer
+from gan.training import restore
 from gan.training.presets import PRESETS
 from gan.training.restore import recorded_config
+from gan.training.run_folder import EVALUATIONS, plain, read_metrics
 
 FLAGS = ["--experiment=ring", "--split=train[:200]", "--width=8", "--latent_dim=2"]
 FLAGS += ["--batch_size=6", "--steps=4", "--eval_every=2", "--eval_samples=50"]
@@ -86,6 +91,23 @@ def test_a_study_searches_and_confirms_with_seeds_of_its_own(studied):
     assert confirmed == dataclasses.replace(searched, seed=2)
   rows = csv.DictReader((folder / "summary.csv").read_text().splitlines())
   assert {row["phase"] for row in rows} == {"search", "confirmation"}
+
+
+def test_the_chosen_runs_are_measured_again_by_other_samples(studied):
+  search = studied[0] / "search"
+  metric = study.metric_of(search)
+  best = list(study.best_settings(search, metric).values())
+  runs = [search / "members" / each.runs[0] for each in best]
+  assert sorted(runs) == sorted(path.parent for path in search.rglob("reevaluation.json"))
+  data = datasets.load("ring", "train[:200]")
+  for each, folder in zip(best, runs, strict=True):
+    again, own = study.read_reevaluation(folder), read_metrics(folder, EVALUATIONS)[-1]
+    alike = ("step", "eval_samples", "reference_samples", "extractor", "split")
+    assert {name: again[name] for name in alike} == {name: own[name] for name in alike}
+    assert again["eval_seed"] == 2**31 and own["eval_seed"] == 0
+    evaluator, _ = make_evaluator(data, "train[:200]", 50, 2**31)
+    by_hand = evaluator(restore.load(folder).sample(50, jax.random.key(2**31)))
+    assert again == {"step": each.step} | {name: plain(it) for name, it in by_hand.items()}
 
 
 def test_a_dry_run_prints_both_phases_and_the_hours_of_all_losses(tmp_path):

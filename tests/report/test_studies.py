@@ -110,14 +110,14 @@ def test_the_figures_of_a_study_are_of_both_its_phases(study):
 
 def test_what_choosing_flatters_is_drawn_mark_by_mark(study, tmp_path):
   confirmed, search = study
-  best = confirmation.selected(search)[1].outcomes[0].run.folder / "evaluation.json"
-  record = {"samples": 500, "seed": 7, "step": 40, "extractor": "6719f55dfab5", "weights": "ema"}
-  write_json(best, record | {"metrics": {"frechet_distance": {"value": 2.7}}})
+  best = confirmation.selected(search)[1].outcomes[0].run.folder / "reevaluation.json"
+  record = {"step": 40, "eval_seed": 7, "eval_samples": 500, "frechet_distance": 2.7}
+  write_json(best, record)
   (axes,) = drawn(lambda: study_figures.selection(confirmed, plots.WIDE))
   marks = {(line.get_marker(), *map(float, line.get_xdata())) for line in axes.lines}
   assert {("D", 3.0), ("D", 2.0), ("s", 2.7), ("o", 3.5, 3.1, 3.3), ("o", 4.0, 4.4, 4.1)} <= marks
-  write_json(best, record | {"seed": 0, "metrics": {"frechet_distance": {"value": 2.7}}})
-  assert confirmation.evaluated_again(confirmation.selected(search)[1]) is None  # its own samples
+  write_json(best, record | {"step": 20})
+  assert confirmation.evaluated_again(confirmation.selected(search)[1]) is None  # not its last
 
 
 def test_the_map_has_a_panel_a_loss_with_crosses_where_runs_diverged(tmp_path):
