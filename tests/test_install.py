@@ -19,6 +19,7 @@ pytestmark = pytest.mark.install
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 COMMANDS = ("gan-train", "gan-sample", "gan-evaluate", "gan-sweep")
 COMMANDS += ("gan-compare", "gan-export", "gan-study", "gan-best", "gan-theory")
+COMMANDS += ("gan-completion",)
 QUICK = ("--plugin=own_parts", "--dataset=noise", "--model=tiny", "--batch_size=4")
 QUICK += ("--latent_dim=2", "--steps=2", "--eval_every=0")
 

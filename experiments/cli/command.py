@@ -26,6 +26,7 @@ from gan.training import plugins
 PATH, PATHS = pathlib.Path, list[pathlib.Path]
 # gan-NAME; others: gan-train NAME
 CONSOLE = ("sample", "evaluate", "export", "sweep", "compare", "study", "best", "theory")
+CONSOLE += ("completion",)
 _MODULE = re.compile(r"(?:python -m )?experiments\.(\w+)")
 FULL, VERSION = "--helpfull", "--version"
 HELPS = {"--help", "-h", "-help", FULL, "--helpshort"}

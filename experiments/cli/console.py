@@ -16,7 +16,7 @@ EXPERIMENTS = ("cifar10", "fashion_mnist", "images", "mnist", "ring")
 
 
 def train() -> int:
-  """gan-train; its first argument is the experiment."""
+  """Trains a GAN; its first argument is the experiment, such as mnist."""
   experiments.guard()
   name, *arguments = sys.argv[1:] or [""]
   if name in EXPERIMENTS:
@@ -38,43 +38,48 @@ def _refuse(name):
 
 
 def sample() -> int:
-  """gan-sample"""
+  """Draws pictures, or a set of samples, from a run."""
   return _run("sample", "gan-sample", sys.argv[1:])
 
 
 def evaluate() -> int:
-  """gan-evaluate"""
+  """Measures a run, or two sets of images, by every metric that applies."""
   return _run("evaluate", "gan-evaluate", sys.argv[1:])
 
 
 def export() -> int:
-  """gan-export"""
+  """Writes the generator of a run for other programs."""
   return _run("export", "gan-export", sys.argv[1:])
 
 
 def sweep() -> int:
-  """gan-sweep"""
+  """Trains many losses, settings and seeds by few programs."""
   return _run("sweep", "gan-sweep", sys.argv[1:])
 
 
 def compare() -> int:
-  """gan-compare"""
+  """Makes a page of runs: figures, tables and tests."""
   return _run("compare", "gan-compare", sys.argv[1:])
 
 
 def study() -> int:
-  """gan-study"""
+  """Searches every loss under one budget, and confirms each best by fresh seeds."""
   return _run("study.__main__", "gan-study", sys.argv[1:])
 
 
 def best() -> int:
-  """gan-best"""
+  """Prints the commands of the best settings of a study."""
   return _run("best", "gan-best", sys.argv[1:])
 
 
 def theory() -> int:
-  """gan-theory"""
+  """Runs the theory lab: our values beside exact and published ones."""
   return _run("theory.__main__", "gan-theory", sys.argv[1:])
+
+
+def completion() -> int:
+  """Prints what lets bash or zsh complete the commands."""
+  return _run("completion", "gan-completion", sys.argv[1:])
 
 
 def _run(module, program, arguments) -> int:
