@@ -85,7 +85,7 @@ def arguments(rest):
     words = shlex.split(rest, comments=True)
   except ValueError:  # the end of a quoted command
     words = rest.rstrip('"').split()
-  end = next((i for i, word in enumerate(words) if word in ("&", "&&", "|", ";")), len(words))
+  end = next((i for i, word in enumerate(words) if word in ("&", "&&", "|", ";", ">")), len(words))
   return [word for word in words[:end] if "$" not in word]
 
 
