@@ -61,15 +61,47 @@ LOSSES: dict[str, Loss] = {
   "ragan": RELATIVISTIC_AVERAGE,
   "ralsgan": RELATIVISTIC_AVERAGE_LEAST_SQUARES,
   "rahinge": RELATIVISTIC_AVERAGE_HINGE,
-  "fgan_kl": variational_loss("kl", "KL(p, q)"),
-  "fgan_reverse_kl": variational_loss("reverse_kl", "KL(q, p)"),
-  "fgan_pearson": variational_loss("pearson", "Pearson chi2(p, q) = sum (p - q)^2/q"),
-  "fgan_neyman": variational_loss("neyman", "Neyman chi2(p, q) = sum (p - q)^2/p"),
-  "fgan_hellinger": variational_loss("hellinger", "squared Hellinger, sum (sqrt p - sqrt q)^2"),
-  "fgan_jeffrey": variational_loss("jeffrey", "Jeffrey, KL(p, q) + KL(q, p)"),
-  "fgan_js": variational_loss("js", "2 JSD(p, q)"),
-  "fgan_gan": variational_loss("gan", "2 JSD(p, q) - log 4"),
-  "fgan_tv": variational_loss("tv", "TV(p, q)"),
+  "fgan_kl": variational_loss(
+    "kl", "KL(p, q)", "to study a divergence that punishes data without samples: it covers"
+  ),
+  "fgan_reverse_kl": variational_loss(
+    "reverse_kl",
+    "KL(q, p)",
+    "to study a divergence that punishes samples without data: it seeks modes",
+  ),
+  "fgan_pearson": variational_loss(
+    "pearson",
+    "Pearson chi2(p, q) = sum (p - q)^2/q",
+    "to study chi-squared; where a logit is below -2 its slope pushes G the wrong way",
+  ),
+  "fgan_neyman": variational_loss(
+    "neyman",
+    "Neyman chi2(p, q) = sum (p - q)^2/p",
+    "to study the other chi-squared, which punishes samples without data the hardest",
+  ),
+  "fgan_hellinger": variational_loss(
+    "hellinger",
+    "squared Hellinger, sum (sqrt p - sqrt q)^2",
+    "to study a divergence that is symmetric and bounded",
+  ),
+  "fgan_jeffrey": variational_loss(
+    "jeffrey",
+    "Jeffrey, KL(p, q) + KL(q, p)",
+    "to study KL in both directions at once: symmetric, and not bounded",
+  ),
+  "fgan_js": variational_loss(
+    "js",
+    "2 JSD(p, q)",
+    "the divergence of the minimax game, by a bound that is 0 where D cannot tell",
+  ),
+  "fgan_gan": variational_loss(
+    "gan", "2 JSD(p, q) - log 4", "to see the game of sat as an f-GAN: the two are the same"
+  ),
+  "fgan_tv": variational_loss(
+    "tv",
+    "TV(p, q)",
+    "to study a bounded divergence; its logits run to infinity, so give D a penalty",
+  ),
   "rp_hinge": PAIRED_HINGE,
   "rp_lsgan": PAIRED_LEAST_SQUARES,
   "rp_exponential": PAIRED_EXPONENTIAL,

@@ -23,6 +23,7 @@ class About(NamedTuple):
   optimum: str = ""  # the discriminator's optimal logit
   divergence: str = ""  # what the generator minimises against that optimum
   source: str = ""
+  use: str = ""  # when it is chosen
   experimental: bool = False  # no closed form of the discriminator's optimum is known
 
 

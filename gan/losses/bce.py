@@ -120,7 +120,9 @@ def cross_entropy_threshold(
   return jnp.full_like(real_logits, logit), jnp.full_like(fake_logits, logit)
 
 
-_DISCRIMINATOR = "softplus(-r) + softplus(f); smoothed: a softplus(-r) + (1-a) softplus(r) + ..."
+_DISCRIMINATOR = (
+  "softplus(-r) + softplus(f); smoothed: a softplus(-r) + (1 - a) softplus(r) + softplus(f)"
+)
 _OPTIMUM = "log p/q; smoothed: logit of a p/(p + q)"
 
 SATURATING = Loss(
@@ -133,6 +135,7 @@ SATURATING = Loss(
     optimum=_OPTIMUM,
     divergence="2 JSD(p, q) - log 4",
     source="Goodfellow et al. 2014, Algorithm 1, arXiv:1406.2661",
+    use="to study the minimax game and its vanishing gradient; to train, take nonsat",
   ),
   options=("real_label",),
   zero_sum=True,
@@ -148,6 +151,7 @@ NONSATURATING = Loss(
     optimum=_OPTIMUM,
     divergence="gradient of KL(q, p) - 2 JSD(p, q)",
     source="Goodfellow 2016, section 3.2.3, arXiv:1701.00160",
+    use="the first to try, and what other losses are compared with",
   ),
   options=("real_label",),
 )
@@ -162,6 +166,7 @@ MAXIMUM_LIKELIHOOD = Loss(
     optimum=_OPTIMUM,
     divergence="gradient of KL(p, q)",
     source="Goodfellow 2016, section 3.2.4, arXiv:1701.00160",
+    use="to study maximum likelihood; G learns from the few samples that D takes for real",
   ),
   options=("real_label",),
 )

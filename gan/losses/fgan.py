@@ -189,7 +189,7 @@ DIVERGENCES: dict[str, Divergence] = {
     threshold=0.0,
     f="(u - 1) log u",
     activation_formula="v",
-    conjugate_formula="W + 1/W + v - 2, W = Lambert W(exp(1 - v))",
+    conjugate_formula="W + 1/W + v - 2, W = LambertW(exp(1 - v))",
     optimum="1 + log p/q - q/p",
   ),
   "js": Divergence(
@@ -222,12 +222,13 @@ DIVERGENCES: dict[str, Divergence] = {
 }
 
 
-def variational_loss(name: str, value: str) -> Loss:
+def variational_loss(name: str, value: str, use: str) -> Loss:
   """The pair of losses of one f-divergence.
 
   Args:
     name: key of DIVERGENCES.
     value: what the divergence is called in words, for the registry page.
+    use: when it is chosen, for the same.
 
   Returns:
     The Loss, with the option `fgan_generator`.
@@ -239,11 +240,12 @@ def variational_loss(name: str, value: str) -> Loss:
     generator=functools.partial(variational_generator_loss, divergence),
     threshold=fixed_threshold(divergence.threshold),
     about=About(
-      discriminator=f"-T(r) + C(f); T(v) = {activation}, C(v) = f*(T) = {conjugate}",
+      discriminator=f"-T(r) + C(f); T(v) = {activation}, C(v) = {conjugate}",
       generator="-C(f); nonsat: -T(f)",
       optimum=divergence.optimum,
       divergence=f"{value}; f(u) = {divergence.f}",
       source="Nowozin et al. 2016, arXiv:1606.00709",
+      use=use,
     ),
     options=("fgan_generator",),
     zero_sum=True,

@@ -71,11 +71,12 @@ KL_WASSERSTEIN = Loss(
   generator=klwgan_generator_loss,
   threshold=fixed_threshold(0.0),
   about=About(
-    discriminator="relu(1 - r) + relu(1 + w f), w = exp f / mean exp f held constant",
+    discriminator="relu(1 - r) + relu(1 + w f), w = exp(f)/mean(exp(f)), held constant",
     generator="-w f",
     optimum="none known, for the weights move with D",
     divergence="gradient of -log mean exp f",
     source="Song and Ermon 2020, arXiv:1910.09779",
+    use="as hinge, where samples that D takes for real are to count more",
     experimental=True,
   ),
   options=("axis_name",),

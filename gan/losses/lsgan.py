@@ -84,6 +84,7 @@ LEAST_SQUARES = Loss(
     optimum="(b p + a q)/(p + q)",
     divergence="chi2 = Pearson chi2(p + q, 2q): chi2/2 for (-1, 1, 0), 1/4 + chi2/8 for (0, 1, 1)",
     source="Mao et al. 2017, arXiv:1611.04076",
+    use="where the samples that D is surest of are to have the largest gradient",
   ),
   options=("lsgan_targets",),
 )

@@ -60,6 +60,7 @@ REGRESSION = Loss(
     optimum="sign(p - q); anything in [-1, 1] where p = q",
     divergence="the gradient of (2 TV(p, q))^2",
     source="Xiao et al. 2024, arXiv:2405.17191",
+    use="where G is to stop at the mean logit of the data, and not to climb without end",
   ),
   options=("axis_name",),
 )

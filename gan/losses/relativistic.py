@@ -209,6 +209,7 @@ RELATIVISTIC = Loss(
     optimum="log p/q + constant",
     divergence="JSD of the products p x q and q x p is D's optimum; G plays the exchanged loss",
     source=f"{_SOURCE}; Huang et al. 2024, arXiv:2501.05441",
+    use="with penalty=r1r2 the loss of R3GAN; every sample is judged beside an example",
   ),
 )
 
@@ -223,6 +224,7 @@ RELATIVISTIC_AVERAGE = Loss(
     "A = E_p s(F - a), B = E_q s(a - R)",
     divergence=_AVERAGE,
     source=_SOURCE,
+    use="as rsgan, where one partner in the batch tells too little: each meets their mean",
   ),
   options=("axis_name",),
 )
@@ -237,6 +239,7 @@ RELATIVISTIC_AVERAGE_LEAST_SQUARES = Loss(
     optimum="4/(2 + 3S) (p - q)/(p + q) + constant, with S = sum (p - q)^2/(p + q)",
     divergence="(2 - S)/(2 + 3S) is D's optimum; G plays the exchanged loss",
     source=_SOURCE,
+    use="as ragan, with the slope of least squares: it does not vanish far from the target",
   ),
   options=("axis_name",),
 )
@@ -251,6 +254,7 @@ RELATIVISTIC_AVERAGE_HINGE = Loss(
     optimum="no closed form: the solution of a linear program",
     divergence=_AVERAGE,
     source=_SOURCE,
+    use="as ragan, with hinge's margin",
   ),
   options=("axis_name",),
 )

@@ -120,6 +120,7 @@ def _about(loss: Loss) -> About:
     optimum="no closed form: it depends on the features",
     divergence="no closed form; of hinge, a sliced distance of features where D is optimal",
     source=f"Takida et al. 2024, arXiv:2301.12811; {loss.about.source}",
+    use="where D's last layer is to be the direction that tells the two sides apart best",
     experimental=True,
   )
 

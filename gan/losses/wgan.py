@@ -47,6 +47,7 @@ WASSERSTEIN = Loss(
     optimum="a Kantorovich potential of (p, q); c sign(p - q) if logits are held to [-c, c]",
     divergence="K W1(p, q) over K-Lipschitz critics; 2c TV(p, q) over logits in [-c, c]",
     source="Arjovsky et al. 2017, Algorithm 1, arXiv:1701.07875",
+    use="where D's loss is to follow a distance; bound D, better by penalty=wgan_gp than by clips",
   ),
   zero_sum=True,
   default_clip=0.01,

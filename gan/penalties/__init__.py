@@ -65,23 +65,55 @@ __all__ = [
 _APPROXIMATED = (*OF_STEP, "approx_sigma", "approx_share")
 
 PENALTIES: dict[str, Penalty] = {
-  "none": Penalty(None, 0.0, "0", "", options=()),
+  "none": Penalty(
+    None,
+    0.0,
+    "0",
+    "",
+    options=(),
+    use="where another part bounds D, such as spectral normalisation or clipped weights",
+  ),
   "wgan_gp": Penalty(
-    wgan_gp_penalty, 10.0, "(|grad D(x^)| - 1)^2", "Gulrajani et al. 2017, arXiv:1704.00028"
+    wgan_gp_penalty,
+    10.0,
+    "(|grad D(x^)| - 1)^2",
+    "Gulrajani et al. 2017, arXiv:1704.00028",
+    use="with loss=wgan, whose critic it keeps near slope 1 between data and samples",
   ),
   "wgan_lp": Penalty(
-    wgan_lp_penalty, 10.0, "max(0, |grad D(x^)| - 1)^2", "Petzka et al. 2018, arXiv:1709.08894"
+    wgan_lp_penalty,
+    10.0,
+    "max(0, |grad D(x^)| - 1)^2",
+    "Petzka et al. 2018, arXiv:1709.08894",
+    use="as wgan_gp, where slopes below 1 are to be free",
   ),
   "gp0": Penalty(
-    zero_centred_penalty, 10.0, "|grad D(x^)|^2", "Thanh-Tung et al. 2019, arXiv:1902.03984"
+    zero_centred_penalty,
+    10.0,
+    "|grad D(x^)|^2",
+    "Thanh-Tung et al. 2019, arXiv:1902.03984",
+    use="as r1, between data and samples: D is to be flat where they meet",
   ),
-  "r1": Penalty(r1_penalty, 10.0, "|grad D(x)|^2/2", "Mescheder et al. 2018, arXiv:1801.04406"),
-  "r2": Penalty(r2_penalty, 10.0, "|grad D(G(z))|^2/2", "Mescheder et al. 2018, arXiv:1801.04406"),
+  "r1": Penalty(
+    r1_penalty,
+    10.0,
+    "|grad D(x)|^2/2",
+    "Mescheder et al. 2018, arXiv:1801.04406",
+    use="the usual choice with nonsat: the game then converges near its equilibrium",
+  ),
+  "r2": Penalty(
+    r2_penalty,
+    10.0,
+    "|grad D(G(z))|^2/2",
+    "Mescheder et al. 2018, arXiv:1801.04406",
+    use="beside r1, or to compare with it: on samples alone it does nothing where there are none",
+  ),
   "r1r2": Penalty(
     r1r2_penalty,
     1.0,  # stacked MNIST; 0.05 on CIFAR-10
     "(|grad D(x)|^2 + |grad D(G(z))|^2)/2",
     "Huang et al. 2024, arXiv:2501.05441",
+    use="with loss=rsgan, as R3GAN: r1 alone does not hold D where only samples are",
   ),
   "dragan": Penalty(
     dragan_penalty,
@@ -89,6 +121,7 @@ PENALTIES: dict[str, Penalty] = {
     "(|grad D(x + a n)| - 1)^2, n ~ std(batch) U[0, .5)",
     "Kodali et al. 2017, arXiv:1705.07215",
     keywords=("axis_name",),
+    use="to keep D's slope near 1 around the data alone, with any loss",
   ),
   "approx_r1": Penalty(
     approx_r1_penalty,
@@ -96,6 +129,7 @@ PENALTIES: dict[str, Penalty] = {
     "((D(x + s e) - D(x))/s)^2/2, e ~ N(0, I)",
     "Lin et al. 2025, arXiv:2501.08316",
     options=_APPROXIMATED,
+    use="as r1, where a second gradient does not exist or is not fast",
   ),
   "approx_r2": Penalty(
     approx_r2_penalty,
@@ -103,20 +137,23 @@ PENALTIES: dict[str, Penalty] = {
     "((D(G(z) + s e) - D(G(z)))/s)^2/2, e ~ N(0, I)",
     "GAT, 2026, arXiv:2509.24935",
     options=_APPROXIMATED,
+    use="as r2, where a second gradient does not exist or is not fast",
   ),
   "approx_r1r2": Penalty(
     approx_r1r2_penalty,
     0.1,
-    "approx_r1 + approx_r2",
+    "((D(x + s e) - D(x))/s)^2/2 + ((D(G(z) + s e) - D(G(z)))/s)^2/2, e ~ N(0, I)",
     "GAT, 2026, arXiv:2509.24935",
     options=_APPROXIMATED,
+    use="as r1r2, where a second gradient does not exist or is not fast",
   ),
   "max_gradient": Penalty(
     max_gradient_penalty,
     10.0,  # as in PyTorch-StudioGAN
-    "max over the batch of |grad D(x^)|^2",
+    "max |grad D(x^)|^2, over the batch",
     "Zhou et al. 2019, arXiv:1902.05687",
     keywords=("axis_name",),
+    use="to bound the steepest place of D, and not its mean",
   ),
 }
 

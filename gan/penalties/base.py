@@ -58,6 +58,7 @@ class Penalty(NamedTuple):
     keywords: keyword-only arguments of the function.
     options: fields of a config that it reads.
     recipe: the call of `make_penalty` that bound options, or None.
+    use: when it is chosen.
 
   Examples:
     >>> import gan, jax, jax.numpy as jnp
@@ -76,6 +77,7 @@ class Penalty(NamedTuple):
   keywords: tuple[str, ...] = ()
   options: tuple[str, ...] = OF_STEP
   recipe: Recipe | None = None
+  use: str = ""
 
   def __call__(
     self, critic: Critic, real: Images, fake: Images, keys: Key[Array, " b"]
