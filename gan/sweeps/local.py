@@ -7,6 +7,7 @@ from collections.abc import Callable
 from gan.sweeps.launcher import INTERRUPTED, Launcher, claimed, statuses
 from gan.sweeps.plan import Plan, Program, turns
 from gan.sweeps.trainer import Trainer, once, place
+from gan.system.compilation import forget_many_programs
 from gan.system.progress import SweepProgress, say
 from gan.training.interrupts import interrupts
 
@@ -59,5 +60,6 @@ def _train(
     for program, run_group in groups:
       if not signals:
         trainers[id(program)].train(run_group, folder, progress, signals, plan.end)
+        forget_many_programs()
   if signals:
     say(INTERRUPTED)

@@ -6,6 +6,7 @@ Each choice here was measured; docs/performance.md has the numbers.
 import ctypes
 import functools
 import os
+import pathlib
 from collections.abc import Callable
 from typing import Any
 
@@ -21,7 +22,10 @@ CPU_OPTIONS = {
   ),
 }
 # Parameters of glibc's mallopt, from malloc.h.
-_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
+_TRIM_THRESHOLD, _MMAP_THRESHOLD, _ARENA_MAX = -1, -3, -8
+# Parts of memory that Linux maps for a process, hundreds for each compiled program: a line each of
+# the first file, and how many may be in the second.
+MAPS, MOST_MAPS = pathlib.Path("/proc/self/maps"), pathlib.Path("/proc/sys/vm/max_map_count")
 
 
 def compiled(function: Callable, **options) -> Callable:
@@ -53,9 +57,24 @@ def keep_freed_memory() -> None:
   """Makes malloc keep what a step frees for the next one, where the C library is glibc.
 
   XLA allocates the activations of a step anew in each call. By default glibc gives blocks of that
-  size back to the system at once, and the next step waits for every page of them again.
+  size back to the system at once, and the next step waits for every page of them again. So it does
+  with what threads other than the first free, unless all share one arena.
   """
   mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if os.name == "posix" else None
   if mallopt is not None:
     mallopt(_MMAP_THRESHOLD, 2**30)
     mallopt(_TRIM_THRESHOLD, 2**31 - 1)
+    mallopt(_ARENA_MAX, 1)
+
+
+def forget_many_programs() -> None:
+  """Lets go of all compiled programs once they take half of the maps that a process may have.
+
+  Linux refuses memory beyond that number, whatever memory there is; those that are used again are
+  compiled again, or read from the cache of compiled programs.
+  """
+  if MAPS.exists() and MOST_MAPS.exists():
+    with MAPS.open() as lines:
+      maps = sum(1 for _ in lines)
+    if maps > int(MOST_MAPS.read_text()) / 2:
+      jax.clear_caches()

@@ -65,22 +65,64 @@ def test_other_backends_have_no_options():
 @pytest.mark.skipif(
   sys.platform != "linux" or not hasattr(ctypes.CDLL(None), "mallopt"), reason="not glibc"
 )
-def test_freed_memory_is_kept():
-  # A block of 64 MiB that is freed stays with the process only if malloc was told so.
+@pytest.mark.parametrize(("size", "where"), [(2**26, "main"), (5 * 2**23, "thread")])
+def test_freed_memory_is_kept(size, where):
+  # Blocks that are freed stay with the process only if malloc was told so: of 64 MiB by the first
+  # thread, of 40 by another, whose own arena would give back what is empty of its parts of 64.
   code = """
-import resource, sys
+import resource, sys, threading
 if sys.argv[1] == "keep":
   from gan.system.compilation import keep_freed_memory
   keep_freed_memory()
-block = bytearray(2**26)
-before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-for _ in range(5):
-  del block
-  block = bytearray(2**26)
-print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+size = int(sys.argv[2])
+def renew():
+  global faults
+  blocks = [bytearray(size) for _ in range(3)]
+  before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+  for _ in range(5):
+    blocks.clear()
+    blocks += [bytearray(size) for _ in range(3)]
+  faults = resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+run = renew
+if sys.argv[3] == "thread":
+  thread = threading.Thread(target=renew)
+  run = lambda: (thread.start(), thread.join())
+run()
+print(faults)
 """
   faults = {
-    choice: int(subprocess.check_output([sys.executable, "-c", code, choice]))
+    choice: int(subprocess.check_output([sys.executable, "-c", code, choice, str(size), where]))
     for choice in ("keep", "leave")
   }
   assert faults["keep"] < faults["leave"] / 10
+
+
+def test_programs_are_let_go_of_once_they_take_half_of_the_maps(monkeypatch, tmp_path):
+  most, maps = tmp_path / "most", tmp_path / "maps"
+  monkeypatch.setattr(compilation, "MOST_MAPS", most)
+  monkeypatch.setattr(compilation, "MAPS", maps)
+  traced = []
+  program = compilation.compiled(lambda x: traced.append(1) or 2 * x)
+  compilation.forget_many_programs()  # another system, which says nothing of this
+  for used, times in ((10, 1), (11, 2)):
+    most.write_text("20\n")
+    maps.write_text("one\n" * used)
+    program(1.0)
+    compilation.forget_many_programs()
+    program(1.0)
+    assert len(traced) == times
+
+
+@pytest.mark.skipif(not compilation.MAPS.exists(), reason="not Linux")
+def test_programs_that_are_let_go_of_give_their_maps_back():
+  def maps():
+    return len(compilation.MAPS.read_text().splitlines())
+
+  programs = [compilation.compiled(lambda x, i=i: jnp.sin(x @ x) + i) for i in range(20)]
+  jax.clear_caches()
+  before = maps()
+  for program in programs:
+    program(jnp.ones((4, 4)))
+  held = maps() - before
+  jax.clear_caches()
+  assert held > 20 and maps() - before < held / 3
