@@ -10,7 +10,7 @@ RUN := $(VENV)/bin/python
 AS_USERS := JAX_DISABLE_MOST_OPTIMIZATIONS=0
 ARGS ?=
 
-.PHONY: mnist cifar10 families extractor test test-networks test-cluster test-slow test-install lint figures \
+.PHONY: mnist cifar10 families extractor test test-networks test-cluster test-slow test-install test-notebooks tutorials lint figures \
   theory scaling benchmark clean
 .DEFAULT_GOAL := mnist
 
@@ -88,6 +88,13 @@ test-slow: $(VENV)/installed-dev
 # the commands of the README.
 test-install: $(VENV)/installed-dev
 	$(RUN) -m pytest -m install $(ARGS)
+
+# Executes the notebooks of docs/tutorials, a minute or two; `tutorials` writes what they print into them.
+test-notebooks: $(VENV)/installed-dev
+	$(RUN) -m pytest -m notebooks $(ARGS)
+
+tutorials: $(VENV)/installed-dev
+	$(RUN) tests/notebooks.py docs/tutorials/*.ipynb
 
 lint: $(VENV)/installed-dev
 	$(RUN) -m ruff check .
