@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import flax
 import jax
@@ -131,6 +131,42 @@ class GanState:
   ema_params: Params
   ema_model_state: ModelState
   aux_state: dict[str, Any] = flax.struct.field(default_factory=dict)
+
+
+class Start(NamedTuple):
+  """Arrays with which a run begins in the place of those that are drawn.
+
+  Attributes:
+    generator: of its parameters and model state, by the names of `named`.
+    discriminator: of its own.
+    average: of the averaged generator.
+  """
+
+  generator: Mapping[str, Any] = {}
+  discriminator: Mapping[str, Any] = {}
+  average: Mapping[str, Any] = {}
+
+
+def named(params: Params, model_state: ModelState) -> dict[str, Any]:
+  """Returns the arrays of a network by their paths, such as params/Dense_0/kernel."""
+  trees = {"params": params, "model_state": model_state}
+  return {
+    jax.tree_util.keystr(path, simple=True, separator="/"): leaf
+    for path, leaf in jax.tree.leaves_with_path(trees)
+  }
+
+
+def begun_with(
+  params: Params, model_state: ModelState, arrays: Mapping[str, Any]
+) -> tuple[Params, ModelState]:
+  """Returns the trees of a network with other arrays under some of their names, as copies."""
+  leaves = [
+    jnp.array(arrays.get(name, leaf), leaf.dtype)
+    for name, leaf in named(params, model_state).items()
+  ]
+  trees = {"params": params, "model_state": model_state}
+  made = jax.tree.unflatten(jax.tree.structure(trees), leaves)
+  return made["params"], made["model_state"]
 
 
 def as_arrays(hyperparameters: Hyperparameters) -> Hyperparameters:

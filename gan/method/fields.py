@@ -133,7 +133,7 @@ FIELDS: dict[str, tuple[Kind, str]] = {
     "normal",
   ),
   "image_range": (RANGE, ""),
-  **dict.fromkeys(("num_classes", "ema_start"), (whole(0, 2**31 - 1), "")),
+  **dict.fromkeys(("num_classes", "ema_start", "freeze_d"), (whole(0, 2**31 - 1), "")),
   **dict.fromkeys(("optimizer", *(f"{it}_optimizer" for it in PLAYERS)), (_OPTIMIZER, "adam")),
   "hyperparameters": (
     Kind('finite numbers by name, such as {{"b1": 0.5}}', _all_of(_are_real)),

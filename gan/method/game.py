@@ -21,7 +21,7 @@ from gan.networks import Gan, Network, latent_sampler
 from gan.optimizers import Optimizer, as_optimizer, is_transformation
 from gan.penalties import Penalty
 from gan.regularizers import REGULARIZERS, Regularizer
-from gan.state import GanState, Hyperparameters, as_arrays
+from gan.state import GanState, Hyperparameters, Start, as_arrays
 from gan.system.schema import Kind, plain_number
 
 Metrics = dict[str, Float[Array, ""]]
@@ -40,13 +40,11 @@ GAME_METRICS = {
   "discriminator_gradient_norm": "norm of the gradient of all that the discriminator minimises",
   "generator_gradient_norm": "norm of the gradient of all that the generator minimises",
 }
-# Of a rule alone.
-RULE_METRICS = {
-  "drifting_field": "root mean square of the drifting field before it is scaled, mean over radii",
-}
 _KEEPING = (*REGULARIZERS.values(), *LOSSES.values())  # what may have metrics of its own
 # Every metric of a step; those of a regulariser of one's own begin with its name.
-STEP_METRICS = GAME_METRICS | RULE_METRICS
+STEP_METRICS = GAME_METRICS | {
+  "drifting_field": "root mean square of the drifting field before it is scaled, mean over radii",
+}
 STEP_METRICS |= {name: meaning for each in _KEEPING for name, meaning in dict(each.metrics).items()}
 
 # Entries of GanState.aux_state, and <name>_weight, that are of other parts than regularisers.
@@ -102,8 +100,7 @@ class Game:
     packing: examples that the discriminator judges at once; see `networks.pack`.
     optimizer: of both players: an optax transformation, which brings its own rate, or
       `hyperparameters -> transformation`; Adam with the rates of the hyper-parameters by default.
-    generator_optimizer: of the generator, if another.
-    discriminator_optimizer: of the discriminator, if another.
+    generator_optimizer, discriminator_optimizer: of one player, if another.
     hyperparameters: numbers in the place of the defaults, by the names of Hyperparameters; those
       that no part reads are refused.
     schedule: `(hyperparameters, step) -> hyperparameters` of that step.
@@ -132,6 +129,7 @@ class Game:
     ema_ramp: the half-life is at most this share of the images so far; 0 for no such bound.
     ema_start: the update of the generator at which its average starts; 0 for a decay that grows to
       its value from the first on.
+    freeze_d: layers of the discriminator that are not updated, from the image on; see `freezing`.
     axis_name: mapped axes over which gradients, statistics and metrics are averaged; under
       `jax.shard_map` with `check_vma=False`, for with it JAX sums gradients by itself.
 
@@ -172,6 +170,7 @@ class Game:
   ema_half_life: bool = False
   ema_ramp: float = 0.05
   ema_start: int = 0
+  freeze_d: int = 0
   axis_name: Any = ()
 
   def __post_init__(self):
@@ -211,10 +210,7 @@ class Game:
         )
 
   def _check_numbers(self) -> None:
-    """Raises UserError where a number that no step reads is set or scheduled by name.
-
-    It does so too where a number is out of its range, such as a decay of 2.
-    """
+    """Raises UserError where a number is out of its range, or is given and no step reads it."""
     given = {*getattr(self.schedule, "fields", ()), *self.hyperparameters}
     self.check_rates(given)
     if given and (unread := sorted(given - set(self.read_numbers()))):
@@ -270,16 +266,22 @@ class Game:
     """Returns the game with other fields."""
     return dataclasses.replace(self, **changes)
 
-  def init(self, key: Key[Array, ""], hyperparameters: Hyperparameters | None = None) -> GanState:
+  def init(
+    self,
+    key: Key[Array, ""],
+    hyperparameters: Hyperparameters | None = None,
+    start: Start | None = None,
+  ) -> GanState:
     """Returns the state before the first step; a pure function of the key.
 
     Args:
       key: of the initial parameters.
       hyperparameters: float32 [] each; by default those of the game.
+      start: arrays in the place of those that are drawn, such as those of another run.
     """
     from gan.method.train_step import init_state  # the rules that it knows are built on this module
 
-    return init_state(key, self, hyperparameters)
+    return init_state(key, self, hyperparameters, start)
 
   def step(
     self, state: GanState, batch: Batch | Array, key: Key[Array, ""]

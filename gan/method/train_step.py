@@ -3,7 +3,7 @@
 `Game.init` and `Game.step` call `init_state(key, game)` and `step(game, state, batch, key)`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
@@ -12,14 +12,15 @@ import numpy as np
 from jaxtyping import Array, Float, Key
 
 from gan.errors import UserError
-from gan.method import returned
+from gan.method import freezing, returned
+from gan.method.examples import examples_of
 from gan.method.fields import IMAGES, KEY, NUMBERS, STATE
 from gan.method.game import PLAYERS, Batch, Examples, Game, Metrics
 from gan.method.play import example_keys, placed, to_range
 from gan.method.update_rules import UpdateRule, alternating, check_updates
 from gan.networks import BATCH_STATISTICS, Network
 from gan.optimizers import Optimizer, begun
-from gan.state import GanState, Hyperparameters, PlayerState
+from gan.state import GanState, Hyperparameters, PlayerState, Start, begun_with
 from gan.system import schema
 from gan.system.draws import BEYOND
 
@@ -27,7 +28,10 @@ TrainStep = Callable[[GanState, Batch, Key[Array, ""]], tuple[GanState, Metrics]
 
 
 def init_state(
-  key: Key[Array, ""], game: Game, hyperparameters: Hyperparameters | None = None
+  key: Key[Array, ""],
+  game: Game,
+  hyperparameters: Hyperparameters | None = None,
+  start: Start | None = None,
 ) -> GanState:
   """Returns the state before the first step; a pure function of the key.
 
@@ -35,11 +39,13 @@ def init_state(
     key: of the initial parameters.
     game: what is played.
     hyperparameters: the numbers of the run; None for those of the game.
+    start: arrays in the place of those that are drawn; None for none.
 
   Raises:
     UserError: a rate is not the game's, and a passed optimiser brings its own. Of rates that are
       traced, as under `vmap`, this is not known: such an optimiser does not read them. Or the
-      average is to have a half-life, and no hyper-parameter or schedule gives it one.
+      average is to have a half-life, and no hyper-parameter or schedule gives it one. Or more
+      layers are to be frozen than there are.
   """
   schema.check("key", key, KEY)
   if hyperparameters is None:
@@ -48,19 +54,21 @@ def init_state(
     schema.check("hyperparameters", hyperparameters, NUMBERS)
   hyper = game.default_hyperparameters() if hyperparameters is None else hyperparameters
   game.check_rates(name for name in game.fixed_rates() if _is_set(hyper.get(name), name))
-  keys, examples = jax.random.split(key), _examples(game)
+  freezing.check(game)
+  keys, examples = jax.random.split(key), examples_of(game)
+  start = start or Start()
   players = [
-    _init_player(key, game, name, example, hyper)
+    _init_player(key, game, name, example, hyper, getattr(start, name))
     for key, name, example in zip(keys, PLAYERS, examples, strict=True)
   ]
   generator = players[0]
+  # Copies: a donated state must not hold the same buffer twice.
+  average = begun_with(generator.params, generator.model_state, start.average)
   return GanState(
     jnp.zeros((), jnp.int32),
     hyper,
     *players,
-    # Copies: a donated state must not hold the same buffer twice.
-    ema_params=jax.tree.map(jnp.copy, generator.params),
-    ema_model_state=jax.tree.map(jnp.copy, generator.model_state),
+    *average,
     # Beyond the two keys of the players.
     aux_state=_init_aux_state(jax.random.fold_in(key, BEYOND), game, players, examples),
   )
@@ -87,37 +95,17 @@ def _rule(game: Game) -> UpdateRule:
   return alternating() if game.update_rule is None else game.update_rule
 
 
-def _examples(game: Game) -> list[tuple[Array, Array | None]]:
-  """An example of what each player is given: (inputs, labels); only the shapes matter."""
-  latents, labels = _given(game)
-  *shape, channels = made_shape(game)
-  return [(latents, labels), (jnp.zeros((1, *shape, game.packing * channels)), labels)]
-
-
-def _given(game: Game) -> tuple[Array, Array | None]:
-  """What the generator is given for an example."""
-  labels = jnp.zeros((1,), jnp.int32) if game.num_classes else None
-  latent = jax.eval_shape(game.sample_latent, jax.random.key(0))
-  fits, words = len(getattr(latent, "shape", ())) == 1, "one latent, an array [Z]"
-  returned.checked(latent, fits, "sample_latent", game.sample_latent, words)
-  return jnp.zeros((1, *latent.shape)), labels
-
-
-def made_shape(game: Game) -> tuple[int, ...]:
-  """Returns the shape of what the generator makes: [H, W, C], or [2]."""
-
-  def generate() -> Array:
-    params, model_state = game.generator.init(jax.random.key(0), *_given(game))
-    made, _ = game.generator.apply(params, model_state, *_given(game), train=False)
-    return returned.generated(made)
-
-  return jax.eval_shape(generate).shape[1:]
-
-
 def _init_player(
-  key: Key[Array, ""], game: Game, name: str, example: tuple, hyper: Hyperparameters
+  key: Key[Array, ""],
+  game: Game,
+  name: str,
+  example: tuple,
+  hyper: Hyperparameters,
+  start: Mapping[str, Any],
 ) -> PlayerState:
   params, model_state = getattr(game, name).init(key, *example)
+  if start:
+    params, model_state = begun_with(params, model_state, start)
   optimizer: Optimizer = game.optimizer_of(name)
   return PlayerState(params, model_state, begun(optimizer(hyper), params, name))
 
@@ -200,7 +188,15 @@ def step(
     _without_model_state(after), _without_model_state(state), "update_rule", _rule(game)
   )
   count = images.shape[0] * images.shape[1] * jax.lax.psum(1, game.axis_name)
+  after = _held(game, after, state)
   return _advance(game, after, count).replace(hyperparameters=before), metrics
+
+
+def _held(game: Game, after: GanState, before: GanState) -> GanState:
+  """The state with frozen layers as they were, which a rule may have moved by rounding."""
+  player = after.discriminator
+  params = freezing.held(game, player.params, before.discriminator.params)
+  return after.replace(discriminator=player.replace(params=params))
 
 
 def _without_model_state(state: GanState) -> GanState:

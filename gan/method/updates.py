@@ -10,7 +10,7 @@ import optax
 from jaxtyping import Array, Float, Key
 
 from gan.errors import UserError
-from gan.method import returned
+from gan.method import freezing, returned
 from gan.method.game import Examples, Game, Metrics
 from gan.method.lazy import SEPARATE
 from gan.method.objectives import (
@@ -62,6 +62,8 @@ def propose(
   """The gradient of an objective at the parameters of the player `name`, averaged over devices."""
   if name == "generator" and game.generator_batch_size:
     examples = _resized(game, examples)
+  if name == "discriminator":
+    objective = _with_frozen(objective)
   examples = placed(examples, game.axis_name)
   gradient = _accumulated if game.accumulate > 1 else _gradient
   grads, seen = gradient(objective, name, game, state, examples, key)
@@ -73,6 +75,15 @@ def propose(
     whole = jax.lax.pmean(model_state[BATCH_STATISTICS], game.axis_name)
     model_state = {**model_state, BATCH_STATISTICS: whole}
   return Update(grads, model_state, seen.aux_state, metrics)
+
+
+def _with_frozen(objective: Objective) -> Objective:
+  """The discriminator's objective, of whose frozen layers nothing is differentiated."""
+
+  def frozen(params: Params, game: Game, *others: Any) -> tuple[Float[Array, ""], Observations]:
+    return objective(freezing.constant(game, params), game, *others)
+
+  return frozen
 
 
 def _resized(game: Game, examples: Examples) -> Examples:
@@ -160,6 +171,9 @@ def apply_discriminator(game: Game, state: GanState, update: Update) -> GanState
   if game.clip_weights:
     clip = functools.partial(jnp.clip, min=-hyper.weight_clip, max=hyper.weight_clip)
     player = player.replace(params=jax.tree.map(clip, player.params))
+  # Decay of weights moves them without a gradient, and so does clipping.
+  params = freezing.held(game, player.params, state.discriminator.params)
+  player = player.replace(params=params)
   return state.replace(discriminator=player, aux_state=state.aux_state | update.aux_state)
 
 

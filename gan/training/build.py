@@ -18,7 +18,7 @@ from gan.networks import Gan
 from gan.optimizers import make_optimizer
 from gan.penalties import make_penalty
 from gan.regularizers import REGULARIZERS
-from gan.state import GanState, Hyperparameters, as_arrays
+from gan.state import GanState, Hyperparameters, Start, as_arrays
 from gan.training.config import Config, images_per_step
 from gan.training.parts import (
   arguments,
@@ -58,12 +58,12 @@ class Algorithm(NamedTuple):
   """A GAN method: a pair of pure functions, and the two players in it.
 
   Attributes:
-    init: `key -> GanState`.
+    init: `(key, start=None) -> GanState`; `start` as for `Game.init`.
     step: `(state, batch, key) -> (state, metrics)`.
     gan: the players, for drawing samples.
   """
 
-  init: Callable[[Key[Array, ""]], GanState]
+  init: Callable[..., GanState]
   step: TrainStep
   gan: Gan
 
@@ -80,7 +80,11 @@ def build(config: Config, info: DataInfo, axis_name: Any = ()) -> Algorithm:
     UserError: the model cannot make such images.
   """
   game = build_game(config, info, axis_name)
-  return Algorithm(lambda key: game.init(key, hyperparameters(config)), game.step, game.gan)
+
+  def init(key: Key[Array, ""], start: Start | None = None) -> GanState:
+    return game.init(key, hyperparameters(config), start)
+
+  return Algorithm(init, game.step, game.gan)
 
 
 def build_game(config: Config, info: DataInfo, axis_name: Any = ()) -> Game:
@@ -157,6 +161,7 @@ def game_parts(config: Config, axis_name: Any = ()) -> dict[str, Any]:
     ema_half_life=config.ema_half_life is not None,
     ema_ramp=config.ema_ramp,
     ema_start=config.ema_start,
+    freeze_d=config.freeze_d,
     axis_name=axis_name,
   )
 

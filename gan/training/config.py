@@ -255,6 +255,9 @@ class Config:
   ema_start: int = option(
     0, "training", "update of G at which its average starts, as it is then", minimum=0, added=True
   )
+  freeze_d: int = option(
+    0, "training", "layers of D, from the image on, that are not updated", minimum=0, added=True
+  )
   batch_size: int = option(
     64, "training", "real examples in each update, over all devices", positive=True
   )

@@ -15,8 +15,8 @@ from gan.datasets import Dataset
 from gan.datasets.base import as_array, as_labels
 from gan.errors import UserError
 from gan.losses import LOSSES
+from gan.method.examples import made_shape
 from gan.method.game import GAME, Batch, Game
-from gan.method.train_step import made_shape
 from gan.metrics.extractors import Extractor, check_all
 from gan.state import GanState
 from gan.system import memory, schema

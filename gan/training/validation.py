@@ -127,7 +127,7 @@ def _validate_idle(config: Config) -> None:
     return
   idle = {*_any_game(config, update_rule=None).read_numbers()} - {*_any_game(config).read_numbers()}
   idle -= {"discriminator_learning_rate"}  # experiments have one: commands refuse it where typed
-  for name in (*sorted(idle), "discriminator_optimizer"):
+  for name in (*sorted(idle), "discriminator_optimizer", "freeze_d"):
     if getattr(config, name) != default(name):
       raise UserError(
         f"--{name} has no meaning for --update_rule={config.update_rule}: it moves the generator "
