@@ -261,9 +261,16 @@ def test_a_folder_without_a_search_has_no_best(tmp_path, capsys):
 
 
 @pytest.mark.cluster
-def test_a_study_killed_in_each_phase_has_the_same_summary(tmp_path):
+@pytest.mark.parametrize(
+  ("flags", "places"),
+  [
+    ([], [("search", 100), ("confirm", 100)]),
+    (["--halving=2"], [("search", 50), ("search", 150)]),  # on either side of the rung at 100
+  ],
+)
+def test_a_study_killed_in_each_phase_has_the_same_summary(tmp_path, flags, places):
   longer = ["--steps=200", "--eval_every=100", "--checkpoint_every=50", "--log_every=50"]
-  line = [sys.executable, "-m", "experiments.study", *FLAGS, *ASKED, *longer]
+  line = [sys.executable, "-m", "experiments.study", *FLAGS, *ASKED, *longer, *flags]
   environment = os.environ | {"JAX_PLATFORMS": "cpu"}
 
   def start(folder):
@@ -275,9 +282,9 @@ def test_a_study_killed_in_each_phase_has_the_same_summary(tmp_path):
       stderr=subprocess.DEVNULL,
     )
 
-  for phase in ("search", "confirm"):
+  for phase, step in places:
     killed = start("killed")
-    while not list((tmp_path / "killed" / phase).glob("members/*/checkpoints/100")):
+    while not list((tmp_path / "killed" / phase).glob(f"members/*/checkpoints/{step}")):
       assert killed.poll() is None, "it ended before it was killed"
       time.sleep(0.02)
     killed.kill()
