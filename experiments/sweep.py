@@ -40,6 +40,7 @@ from gan.system.progress import say
 from gan.training.config import Config
 from gan.training.interrupts import interrupts
 from gan.training.run_folder import writable_folder
+from gan.training.writers import chosen
 
 EXPERIMENTS = {
   "mnist": mnist.DEFAULTS,
@@ -180,6 +181,7 @@ def halved(launch: Launch, factor: int, metric: str | None = None) -> Launch:
 def opened(values: Any, workdir: str) -> Iterator[Launch]:
   """Yields how sweeps are trained in a folder, of which it is known that it can be written to."""
   runs_per_call, resources = _runs_per_call(values.members_per_call), _resources(values)
+  chosen(values.log or "")  # refuses a writer that is unknown, or whose package is missing
   if not values.dry_run:
     writable_folder(workdir)
   common.prepare()

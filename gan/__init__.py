@@ -21,6 +21,7 @@ names that commands take, to which a plugin adds:
   DATASETS       name -> function of (split, data_dir, image_size): one split, a Dataset
   METRICS        name -> Metric: numbers of generated examples beside real ones
   PRESETS        name -> fields of a Config: published systems
+  WRITERS        name -> Entry: opens a log of runs beside their folders
   STEP_METRICS   name -> meaning: what each metric of a step is
 """
 
@@ -68,6 +69,7 @@ _HOMES = {
   "gan.training.fit": ("fit",),
   "gan.training.presets": ("PRESETS",),
   "gan.training.restore": ("LoadedRun", "load"),
+  "gan.training.writers": ("WRITERS",),
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names}
 
@@ -113,6 +115,7 @@ if TYPE_CHECKING:
   from gan.training.fit import fit
   from gan.training.presets import PRESETS
   from gan.training.restore import LoadedRun, load
+  from gan.training.writers import WRITERS
 
 
 def __getattr__(name: str) -> Any:

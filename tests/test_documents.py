@@ -34,6 +34,7 @@ from gan.schedules import SCHEDULES
 from gan.training.distributed import LOST
 from gan.training.presets import PRESETS
 from gan.training.validation import validate
+from gan.training.writers import WRITERS
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -52,6 +53,7 @@ TABLES = [
   (PRESETS, "models", "`--preset`"),
   (DATASETS, "data", "`--dataset`"),
   (METRICS, "metrics", "`--metrics`"),
+  (WRITERS, "run_folder", "`--log`"),
 ]
 
 

@@ -61,6 +61,11 @@ FILES = {
     "pictures",
     "parallel",
     "run_folder",
+    "records",
+    "writer",
+    "to_mlflow",
+    "to_tensorboard",
+    "to_wandb",
     "writers",
     "places",
     "interrupts",
@@ -124,6 +129,7 @@ FILES = {
 LATE = {("gan.method.game", "gan.method.train_step")}
 LEVEL = {name: level for level, name in enumerate(ROOMS)}
 HEAVY = ("tensorflow", "tensorflow_datasets", "sklearn", "torch", "ray", "optuna")
+HEAVY += ("tensorboardX", "wandb", "mlflow")
 # Imported by gan.datasets.tfds when a set is read; its docstring says so.
 IMPORTS_TFDS = "gan.datasets.builders"
 

@@ -10,7 +10,7 @@ from gan.training.options import fields, value
 from gan.training.validation import unread
 
 # Of this machine, or said by the flags of their parts.
-LEFT_OUT = ("parallel", "data_on", "options")
+LEFT_OUT = ("parallel", "data_on", "log", "options")
 
 
 def flags_of(config: Config, defaults: Config, preset: str | None = None) -> list[str]:

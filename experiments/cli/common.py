@@ -35,6 +35,7 @@ from gan.training.options import FIELDS, fields, own_options, read_by, with_valu
 from gan.training.parts import fingerprint, identity, made
 from gan.training.presets import PRESETS
 from gan.training.validation import unread, validate
+from gan.training.writers import WRITERS, chosen
 
 # Fields that an experiment chooses for its own model; another model starts from Config's.
 TUNED = (
@@ -76,6 +77,7 @@ USUAL = (
   "eval_every",
   "checkpoint_every",
 )
+LISTED = {"regularizers": REGULARIZERS, "log": WRITERS}  # fields of several names by commas
 WITHOUT_FILES = ("digits", "grid", "ring")  # data sets that are drawn, or come with a package
 
 
@@ -94,7 +96,7 @@ class ConfigCommand(Command):
     for name in self._names:
       default = None if defaults is None else getattr(defaults, name)
       group, text = FIELDS[name].metadata["group"], FIELDS[name].metadata["help"]
-      choices = REGULARIZERS if name == "regularizers" else FIELDS[name].metadata["choices"]
+      choices = LISTED.get(name, FIELDS[name].metadata["choices"])
       self.add(kinds[name], name, default, text, group, choices, rare=name not in USUAL)
     self.add(str, "preset", None, "start from a published system's values", "model", PRESETS)
 
@@ -206,6 +208,7 @@ def train(
     refuse_unread_fields(command.values, config)
     validate(config)
     measured = measured_by(config)
+    chosen(config.log)  # refuses a writer that is unknown, or whose package is missing
     # Equal flags for other images are another run.
     place = f"{name}/{pathlib.Path(data_dir).resolve().stem}" if own_images and data_dir else name
     workdir = command.values.workdir or default_workdir(place, config, measured)

@@ -11,7 +11,7 @@ from gan.system.progress import say
 from gan.training.aliases import canonical
 
 # Flags that hold several things: a second one takes the place of the first, which is said.
-LISTS = ("schedules", "regularizers", "augment", "options", "losses", "grid", "metrics")
+LISTS = ("schedules", "regularizers", "augment", "options", "losses", "grid", "metrics", "log")
 LARGEST = 2**32  # seeds end below it, and so does what a compiled program can count
 
 

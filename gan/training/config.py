@@ -322,6 +322,9 @@ class Config:
   checkpoint_every: int = option(
     500, "records", "steps between checkpoints", positive=True, resumable=True
   )
+  log: str = option(
+    "", "records", "writers beside the run folder, by commas", resumable=True, added=True
+  )
 
   def __post_init__(self):
     for name, value in vars(self).items():

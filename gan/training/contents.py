@@ -7,6 +7,7 @@ from gan.errors import UserError
 from gan.training import plugins, program
 from gan.training.checkpoint import check_identity
 from gan.training.places import check_place
+from gan.training.records import Records
 from gan.training.run_folder import (
   CONFIG,
   EVALUATIONS,
@@ -16,10 +17,9 @@ from gan.training.run_folder import (
   read_metrics,
   read_summary,
 )
-from gan.training.writers import Writer
 
 
-def check_contents(folder: Writer, identity: dict[str, Any], say: Callable[[str], None]) -> None:
+def check_contents(folder: Records, identity: dict[str, Any], say: Callable[[str], None]) -> None:
   """Checks that a run folder is new, or holds records and checkpoints of the run `identity`.
 
   Args:
@@ -49,7 +49,7 @@ def check_contents(folder: Writer, identity: dict[str, Any], say: Callable[[str]
     )
 
 
-def _check_program(folder: Writer, identity: dict, say: Callable[[str], None]) -> None:
+def _check_program(folder: Records, identity: dict, say: Callable[[str], None]) -> None:
   there = read_config(folder.path).get(PROGRAM)
   if there is None:  # an earlier version made it
     return
@@ -62,7 +62,7 @@ def _check_program(folder: Writer, identity: dict, say: Callable[[str], None]) -
     )
 
 
-def lost_records(folder: Writer, log_every: int) -> list[str]:
+def lost_records(folder: Records, log_every: int) -> list[str]:
   """Returns a line on each file of records that has none, or not all, of the steps of a run.
 
   That records were made is known by their cadence, which a run keeps, and by its summary.
@@ -95,7 +95,7 @@ def _gaps(there: set[int], steps: range) -> list[str]:
   ]
 
 
-def _had_checkpoints(folder: Writer, last: int, config: dict[str, Any]) -> bool:
+def _had_checkpoints(folder: Records, last: int, config: dict[str, Any]) -> bool:
   """Whether a run with records up to step `last` must have written a checkpoint.
 
   The folder of checkpoints is made before the first step. The first checkpoint is written in the

@@ -28,6 +28,7 @@ from gan.training.config import Config
 from gan.training.run_folder import PROGRAM, named_folder, read_config
 from gan.training.setting import GAME_IDENTITY_FIELDS, Setting, make_evaluators
 from gan.training.validation import validate_field
+from gan.training.writers import chosen
 
 ARGUMENTS = frozenset({"workdir", *(field.name for field in dataclasses.fields(Config))})
 
@@ -42,6 +43,7 @@ def fit(
   labels: Int[np.ndarray, " n"] | None = None,
   name: str = "images",
   extractor: Extractor | str | os.PathLike | Sequence[Extractor] | None = None,
+  writers: Any = (),
   say: Callable[[str], None] = say,
   **options: Any,
 ) -> restore.LoadedRun:
@@ -62,6 +64,8 @@ def fit(
     extractor: of the metrics' features where `eval_every` is above 0: a shipped name, a file of
       experiments.train_classifier, several of these with commas between them, or one or more of
       `gan.Extractor`; by default the shipped one that fits the data, if one does.
+    writers: that take the numbers and pictures too: names of `gan.WRITERS`, functions of a
+      `Session`, or objects with the methods of a `Writer` (gan.training.writer).
     say: prints one line to the user.
     **options: of a run, as in Config: seed, batch_size, discriminator_steps, log_every,
       sample_every, eval_every, eval_samples, checkpoint_every, parallel, data_on, steps_per_call.
@@ -93,7 +97,8 @@ def fit(
       "`axis_name` of the game is chosen by gan.fit, as `parallel` says: leave it out"
     )
   say = saying_arguments(say, ARGUMENTS)
-  workdir, dataset = named_folder(workdir), _dataset(game, images, labels, name)
+  workdir, asked = named_folder(workdir), chosen(writers)
+  dataset = _dataset(game, images, labels, name)
   if empty := datasets.base.empty_classes(dataset):
     say(empty)
   config, named = _measured(_config(game, name, steps, options), extractor)
@@ -122,6 +127,7 @@ def fit(
         passed.FIELD: passed.references(game),
       },
       named,
+      writers=asked,
     ), config
 
   summary = loop.run_in(workdir, config, make, command="gan.fit", say=say)

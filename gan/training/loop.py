@@ -21,10 +21,10 @@ from gan.training.config import Config, images_per_step
 from gan.training.feed import batches
 from gan.training.interrupts import interrupts, stop_here
 from gan.training.places import check_outside_sweeps
+from gan.training.records import ReadOnlyRunFolder
 from gan.training.run import Run
 from gan.training.run_folder import RunFolder
 from gan.training.setting import Setting, fix_schedule, load_data, make_setting
-from gan.training.writers import ReadOnlyRunFolder
 
 
 class RunGroup(NamedTuple):
@@ -299,7 +299,7 @@ def _write_run(
   if evaluation and not run.diverged and (record := run.evaluate(state)):
     progress.evaluated(record)
   if save and not run.diverged:
-    run.checkpoints.save(step, state)
+    run.save(step, state)
 
 
 def _end(run_group: RunGroup, state: Any, step: int, log: "_Log") -> None:
@@ -309,7 +309,7 @@ def _end(run_group: RunGroup, state: Any, step: int, log: "_Log") -> None:
   for i, run in log.alive():
     run.check(states[i], step)
   for i, run in log.alive():
-    run.checkpoints.save(step, states[i])
+    run.save(step, states[i])
   for _, run in log.alive():
     run.checkpoints.wait()
     run.summarize("finished" if step >= run.config.steps else "interrupted", step)

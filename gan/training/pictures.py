@@ -118,3 +118,12 @@ def save(picture: Image.Image | Figure, path: pathlib.Path) -> None:
   else:
     picture.save(part, format="PNG")
   part.replace(path)
+
+
+def pixels(picture: Image.Image | Figure) -> UInt8[np.ndarray, "h w 3"]:
+  """Returns a picture as an array, 0 .. 255."""
+  if isinstance(picture, Figure):
+    canvas = FigureCanvasAgg(picture)
+    canvas.draw()
+    return np.asarray(canvas.buffer_rgba())[..., :3]
+  return np.asarray(picture.convert("RGB"))

@@ -87,6 +87,7 @@ _GIVEN: dict[str, dict[str, tuple[str, ...]]] = {
   "OPTIMIZERS": {"make": ("learning_rate",)},
   "PENALTIES": {"function": ("critic", "real", "fake", "keys")},
   "PRESETS": {},
+  "WRITERS": {"make": ("session",)},
 }
 
 

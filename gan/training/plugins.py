@@ -251,6 +251,7 @@ def _registries() -> dict[str, dict[str, Any]]:
   from gan.regularizers import REGULARIZERS
   from gan.schedules import SCHEDULES
   from gan.training.presets import PRESETS
+  from gan.training.writers import WRITERS
 
   return {
     "AUGMENTATIONS": AUGMENTATIONS,
@@ -264,4 +265,5 @@ def _registries() -> dict[str, dict[str, Any]]:
     "REGULARIZERS": REGULARIZERS,
     "SCHEDULES": SCHEDULES,
     "UPDATE_RULES": UPDATE_RULES,
+    "WRITERS": WRITERS,
   }

@@ -18,15 +18,18 @@ from gan.training import distributed, pictures, sampling
 from gan.training.checkpoint import Checkpoints
 from gan.training.config import Config
 from gan.training.contents import check_contents, lost_records
+from gan.training.records import Records
 from gan.training.run_folder import (
   COUNTS,
   EVALUATIONS,
+  METRICS,
   differences,
   read_metrics,
   read_sessions,
 )
-from gan.training.setting import Setting, config_record
-from gan.training.writers import Writer
+from gan.training.setting import Setting, config_record, hparams
+from gan.training.writer import Session
+from gan.training.writers import Writers, scalars
 
 
 class Keys(NamedTuple):
@@ -56,7 +59,7 @@ class Run:
     self,
     config: Config,
     setting: Setting,
-    folder: Writer,
+    folder: Records,
     command: str,
     say: Callable[[str], None],
   ):
@@ -68,6 +71,7 @@ class Run:
     self.summary: dict[str, Any] | None = None  # what summary.json was given last
     self.diverged = False
     self._evaluator, self._judge = None, None
+    self._writers = Writers(setting.writers, say)
     if distributed.is_main_process():
       self._evaluator, self._judge = setting.evaluator(config.seed), setting.judge
     self._checkpoints: Checkpoints | None = None
@@ -91,11 +95,11 @@ class Run:
 
   def close(self) -> None:
     """Waits until everything is written and lets go of the folder."""
-    try:
+    with contextlib.ExitStack() as stack:
+      stack.callback(self.folder.close)
+      stack.callback(self._writers.close)
       if self._checkpoints:
-        self._checkpoints.close()
-    finally:
-      self.folder.close()
+        stack.callback(self._checkpoints.close)
 
   def __enter__(self) -> "Run":
     return self
@@ -159,10 +163,17 @@ class Run:
   def begin_session(self, session: dict[str, Any], step: int) -> str:
     """Adds a session to environment.json; returns a line on what differs from the last, or "".
 
+    It opens the writers beside the folder, unless the run is at its end.
+
     Args:
       session: of `environment.describe`, with how the run is stepped.
       step: from which it goes on.
+
+    Raises:
+      UserError: a writer cannot be opened, for a reason that the user can put right.
     """
+    if step < self.config.steps:
+      self._writers.begin(Session(self.folder.path, step), hparams(self._identity))
     before = self.folder.add_environment(session)
     if not (before and step):
       return ""
@@ -198,7 +209,7 @@ class Run:
     step = end - values.shape[1] + 1 + int(last)
     self.record = self._counts(step) | {name: float(row[last]) for name, row in metrics.items()}
     if len(bad):
-      self.folder.append(self.record)
+      self.write_record()
       self._diverge(step, f"{self.record}")
 
   def _counts(self, step: int) -> dict[str, Any]:
@@ -216,8 +227,17 @@ class Run:
     }
 
   def write_record(self) -> None:
-    """Adds the latest record to metrics.jsonl."""
-    self.folder.append(self.record)
+    """Adds the latest record to metrics.jsonl, and tells the writers."""
+    self._append(self.record, METRICS)
+
+  def _append(self, record: dict[str, Any], file: str) -> None:
+    self.folder.append(record, file)
+    self._writers.write_scalars(record["step"], scalars(record, file))
+
+  def save(self, step: int, state: GanState) -> None:
+    """Saves a checkpoint; what writers were told up to its step is kept before that."""
+    self._writers.flush()
+    self.checkpoints.save(step, state)
 
   def check(self, state: GanState, step: int) -> None:
     """Ends the run where its state is not finite; in each process, for they have the same.
@@ -250,6 +270,8 @@ class Run:
       setting.dataset.class_names,
     )
     pictures.save(picture, self.folder.samples / f"step_{step:08d}.png")
+    if self._writers:
+      self._writers.write_images(step, {"samples": pictures.pixels(picture)[None]})
 
   def evaluate(self, state: GanState) -> dict[str, Any] | None:
     """Measures the averaged generator, by the same latents each time, and writes the record.
@@ -271,7 +293,7 @@ class Run:
       evaluation |= {"eval_samples": count, "split": config.split, "eval_seed": config.seed}
     if self._judge:
       evaluation |= self._judge(state, labels, config.seed)
-    self.folder.append(evaluation, EVALUATIONS)
+    self._append(evaluation, EVALUATIONS)
     return evaluation
 
   def summarize(self, status: str, step: int, **facts: Any) -> dict[str, Any]:

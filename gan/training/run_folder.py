@@ -51,12 +51,12 @@ OTHER_CONFIG_KINDS = {
 CONFIG_KIND = entries({"config": FIELDS, "determining": FIELDS}, OTHER_CONFIG_KINDS)
 _CLAIM_KIND = entries({"determining": entries()})  # of config.json and sweep.json
 _COUNTS = {"step": COUNT, "images": COUNT, "epoch": NUMBER, "seconds": NUMBER}
-_FACTS = {"discriminator_steps": COUNT, "dataset": TEXT, "loss": TEXT, "split": TEXT}
-_FACTS |= {"eval_samples": COUNT, "reference_samples": COUNT, "held_out_samples": COUNT}
-_FACTS |= {"eval_seed": COUNT, "extractor": nullable(TEXT)}
+FACTS = {"discriminator_steps": COUNT, "dataset": TEXT, "loss": TEXT, "split": TEXT}
+FACTS |= {"eval_samples": COUNT, "reference_samples": COUNT, "held_out_samples": COUNT}
+FACTS |= {"eval_seed": COUNT, "extractor": nullable(TEXT)}
 _LINES = {
-  METRICS: entries({"step": COUNT}, _COUNTS | _FACTS, others=METRIC),
-  EVALUATIONS: entries(_COUNTS, _FACTS, others=METRIC),
+  METRICS: entries({"step": COUNT}, _COUNTS | FACTS, others=METRIC),
+  EVALUATIONS: entries(_COUNTS, FACTS, others=METRIC),
 }
 _SESSION = entries(
   optional={

@@ -19,8 +19,10 @@ from gan.training import heldout, measuring, plugins
 from gan.training.build import Algorithm, DataInfo, build, hyperparameters
 from gan.training.config import Config, images_per_step
 from gan.training.interrupts import at_once, stop_here
+from gan.training.options import fields
 from gan.training.parts import fingerprint, identity
 from gan.training.run_folder import CONFIG, read_config
+from gan.training.writers import Chosen, chosen
 
 
 class Setting(NamedTuple):
@@ -38,6 +40,7 @@ class Setting(NamedTuple):
     passed: further fields of config.json on such a game; {} for named parts.
     named: the extractors that were named for the metrics.
     judge: of the discriminator on held-out data, see `heldout.make_judge`; or None.
+    writers: that each run tells of its records, beside its folder.
   """
 
   dataset: datasets.Dataset
@@ -51,6 +54,7 @@ class Setting(NamedTuple):
   passed: dict[str, Any] = {}
   named: tuple[Extractor, ...] = ()
   judge: heldout.Judge | None = None
+  writers: tuple[Chosen, ...] = ()
 
 
 def load_data(
@@ -95,6 +99,7 @@ def fix_schedule(config: Config, folder: pathlib.Path) -> Config:
   return dataclasses.replace(config, schedule_images=images)
 
 
+VARIED = ("data", "model", "loss", "training")  # groups of options that a run is called by
 # Fields of the identity of a run whose game was passed; the game's parts are described beside them.
 GAME_IDENTITY_FIELDS = (
   "dataset",
@@ -127,12 +132,12 @@ def config_record(config: Config, setting: Setting, command: str) -> dict[str, A
     command: what the user typed.
   """
   info, dataset = setting.info, setting.dataset
-  fields, identity_fields = dataclasses.asdict(config), identity(config)
-  fields["extractor"] = measuring.place(config.extractor)
+  values, identity_fields = dataclasses.asdict(config), identity(config)
+  values["extractor"] = measuring.place(config.extractor)
   if setting.parts:
-    fields, identity_fields = (
-      {name: value for name, value in values.items() if name in GAME_IDENTITY_FIELDS}
-      for values in (fields, identity_fields)
+    values, identity_fields = (
+      {name: value for name, value in each.items() if name in GAME_IDENTITY_FIELDS}
+      for each in (values, identity_fields)
     )
     identity_fields |= {f"game {name}": what for name, what in setting.parts.items()}
   identity_fields |= shared_identity(setting)
@@ -145,11 +150,26 @@ def config_record(config: Config, setting: Setting, command: str) -> dict[str, A
     "num_classes": info.num_classes,
     **named,
     "num_examples": info.num_examples,
-    "config": fields,
+    "config": values,
     "determining": identity_fields,
     **recorded.describe(dataset, setting.data_sha256),
     **setting.passed,
     **plugins.record(),
+  }
+
+
+def hparams(record: dict[str, Any]) -> dict[str, Any]:
+  """Returns what writers call a run by: what it depends on, but for what no sweep could vary.
+
+  Args:
+    record: of `config_record`.
+  """
+  groups = {name: field.metadata["group"] for name, field in fields().items()}
+  values = {**record["determining"], **record["config"]}
+  return {
+    name: value
+    for name, value in values.items()
+    if (groups.get(name) in VARIED or name.startswith("game ")) and value not in (None, "")
   }
 
 
@@ -171,7 +191,8 @@ def make_setting(
 
   Raises:
     UserError: the model cannot make such images, there are no labels, no memory holds it, the
-      extractor that is named takes other images, or there is no such held-out split.
+      extractor that is named takes other images, there is no such held-out split, or the package of
+      a writer is missing.
   """
   named = measuring.read(config)
   measuring.check(named, config, dataset, say)
@@ -181,7 +202,17 @@ def make_setting(
   judge = heldout.make_judge(config, algorithm.gan, dataset)
   data = Batch(dataset.images, dataset.labels if config.conditional else None)
   evaluators, sha256 = make_evaluators(config, dataset, say, named), datasets.digest(dataset)
-  return Setting(dataset, info, algorithm, sha256, data, evaluators, named=named, judge=judge)
+  return Setting(
+    dataset,
+    info,
+    algorithm,
+    sha256,
+    data,
+    evaluators,
+    named=named,
+    judge=judge,
+    writers=chosen(config.log),
+  )
 
 
 def make_evaluators(
