@@ -10,8 +10,8 @@ RUN := $(VENV)/bin/python
 AS_USERS := JAX_DISABLE_MOST_OPTIMIZATIONS=0
 ARGS ?=
 
-.PHONY: mnist cifar10 families extractor test test-networks test-cluster test-slow test-install test-notebooks tutorials lint figures \
-  theory scaling benchmark clean
+.PHONY: mnist cifar10 families extractor test test-networks test-cluster test-slow test-install test-notebooks \
+  tutorials lint figures theory scaling benchmark docs clean
 .DEFAULT_GOAL := mnist
 
 ifeq ($(TAG)$(wildcard $(VENV)/bin/python)$(filter clean,$(MAKECMDGOALS)),)
@@ -167,8 +167,12 @@ scaling: $(VENV)/installed
 benchmark: $(VENV)/installed-bench
 	$(RUN) -m experiments.benchmark --peer=torch $(ARGS)
 
+# The site of docs/ and of what the code says of itself, in site/; a link that leads nowhere ends it.
+docs: $(VENV)/installed-docs
+	NO_MKDOCS_2_WARNING=1 $(RUN) -m mkdocs build --strict $(ARGS)
+
 clean:
-	rm -rf .venv-* *.egg-info .pytest_cache .ruff_cache
+	rm -rf site .venv-* *.egg-info .pytest_cache .ruff_cache
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -182,6 +186,7 @@ $(VENV)/installed: $(VENV)/bin/python pyproject.toml constraints.txt
 # Measured with pip 26 on Linux; PyTorch for CUDA is the most of bench.
 SIZE-dev := 350
 SIZE-bench := 3000
+SIZE-docs := 290
 $(VENV)/installed-%: $(VENV)/bin/python pyproject.toml constraints.txt
 	$(call install,.[$*],$(SIZE-$*))
 	@touch $@ $(VENV)/installed

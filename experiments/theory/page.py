@@ -1,12 +1,15 @@
 """The pages of the theory lab, from the folders of its cases: report.html, and one for the docs."""
 
 import base64
+import math
 import pathlib
+import re
 import shutil
 from typing import Any
 
 import jinja2
 
+from experiments.theory.insights import INSIGHTS
 from gan.errors import UserError
 from gan.report.page import style
 from gan.system import schema
@@ -202,8 +205,9 @@ cases at once as there are cores. Where other work ran beside a case, the second
 more than it takes alone; the processor time says how much. `make theory` makes quick runs of the
 two cases of hours first, and then runs the command.
 
-A row without a criterion is reported. Where our run does not show what a paper says, the row says
-FAIL and our numbers stand beside the paper's.
+Each case begins with what it shows, then its figures, then its numbers in three digits (its
+result.json has six), and last what was done. A row without a criterion is reported. Where our run
+does not show what a paper says, the row says FAIL and our numbers stand beside the paper's.
 """
 
 
@@ -244,17 +248,19 @@ def _cell(text):
 
 
 def _section(case):
-  parts = [f"## {case['case']}", f"{case['title']}\n\n{case['about']}"]
-  if case["flags"]:
-    command = f"python -m experiments.theory --case={case['case']}"
-    parts.append(f"Run with `{case['flags']}`; in full: `{command}`.")
-  if case["error"]:
-    parts.append(f"Error: {case['error']}")
+  files = [pathlib.PurePath(name) for name in case["figures"]]
+  insight = INSIGHTS.get(case["case"], case["title"])
+  parts = [f"## {case['case']}", f"**{insight}**"]
+  parts += [f"![{file.stem}](figures/theory/{case['case']}_{file})" for file in files]
   if case["checks"]:
     parts.append(_table(case["checks"]))
   parts += case["notes"]
-  files = [pathlib.PurePath(name) for name in case["figures"]]
-  parts += [f"![{file.stem}](figures/theory/{case['case']}_{file})" for file in files]
+  if case["error"]:
+    parts.append(f"Error: {case['error']}")
+  parts.append(f"*{case['title']}.* {case['about']}")
+  if case["flags"]:
+    command = f"python -m experiments.theory --case={case['case']}"
+    parts.append(f"Run with `{case['flags']}`; in full: `{command}`.")
   parts.append(f"{case['duration']}, {case['hardware']}.")
   return "\n\n".join(parts) + "\n"
 
@@ -262,7 +268,23 @@ def _section(case):
 def _table(checks):
   rows = ["| | ours | expected | | source |", "| --- | --- | --- | --- | --- |"]
   for check in checks:
-    cells = [check[key] for key in ("quantity", "ours", "expected")]
+    cells = [check["quantity"], three_digits(check["ours"]), three_digits(check["expected"])]
     cells += [WORDS[check["passed"]], check["source"]]
     rows.append("| " + " | ".join(map(_cell, cells)) + " |")
   return "\n".join(rows)
+
+
+def three_digits(text: str) -> str:
+  """Returns the text with its fractions in three significant digits; those of fewer stay.
+
+  Near 1 they have four decimals, for there the distance from 1 counts.
+  """
+  return re.sub(r"(?<![\w.])(\d+\.\d+)(e[+-]\d+)?(?![\w.]*\d)", _three_digits, text)
+
+
+def _three_digits(found):
+  number, power = found[1], found[2] or ""
+  value = float(number)
+  decimals = 4 if 0.9 < value < 1.1 and not power else 2 - math.floor(math.log10(value or 1))
+  have = len(number.partition(".")[2])
+  return number + power if have <= decimals else f"{value:.{max(decimals, 0)}f}{power}"

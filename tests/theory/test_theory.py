@@ -8,10 +8,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from conftest import ROOT
 from PIL import Image
 
 from experiments.theory import __main__ as command
-from experiments.theory import case, perform, registry
+from experiments.theory import case, page, perform, registry
+from experiments.theory.insights import INSIGHTS
 from gan.errors import UserError
 from gan.losses import make_loss, of_logits
 from gan.penalties import PENALTIES
@@ -264,7 +266,7 @@ def test_docs_hold_every_case_of_the_folder_and_copies_of_the_pictures(lab, tmp_
   assert "ended" not in text
   assert "Run with" not in text
   assert "data:image/gif" in (folder / "report.html").read_text()
-  assert "| two | 2 | 2.001 +- 0.01 | pass | arithmetic |" in text
+  assert "| two | 2 | 2.00 +- 0.01 | pass | arithmetic |" in text
   assert "1 of 2" in text  # of the case that fails, from the run before
   assert "jax" in text and text.count("\n## ") == 3
 
@@ -351,3 +353,25 @@ def test_each_loss_of_the_two_clusters_is_counted_at_its_own_collapse():
       counted = two_cluster.epochs_collapsed(name, np.array([[value, 0.693, value]]))
       assert counted.tolist() == [2 if other == name else 0]
     assert kind.band[1] - kind.band[0] == pytest.approx(0.07)
+
+
+def test_every_case_has_an_insight_of_one_sentence_with_which_its_docs_begin():
+  assert set(INSIGHTS) == set(registry.CASES)
+  text = (ROOT / "docs" / "theory.md").read_text()
+  for name, insight in INSIGHTS.items():
+    assert insight.endswith(".") and "\n" not in insight
+    assert f"\n## {name}\n\n**{insight}**\n\n" in text, name
+
+
+@pytest.mark.parametrize(
+  "text, short",
+  [
+    ("-0.00502517 +- 1e-06", "-0.00503 +- 1e-06"),
+    ("5.55112e-17 to 0.079", "5.55e-17 to 0.079"),
+    ("12345.678 and 226.31", "12346 and 226"),
+    ("0.999219 to 1.004988", "0.9992 to 1.0050"),
+    ("3 of 30; 0.0; 2.5 %", "3 of 30; 0.0; 2.5 %"),
+  ],
+)
+def test_docs_have_numbers_in_three_digits(text, short):
+  assert page.three_digits(text) == short

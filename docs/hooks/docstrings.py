@@ -1,0 +1,29 @@
+"""Docstrings are plain text; what Markdown would take for its own signs is kept as it stands."""
+
+import re
+import textwrap
+
+import griffe
+
+# The parts of a line: code in backquotes, which stays, and signs that Markdown reads.
+SIGNS = re.compile(r"`[^`]*`|[*<\[\]|$]")
+
+
+class PlainText(griffe.Extension):
+  """Escapes signs of Markdown in sentences, and makes indented blocks code."""
+
+  def on_object(self, *, obj, **kwargs):
+    if obj.docstring:
+      obj.docstring.value = as_markdown(obj.docstring.value)
+
+
+def as_markdown(text: str) -> str:
+  """A docstring whose sentences and formulas look in Markdown as they do in the source."""
+  paragraphs = textwrap.dedent(text).split("\n\n")
+  return "\n\n".join(map(_paragraph, paragraphs))
+
+
+def _paragraph(text):
+  if all(line.startswith("  ") for line in text.splitlines()):
+    return textwrap.indent(text, "  ")  # code, of at least four spaces
+  return SIGNS.sub(lambda sign: sign[0] if len(sign[0]) > 1 else f"\\{sign[0]}", text)

@@ -1,0 +1,44 @@
+"""What MkDocs does beside reading `docs/`: generated pages, and MathJax from its package."""
+
+import fnmatch
+import pathlib
+
+import mathjax
+from mkdocs.structure.files import File
+
+from experiments.docs_site import pages, rooms
+
+MATHJAX = pathlib.Path(mathjax.__path__[0]) / "static" / "mathjax"
+MATHJAX_FILES = {
+  "tex-svg-full.js": MATHJAX / "es5" / "tex-svg-full.js",
+  "LICENSE": MATHJAX / "LICENSE",
+}
+
+
+def on_files(files, config):
+  for uri, text in pages.written().items():
+    files.append(File.generated(config, uri, content=text))
+  for name, path in MATHJAX_FILES.items():
+    files.append(File.generated(config, f"javascripts/mathjax/{name}", abs_src_path=str(path)))
+  config.nav = expanded(config.nav, [file.src_uri for file in files.documentation_pages()])
+  return files
+
+
+def on_page_markdown(markdown, **kwargs):
+  return markdown.replace(rooms.MARK, rooms.drawn()) if rooms.MARK in markdown else markdown
+
+
+def expanded(nav, uris):
+  """The tree of the navigation with the pages that its patterns stand for, by their names."""
+  if isinstance(nav, list):
+    return [leaf for entry in nav for leaf in _leaves(expanded(entry, uris))]
+  if isinstance(nav, dict):
+    return {title: expanded(entry, uris) for title, entry in nav.items()}
+  pattern = f"{nav}*" if nav.endswith("/") else nav
+  if "*" not in pattern:
+    return nav
+  return sorted(fnmatch.filter(uris, pattern), key=lambda uri: (not uri.endswith("index.md"), uri))
+
+
+def _leaves(entry):
+  return entry if isinstance(entry, list) else [entry]
