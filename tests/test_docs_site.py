@@ -184,7 +184,7 @@ def hooks():
 
 def test_patterns_of_the_docs_navigation_stand_for_pages(hooks):
   uris = ["a.md", "b/z.md", "b/index.md", "b/a.md", "study_2.md", "study_1.md"]
-  nav = [{"A": "a.md"}, {"B": "b/"}, {"C": ["study_*.md", "a.md"]}]
+  nav = [{"A": "a.md"}, {"B": ["b/index.md", "b/"]}, {"C": ["study_*.md", "a.md"]}]
   assert hooks[0].expanded(nav, uris) == [
     {"A": "a.md"},
     {"B": ["b/index.md", "b/a.md", "b/z.md"]},

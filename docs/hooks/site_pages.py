@@ -34,10 +34,10 @@ def expanded(nav, uris):
     return [leaf for entry in nav for leaf in _leaves(expanded(entry, uris))]
   if isinstance(nav, dict):
     return {title: expanded(entry, uris) for title, entry in nav.items()}
-  pattern = f"{nav}*" if nav.endswith("/") else nav
-  if "*" not in pattern:
+  if "*" not in nav and not nav.endswith("/"):
     return nav
-  return sorted(fnmatch.filter(uris, pattern), key=lambda uri: (not uri.endswith("index.md"), uri))
+  found = fnmatch.filter(uris, f"{nav}*" if nav.endswith("/") else nav)
+  return sorted(uri for uri in found if uri != f"{nav}index.md")
 
 
 def _leaves(entry):

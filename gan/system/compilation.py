@@ -1,6 +1,6 @@
 """XLA compiler options and malloc settings that make compiled programs fast on this backend.
 
-Each choice here was measured; docs/performance.md has the numbers.
+Each choice here was measured; docs/performance_appendix.md has the numbers.
 """
 
 import ctypes

@@ -13,7 +13,7 @@ from gan.models.layers import patches, plain
 from gan.models.layers.patches import Images, Kernel, Maps
 
 # XLA's CPU backend is slow at convolutions of so few channels, and at wide transposed ones unless
-# they are written as convolutions to blocks. docs/performance.md has the times.
+# they are written as convolutions to blocks. docs/performance_appendix.md has the times.
 FEW_CHANNELS = 8
 # The work that blocks of padding may add: inputs of 7 x 7 and a kernel of 2 x 2 blocks, 64 for 49.
 MOST_ADDED_WORK = 4 / 3

@@ -21,7 +21,8 @@ from gan.models.layers.patches import Images
 
 # XLA's CPU backend is 20 times slower at the gradients of convolutions in groups than at those of
 # the same convolution with zeros between groups, and that is fastest with 16 to 32 channels at a
-# time. docs/performance.md has the times. Each is a convolution in the program, hence not too many.
+# time. docs/performance_appendix.md has the times. Each is a convolution in the program, hence not
+# too many.
 BUNDLE_CHANNELS = 32
 MOST_BUNDLES = 16
 
