@@ -1,9 +1,10 @@
-"""What MkDocs does beside reading `docs/`: generated pages, and MathJax from its package."""
+"""What MkDocs does beside reading `docs/`: generated pages, notebooks, MathJax from its package."""
 
 import fnmatch
 import pathlib
 
 import mathjax
+import nbconvert
 from mkdocs.structure.files import File
 
 from experiments.docs_site import pages, rooms
@@ -18,6 +19,8 @@ MATHJAX_FILES = {
 def on_files(files, config):
   for uri, text in pages.written().items():
     files.append(File.generated(config, uri, content=text))
+  for uri, content in notebooks(pathlib.Path(config.docs_dir)).items():
+    files.append(File.generated(config, uri, content=content))
   for name, path in MATHJAX_FILES.items():
     files.append(File.generated(config, f"javascripts/mathjax/{name}", abs_src_path=str(path)))
   config.nav = expanded(config.nav, [file.src_uri for file in files.documentation_pages()])
@@ -25,7 +28,19 @@ def on_files(files, config):
 
 
 def on_page_markdown(markdown, **kwargs):
+  markdown = markdown.replace(".ipynb)", ".md)")
   return markdown.replace(rooms.MARK, rooms.drawn()) if rooms.MARK in markdown else markdown
+
+
+def notebooks(docs):
+  """Each notebook of the docs as a page, with what it printed and drew when it was saved."""
+  pages = {}
+  for path in sorted((docs / "tutorials").glob("*.ipynb")):
+    names = {"unique_key": path.stem, "output_files_dir": f"{path.stem}_files"}
+    text, made = nbconvert.MarkdownExporter().from_filename(str(path), resources=names)
+    pages |= {f"tutorials/{name}": content for name, content in made["outputs"].items()}
+    pages[f"tutorials/{path.stem}.md"] = text
+  return pages
 
 
 def expanded(nav, uris):

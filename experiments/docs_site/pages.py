@@ -2,12 +2,14 @@
 
 from collections.abc import Callable
 
+from experiments.catalogue import pages as catalogue
 from experiments.docs_site import api, front, styles
 
 # Each is a function () -> {place, such as "losses/hinge.md": text}.
 GENERATORS: tuple[Callable[[], dict[str, str]], ...] = (
   front.pages,
   api.pages,
+  catalogue.pages,
   styles.pages,
 )
 
