@@ -106,6 +106,16 @@ def test_the_docs_can_be_searched(site):
   assert "rooms" in texts["house.html#rooms"]
 
 
+def test_notebooks_are_pages_of_the_docs_with_their_pictures(site):
+  for path in sorted((ROOT / "docs" / "tutorials").glob("*.ipynb")):
+    page = site / "tutorials" / f"{path.stem}.html"
+    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    drawn = str([cell.get("outputs", []) for cell in cells]).count("'image/png'")
+    shown = [one for one in Loads(page).loads if one.startswith(f"{path.stem}_files/")]
+    assert len(shown) == drawn > 0, path
+    assert not re.search(r'href="[^"]*\.ipynb"', page.read_text(encoding="utf-8"))
+
+
 def test_the_docs_show_the_rooms(site):
   page = (site / "house.html").read_text(encoding="utf-8")
   assert rooms.drawn() in page
