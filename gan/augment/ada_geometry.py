@@ -6,7 +6,6 @@ import math
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.lax import GatherDimensionNumbers, gather
 from jaxtyping import Array, Float, Int
 
 from gan.augment.ada_draws import Draws, factor, normal, one_of, signed
@@ -185,12 +184,14 @@ def bilinear(
   height, width, channels = image.shape
   top, left = jnp.floor(rows), jnp.floor(columns)
   down, right = ((places - first)[..., None] for places, first in ((rows, top), (columns, left)))
-  first = jnp.stack([top.astype(jnp.int32) % height, left.astype(jnp.int32) % width], axis=-1)
-  # The four neighbours are read as one block, so that the gradient is added to the image once for
-  # each place.
-  axes = GatherDimensionNumbers((2, 3, 4), collapsed_slice_dims=(), start_index_map=(0, 1))
-  wrapped = jnp.pad(image, ((0, 1), (0, 1), (0, 0)), mode="wrap")
-  block = gather(wrapped, first, axes, (2, 2, channels), mode="promise_in_bounds")
-  above = (1 - right) * block[:, :, 0, 0] + right * block[:, :, 0, 1]
-  below = (1 - right) * block[:, :, 1, 0] + right * block[:, :, 1, 1]
+  sides = (height, width)
+  near = [first.astype(jnp.int32) % side for first, side in zip((top, left), sides, strict=True)]
+  far = [jnp.where(each == side - 1, 0, each + 1) for each, side in zip(near, sides, strict=True)]
+  flat = image.reshape(-1, channels)
+
+  def at(row: Array, column: Array) -> Array:
+    return flat.at[row * width + column].get(mode="promise_in_bounds")
+
+  above = (1 - right) * at(near[0], near[1]) + right * at(near[0], far[1])
+  below = (1 - right) * at(far[0], near[1]) + right * at(far[0], far[1])
   return (1 - down) * above + down * below
