@@ -1,6 +1,8 @@
 """ADA's transforms at given percentiles against NumPy and SciPy, what is drawn, and gradients."""
 
 import functools
+import itertools
+import math
 
 import jax
 import jax.numpy as jnp
@@ -345,3 +347,21 @@ def test_quarter_turns_are_of_squares():
     UserError, match=r"^ada turns images by quarters, and these are \[8, 6\]: leave"
   ):
     augmented()(BATCH[:, :, :6], KEYS, jnp.float32(0.5))
+
+
+def test_the_gradient_of_what_is_read_between_pixels_is_its_transpose():
+  keys = jax.random.split(jax.random.key(0), 4)
+  image, given = jax.random.normal(keys[0], (6, 5, 2)), jax.random.normal(keys[1], (7, 4, 2))
+  rows, columns = (jax.random.uniform(key, (7, 4), minval=-9, maxval=9) for key in keys[2:])
+  read, transpose = jax.vjp(lambda image: ada_geometry.bilinear(image, rows, columns), image)
+  expected, added = np.zeros(read.shape), np.zeros(image.shape)
+  for place in np.ndindex(7, 4):
+    for row, column in itertools.product((0, 1), repeat=2):
+      y, x = math.floor(rows[place]) + row, math.floor(columns[place]) + column
+      weight = (1 - abs(rows[place] - y)) * (1 - abs(columns[place] - x))
+      expected[place] += weight * image[y % 6, x % 5]
+      added[y % 6, x % 5] += weight * given[place]
+  np.testing.assert_allclose(read, expected, atol=1e-5)
+  np.testing.assert_allclose(transpose(given)[0], added, atol=1e-5)
+  moved = jax.jvp(lambda image: ada_geometry.bilinear(image, rows, columns), (image,), (image,))
+  np.testing.assert_allclose(moved[1], read, atol=1e-6)
