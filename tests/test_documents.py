@@ -38,7 +38,7 @@ from gan.training.validation import validate
 from gan.training.writers import WRITERS
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 COMMAND = re.compile(r"\b(?:python -m experiments\.([a-z0-9_.]*[a-z0-9])|(gan-[a-z]+))\b(.*)")
 # Other names under which a flag takes an entry.
 ALIASES = {"minimax"}
@@ -155,11 +155,19 @@ def test_links_and_images_exist(page):
       assert not anchor or f'"{anchor}"' in file.read_text() or anchor in slugs(file.read_text())
 
 
-@pytest.mark.parametrize("page", [page for page in PAGES if page.parent != ROOT], ids=name_of)
-def test_every_page_can_be_reached_from_the_readme_or_the_navigation(page):
+def linked_pages(page):
+  targets = re.findall(r"\]\(([^)\s#]+\.md)[^)\s]*\)", page.read_text())
+  return {(page.parent / target).resolve() for target in targets if "://" not in target}
+
+
+def test_every_page_can_be_reached_from_the_readme_or_the_navigation():
   tree = (ROOT / "mkdocs.yml").read_text().split("\nnav:\n")[1].split()
-  in_the_readme = f"(docs/{page.name})" in (ROOT / "README.md").read_text()
-  assert in_the_readme or any(fnmatch.fnmatch(page.name, entry) for entry in tree)
+  reached, new = set(), {ROOT / "README.md"}
+  new |= {page for page in PAGES if any(fnmatch.fnmatch(page.name, entry) for entry in tree)}
+  while new:
+    reached |= new
+    new = set().union(*map(linked_pages, new)) - reached
+  assert set(PAGES) <= reached
 
 
 def test_commands_are_found_in_the_pages():
