@@ -149,8 +149,8 @@ spectral := --discriminator_norm=spectral --weight_clip=0
 none := --discriminator_norm=none
 study-cifar10: $(VENV)/installed
 	for norm in "spectral $(spectral)" "none $(none)"; do \
-	  $(SWEEP) --experiment=cifar10 --preset=sngan_cifar10 --width=16 $(RESIDUAL) --steps=1500 \
-	    --losses=sat,nonsat,lsgan,hinge,wgan,rsgan --seeds=3 --eval_every=750 --sample_every=1500 \
+	  $(SWEEP) --experiment=cifar10 --preset=sngan_cifar10 --width=16 $(RESIDUAL) --steps=3000 \
+	    --losses=sat,nonsat,lsgan,hinge,wgan,rsgan --seeds=3 --eval_every=1500 --sample_every=3000 \
 	    --workdir=$(FOLDER)/$${norm%% *} $${norm#* } $(ARGS) || exit 1; \
 	done
 	$(COMPARE)

@@ -43,11 +43,12 @@ def _of_crossing(analysis) -> list[Drawing]:
     "range; the darker, the better. A cross and a count: runs that diverged. "
     f"{_sample_counts(analysis)}"
   )
+  real = analysis.study.real
   return [
     Drawing(
       f"matrix_{metric}",
       f"{metric_figures.title(metric)} of losses by {field}",
-      text,
+      text + (f" Real data have {real[metric]:.3g}: {_in_place(real)}." if metric in real else ""),
       functools.partial(matrix_figures.matrix, analysis, metric),
     )
     for metric in matrix_figures.metrics(analysis)
@@ -63,7 +64,8 @@ def _in_matrix_only(analysis) -> bool:
 def _of_evaluations(analysis) -> list[Drawing]:
   if analysis.metric is None or _in_matrix_only(analysis):
     return []
-  name, counts = metric_figures.title(analysis.metric), _sample_counts(analysis)
+  name = metric_figures.title(analysis.metric)
+  counts = " ".join([_sample_counts(analysis), *_real_data(analysis.study.real)])
   bands = (
     "Lines: interquartile mean over seeds (of three, their mean); bands: 95 % bootstrap intervals "
     "over seeds, from three seeds up. Of fewer than three each seed has its own line. A cross is "
@@ -300,15 +302,16 @@ def _sample_counts(analysis) -> str:
     f"An evaluation has {samples} generated and {reference} reference samples."
     for samples, reference in sorted(counts, key=str)
   ]
-  return " ".join([*said, *_real_data(analysis.study.real)])
+  return " ".join(said)
 
 
 def _real_data(real) -> list[str]:
-  """On the dashed line of held-out data; of fewer than the samples a metric may be another."""
-  if not real:
-    return []
+  """On the dashed line of held-out data."""
+  return [f"Dashed, {metric_figures.REAL}: {_in_place(real)}."] if real else []
+
+
+def _in_place(real) -> str:
+  """How many held-out examples were measured; of fewer than the samples a metric may be another."""
   count, samples = real.get("held_out_samples"), real.get("eval_samples")
   fewer = f", fewer than the {samples} samples, which by itself moves a metric" * (count != samples)
-  return [
-    f"Dashed, {metric_figures.REAL}: {count} of the test split in the place of samples{fewer}."
-  ]
+  return f"{count} of the test split in the place of samples{fewer}"

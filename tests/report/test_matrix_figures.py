@@ -50,6 +50,14 @@ def test_a_cell_has_the_median_and_range_of_runs_that_did_not_diverge(crossed):
   ]
 
 
+def test_the_caption_of_a_matrix_says_what_real_data_have(crossed):
+  real = {"coverage": 0.96875, "held_out_samples": 300, "eval_samples": 300}
+  known = crossed._replace(study=crossed.study._replace(real=real))
+  (caption,) = (it.caption for it in figures.drawings(known) if it.name == "matrix_coverage")
+  assert caption.endswith("Real data have 0.969: 300 of the test split in the place of samples.")
+  assert "Dashed" not in caption
+
+
 def test_a_field_that_goes_with_the_choice_is_no_second_one(tmp_path):
   clips = {"spectral": 0.0, "none": None}
   for loss, (norm, clip) in itertools.product(("sat", "wgan"), clips.items()):
