@@ -10,9 +10,10 @@ def pack(folder: pathlib.Path, names: list[str]) -> bytes:
   """Returns those of the named folders that are there as an archive.
 
   Checkpoints come first: records are then at least as long as the newest of them needs. What a
-  trainer deletes meanwhile is left out.
+  trainer deletes meanwhile is left out, and so are links: those of other programs may lead out.
   """
-  files = [file for name in names for file in sorted((folder / name).rglob("*")) if file.is_file()]
+  paths = [path for name in names for path in sorted((folder / name).rglob("*"))]
+  files = [path for path in paths if path.is_file() and not path.is_symlink()]
   files.sort(key=lambda file: "checkpoints" not in file.parts)
   stream = io.BytesIO()
   with tarfile.open(fileobj=stream, mode="w") as archive:

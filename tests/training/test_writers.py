@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 import gan
-from experiments import ring
+from experiments import ring, sweep
 from gan import UserError
+from gan.sweeps.run_archive import pack, unpack
 from gan.training import distributed
 from gan.training.config import Config
 from gan.training.parts import identity
@@ -409,3 +410,34 @@ def test_a_plugin_may_add_writers(monkeypatch):
   monkeypatch.setitem(WRITERS, "lines", Entry(lambda session: Told()))
   (found,) = chosen("lines")
   assert isinstance(found.make(None), Told)
+
+
+def test_each_run_of_a_sweep_has_writers_of_its_own(tmp_path, monkeypatch):
+  opens = {}
+
+  def opening(session):
+    opens[session.folder.name] = Told()
+    return opens[session.folder.name]
+
+  monkeypatch.setitem(WRITERS, "told", Entry(opening))
+  flags = ["--experiment=ring", "--losses=nonsat", "--grid=b1=0,0.5", "--seeds=1", "--steps=2"]
+  quick = ["--log=told", "--log_every=1", "--eval_every=2", "--eval_samples=50", "--width=8"]
+  assert sweep.main(["sweep", *flags, *quick, "--batch_size=16", f"--workdir={tmp_path}"]) == 0
+  assert sorted(opens) == ["nonsat,b1=0.0,seed=0", "nonsat,b1=0.5,seed=0"]
+  for name, told in opens.items():
+    records = read_metrics(tmp_path / "members" / name)
+    losses = [numbers["train/generator_loss"] for step, numbers in told.scalars[:2]]
+    assert losses == [record["generator_loss"] for record in records]
+    assert told.scalars[2][0] == 2 and "evaluation/modes" in told.scalars[2][1]
+    assert told.calls[-1] == "close"
+  hparams = [each.hparams[0] for each in opens.values()]
+  differing = {name for name in hparams[0] if hparams[0][name] != hparams[1][name]}
+  assert differing == {"b1"} and {each["b1"] for each in hparams} == {0.0, 0.5}
+
+
+def test_links_that_writers_leave_in_a_run_folder_are_not_packed(tmp_path):
+  log = folder_of(tmp_path) / "log.txt"
+  log.write_text("a line")
+  (tmp_path / "run" / "link.txt").symlink_to(log.absolute())  # as wandb has some
+  unpack(pack(tmp_path, ["run"]), tmp_path / "there")
+  assert [path.name for path in (tmp_path / "there" / "run").iterdir()] == ["log.txt"]
