@@ -6,7 +6,7 @@ import textwrap
 import griffe
 
 # The parts of a line: code in backquotes, which stays, and signs that Markdown reads.
-SIGNS = re.compile(r"`[^`]*`|[*<\[\]|$]")
+SIGNS = re.compile(r"`[^`]*`|[*<\[\]$]")
 
 
 class PlainText(griffe.Extension):
@@ -26,4 +26,4 @@ def as_markdown(text: str) -> str:
 def _paragraph(text):
   if all(line.startswith("  ") for line in text.splitlines()):
     return textwrap.indent(text, "  ")  # code, of at least four spaces
-  return SIGNS.sub(lambda sign: sign[0] if len(sign[0]) > 1 else f"\\{sign[0]}", text)
+  return SIGNS.sub(lambda sign: sign[0] if len(sign[0]) > 1 else f"&#{ord(sign[0])};", text)
