@@ -99,6 +99,7 @@ tutorials: $(VENV)/installed-dev
 lint: $(VENV)/installed-dev
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
+	$(RUN) -m mypy
 
 # Every figure of the README, from scratch: six losses with three seeds, on MNIST where it can be had.
 STUDY := --losses=sat,nonsat,lsgan,hinge,wgan,rsgan --seeds=3
@@ -172,7 +173,7 @@ docs: $(VENV)/installed-docs
 	NO_MKDOCS_2_WARNING=1 $(RUN) -m mkdocs build --strict $(ARGS)
 
 clean:
-	rm -rf site .venv-* *.egg-info .pytest_cache .ruff_cache
+	rm -rf site .venv-* *.egg-info .mypy_cache .pytest_cache .ruff_cache
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

@@ -119,12 +119,12 @@ def _raised_in(error: BaseException, file: str) -> bool:
   trace = error.__traceback__
   while trace and trace.tb_next:
     trace = trace.tb_next
-  return bool(trace) and os.path.basename(trace.tb_frame.f_code.co_filename) == file
+  return trace is not None and os.path.basename(trace.tb_frame.f_code.co_filename) == file
 
 
 def _where(error: BaseException) -> str:
-  if getattr(error, "filename", None) is not None:
-    return os.fsdecode(error.filename) if isinstance(error.filename, bytes) else str(error.filename)
+  if (name := getattr(error, "filename", None)) is not None:
+    return os.fsdecode(name) if isinstance(name, bytes) else str(name)
   # As TensorStore, which writes checkpoints, names a file.
   found = re.search(r'local file "([^"]+)"', str(error))
   return found[1] if found else ""

@@ -21,7 +21,7 @@ from gan.system.schema import check_whole
 
 Params = Any
 ModelState = Any
-Initial, Applied = tuple[Params, ModelState], tuple[Any, ModelState]
+Initial = tuple[Params, ModelState]
 BATCH_STATISTICS = "batch_stats"  # the part of a model state that is averaged with the parameters
 
 
@@ -191,7 +191,7 @@ def from_linen(
     model_state = {name: value for name, value in variables.items() if name != "params"}
     return variables.get("params", {}), model_state
 
-  def apply(params, model_state, inputs, labels=None, *, train, key=None, method=None) -> Applied:
+  def apply(params, model_state, inputs, labels=None, *, train, key=None, method=None):
     variables = {"params": params, **model_state}
     run = functools.partial(module.apply, variables, *call(inputs, labels), method=method)
     with as_user_errors(type(module).__name__, train):
@@ -252,7 +252,7 @@ def from_nnx(make: Callable[[Any], Any]) -> Network:
     _, _, params, statistics, rest = parts
     return params, {BATCH_STATISTICS: statistics, "other": rest}
 
-  def apply(params, model_state, inputs, labels=None, *, train, key=None) -> Applied:
+  def apply(params, model_state, inputs, labels=None, *, train, key=None):
     # Without the copy NNX takes a module that was made outside of a gradient for a leak.
     seeded = jax.tree.map(_unseeded, streams)
     made = nnx.merge(graph, seeded, params, *model_state.values(), copy=True)

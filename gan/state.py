@@ -4,9 +4,9 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-import flax
 import jax
 import jax.numpy as jnp
+from flax import struct
 from jaxtyping import Array, Float, Int
 
 from gan.networks import ModelState, Params
@@ -14,8 +14,7 @@ from gan.networks import ModelState, Params
 Scalar = Float[Array, ""]
 
 
-@flax.struct.dataclass
-class Hyperparameters:
+class Hyperparameters(struct.PyTreeNode):
   """The numbers of a method that may differ between the runs of a sweep, each float32 [].
 
   A schedule may change each of them from step to step. They are a part of the state, and so apart
@@ -59,7 +58,7 @@ class Hyperparameters:
   penalty_weight: Scalar = 0.0
   instance_noise: Scalar = 0.0
   augment_strength: Scalar = 1.0
-  regularizer_weights: dict[str, Scalar] = flax.struct.field(default_factory=dict)
+  regularizer_weights: dict[str, Scalar] = struct.field(default_factory=dict)
 
   def get(self, name: str) -> Scalar:
     """Returns a field, "ema_decay", or the weight of a regulariser by `<regulariser>_weight`."""
@@ -94,8 +93,7 @@ class Hyperparameters:
 _FIELDS = {field.name for field in dataclasses.fields(Hyperparameters)}
 
 
-@flax.struct.dataclass
-class PlayerState:
+class PlayerState(struct.PyTreeNode):
   """One player.
 
   Attributes:
@@ -109,8 +107,7 @@ class PlayerState:
   opt_state: Any
 
 
-@flax.struct.dataclass
-class GanState:
+class GanState(struct.PyTreeNode):
   """A run.
 
   Attributes:
@@ -130,7 +127,7 @@ class GanState:
   discriminator: PlayerState
   ema_params: Params
   ema_model_state: ModelState
-  aux_state: dict[str, Any] = flax.struct.field(default_factory=dict)
+  aux_state: dict[str, Any] = struct.field(default_factory=dict)
 
 
 class Start(NamedTuple):

@@ -60,6 +60,7 @@ FILES = {
     "distributed",
     "pictures",
     "parallel",
+    "run_format",
     "run_folder",
     "records",
     "writer",

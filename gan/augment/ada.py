@@ -133,6 +133,5 @@ def make_ada(
     strength = state.hyperparameters.augment_strength
     return jax.vmap(augmented, (0, 0, None))(images, keys, strength)
 
-  return Augmentation(
-    apply, reads=("augment_strength",), image_range=tuple(map(float, image_range))
-  )
+  low, high = map(float, image_range)
+  return Augmentation(apply, reads=("augment_strength",), image_range=(low, high))

@@ -178,29 +178,32 @@ def compose(augmentations: Sequence[Any]) -> Augmentation | None:
   parts = [as_augmentation(each) for each in augmentations]
   if len(parts) < 2:
     return parts[0] if parts else None
-  keeping = {str(i): each for i, each in enumerate(parts) if each.init}
+  inits = {str(i): each.init for i, each in enumerate(parts) if each.init}
+  updates = {str(i): each.update for i, each in enumerate(parts) if each.init and each.update}
 
-  def apply(images: Array, keys: Key[Array, " b"], state: GanState | None) -> Array:
+  def apply(images: Array, keys: Key[Array, " b"], state: Any) -> Array:
     for i, each in enumerate(parts):
       own = jax.vmap(jax.random.fold_in, (0, None))(keys, i) if i else keys
       images = each.apply(images, own, _with_own(state, str(i)) if each.init else state)
     return images
 
   def init(key: Key[Array, ""], gan: Gan) -> dict[str, Any]:
-    return {i: each.init(jax.random.fold_in(key, int(i)), gan) for i, each in keeping.items()}
+    return {i: make(jax.random.fold_in(key, int(i)), gan) for i, make in inits.items()}
 
   def update(view: Any, kept: dict[str, Any]) -> dict[str, Any]:
-    moved = {i: each.update(view, kept[i]) for i, each in keeping.items() if each.update}
+    moved = {i: move(view, kept[i]) for i, move in updates.items()}
     return kept | moved
 
   reads = tuple(name for each in parts for name in each.reads)
-  own = (init, update) if keeping else (None, None)
-  return Augmentation(apply, *own, reads, _range_of(parts))
+  range_of_all = _range_of(parts)
+  if not inits:
+    return Augmentation(apply, reads=reads, image_range=range_of_all)
+  return Augmentation(apply, init, update, reads, range_of_all)
 
 
 def _range_of(parts: Sequence[Augmentation]) -> tuple[float, float] | None:
   """The range of the images that all are made for; None for any."""
-  ranges = {each.image_range for each in parts} - {None}
+  ranges = {each.image_range for each in parts if each.image_range is not None}
   if len(ranges) > 1:
     raise UserError(
       f"augmentations made for images in {' and in '.join(map(str, sorted(ranges)))} do not go "

@@ -1,6 +1,7 @@
 """Data sets: `load(name, split)` gives uint8 images or 2-D points, as one array."""
 
 import functools
+from collections.abc import Callable
 
 from gan.datasets import auto, base, digits, grid, named, resize, ring, stacked_mnist
 from gan.datasets.base import Dataset, digest
@@ -10,7 +11,7 @@ from gan.system.schema import Kind, check_made
 
 __all__ = ["DATASETS", "Dataset", "digest", "load", "write_zip"]
 
-DATASETS = {
+DATASETS: dict[str, Callable[..., Dataset]] = {
   "auto": auto.load,
   "celeb_a": functools.partial(named.load, "celeb_a"),
   "cifar10": functools.partial(named.load, "cifar10"),

@@ -123,7 +123,7 @@ def of_logits() -> list[str]:
   return [name for name, loss in LOSSES.items() if not loss.needs]
 
 
-def make_loss(name: str, **options) -> Loss:
+def make_loss(name: str, **options: Any) -> Loss:
   """The loss of that name with its options bound, so that it is called with logits only.
 
   Options that only other losses take are left aside: the caller can pass all it has.
@@ -179,7 +179,7 @@ def _check_numbers(**options: Any) -> None:
       raise UserError(f"`{name}={options[name]!r}` must be {kind.words}")
 
 
-def bind(loss: Loss, **options) -> Loss:
+def bind(loss: Loss, **options: Any) -> Loss:
   """The loss with options bound; those that it does not take are left aside.
 
   Args:
@@ -189,15 +189,16 @@ def bind(loss: Loss, **options) -> Loss:
   bound = {option: value for option, value in options.items() if option in loss.options}
   if not bound:
     return loss
+  with_state: dict[str, Any] = {
+    name: functools.partial(function, **bound)
+    for name in ("witness", "update")
+    if (function := getattr(loss, name))
+  }
   return loss._replace(
     options=tuple(option for option in loss.options if option not in bound),
     zero_sum=loss.zero_sum and bound.get("fgan_generator") != "nonsat",
     discriminator=functools.partial(loss.discriminator, **bound),
     generator=functools.partial(loss.generator, **bound),
     threshold=functools.partial(loss.threshold, **bound),
-    **{
-      name: functools.partial(function, **bound)
-      for name in ("witness", "update")
-      if (function := getattr(loss, name))
-    },
+    **with_state,
   )

@@ -1,7 +1,7 @@
 """What a loss is: a pair of pure functions on logits, and what is known about it."""
 
 from collections.abc import Callable, Hashable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 from jaxtyping import Array, Float
@@ -37,7 +37,7 @@ def fixed_threshold(logit: float) -> Callable:
     (real_logits, fake_logits, **options) -> (for real, for fake), [*batch] each.
   """
 
-  def threshold(real_logits: Logits, fake_logits: Logits, **options) -> tuple[Logits, Logits]:
+  def threshold(real_logits: Logits, fake_logits: Logits, **options: Any) -> tuple[Logits, Logits]:
     del options
     return jnp.full_like(real_logits, logit), jnp.full_like(fake_logits, logit)
 

@@ -112,19 +112,24 @@ def san(loss: Loss, about: About | None = None) -> Loss:
   )
 
 
-def _about(loss: Loss) -> About:
-  """What the registry says; r and f are features on the direction."""
+def _about(about: About | None) -> About:
+  """What the registry says of a sliced loss; r and f are features on the direction.
+
+  Args:
+    about: what it says of the loss that is sliced.
+  """
+  assert about is not None, "losses of the registry are described"
   return About(
-    discriminator=f"{loss.about.discriminator}, for h; R(r) - R(f), R the loss of G, for w",
-    generator=loss.about.generator,
+    discriminator=f"{about.discriminator}, for h; R(r) - R(f), R the loss of G, for w",
+    generator=about.generator,
     optimum="no closed form: it depends on the features",
     divergence="no closed form; of hinge, a sliced distance of features where D is optimal",
-    source=f"Takida et al. 2024, arXiv:2301.12811; {loss.about.source}",
+    source=f"Takida et al. 2024, arXiv:2301.12811; {about.source}",
     use="where D's last layer is to be the direction that tells the two sides apart best",
     experimental=True,
   )
 
 
-SLICED_HINGE = san(HINGE, _about(HINGE))
-SLICED_NONSATURATING = san(NONSATURATING, _about(NONSATURATING))
-SLICED_SATURATING = san(SATURATING, _about(SATURATING))
+SLICED_HINGE = san(HINGE, _about(HINGE.about))
+SLICED_NONSATURATING = san(NONSATURATING, _about(NONSATURATING.about))
+SLICED_SATURATING = san(SATURATING, _about(SATURATING.about))

@@ -40,7 +40,8 @@ GAME_METRICS = {
   "discriminator_gradient_norm": "norm of the gradient of all that the discriminator minimises",
   "generator_gradient_norm": "norm of the gradient of all that the generator minimises",
 }
-_KEEPING = (*REGULARIZERS.values(), *LOSSES.values())  # what may have metrics of its own
+# What may have metrics of its own.
+_KEEPING: tuple[Any, ...] = (*REGULARIZERS.values(), *LOSSES.values())
 # Every metric of a step; those of a regulariser of one's own begin with its name.
 STEP_METRICS = GAME_METRICS | {
   "drifting_field": "root mean square of the drifting field before it is scaled, mean over radii",

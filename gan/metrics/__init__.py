@@ -50,7 +50,8 @@ def _frechet_infinity(data, fake, rng):
 
 def _frechet_to_statistics(data, fake, rng):
   del rng
-  return {"frechet_to_statistics": Value(frechet_to_statistics(*data.statistics, fake.features))}
+  mean, covariance = data.statistics
+  return {"frechet_to_statistics": Value(frechet_to_statistics(mean, covariance, fake.features))}
 
 
 def _kernel_distance(data, fake, rng):

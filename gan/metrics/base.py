@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -22,9 +22,10 @@ class Sample(NamedTuple):
   probabilities: np.ndarray | None = None
   labels: np.ndarray | None = None
 
-  def rows(self, chosen) -> "Sample":
+  def rows(self, chosen: Any) -> "Sample":
     """Returns the examples of these numbers."""
-    return Sample(*(None if array is None else array[chosen] for array in self))
+    others = (None if array is None else array[chosen] for array in self[1:])
+    return Sample(self.examples[chosen], *others)
 
 
 class Data(NamedTuple):

@@ -63,7 +63,7 @@ def checked(spec: ModelSpec) -> ModelSpec:
   check("spec", spec, _SPEC)
   shape = spec.image_shape
   shape = tuple(map(plain_number, shape)) if isinstance(shape, (tuple, list)) else shape
-  sizes = {
+  sizes: dict[str, Any] = {
     name: check_whole(name, value, least)
     for name, least in (
       ("latent_dim", 1),
@@ -114,7 +114,9 @@ def conditioned(name: str | None) -> Conditioning:
   return Conditioning() if name is None else CONDITIONINGS[name]
 
 
-def to_networks(generator, discriminator, spec: ModelSpec, *, joint: bool = False):
+def to_networks(
+  generator: Any, discriminator: Any, spec: ModelSpec, *, joint: bool = False
+) -> tuple[networks.Network, networks.Network]:
   """Wraps the two Linen modules of a model as a pair of Networks; `joint` as in Network."""
   labels = jnp.zeros((1,), jnp.int32) if spec.num_classes else None
   if spec.outputs and hasattr(discriminator, "outputs"):  # a plugin's returns what it returns
@@ -136,7 +138,7 @@ def of_spec(spec: ModelSpec) -> dict[str, Any]:
   return {"num_classes": spec.num_classes, "dtype": spec.dtype, "axis_name": spec.axis_name}
 
 
-def require_images(model: str, spec: ModelSpec):
+def require_images(model: str, spec: ModelSpec) -> None:
   """Raises UserError unless the data are square images of [H, W, C]."""
   if len(spec.image_shape) != 3:
     raise UserError(f"`model={model}` makes images, but the data are points: use `model=points`")
@@ -147,13 +149,13 @@ def require_images(model: str, spec: ModelSpec):
     )
 
 
-def require_choice(option: str, value: str, choices: Collection[str]):
+def require_choice(option: str, value: str, choices: Collection[str]) -> None:
   """Raises UserError unless an option of a model is one of its choices."""
   if value not in choices:
     raise UserError(f"`{option}={value}` is unknown: choose from {', '.join(choices)}")
 
 
-def require_points(model: str, spec: ModelSpec):
+def require_points(model: str, spec: ModelSpec) -> None:
   """Raises UserError unless the data are points, (d,)."""
   if len(spec.image_shape) != 1:
     raise UserError(f"`model={model}` makes points, not images: use `model=mlp` or `model=dcgan`")

@@ -8,6 +8,7 @@ own gradient over all its pixels, and are averaged and weighted once, in the tra
 
 import functools
 from collections.abc import Callable
+from typing import Any
 
 from gan.errors import look_up
 from gan.penalties.approximated import (
@@ -158,7 +159,7 @@ PENALTIES: dict[str, Penalty] = {
 }
 
 
-def make_penalty(name: str, **options) -> Penalty | None:
+def make_penalty(name: str, **options: Any) -> Penalty | None:
   """The penalty of that name with its options bound, called `(critic, real, fake, keys) -> [B]`.
 
   Options that the penalty does not take are left aside: the caller can pass all it has.
@@ -179,13 +180,13 @@ def make_penalty(name: str, **options) -> Penalty | None:
   check("approx_share", options.get("approx_share", SHARE), PART)
   if penalty.function is None:
     return None
-  bound = with_options(penalty, **options)
+  bound = _with_options(penalty, **options)
   recipe = Recipe(make_penalty, {"name": name} | options)
   return penalty if bound is penalty else bound._replace(recipe=recipe)
 
 
 def with_options(
-  penalty: Penalty | Callable[..., PerExample], **options
+  penalty: Penalty | Callable[..., PerExample], **options: Any
 ) -> Penalty | Callable[..., PerExample]:
   """A penalty with its options bound; a function as it is.
 
@@ -193,10 +194,13 @@ def with_options(
     penalty: a Penalty, or `(critic, real, fake, keys) -> [B]`.
     **options: axis_name; those that it does not take are left aside.
   """
-  if not isinstance(penalty, Penalty):
-    return penalty
+  return _with_options(penalty, **options) if isinstance(penalty, Penalty) else penalty
+
+
+def _with_options(penalty: Penalty, **options: Any) -> Penalty:
   taken = {*penalty.keywords, *penalty.options} - {*OF_STEP}
-  if not (bound := {option: value for option, value in options.items() if option in taken}):
+  bound = {option: value for option, value in options.items() if option in taken}
+  if penalty.function is None or not bound:
     return penalty
   left = [
     tuple(name for name in names if name not in bound)

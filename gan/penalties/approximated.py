@@ -15,6 +15,7 @@ what is saved is saved by taking a part of the batch.
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -113,13 +114,13 @@ def approx_r1r2_penalty(
 
   See "GAT", https://arxiv.org/abs/2509.24935. Arguments are those of `approx_r1_penalty`.
   """
-  both = getattr(critic, "on_both", None)
-  if both is None or critic.real_logits is None:
+  known: Any = critic  # with the logits of the step, where this hands them over
+  if getattr(known, "on_both", None) is None or known.real_logits is None:
     options = {"approx_sigma": approx_sigma, "approx_share": approx_share}
     parts = approx_r1_penalty, approx_r2_penalty
     return sum(each(critic, real, fake, keys, **options) for each in parts)
 
-  def of(critic: Critic, real: Images, fake: Images, keys: Key[Array, " b"]) -> PerExample:
+  def of(critic: Any, real: Images, fake: Images, keys: Key[Array, " b"]) -> PerExample:
     # One pass for what is near the data and near samples.
     near = [
       _near(images, keys, side, approx_sigma)

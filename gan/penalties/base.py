@@ -83,4 +83,5 @@ class Penalty(NamedTuple):
     self, critic: Critic, real: Images, fake: Images, keys: Key[Array, " b"]
   ) -> PerExample:
     """The penalty of each example, before its weight."""
+    assert self.function is not None, "PENALTIES['none'] is no penalty"
     return self.function(critic, real, fake, keys)

@@ -1,5 +1,7 @@
 """Gradient normalisation: what D hands to G has one size, whatever D's slope is."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
@@ -33,7 +35,7 @@ def make_gradient_norm(*, gradient_norm_decay: float = 0.9) -> Regularizer:
     del key, gan
     return {"square": jnp.zeros(()), "updates": jnp.zeros(())}
 
-  def backward(gradient: Float[Array, "b ..."], state: dict, axis_name) -> tuple[Array, dict]:
+  def backward(gradient: Float[Array, "b ..."], state: dict, axis_name: Any) -> tuple[Array, dict]:
     square = gradient.size * jnp.sum(jnp.square(gradient.astype(jnp.float32)))
     square = jax.lax.pmean(square, axis_name)
     updates = state["updates"] + 1

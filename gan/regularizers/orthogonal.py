@@ -46,6 +46,7 @@ def make_orthogonal(*, orthogonal_discriminator: bool = False) -> Regularizer:
   def term_of(player: int, name: str) -> Callable[[View, dict], Term]:
     def term(view: View, state: dict) -> Term:
       del state
+      assert view.params is not None, "both objectives give them"
       value = orthogonality(view.params[player])
       return value, {name: value}
 

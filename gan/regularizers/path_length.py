@@ -26,6 +26,7 @@ def path_lengths(view: View) -> Float[Array, " b"]:
   Returns:
     [B].
   """
+  assert view.stages is not None, "a generator without them is refused"
   map_latents, synthesise = view.stages
   styles = map_latents(view.latents)
   images, pull_back = jax.vjp(synthesise, styles)

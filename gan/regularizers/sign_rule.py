@@ -92,4 +92,5 @@ class SignRule(NamedTuple):
 
 def mean_sign(view: View) -> Float[Array, ""]:
   """The mean of sign (D(x) - t) over the data, as the discriminator is shown them."""
+  assert view.thresholds is not None, "`needs_threshold` asks for them"
   return jnp.mean(jnp.sign(view.real_outputs.logits - view.thresholds[0]))

@@ -1,5 +1,7 @@
 """Top-k: the generator learns from the samples alone that D takes for data most."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
@@ -11,7 +13,7 @@ _SHARE = Kind("above 0 and at most 1", lambda it: are_finite(it, 0) and 0 < it <
 
 
 def top_k_weights(
-  logits: Float[Array, " n"], share: Float[Array, ""], axis_name=()
+  logits: Float[Array, " n"], share: Float[Array, ""], axis_name: Any = ()
 ) -> Float[Array, " n"]:
   """Weights n / k of the k samples of the global batch with the largest logits, and 0 of others.
 

@@ -62,7 +62,7 @@ def _numbers(part: str, name: str, arguments: list[str]) -> tuple[float, ...]:
       raise UserError(f"schedules: {part!r} must have {kind} above 0")
     if kind == "CYCLES" and not (number == int(number) >= 1):
       raise UserError(f"schedules: {part!r} must have CYCLES that are a whole number above 0")
-  if name in _IN_ORDER and not all(np.diff(np.float32(shares)) > 0):
+  if name in _IN_ORDER and not all(np.diff(np.array(shares, np.float32)) > 0):
     raise UserError(f"schedules: {part!r} must have each SHARE above the one before")
   return numbers
 
@@ -70,7 +70,7 @@ def _numbers(part: str, name: str, arguments: list[str]) -> tuple[float, ...]:
 def _are_finite(numbers: tuple[float, ...]) -> bool:
   """Whether all are, in the float32 of a step."""
   with np.errstate(over="ignore"):
-    return bool(np.isfinite(np.float32(numbers)).all())
+    return bool(np.isfinite(np.array(numbers, np.float32)).all())
 
 
 # A constant factor has no end at 0; to another power what falls to 0 stays 1, or is infinite.

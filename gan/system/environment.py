@@ -5,6 +5,7 @@ import os
 import pathlib
 import platform
 import subprocess
+import sys
 import time
 from typing import Any
 
@@ -23,6 +24,7 @@ def describe() -> dict[str, Any]:
   """Returns versions, devices, cores, XLA's choices, commit and time as JSON values."""
   return {
     "time": time.strftime("%Y-%m-%d %H:%M:%S %z"),
+    "gan": sys.modules["gan"].__version__,  # no room imports what is above all
     "python": platform.python_version(),
     "packages": versions(PACKAGES),
     "platform": platform.platform(),

@@ -216,9 +216,16 @@ def _config(game: Game, name: str, steps: int, options: Mapping[str, Any]) -> Co
   options = dict(options)
   # The players' own batch statistics know of no mapped axis: the whole batch is in one program.
   options.setdefault("parallel", "jit" if len(jax.devices()) > 1 else "none")
-  own = {"loss": _loss_name(game), "model": "passed", "conditional": game.num_classes > 0}
   sizes = {size: getattr(game, size) for size in ("packing", "generator_batch_size", "accumulate")}
-  config = Config(dataset=name, steps=steps, **sizes, **own, **options)
+  config = Config(
+    dataset=name,
+    steps=steps,
+    loss=_loss_name(game),
+    model="passed",
+    conditional=game.num_classes > 0,
+    **sizes,
+    **options,
+  )
   for field in dataclasses.fields(Config):
     if field.name in {*known, "steps"}:
       validate_field(field, getattr(config, field.name))

@@ -51,4 +51,4 @@ def option(
 def type_of(field: dataclasses.Field) -> type:
   """Returns the type of a field of Config, or of an option that is none."""
   kinds = [kind for kind in typing.get_args(field.type) if kind is not type(None)]
-  return kinds[0] if kinds else field.type
+  return typing.cast(type, kinds[0] if kinds else field.type)

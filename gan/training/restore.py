@@ -74,7 +74,7 @@ class LoadedRun(NamedTuple):
   config: Config
   info: DataInfo
   gan: Gan
-  state: GanState
+  state: GanState | None
   class_names: tuple[str, ...] = ()
   summary: dict[str, Any] | None = None
 
@@ -102,25 +102,28 @@ class LoadedRun(NamedTuple):
     Raises:
       UserError: the run has no state, or labels that cannot be.
     """
-    if self.state is None:
-      raise UserError(f"the run has no weights to draw from: it {self.summary['status']}")
+    state = self._state(weights)
     count = schema.check_whole("count", count, least=1)
     memory.require(count * math.prod(self.info.image_shape), f"{count:,} samples", "`count`")
     schema.check("key", key, KEY)
-    state = self.with_weights(weights).state
     classes = self.info.num_classes if self.config.conditional else 0
     labels = sampling.class_labels(count, labels, classes)
     return sampling.samples(self.gan, state, key, count, labels)
 
   def with_weights(self, weights: str) -> "LoadedRun":
     """Returns the run with one of WEIGHTS as the generator that samples are drawn from."""
+    return self._replace(state=self._state(weights))
+
+  def _state(self, weights: str) -> GanState:
+    if self.state is None:
+      status = (self.summary or {}).get("status")
+      raise UserError(f"the run has no weights to draw from: it {status}")
     if weights not in WEIGHTS:
       raise UserError(f"weights={weights} is unknown: choose from {', '.join(WEIGHTS)}")
     if weights == "ema":
-      return self
+      return self.state
     player = self.state.generator
-    state = self.state.replace(ema_params=player.params, ema_model_state=player.model_state)
-    return self._replace(state=state)
+    return self.state.replace(ema_params=player.params, ema_model_state=player.model_state)
 
 
 @raising_arguments(ARGUMENTS)
@@ -194,10 +197,10 @@ def read(
 ) -> LoadedRun:
   """Reads a checkpoint; arguments as for `load`, and config.json."""
   info = _info(record)
-  config = _config(workdir, record["config"])
+  config = _config(workdir, record)
   algorithm, like = _assembled(workdir, record, config, info, game)
   _check_consistent(workdir, record, config)
-  damaged = []
+  damaged: list[str] = []
   checkpoints = Checkpoints(RunPaths(workdir).checkpoints, record, read_only=True)
   with contextlib.closing(checkpoints):
     for at, state, reason in checkpoints.restore(like, step):
@@ -237,7 +240,7 @@ def _check_game(
   workdir: str | os.PathLike, record: dict[str, Any], game: Game, say: Callable[[str], None]
 ) -> None:
   """Compares what a game computes, or where that cannot be, what its parts are called."""
-  there, config = record.get(PROGRAM), _config(workdir, record["config"])
+  there, config = record.get(PROGRAM), _config(workdir, record)
   if not there or (line := program.incomparable(there)):
     if lines := passed.differences_in_words(record["determining"], game):
       say(f"The game is not called as the one that was trained: {'; '.join(lines)}.")
@@ -296,16 +299,17 @@ def _class_names(workdir: str | os.PathLike, record: dict[str, Any]) -> tuple[st
 
 def recorded_config(workdir: str | os.PathLike) -> Config:
   """Returns the config of a run folder; UserError where it has none that can be read."""
-  return _config(workdir, read_config(workdir, _kind())["config"])
+  return _config(workdir, read_config(workdir, _kind()))
 
 
-def _config(workdir: str | os.PathLike, fields: dict[str, Any]) -> Config:
+def _config(workdir: str | os.PathLike, record: dict[str, Any]) -> Config:
+  """The config of config.json, less fields of a later version on which nothing depends."""
   known = {field.name for field in dataclasses.fields(Config)}
-  if unknown := sorted(set(fields) - known):
+  if unknown := sorted((record["determining"].keys() & record["config"].keys()) - known):
     raise UserError(
       f"{workdir} is a run of another version: config.json has {', '.join(unknown)}, unknown here"
     )
-  return Config(**fields)
+  return Config(**{name: value for name, value in record["config"].items() if name in known})
 
 
 def _assembled(

@@ -24,6 +24,7 @@ from gan.errors import UserError
 from gan.system import schema
 from gan.system.files import expanded
 from gan.system.schema import COUNT, METRIC, NUMBER, SCALAR, TEXT, entries, list_of, nullable
+from gan.training import run_format
 from gan.training.aliases import canonical
 
 try:
@@ -239,6 +240,7 @@ def refuse_other_work(folder: pathlib.Path, what: str, lines: list[str]) -> NoRe
 
 
 def _recorded_identity(path: pathlib.Path) -> dict[str, Any]:
+  run_format.check(path, RESTORE)
   return canonical(schema.read(path, _CLAIM_KIND, RESTORE)["determining"])
 
 
@@ -271,6 +273,7 @@ def lock(path: pathlib.Path, work: str = "training") -> TextIO:
 
 def read_config(path: str | os.PathLike, kind: schema.Kind = CONFIG_KIND) -> dict[str, Any]:
   """Returns config.json of a run folder, with the names of now; UserError where it is not one."""
+  run_format.check(pathlib.Path(path) / CONFIG, RESTORE)
   config = schema.read(pathlib.Path(path) / CONFIG, kind, RESTORE)
   if config is None and (pathlib.Path(path) / SWEEP).exists():
     raise UserError(f"{path} is a sweep: name one of its runs, which are in {path}/{RUNS_FOLDER}")

@@ -15,7 +15,7 @@ from gan.metrics.evaluator import Evaluator, make_evaluator
 from gan.metrics.extractors import Extractor
 from gan.state import Hyperparameters
 from gan.system import memory
-from gan.training import heldout, measuring, plugins
+from gan.training import heldout, measuring, plugins, run_format
 from gan.training.build import Algorithm, DataInfo, build, hyperparameters
 from gan.training.config import Config, images_per_step
 from gan.training.interrupts import at_once, stop_here
@@ -143,6 +143,7 @@ def config_record(config: Config, setting: Setting, command: str) -> dict[str, A
   identity_fields |= shared_identity(setting)
   named = {"class_names": list(dataset.class_names)} if dataset.class_names else {}
   return {
+    run_format.FIELD: run_format.FORMAT,
     "fingerprint": fingerprint(identity_fields),
     "command": command,
     "source": dataset.source,
