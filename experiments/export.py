@@ -15,6 +15,7 @@ import sys
 from experiments.cli import common
 from experiments.cli.command import OK, PATH, Command
 from gan.errors import UserError
+from gan.system.progress import say
 from gan.training.run_folder import WEIGHTS, read_config, read_summary
 
 FORMATS = ("stablehlo", "onnx", "safetensors")
@@ -46,6 +47,7 @@ def _run(flags) -> int:
   back = exporting.write(run, flags.format, pathlib.Path(flags.out), facts, card)
   print(flags.out)
   print(_compared(exporting, run, back))
+  say(f"How to use it: {pathlib.Path(flags.out) / 'README.md'}")
   return OK
 
 

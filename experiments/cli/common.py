@@ -4,6 +4,7 @@ import dataclasses
 import functools
 import os
 import pathlib
+import shlex
 import sys
 from collections.abc import Collection, Container, Mapping, Sequence
 from types import MappingProxyType
@@ -19,6 +20,7 @@ from experiments.cli.command import (
   PATH,
   Command,
   notify,
+  program,
   refuse_unread,
   typed,
 )
@@ -214,12 +216,13 @@ def train(
     workdir = command.values.workdir or default_workdir(place, config, measured)
     line = typed(name, argv or sys.argv)
     with processes.joined(command.values):
-      return _train(config, workdir, command.values, line, animated and command.values.animate)
+      summary = _train(config, workdir, command.values, line, animated and command.values.animate)
+      return _report(summary, pathlib.Path(workdir), command.values, list(argv or sys.argv))
 
   return command.run(main, argv)
 
 
-def _train(config, workdir, values, line, animate):
+def _train(config, workdir, values, line, animate) -> dict[str, Any]:
   with interrupts():
     # Importing training only now keeps --help and flag errors quick.
     from gan.training import animation, distributed, loop
@@ -235,7 +238,7 @@ def _train(config, workdir, values, line, animate):
     path = pathlib.Path(workdir) / "animation.gif"
     animation.animate(config, path, values.data_dir)
     say(f"Animation: {path}")
-  return _report(summary, pathlib.Path(workdir), tell)
+  return summary
 
 
 def with_notice_printed(dataset: Any, values: Container[str]) -> Any:
@@ -291,9 +294,19 @@ def use_compilation_cache() -> None:
   jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
 
 
-def _report(summary, workdir, tell) -> int:
+def _report(summary, workdir, values, argv) -> int:
+  """Says how a run ended and where to look next, once over all processes; the exit code."""
+  from gan.training import distributed
+
   status = summary["status"]
-  tell(f"{status}; see {workdir / 'samples'} and {workdir / 'summary.json'}")
+  following = "; the same command continues" if status == "interrupted" else ""
+  if status == "finished":
+    given = f"--workdir={shlex.quote(str(workdir))}"
+    lines = [f"{program(name, argv)} {given}" for name in ("sample", "evaluate")]
+    following = f"; next: {lines[0]} (pictures), {lines[1]} (metrics)"
+  if distributed.is_main_process():
+    seen = f"{workdir / 'samples'} and {workdir / 'summary.json'}"
+    notify(f"{status}; see {seen}{following}", values)
   if status.startswith("diverged"):
     return DIVERGED
   return INTERRUPTED if status == "interrupted" else OK

@@ -8,7 +8,8 @@ from typing import Any, Protocol, runtime_checkable
 
 from tqdm import tqdm
 
-LINES_EVERY = 10.0  # seconds between lines on what is counted, where there is no bar
+# Where there is no bar: seconds between lines at least, and after which a record has one.
+LINES_EVERY, SILENCE = 10.0, 60.0
 # The metrics that a line has room for.
 SHOWN = ("classifier_score", "frechet_distance", "coverage", "high_quality_share", "modes_kl")
 
@@ -20,6 +21,26 @@ def say(line: str, stream: Any = None) -> None:
   except OSError as error:
     if error.errno != errno.EIO:
       raise
+
+
+class Pace:
+  """When a line is due: what is read by nobody for hours is to be read through in a minute."""
+
+  def __init__(self):
+    self._said, self._began = None, time.monotonic()
+
+  def due(self, seconds: float) -> bool:
+    """Whether so many seconds have passed since the last line, or else since the beginning."""
+    since = self._began if self._said is None else self._said
+    return time.monotonic() - since >= seconds
+
+  def reported(self, at_end: bool) -> bool:
+    """Whether a report has a line: the first, the last, and others LINES_EVERY seconds apart."""
+    return at_end or self._said is None or self.due(LINES_EVERY)
+
+  def said(self) -> None:
+    """Takes that a line was printed."""
+    self._said = time.monotonic()
 
 
 @runtime_checkable
@@ -57,13 +78,14 @@ class RunProgress:
     steps: where the run ends.
     start: where it begins.
     images_per_step: real images that a step sees.
-    stream: a terminal gets a bar, anything else a line at the start and for each `report`.
+    stream: a terminal gets a bar; anything else a line at the start, of reports as Pace lets them
+      through, and after SILENCE.
   """
 
   def __init__(self, steps: int, start: int, images_per_step: int, stream: Any = None):
     self._stream = stream or sys.stderr
     self._steps, self._start, self._images = steps, start, images_per_step
-    self._began = time.monotonic()
+    self._began, self._pace = time.monotonic(), Pace()
     self._bar = tqdm(
       total=steps,
       initial=start,
@@ -92,15 +114,20 @@ class RunProgress:
     self._bar.set_postfix_str(
       f"{self._rate(record['step']) * self._images:.0f} images/s {losses(record)}"
     )
+    if self._bar.disable and self._pace.due(SILENCE):
+      self._say(record)
 
   def report(self, record: dict) -> None:
-    """Prints a line where there is no bar."""
-    if self._bar.disable:
-      rate = self._rate(record["step"])
-      speed = f"{rate:.1f} steps/s  {rate * self._images:.0f} images/s"
-      left = _left(self._steps - record["step"], rate)
-      line = f"step {record['step']}/{self._steps}  {speed}  {losses(record)}  {left}"
-      say(line, self._stream)
+    """Prints a line where there is no bar, and one is due."""
+    if self._bar.disable and self._pace.reported(record["step"] >= self._steps):
+      self._say(record)
+
+  def _say(self, record: dict) -> None:
+    rate = self._rate(record["step"])
+    speed = f"{rate:.1f} steps/s  {rate * self._images:.0f} images/s"
+    left = _left(self._steps - record["step"], rate)
+    say(f"step {record['step']}/{self._steps}  {speed}  {losses(record)}  {left}", self._stream)
+    self._pace.said()
 
   def evaluated(self, record: dict) -> None:
     """Prints what a run measured of its generator, above the bar where there is one."""
@@ -166,13 +193,13 @@ class SweepProgress:
 
   Args:
     steps: of all runs.
-    stream: a terminal gets a bar, anything else a line for each `report`.
+    stream: a terminal gets a bar, anything else lines as of RunProgress.
   """
 
   def __init__(self, steps: int, stream: Any = None):
     self._stream = stream or sys.stderr
     self._names = []
-    self._began, self._made = time.monotonic(), 0
+    self._began, self._made, self._pace = time.monotonic(), 0, Pace()
     self._bar = tqdm(
       total=steps,
       unit="step",
@@ -206,15 +233,21 @@ class SweepProgress:
   def show(self, record: dict) -> None:
     """Puts who is at work and the losses of one of them beside the bar."""
     self._bar.set_postfix_str(f"{self._who()} {losses(record)}")
+    if self._bar.disable and self._pace.due(SILENCE):
+      self._say(record)
 
   def report(self, record: dict) -> None:
-    """Prints a line where there is no bar."""
-    if self._bar.disable:
-      rate = self._made / max(time.monotonic() - self._began, 1e-9)
-      left = _left(self._total - self._done, rate)
-      share = f"{100 * self._done / self._total:.0f} % of the steps"
-      line = f"{self._who()} step {record['step']}  {share}  {rate:.1f} steps/s  {left}"
-      say(line, self._stream)
+    """Prints a line where there is no bar, and one is due."""
+    if self._bar.disable and self._pace.reported(self._done >= self._total):
+      self._say(record)
+
+  def _say(self, record: dict) -> None:
+    rate = self._made / max(time.monotonic() - self._began, 1e-9)
+    left = _left(self._total - self._done, rate)
+    share = f"{100 * self._done / self._total:.0f} % of the steps"
+    line = f"{self._who()} step {record['step']}  {share}  {rate:.1f} steps/s  {left}"
+    say(line, self._stream)
+    self._pace.said()
 
   def evaluated(self, record: dict) -> None:
     """Evaluations of runs are read from their folders."""

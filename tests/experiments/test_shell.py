@@ -3,6 +3,7 @@
 import contextlib
 import importlib.metadata
 import os
+import pathlib
 import pty
 import re
 import shutil
@@ -16,7 +17,7 @@ from conftest import ROOT
 
 import gan
 from experiments import completion, ring, sample
-from experiments.cli import command, console
+from experiments.cli import command, common, console
 from gan import __main__ as front
 from gan.losses import LOSSES
 
@@ -173,3 +174,22 @@ def test_names_are_those_of_the_registries_and_of_plugins(shell, monkeypatch):
 def test_a_shell_that_is_missing_is_one_line(capsys):
   assert completion.main(["completion"]) == 2
   assert capsys.readouterr().err == "error: --shell is missing: choose from bash, zsh\n"
+
+
+@pytest.mark.parametrize(
+  "status, code, ending",
+  [
+    (
+      "finished",
+      0,
+      "; next: gan-sample --workdir='my run' (pictures), gan-evaluate --workdir='my run' (metrics)",
+    ),
+    ("interrupted", 130, "; the same command continues"),
+    ("diverged at step 7", 3, ""),
+  ],
+)
+def test_the_last_line_of_a_run_says_what_comes_next(capsys, status, code, ending):
+  workdir = pathlib.Path("my run")
+  assert common._report({"status": status}, workdir, {}, ["gan-train mnist"]) == code
+  seen = f"{workdir / 'samples'} and {workdir / 'summary.json'}"
+  assert capsys.readouterr().err == f"{status}; see {seen}{ending}\n"

@@ -112,6 +112,41 @@ def test_what_is_counted_has_a_bar_on_a_terminal(clock):
   assert "images/s  " not in stream.getvalue()
 
 
+def shown_at(clock, shown, calls):
+  """Numbers of the lines that are printed, of the steps told at these seconds."""
+  for seconds, call, step in calls:
+    clock[0] = 100.0 + seconds
+    getattr(shown, call)(record(step))
+
+
+def steps_of(stream):
+  return [int(step) for step in re.findall(r"step (\d+)", stream.getvalue())]
+
+
+def test_pictures_that_come_fast_have_a_line_every_ten_seconds_and_the_last(clock):
+  stream = io.StringIO()
+  with RunProgress(100, 0, 64, stream) as shown:
+    shown_at(clock, shown, [(second, "report", 4 * second) for second in range(1, 26)])
+  assert steps_of(stream) == [4, 44, 84, 100]
+
+
+def test_a_run_that_draws_seldom_has_a_line_a_minute(clock):
+  stream = io.StringIO()
+  with RunProgress(1000, 0, 64, stream) as shown:
+    shown_at(clock, shown, [(second, "show", second) for second in range(10, 200, 10)])
+  assert steps_of(stream) == [60, 120, 180]
+
+
+def test_a_sweep_has_as_few_lines(clock):
+  stream = io.StringIO()
+  with progress.SweepProgress(200, stream) as shown:
+    shown.begin(["first", "second"], 0)
+    for second in range(1, 26):
+      shown.advance(4)
+      shown_at(clock, shown, [(second, "report", 4 * second)])
+  assert steps_of(stream) == [4, 44, 84, 100]
+
+
 @pytest.mark.parametrize("of_a_sweep", [False, True])
 def test_before_anything_is_done_the_time_left_is_not_known(clock, of_a_sweep):
   stream = io.StringIO()
