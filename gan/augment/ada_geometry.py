@@ -238,8 +238,8 @@ class _Neighbours(NamedTuple):
       jnp.where(each == side - 1, 0, each + 1)
       for each, side in zip(near, image.shape, strict=False)
     ]
-    pairs = zip(near, far, strict=True)
-    return cls(*pairs, (rows - first[0])[..., None], (columns - first[1])[..., None])
+    of_rows, of_columns = zip(near, far, strict=True)
+    return cls(of_rows, of_columns, (rows - first[0])[..., None], (columns - first[1])[..., None])
 
   def between(self, *read: Array) -> Array:
     """Of what is read above left and right, and below left and right."""

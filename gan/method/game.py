@@ -40,8 +40,7 @@ GAME_METRICS = {
   "discriminator_gradient_norm": "norm of the gradient of all that the discriminator minimises",
   "generator_gradient_norm": "norm of the gradient of all that the generator minimises",
 }
-# What may have metrics of its own.
-_KEEPING: tuple[Any, ...] = (*REGULARIZERS.values(), *LOSSES.values())
+_KEEPING: tuple[Any, ...] = (*REGULARIZERS.values(), *LOSSES.values())  # may have metrics
 # Every metric of a step; those of a regulariser of one's own begin with its name.
 STEP_METRICS = GAME_METRICS | {
   "drifting_field": "root mean square of the drifting field before it is scaled, mean over radii",
