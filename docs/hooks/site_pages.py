@@ -15,12 +15,18 @@ MATHJAX_FILES = {
   "LICENSE": MATHJAX / "LICENSE",
 }
 
+# Pages that GitHub looks for beside the folder of the docs.
+AT_THE_ROOT = ("CONTRIBUTING.md", "CHANGELOG.md")
+
 
 def on_files(files, config):
   for uri, text in pages.written().items():
     files.append(File.generated(config, uri, content=text))
   for uri, content in notebooks(pathlib.Path(config.docs_dir)).items():
     files.append(File.generated(config, uri, content=content))
+  for name in AT_THE_ROOT:
+    text = (pathlib.Path(config.docs_dir).parent / name).read_text(encoding="utf-8")
+    files.append(File.generated(config, name.lower(), content=text.replace("](docs/", "](")))
   for name, path in MATHJAX_FILES.items():
     files.append(File.generated(config, f"javascripts/mathjax/{name}", abs_src_path=str(path)))
   config.nav = expanded(config.nav, [file.src_uri for file in files.documentation_pages()])
