@@ -212,4 +212,6 @@ def test_docs_show_docstrings_as_they_stand_in_the_source(hooks):
   assert "<em>" not in shown and "<b>" not in shown
   plain = html.unescape(re.sub(r"<[^>]+>", "", shown))
   assert plain.split() == text.replace("`", "").split()
+  arguments = "Args:\n  **options: of [*x]."
+  assert hooks[1].as_markdown(arguments).startswith("Args:\n  **options: of &#91;")
   assert "<code>code [*x]</code>" in shown and "<pre><code>code(x, *y)" in shown

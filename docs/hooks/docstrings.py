@@ -5,8 +5,8 @@ import textwrap
 
 import griffe
 
-# The parts of a line: code in backquotes, which stays, and signs that Markdown reads.
-SIGNS = re.compile(r"`[^`]*`|[*<\[\]$]")
+# Code in backquotes and the stars of an argument's name, which stay, and signs that Markdown reads.
+SIGNS = re.compile(r"`[^`]*`|^ +\*{1,2}(?=\w)|[*<\[\]$]", re.MULTILINE)
 
 
 class PlainText(griffe.Extension):
