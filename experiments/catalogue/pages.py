@@ -52,15 +52,16 @@ def _uses(head, folder, entries, use) -> str:
 def gallery() -> str:
   """Returns the page that leads to the networks and the presets, with their pictures and sizes."""
   counts = json.loads(networks.COUNTS.read_text(encoding="utf-8"))
-  lines = [_sizes(name, counts[name]) for name in MODELS]
-  table = "\n".join(["| network | images | G | D |", "| --- | --- | --- | --- |", *lines])
+  sizes = [_sizes(name, counts[name]) for name in MODELS]
+  table = "\n".join(["| network | images | G | D |", "| --- | --- | --- | --- |", *sizes])
   pictures = [
     f"[![Samples of {name}](../{networks.PICTURES}/{name}.png)]({name}.md)"
     for name in MODELS
     if (DOCS / networks.PICTURES / f"{name}.png").exists()
   ]
   presets = "\n".join(f"* [{name}](../presets/{name}.md)" for name in PRESETS)
-  return "\n\n".join([*GALLERY, table, *SHORT_RUNS, *pictures, "## Presets", presets]) + "\n"
+  lines = [*GALLERY, table, *SHORT_RUNS, " ".join(pictures), "## Presets", presets]
+  return "\n\n".join(lines) + "\n"
 
 
 GALLERY = (
