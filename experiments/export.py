@@ -5,8 +5,10 @@
 The folder gets the function (latents [B, d][, labels [B]]) -> images, floats in the range that the
 network works in, [-1, 1] or [0, 1]; export.json; and README.md, which says what it is and how it is
 used. stablehlo is a program for CPU, CUDA and TPU alike, which gan.load draws from; onnx is for
-other runtimes; safetensors holds the weights alone, by names. What was written is read back, and
-its greatest difference from the run is printed. stablehlo and onnx: pip install 'gan-jax[export]'.
+other runtimes; safetensors holds the weights alone, by names. hub is a folder that
+`huggingface-cli upload` takes: all weights as safetensors, config.json, a model card with metrics,
+samples; gan.load opens it as the run. What was written is read back, and its greatest difference
+from the run is printed. stablehlo and onnx: pip install 'gan-jax[export]'.
 """
 
 import pathlib
@@ -16,9 +18,17 @@ from experiments.cli import common
 from experiments.cli.command import OK, PATH, Command
 from gan.errors import UserError
 from gan.system.progress import say
-from gan.training.run_folder import WEIGHTS, read_config, read_summary
+from gan.training.run_folder import (
+  CONFIG,
+  EVALUATIONS,
+  SUMMARY,
+  WEIGHTS,
+  read_config,
+  read_metrics,
+  read_summary,
+)
 
-FORMATS = ("stablehlo", "onnx", "safetensors")
+FORMATS = ("stablehlo", "onnx", "safetensors", "hub")
 
 
 def main(argv=None):
@@ -43,8 +53,10 @@ def _run(flags) -> int:
   run = restore.find(flags.workdir, step=flags.step).with_weights(flags.weights)
   latent_dim = exporting.examples(run)[0].shape[1]
   facts = model_card.facts(run, flags.format, {"weights": flags.weights}, latent_dim)
-  card = model_card.write(facts, read_config(flags.workdir), read_summary(flags.workdir))
-  back = exporting.write(run, flags.format, pathlib.Path(flags.out), facts, card)
+  record, summary = read_config(flags.workdir), read_summary(flags.workdir)
+  card = model_card.write(facts, record, summary, read_metrics(flags.workdir, EVALUATIONS))
+  records = {CONFIG: record, SUMMARY: summary} if flags.format == "hub" else {}
+  back = exporting.write(run, flags.format, pathlib.Path(flags.out), facts, card, records)
   print(flags.out)
   print(_compared(exporting, run, back))
   say(f"How to use it: {pathlib.Path(flags.out) / 'README.md'}")

@@ -3,6 +3,7 @@
 import functools
 import hashlib
 import math
+import os
 import pathlib
 from typing import Any, NamedTuple
 
@@ -19,7 +20,9 @@ from gan.training import pictures, sampling
 
 EXPORT = "export.json"
 GENERATOR, LATENTS = "generator.stablehlo", "latents.stablehlo"
-STABLEHLO = "stablehlo"
+TENSORS = "generator.safetensors"  # of the average alone
+MODEL = "model.safetensors"  # of both players and the average
+STABLEHLO, HUB = "stablehlo", "hub"
 _KIND = schema.entries(
   {
     "format": schema.TEXT,
@@ -28,7 +31,8 @@ _KIND = schema.entries(
     "num_classes": schema.COUNT,
     "class_names": schema.list_of(schema.TEXT),
     "sha256": schema.entries(others=schema.TEXT),
-  }
+  },
+  {"step": schema.COUNT, "model": schema.TEXT},
 )
 
 
@@ -83,11 +87,6 @@ class ExportedRun(NamedTuple):
     return drawn if is_points else pictures.to_uint8(drawn, tuple(self.facts["image_range"]))
 
 
-def is_here(folder: str) -> bool:
-  """Whether a folder holds an export."""
-  return (pathlib.Path(folder) / EXPORT).is_file()
-
-
 def load(folder: str) -> ExportedRun:
   """Reads an export as StableHLO.
 
@@ -95,20 +94,33 @@ def load(folder: str) -> ExportedRun:
     UserError: it is in another form, is damaged, or a package for it is missing.
   """
   path = pathlib.Path(folder)
-  facts = schema.read(path / EXPORT, _KIND, "export the run again")
+  facts = read_facts(folder)
   if facts["format"] != STABLEHLO:
     raise UserError(
       f"{folder} is an export as {facts['format']}, which has no program for JAX: name one as "
       f"{STABLEHLO}, or the run folder"
     )
-  if facts["sha256"] != checksums(path):
-    raise UserError(f"{folder} is not as it was written: export the run again")
   return ExportedRun(facts, *(program(path / name) for name in (GENERATOR, LATENTS)))
 
 
+def form(folder: str | os.PathLike) -> str:
+  """Returns the form of the export in a folder; "" where there is none."""
+  facts = schema.read(pathlib.Path(folder) / EXPORT, _KIND, "export the run again")
+  return facts["format"] if facts else ""
+
+
+def read_facts(folder: str | os.PathLike) -> dict[str, Any]:
+  """Returns export.json; UserError where a file beside it is not as it was written."""
+  path = pathlib.Path(folder)
+  facts = schema.read(path / EXPORT, _KIND, "export the run again")
+  if facts["sha256"] != checksums(path):
+    raise UserError(f"{folder} is not as it was written: export the run again")
+  return facts
+
+
 def checksums(folder: pathlib.Path) -> dict[str, str]:
-  """Returns the SHA-256 of each program in a folder by its name."""
-  there = [folder / name for name in (GENERATOR, LATENTS) if (folder / name).is_file()]
+  """Returns the SHA-256 of each program in a folder, and of a hub's weights, by its name."""
+  there = [folder / name for name in (GENERATOR, LATENTS, MODEL) if (folder / name).is_file()]
   return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in there}
 
 

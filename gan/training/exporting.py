@@ -11,7 +11,8 @@ import logging
 import os
 import pathlib
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 import jax
@@ -21,14 +22,17 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from gan.errors import UserError
+from gan.state import begun_with, named
 from gan.system import safetensors, tensors
-from gan.training import exported, plain_program
+from gan.training import exported, hub, pictures, plain_program, sampling
+from gan.training.exported import MODEL, TENSORS
 from gan.training.restore import LoadedRun
 from gan.training.run_folder import writable_folder, write_json
 
+SAMPLES = "samples.png"
 PLATFORMS = ("cpu", "cuda", "tpu")
 CHECKED = 16  # examples on which what was written is compared with the run
-ONNX, TENSORS = "generator.onnx", "generator.safetensors"
+ONNX = "generator.onnx"
 _NEEDS_ONNX = (
   "ONNX needs jax2onnx: pip install 'gan-jax[export]', and then pip install --no-deps "
   "'jax2onnx>=0.17', whose own list of packages asks for an older Orbax"
@@ -48,7 +52,14 @@ def generator(run: LoadedRun, params: Any = None, model_state: Any = None) -> Ge
   return images
 
 
-def write(run: LoadedRun, form: str, folder: pathlib.Path, facts: dict[str, Any], card: str) -> Any:
+def write(
+  run: LoadedRun,
+  form: str,
+  folder: pathlib.Path,
+  facts: dict[str, Any],
+  card: str,
+  records: Mapping[str, Any] = MappingProxyType({}),
+) -> Any:
   """Exports a generator into a new folder, whole or not at all; returns the function, read back.
 
   Args:
@@ -57,6 +68,7 @@ def write(run: LoadedRun, form: str, folder: pathlib.Path, facts: dict[str, Any]
     folder: which is made.
     facts: of export.json.
     card: text of README.md.
+    records: JSON values by the names of the files that hold them beside it.
 
   Raises:
     UserError: the folder holds something, the form lacks an operation, or a package is missing.
@@ -70,6 +82,8 @@ def write(run: LoadedRun, form: str, folder: pathlib.Path, facts: dict[str, Any]
   try:
     back = EXPORTERS[form](run, part)
     write_json(part / exported.EXPORT, facts | {"sha256": exported.checksums(part)})
+    for name, value in records.items():
+      write_json(part / name, value)
     (part / "README.md").write_text(card, encoding="utf-8")
     part.replace(folder)
   finally:
@@ -172,14 +186,28 @@ def _onnx_session(path: pathlib.Path) -> Generator | None:
 
 def _safetensors(run: LoadedRun, folder: pathlib.Path) -> Generator:
   """Parameters and model state by their paths: params/Dense_0/kernel."""
-  trees = {"params": run.state.ema_params, "model_state": run.state.ema_model_state}
-  leaves, structure = jax.tree_util.tree_flatten_with_path(trees)
-  names = [jax.tree_util.keystr(path, simple=True, separator="/") for path, _ in leaves]
-  arrays = {name: np.asarray(leaf) for name, (_, leaf) in zip(names, leaves, strict=True)}
+  average = run.state.ema_params, run.state.ema_model_state
+  arrays = {name: np.asarray(leaf) for name, leaf in named(*average).items()}
   safetensors.write(folder / TENSORS, arrays)
-  read = tensors.read(folder / TENSORS)
-  back = jax.tree.unflatten(structure, [read[name] for name in names])
-  return jax.jit(generator(run, **back))
+  return jax.jit(generator(run, *begun_with(*average, tensors.read(folder / TENSORS))))
 
 
-EXPORTERS = {"stablehlo": _stablehlo, "onnx": _onnx, "safetensors": _safetensors}
+def _hub(run: LoadedRun, folder: pathlib.Path) -> Generator:
+  """The weights of both players and of the average, and a grid of samples."""
+  hub.write(folder, run.state)
+  pictures.save(_grid(run), folder / SAMPLES)
+  average = run.state.ema_params, run.state.ema_model_state
+  return jax.jit(generator(run, *begun_with(*average, hub.read(folder / MODEL).average)))
+
+
+def _grid(run: LoadedRun) -> Any:
+  """The picture of 64 samples, or of 2,500 points."""
+  key, points = jax.random.key(0), len(run.info.image_shape) == 1
+  classes = run.info.num_classes if run.config.conditional else 0
+  title = f"{run.config.dataset}  step {int(run.state.step)}"
+  draw = sampling.scatter if points else sampling.grid
+  what = sampling.square(run.gan, key, classes, count=2500 if points else 64)
+  return draw(run.gan, run.state, what, title)
+
+
+EXPORTERS = {"stablehlo": _stablehlo, "onnx": _onnx, "safetensors": _safetensors, "hub": _hub}

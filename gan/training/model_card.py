@@ -1,12 +1,14 @@
 """What an export says of itself: export.json for programs, README.md for readers."""
 
-from collections.abc import Mapping
+import functools
+import json
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from gan.system import environment
 from gan.training.checkpoint import digest
-from gan.training.exported import GENERATOR
-from gan.training.exporting import ONNX, PLATFORMS, TENSORS
+from gan.training.exported import GENERATOR, HUB, MODEL, TENSORS
+from gan.training.exporting import ONNX, PLATFORMS, SAMPLES
 from gan.training.restore import LoadedRun
 
 _USE = {
@@ -23,11 +25,14 @@ session = onnxruntime.InferenceSession("FILE")
 names = [each.name for each in session.get_inputs()]
 latents = DRAWN
 (images,) = session.run(None, dict(zip(names, [ARGUMENTS])))""",
+  "hub": """import gan, jax
+run = gan.load("FOLDER")  # this folder; pip install gan-jax
+images = run.sample(16, jax.random.key(0))  # uint8, those of the run to the bit""",
   "safetensors": """from safetensors.numpy import load_file
 weights = load_file("FILE")
 print({name: array.shape for name, array in weights.items()})""",
 }
-_FILES = {"stablehlo": GENERATOR, "onnx": ONNX, "safetensors": TENSORS}
+_FILES = {"stablehlo": GENERATOR, "onnx": ONNX, "safetensors": TENSORS, "hub": MODEL}
 
 
 def facts(run: LoadedRun, form: str, more: Mapping[str, Any], latent_dim: int) -> dict[str, Any]:
@@ -61,13 +66,19 @@ def facts(run: LoadedRun, form: str, more: Mapping[str, Any], latent_dim: int) -
   }
 
 
-def write(facts: Mapping[str, Any], record: Mapping[str, Any], summary: Any) -> str:
+def write(
+  facts: Mapping[str, Any],
+  record: Mapping[str, Any],
+  summary: Any,
+  evaluations: Sequence[Mapping[str, Any]] = (),
+) -> str:
   """Returns the text of README.md.
 
   Args:
     facts: of `facts`.
     record: config.json of the run.
     summary: summary.json of the run, or None.
+    evaluations: the records of evaluations.jsonl, which say of how many examples each is.
   """
   low, high = facts["image_range"]
   points = len(facts["image_shape"]) == 1
@@ -80,14 +91,50 @@ def write(facts: Mapping[str, Any], record: Mapping[str, Any], summary: Any) -> 
     f"float32{labels}) -> float32 [B, {shape}], {made}; the weights are "
     f"{_WEIGHTS[facts['weights']]}.",
     _table(facts, record),
-    _metrics(summary),
+    _metrics(summary, evaluations),
     f"## Use\n\n```python\n{_use(facts)}\n```",
     "## Licence\n\nNot stated yet: it is the author's to give, and depends on the data too.",
   ]
+  if facts["format"] == HUB:
+    sections[1:1] = [f"![Samples of the averaged generator]({SAMPLES})"]
+    sections[:0] = [_front_matter(facts, summary, points)]
   return "\n\n".join(sections) + "\n"
 
 
-_HOLDS = {"safetensors": " holds the weights alone of this function"}
+def _front_matter(facts: Mapping[str, Any], summary: Any, points: bool) -> str:
+  """What a hub reads of a model, in YAML: texts are as in JSON, which it takes too."""
+  quoted = functools.partial(json.dumps, ensure_ascii=False)
+  task, data = "unconditional-image-generation", quoted(facts["dataset"])
+  tags = ["gan", "jax", "flax", facts["loss"], facts["model"]]
+  lines = ["---", "# license: add the identifier of yours, such as mit; see Licence below"]
+  lines += ["library_name: gan-jax", f"tags: {quoted(tags)}"]
+  lines += [] if points else [f"pipeline_tag: {task}"]
+  if found := _last(summary):
+    name = quoted(f"{facts['loss']} on {facts['dataset']}")
+    lines += ["model-index:", f"- name: {name}"]
+    lines += ["  results:", f"  - task: {{type: {task}}}"]
+    lines += [f"    dataset: {{name: {data}, type: {data}}}", "    metrics:"]
+    lines += [
+      f"    - {{type: {quoted(name)}, name: {quoted(f'{name}, step {step}')}, value: {value}}}"
+      for name, (step, value) in found.items()
+    ]
+  return "\n".join([*lines, "---"])
+
+
+def _last(summary: Any) -> dict[str, tuple[int, float]]:
+  """Each metric of samples at its last evaluation, where it is a number: (step, value)."""
+  found = (summary or {}).get("evaluation") or {}
+  return {
+    name: tuple(values["last"])
+    for name, values in found.items()
+    if isinstance(values["last"][1], (int, float))
+  }
+
+
+_HOLDS = {
+  "safetensors": " holds the weights alone of this function",
+  "hub": " holds the weights of both players and of the average; of the average this function",
+}
 _DRAWN = {
   "normal": "np.random.default_rng(0).standard_normal((16, LATENT), np.float32)",
   "uniform": "np.random.default_rng(0).uniform(-(3**0.5), 3**0.5, (16, LATENT)).astype(np.float32)",
@@ -114,7 +161,7 @@ def _table(facts: Mapping[str, Any], record: Mapping[str, Any]) -> str:
   return "\n".join(["| | |", "| --- | --- |", *(f"| {name} | {it} |" for name, it in rows.items())])
 
 
-def _metrics(summary: Any) -> str:
+def _metrics(summary: Any, evaluations: Sequence[Mapping[str, Any]]) -> str:
   found = (summary or {}).get("evaluation") or {}
   if not found:
     return "## Metrics\n\nNone were recorded."
@@ -123,7 +170,25 @@ def _metrics(summary: Any) -> str:
   ]
   head = ["## Metrics of the run, of its averaged generator", ""]
   head += ["| metric | last | best |", "| --- | --- | --- |"]
-  return "\n".join([*head, *rows])
+  return "\n".join([*head, *rows]) + _counts(evaluations)
+
+
+def _counts(evaluations: Sequence[Mapping[str, Any]]) -> str:
+  """A sentence on the examples and features of the last evaluation, or ""."""
+  last = dict(evaluations[-1]) if evaluations else {}
+  said = [
+    f"{last[name]:,} {words}" for name, words in _COUNTED.items() if isinstance(last.get(name), int)
+  ]
+  said += [f"split {last['split']}"] * ("split" in last)
+  said += [f"features of {last['extractor']}"] * bool(last.get("extractor"))
+  return f"\n\nOf {', '.join(said)}." if said else ""
+
+
+_COUNTED = {
+  "eval_samples": "samples",
+  "reference_samples": "examples beside them",
+  "held_out_samples": "held-out examples",
+}
 
 
 def _at(point: Any) -> str:

@@ -21,7 +21,7 @@ from gan.networks import Gan
 from gan.state import GanState
 from gan.system import memory, schema
 from gan.system.progress import say
-from gan.training import exported, passed, plugins, program, sampling
+from gan.training import exported, hub, passed, plugins, program, sampling
 from gan.training.arguments import raising_arguments, saying_arguments
 from gan.training.build import Algorithm, DataInfo, build
 from gan.training.checkpoint import Checkpoints
@@ -140,8 +140,8 @@ def load(
   other parts, from which no sample is drawn, are said.
 
   Args:
-    workdir: the run folder, or the folder of an export as StableHLO, of which there is no game and
-      one step; nothing in it is changed.
+    workdir: the run folder, or the folder of an export: as hub, which is as the run was at one
+      step, or as StableHLO, of which there is no game; nothing in it is changed.
     game: what was trained, where its parts were passed and not named.
     step: of the checkpoint; by default the newest that is whole.
     say: prints one line to the user, where a checkpoint is damaged or the game is another.
@@ -159,7 +159,7 @@ def load(
     >>> int(run.state.step), run.sample(4, jax.random.key(0), weights="raw").shape
     (1, (4, 2))
   """
-  if exported.is_here(named_folder(workdir)):
+  if exported.form(named_folder(workdir)) not in ("", exported.HUB):
     if game is not None or step is not None:
       raise UserError(f"{workdir} is an export, of one step and without a game: leave these out")
     return exported.load(named_folder(workdir))
@@ -200,6 +200,10 @@ def read(
   config = _config(workdir, record)
   algorithm, like = _assembled(workdir, record, config, info, game)
   _check_consistent(workdir, record, config)
+  names = _class_names(workdir, record)
+  if exported.form(workdir) == exported.HUB:
+    state = hub.state(workdir, algorithm.init, step)
+    return LoadedRun(config, info, algorithm.gan, state, names, read_summary(workdir))
   damaged: list[str] = []
   checkpoints = Checkpoints(RunPaths(workdir).checkpoints, record, read_only=True)
   with contextlib.closing(checkpoints):
@@ -207,7 +211,6 @@ def read(
       if state is not None:
         for line in damaged:
           say(f"The {line}. The one before is used.")
-        names = _class_names(workdir, record)
         return LoadedRun(config, info, algorithm.gan, state, names, read_summary(workdir))
       damaged.append(f"checkpoint of step {at} is damaged: {reason}")
   why = "; ".join(f"the {line}" for line in damaged) or "train it first"
@@ -321,10 +324,9 @@ def _assembled(
 ) -> tuple[Algorithm, GanState]:
   """The method of a run, and the shapes of its state."""
   if game is not None:
-    algorithm = Algorithm(game.init, game.step, game.gan)
     # With its numbers given, a game that lacks some has a state too: it may be of an earlier run.
-    given = game.default_hyperparameters()
-    return algorithm, jax.eval_shape(lambda key: game.init(key, given), jax.random.key(0))
+    init = functools.partial(game.init, hyperparameters=game.default_hyperparameters())
+    return Algorithm(init, game.step, game.gan), jax.eval_shape(init, jax.random.key(0))
   try:
     validate(config)
     algorithm = build(config, info)

@@ -12,7 +12,7 @@ import gan
 from experiments import export, mnist, ring
 from gan.errors import UserError
 from gan.system import tensors
-from gan.training import exported, exporting, restore
+from gan.training import exported, exporting, model_card, restore
 from gan.training.plain_program import without_platforms
 
 QUICK = ("--parallel=none", "--batch_size=8", "--eval_every=0", "--steps=2", "--seed=3")
@@ -228,3 +228,57 @@ def test_a_damaged_export_is_one_line(exports, tmp_path, damage):
 def test_an_export_has_one_step_and_no_game(exports):
   with pytest.raises(UserError, match="is an export, of one step and without a game"):
     gan.load(exports / "points", step=2)
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_a_folder_for_a_hub_is_the_run(runs, tmp_path, name):
+  flags = [f"--workdir={runs / name}", "--format=hub", f"--out={tmp_path / 'hub'}"]
+  assert export.main(["export", *flags]) == 0
+  run, found = gan.load(runs / name), gan.load(tmp_path / "hub")
+  for weights in ("ema", "raw"):
+    drawn = found.sample(7, jax.random.key(5), weights=weights)
+    np.testing.assert_array_equal(drawn, run.sample(7, jax.random.key(5), weights=weights))
+  assert found.config == run.config and found.summary == run.summary and found.state.step == 2
+  there, here = (it.state.discriminator for it in (run, found))
+  jax.tree.map(np.testing.assert_array_equal, here.params, there.params)
+  assert {path.name for path in (tmp_path / "hub").iterdir()} == {
+    "README.md",
+    "config.json",
+    "export.json",
+    "model.safetensors",
+    "samples.png",
+    "summary.json",
+  }
+
+
+def test_a_folder_for_a_hub_has_one_step_and_is_checked(runs, tmp_path):
+  flags = [f"--workdir={runs / 'points'}", "--format=hub", f"--out={tmp_path / 'hub'}"]
+  assert export.main(["export", *flags]) == 0
+  assert gan.load(tmp_path / "hub", step=2).state.step == 2
+  with pytest.raises(UserError, match="is an export, of step 2 alone: leave out `step`"):
+    gan.load(tmp_path / "hub", step=1)
+  with open(tmp_path / "hub" / exported.MODEL, "r+b") as file:
+    file.seek(-1, 2)
+    file.write(b"\1")
+  with pytest.raises(UserError, match="is not as it was written: export the run again"):
+    gan.load(tmp_path / "hub")
+
+
+def test_the_card_of_a_hub_has_its_metadata_and_counts(runs):
+  yaml = pytest.importorskip("yaml", reason="PyYAML is not installed")
+  run = restore.load(runs / "labels")
+  facts = model_card.facts(run, "hub", {"weights": "ema"}, 64)
+  summary = {"evaluation": {"frechet: x": {"last": [2, 1.5], "best": [1, 1.25]}}}
+  counts = {"eval_samples": 2000, "reference_samples": 50, "split": "train", "extractor": "digits"}
+  record = {"num_examples": 100, "source": "digits"}
+  text = model_card.write(facts, record, summary, [counts])
+  assert "license: add the identifier of yours" in text and "![Samples" in text
+  assert "Of 2,000 samples, 50 examples beside them, split train, features of digits." in text
+  found = yaml.safe_load(text.split("---\n")[1])
+  assert found["library_name"] == "gan-jax" and "license" not in found
+  assert found["tags"] == ["gan", "jax", "flax", "nonsat", "mlp"]
+  ((result,),) = (each["results"] for each in found["model-index"])
+  assert result["dataset"] == {"name": "digits", "type": "digits"}
+  assert result["metrics"] == [{"type": "frechet: x", "name": "frechet: x, step 2", "value": 1.5}]
+  bare = yaml.safe_load(model_card.write(facts, record, None).split("---\n")[1])
+  assert "model-index" not in bare
