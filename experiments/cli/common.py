@@ -248,17 +248,18 @@ def with_notice_printed(dataset: Any, values: Container[str]) -> Any:
 
 
 def measured_by(config: Config) -> dict[str, str]:
-  """Returns what a run's identity says of the extractors that its config names.
+  """Returns what a default folder's name tells of the source and extractors of a config.
 
   Raises:
     UserError: one is not there, is damaged or none, or nothing reads it.
   """
+  named = {"init_from": config.init_from} if config.init_from else {}
   if config.extractor is None:
-    return {}
+    return named
   # Importing metrics only now keeps --help and flag errors quick.
   from gan.training import measuring
 
-  return measuring.identity(measuring.read(config))
+  return named | measuring.identity(measuring.read(config))
 
 
 def default_workdir(

@@ -29,7 +29,7 @@ from gan.state import GanState
 from gan.sweeps.search import Trial, array_names, sweep_identity
 from gan.system.compilation import compiled
 from gan.system.progress import say
-from gan.training import measuring
+from gan.training import measuring, starting
 from gan.training.config import Config
 from gan.training.interrupts import stop_here
 from gan.training.options import fields, value
@@ -131,7 +131,10 @@ def make_plan(
   """
   dataset, _ = load_data(trials[0].config, data_dir, say)
   same = {"dataset": dataset.name, "parallel": "none"}
-  same |= {"extractor": measuring.place(trials[0].config.extractor)}  # tasks run in other folders
+  # Tasks run in other folders.
+  first = trials[0].config
+  same |= {"extractor": measuring.place(first.extractor)}
+  same |= {"init_from": starting.placed(first.init_from)}
   trials = [trial._replace(config=dataclasses.replace(trial.config, **same)) for trial in trials]
   groups, quiet = _groups(trials), lambda line: None
   # What cannot be is refused before anything is compiled.

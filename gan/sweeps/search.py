@@ -19,7 +19,7 @@ from gan.training.validation import unread, validate, validate_field
 MOST_TRIALS = 100_000  # each has a folder, and a place in one file
 Point = dict[str, Any]  # options that a run has of its own
 # Chosen in another way; targets of lsgan hold commas themselves, and so do lists of options.
-NOT_VARIED = ("loss", "seed", "steps", "lsgan_targets", "options")
+NOT_VARIED = ("loss", "seed", "steps", "init_from", "lsgan_targets", "options")
 
 
 def array_names() -> list[str]:

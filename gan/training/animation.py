@@ -59,7 +59,7 @@ def animate(
     UserError: the data are not points in the plane, or cannot be had.
   """
   dataset, config = check(fix_schedule(config, pathlib.Path(path).parent), data_dir)
-  setting = make_setting(config, dataset, (), say)
+  setting = make_setting(config, dataset, (), say, pathlib.Path(path).parent)
   title = f"{dataset.name}  {config.loss}  seed {config.seed}"
   write_gif(draw_frames(film(setting, config), dataset.images[:1000], title), path)
 
@@ -109,6 +109,7 @@ def _train(
   classes = 0 if data.label is None else setting.info.num_classes
   what = sampling.square(algorithm.gan, keys.latents, classes, count=1024)
   run = parallel.many_steps(algorithm.step)
+  start = setting.start.weights() if setting.start else None
 
   def look(state: GanState) -> tuple[Array, Array]:
     fake = sampling.images(algorithm.gan, state, what.latents, what.labels)
@@ -119,7 +120,7 @@ def _train(
       state, _ = run(state, data, rows, keys.training)
       return state, look(state)
 
-    first = state = algorithm.init(keys.init)
+    first = state = algorithm.init(keys.init, start=start)
     if rest:
       state, _ = run(state, data, indices[:rest], keys.training)
     frames = indices[rest:].reshape(-1, each, *indices.shape[1:])

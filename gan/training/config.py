@@ -255,9 +255,10 @@ class Config:
   ema_start: int = option(
     0, "training", "update of G at which its average starts, as it is then", minimum=0, added=True
   )
-  freeze_d: int = option(
-    0, "training", "layers of D, from the image on, that are not updated", minimum=0, added=True
+  init_from: str | None = option(
+    None, "training", "RUN|FILE[:generator|discriminator|both|ema] to start from", resumable=True
   )
+  freeze_d: int = option(0, "training", "first layers of D, not updated", minimum=0, added=True)
   batch_size: int = option(
     64, "training", "real examples in each update, over all devices", positive=True
   )

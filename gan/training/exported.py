@@ -31,8 +31,9 @@ _KIND = schema.entries(
     "num_classes": schema.COUNT,
     "class_names": schema.list_of(schema.TEXT),
     "sha256": schema.entries(others=schema.TEXT),
+    "step": schema.COUNT,
   },
-  {"step": schema.COUNT, "model": schema.TEXT},
+  {"model": schema.TEXT},
 )
 
 

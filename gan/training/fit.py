@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import pathlib
 import reprlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -21,7 +22,7 @@ from gan.metrics.extractors import Extractor, check_all
 from gan.state import GanState
 from gan.system import memory, schema
 from gan.system.progress import say
-from gan.training import loop, measuring, passed, program, restore
+from gan.training import loop, measuring, passed, program, restore, starting
 from gan.training.arguments import raising_arguments, saying_arguments
 from gan.training.build import Algorithm, DataInfo
 from gan.training.config import Config
@@ -44,6 +45,7 @@ def fit(
   name: str = "images",
   extractor: Extractor | str | os.PathLike | Sequence[Extractor] | None = None,
   writers: Any = (),
+  init_from: str | os.PathLike | restore.LoadedRun | None = None,
   say: Callable[[str], None] = say,
   **options: Any,
 ) -> restore.LoadedRun:
@@ -66,6 +68,9 @@ def fit(
       `gan.Extractor`; by default the shipped one that fits the data, if one does.
     writers: that take the numbers and pictures too: names of `gan.WRITERS`, functions of a
       `Session`, or objects with the methods of a `Writer` (gan.training.writer).
+    init_from: what to start from: RUN or RUN:PART of a run folder, an export or its file, PART one
+      of generator, discriminator, both, ema; or a run that was loaded. Arrays are taken that have
+      the same name and shape.
     say: prints one line to the user.
     **options: of a run, as in Config: seed, batch_size, discriminator_steps, log_every,
       sample_every, eval_every, eval_samples, checkpoint_every, parallel, data_on, steps_per_call.
@@ -101,6 +106,10 @@ def fit(
   dataset = _dataset(game, images, labels, name)
   if empty := datasets.base.empty_classes(dataset):
     say(empty)
+  source: starting.Given | None = (
+    os.fspath(init_from) if isinstance(init_from, os.PathLike) else init_from
+  )
+  options = options | {"init_from": starting.placed(source)}
   config, named = _measured(_config(game, name, steps, options), extractor)
   measuring.check(named, config, dataset, say)
   shape = dataset.images.shape[1:]
@@ -113,6 +122,7 @@ def fit(
     _check_state(jax.eval_shape(algorithm.init, jax.random.key(0)))
     data = Batch(dataset.images, dataset.labels if config.conditional else None)
     described = program.describe(game, config, info)
+    start = starting.begin(source, config.model, algorithm.init, pathlib.Path(folder), say)
     return Setting(
       dataset,
       info,
@@ -128,6 +138,7 @@ def fit(
       },
       named,
       writers=asked,
+      start=start,
     ), config
 
   summary = loop.run_in(workdir, config, make, command="gan.fit", say=say)

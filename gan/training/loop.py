@@ -1,6 +1,7 @@
 """The Python loop around the step: one run, or several that one compiled program steps together."""
 
 import contextlib
+import dataclasses
 import io
 import itertools
 import os
@@ -16,7 +17,7 @@ from gan.method.game import Batch
 from gan.state import GanState
 from gan.system import environment
 from gan.system.progress import Progress, RunProgress, say
-from gan.training import distributed, parallel
+from gan.training import distributed, parallel, starting
 from gan.training.config import Config, images_per_step
 from gan.training.feed import batches
 from gan.training.interrupts import interrupts, stop_here
@@ -75,7 +76,8 @@ def fit(
   def make(folder: pathlib.Path, axis_name: Any) -> tuple[Setting, Config]:
     dataset, named = load_data(config, data_dir, say)
     named = fix_schedule(named, folder)
-    return make_setting(named, dataset, axis_name, say), named
+    named = dataclasses.replace(named, init_from=starting.placed(named.init_from))
+    return make_setting(named, dataset, axis_name, say, folder), named
 
   return run_in(workdir, config, make, command=command, say=say)
 

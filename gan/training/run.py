@@ -154,7 +154,9 @@ class Run:
         f"{self.folder.path} has no checkpoint that can be read ({'; '.join(damaged)}). Nothing "
         "was changed: put a whole one back, or use another --workdir to begin anew"
       )
-    return self._with_numbers(jax.jit(algorithm.init)(self.keys.init)), self._rewound(0)
+    start = self.setting.start.weights() if self.setting.start else None
+    state = jax.jit(algorithm.init)(self.keys.init, start=start)
+    return self._with_numbers(state), self._rewound(0)
 
   def _with_numbers(self, state: GanState) -> GanState:
     """Runs of a sweep share an algorithm and differ in these; earlier versions had fewer."""

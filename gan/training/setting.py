@@ -15,7 +15,7 @@ from gan.metrics.evaluator import Evaluator, make_evaluator
 from gan.metrics.extractors import Extractor
 from gan.state import Hyperparameters
 from gan.system import memory
-from gan.training import heldout, measuring, plugins, run_format
+from gan.training import heldout, measuring, plugins, run_format, starting
 from gan.training.build import Algorithm, DataInfo, build, hyperparameters
 from gan.training.config import Config, images_per_step
 from gan.training.interrupts import at_once, stop_here
@@ -41,6 +41,7 @@ class Setting(NamedTuple):
     named: the extractors that were named for the metrics.
     judge: of the discriminator on held-out data, see `heldout.make_judge`; or None.
     writers: that each run tells of its records, beside its folder.
+    start: what the runs begin with, or None where they draw it.
   """
 
   dataset: datasets.Dataset
@@ -55,6 +56,7 @@ class Setting(NamedTuple):
   named: tuple[Extractor, ...] = ()
   judge: heldout.Judge | None = None
   writers: tuple[Chosen, ...] = ()
+  start: starting.Beginning | None = None
 
 
 def load_data(
@@ -111,6 +113,7 @@ GAME_IDENTITY_FIELDS = (
   "batch_size",
   "steps",
   "seed",
+  "init_from",
   "parallel",
   "data_on",
   "steps_per_call",
@@ -176,11 +179,16 @@ def hparams(record: dict[str, Any]) -> dict[str, Any]:
 
 def shared_identity(setting: Setting) -> dict[str, str]:
   """Returns what the results of all runs of a setting depend on beside their configs."""
-  return {"data_sha256": setting.data_sha256, **measuring.identity(setting.named)}
+  start = setting.start.identity if setting.start else {}
+  return {"data_sha256": setting.data_sha256, **measuring.identity(setting.named), **start}
 
 
 def make_setting(
-  config: Config, dataset: datasets.Dataset, axis_name: Any, say: Callable[[str], None]
+  config: Config,
+  dataset: datasets.Dataset,
+  axis_name: Any,
+  say: Callable[[str], None],
+  folder: pathlib.Path | None = None,
 ) -> Setting:
   """Returns what runs of a config are built from; they may differ in seeds and hyper-parameters.
 
@@ -188,18 +196,20 @@ def make_setting(
     config: of one of them.
     dataset: what they are trained on.
     axis_name: mapped axes that hold the rest of a batch.
-    say: prints one line to the user, where a run cannot measure itself.
+    say: prints one line to the user, on where it starts, or where it cannot measure itself.
+    folder: of the run, new or not; None for runs of several folders.
 
   Raises:
     UserError: the model cannot make such images, there are no labels, no memory holds it, the
-      extractor that is named takes other images, there is no such held-out split, or the package of
-      a writer is missing.
+      extractor that is named takes other images, there is no such held-out split, the package of
+      a writer is missing, or there is nothing to start from.
   """
   named = measuring.read(config)
   measuring.check(named, config, dataset, say)
   info = describe(config, dataset)
   algorithm = build(config, info, axis_name)
   memory.require_training(config, algorithm.init, info.image_shape)
+  start = starting.begin(config.init_from, config.model, algorithm.init, folder, say)
   judge = heldout.make_judge(config, algorithm.gan, dataset)
   data = Batch(dataset.images, dataset.labels if config.conditional else None)
   evaluators, sha256 = make_evaluators(config, dataset, say, named), datasets.digest(dataset)
@@ -213,6 +223,7 @@ def make_setting(
     named=named,
     judge=judge,
     writers=chosen(config.log),
+    start=start,
   )
 
 
