@@ -309,7 +309,8 @@ assert xla_bridge._backends
   assert result.returncode == 0, result.stderr
 
 
-FLAG_ROOMS = {"training", "sweeps"}  # whose messages may speak of flags
+# Whose messages may speak of flags; __main__ is `python -m gan`, a command.
+FLAG_ROOMS = {"training", "sweeps", "__main__"}
 
 
 @pytest.mark.parametrize(
