@@ -141,8 +141,8 @@ def slugs(text):
   return {re.sub(r"[^\w\- ]", "", head.lower()).replace(" ", "-") for head in heads}
 
 
-def test_readme_has_at_most_900_words():
-  assert len((ROOT / "README.md").read_text().split()) <= 900
+def test_readme_has_at_most_700_words():
+  assert len((ROOT / "README.md").read_text().split()) <= 700
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
