@@ -14,6 +14,7 @@ TINY = ["--batch_size=8", "--steps=2", "--eval_every=2", "--eval_samples=50"]
 # Take the place of a command's own flags, so that it is quick; by its module.
 SMALLER = {
   "mnist": SMALL,
+  "fashion_mnist": SMALL,
   "ring": TINY,
   "images": [*TINY, "--width=8"],
   "cifar10": [*TINY, "--dataset=digits", "--width=8", "--generator_batch_size=8"],
