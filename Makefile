@@ -141,7 +141,7 @@ SPACE := generator_learning_rate=log:1e-5:1e-2;discriminator_learning_rate=log:1
 SPACE := $(SPACE)weight_clip=log:1e-3:1;penalty_weight=log:0.1:100
 study-mnist: $(VENV)/installed
 	$(RUN) -m experiments.study --experiment=mnist --model=mlp --losses=$(CONTESTANTS) --samples=12 \
-	  --space="$(SPACE)" --seeds=5 --steps=500 --eval_every=125 --sample_every=500 \
+	  --space="$(SPACE)" --seeds=5 --steps=1200 --eval_every=200 --sample_every=1200 \
 	  --workdir=$(FOLDER) $(ARGS)
 	$(COMPARE)
 

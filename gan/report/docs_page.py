@@ -1,6 +1,7 @@
 """A study as a page of the documentation: Markdown and pictures, all of it from the records."""
 
 import pathlib
+import re
 import shutil
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -13,6 +14,7 @@ from gan.training.run_folder import writable_folder
 # What answers a study's question; report.html has all figures.
 SHOWN = ("samples", "matrix_", "last_and_best", "metric_by_step", "search_budget")
 SHOWN += ("search_distribution", "search_selection", "search_map")
+PLACE = re.compile(r", /.*$")  # of data on the machine that trained, at the end of a line
 
 
 def write(analysis: Analysis, pictures: pathlib.Path, path: pathlib.Path, command: str) -> None:
@@ -60,8 +62,12 @@ def render(analysis: Analysis, shown: Sequence[Drawing], name: str, command: str
 
 
 def _facts(analysis):
-  """All of the foot of report.html but the commands, which stand at the head here."""
-  return [(heading, lines) for heading, lines in words.facts(analysis) if heading != "Commands"]
+  """The foot of report.html without the commands, which stand at the head, and places of data."""
+  return [
+    (heading, [PLACE.sub("", line) for line in lines])
+    for heading, lines in words.facts(analysis)
+    if heading != "Commands"
+  ]
 
 
 def _settings(analysis) -> list[str]:

@@ -269,6 +269,7 @@ COMMANDS += [
   "small_data",
   "study",
   "best",
+  "completion",
 ]
 TRAINING = COMMANDS[:5]
 NAMED = re.compile(r"(?<![\w-])--([a-z]\w*)")

@@ -96,6 +96,13 @@ def test_a_page_of_documentation_has_the_numbers_of_the_study_and_its_pictures(c
   linked = re.findall(r"\]\((figures/study_fake/(\w+)[.]png)\)", text)
   assert "matrix_coverage" in dict(linked).values()
   assert all((tmp_path / path).read_bytes() == name.encode() for path, name in linked)
+  facts = (
+    "digits train: 1797 examples, /home/me/my data, mnist train: 9 examples, 8 Gaussians, seed 0"
+  )
+  assert [docs_page.PLACE.sub("", line) for line in facts.split(", mnist")] == [
+    "digits train: 1797 examples",
+    " train: 9 examples, 8 Gaussians, seed 0",
+  ]
 
 
 def write_labelled(folder, labels):
