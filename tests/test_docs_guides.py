@@ -47,9 +47,9 @@ def command(line):
 
 def smaller(module, flags):
   """The flags of a command at a small size: its own network stays."""
-  own = {flag.split("=")[0] for flag in flags if flag.startswith("--model=")}
-  small = [flag for flag in SMALLER[module] if flag.split("=")[0] not in own]
-  return with_smaller(flags, small + ["--width=8"] * bool(own - {"--model=mlp"}))
+  own = [flag for flag in flags if flag.startswith("--model=")]
+  small = [flag for flag in SMALLER[module] if not (own and flag.startswith("--model="))]
+  return with_smaller(flags, small + ["--width=8"] * bool(own and own != ["--model=mlp"]))
 
 
 @pytest.mark.parametrize("page", GUIDES, ids=name_of)
