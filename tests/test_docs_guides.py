@@ -78,7 +78,7 @@ def here(tmp_path):
   return tmp_path
 
 
-@pytest.mark.install
+@pytest.mark.slow
 @pytest.mark.parametrize("page", [page for page in GUIDES if blocks(page)], ids=name_of)
 def test_blocks_of_a_page_run_one_after_the_other(page, here):
   for language, block in blocks(page):
