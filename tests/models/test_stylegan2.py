@@ -188,7 +188,9 @@ def drawn_from(monkeypatch, tmp_path):
   """drawn_from(*flags) is the generator from which `sample` draws of a run with truncation 0.5."""
   config = Config(model="stylegan2", width=4, latent_dim=8, options="truncation=0.5")
   info = DataInfo(TINY.image_shape, 0, 10, None)
-  run = restore.LoadedRun(config, info, build(config, info).gan, state=None)
+  algorithm = build(config, info)
+  state = jax.jit(algorithm.init)(jax.random.key(0))
+  run = restore.LoadedRun(config, info, algorithm.gan, state)
   monkeypatch.setattr(restore, "find", lambda workdir, step: run)
 
   def drawn_from(*flags):
