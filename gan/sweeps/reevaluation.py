@@ -5,7 +5,7 @@ and the seed that the run was trained by. Other samples of the same run take awa
 """
 
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import jax
 import numpy as np
@@ -34,22 +34,32 @@ def reevaluate(best: Sequence[Best], search: pathlib.Path, dataset: Dataset) -> 
   Raises:
     UserError: a checkpoint or an extractor is gone.
   """
-  for each in best:
-    for name in each.runs:
-      stop_here()
-      _reevaluate(search / RUNS_FOLDER / name, each.step, dataset)
-
-
-def _reevaluate(folder: pathlib.Path, step: int, dataset: Dataset) -> None:
-  seed = restore.recorded_config(folder).seed ^ BEYOND
-  there = read_reevaluation(folder)
-  if there and (there["step"], there["eval_seed"]) == (step, seed):
+  chosen = [(search / RUNS_FOLDER / name, each.step) for each in best for name in each.runs]
+  waiting = [(folder, step) for folder, step in chosen if not _is_there(folder, step)]
+  if not waiting:
     return
-  run = restore.find(folder, step=step)
+  evaluators = _evaluators(waiting[0][0], dataset)
+  for folder, step in waiting:
+    stop_here()
+    run, seed = restore.find(folder, step=step), _seed(folder)
+    values = _measured(run, dataset, evaluators(seed), seed)
+    plain_values = {name: plain(value) for name, value in values.items()}
+    write_json(folder / REEVALUATION, {"step": step, **plain_values})
+
+
+def _seed(folder: pathlib.Path) -> int:
+  return restore.recorded_config(folder).seed ^ BEYOND
+
+
+def _is_there(folder: pathlib.Path, step: int) -> bool:
+  there = read_reevaluation(folder)
+  return bool(there) and (there["step"], there["eval_seed"]) == (step, _seed(folder))
+
+
+def _evaluators(folder: pathlib.Path, dataset: Dataset) -> Callable[[int], Evaluator | None]:
+  """Those of a run; all runs of a search measure themselves alike."""
   named = measuring.recorded(read_config(folder), str(folder))
-  evaluator = make_evaluators(run.config, dataset, lambda line: None, named)(seed)
-  values = {name: plain(value) for name, value in _measured(run, dataset, evaluator, seed).items()}
-  write_json(folder / REEVALUATION, {"step": step, **values})
+  return make_evaluators(restore.recorded_config(folder), dataset, lambda line: None, named)
 
 
 def _measured(
