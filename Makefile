@@ -140,8 +140,8 @@ CONTESTANTS := sat,nonsat,lsgan,hinge,wgan,wgan+wgan_gp,rsgan+r1r2,nonsat+dragan
 SPACE := generator_learning_rate=log:1e-5:1e-2;discriminator_learning_rate=log:1e-5:1e-2;b1=0:0.9;
 SPACE := $(SPACE)weight_clip=log:1e-3:1;penalty_weight=log:0.1:100
 study-mnist: $(VENV)/installed
-	$(RUN) -m experiments.study --experiment=mnist --model=mlp --losses=$(CONTESTANTS) --samples=12 \
-	  --space="$(SPACE)" --seeds=5 --steps=1200 --eval_every=200 --sample_every=1200 \
+	$(RUN) -m experiments.study --experiment=mnist --model=dcgan --width=16 --losses=$(CONTESTANTS) \
+	  --samples=12 --space="$(SPACE)" --seeds=5 --steps=1000 --eval_every=250 --sample_every=1000 \
 	  --workdir=$(FOLDER) $(ARGS)
 	$(COMPARE)
 
@@ -150,8 +150,8 @@ spectral := --discriminator_norm=spectral --weight_clip=0
 none := --discriminator_norm=none
 study-cifar10: $(VENV)/installed
 	for norm in "spectral $(spectral)" "none $(none)"; do \
-	  $(SWEEP) --experiment=cifar10 --preset=sngan_cifar10 --width=16 $(RESIDUAL) --steps=3000 \
-	    --losses=sat,nonsat,lsgan,hinge,wgan,rsgan --seeds=3 --eval_every=1500 --sample_every=3000 \
+	  $(SWEEP) --experiment=cifar10 --preset=sngan_cifar10 --width=16 $(RESIDUAL) --steps=1500 \
+	    --losses=sat,nonsat,lsgan,hinge,wgan,rsgan --seeds=3 --eval_every=750 --sample_every=1500 \
 	    --workdir=$(FOLDER)/$${norm%% *} $${norm#* } $(ARGS) || exit 1; \
 	done
 	$(COMPARE)

@@ -72,7 +72,10 @@ MODELS: dict[str, Model] = {
     outputs=_WITH_FEATURES,
   ),
   "infogan": Model(
-    infogan.build, (0.0, 1.0), options=("discriminator_norm",), outputs=_WITH_FEATURES
+    infogan.build,
+    (0.0, 1.0),
+    options=("width", "discriminator_norm"),
+    outputs=_WITH_FEATURES,
   ),
   "goodfellow": Model(goodfellow.build, (0.0, 1.0), outputs=_WITH_FEATURES),
   "firstgan_dcgan": Model(dcgan.build_firstgan, outputs=_WITH_FEATURES),

@@ -4,6 +4,7 @@ See Lucic et al. (https://arxiv.org/abs/1711.10337), who take it from InfoGAN (C
 https://arxiv.org/abs/1606.03657); sizes from https://github.com/google/compare_gan.
 """
 
+import math
 from typing import Any
 
 import jax
@@ -29,9 +30,10 @@ INIT = nn.initializers.normal(0.02)
 
 
 class Generator(nn.Module):
-  """Latents -> dense 1024 -> dense 128 x H/4 x W/4 -> 64 channels -> images in (0, 1)."""
+  """Latents -> dense 16 `width` -> dense H/4 x W/4 x 2 `width` -> `width` -> images in (0, 1)."""
 
   image_shape: tuple[int, ...]
+  width: int = 64
   num_classes: int = 0
   dtype: Any = jnp.float32
   axis_name: Any = ()
@@ -45,19 +47,21 @@ class Generator(nn.Module):
       return leaky_relu(norm(hidden, train=train))
 
     options = {"kernel_init": INIT, "dtype": self.dtype}
-    height, width, channels = self.image_shape
-    hidden = norm_lrelu(Dense(1024, **options)(LabelledLatents(self.num_classes)(latents, labels)))
-    hidden = norm_lrelu(Dense(128 * (height // 4) * (width // 4), **options)(hidden))
-    hidden = hidden.reshape(-1, height // 4, width // 4, 128)
-    hidden = norm_lrelu(Conv(64, transpose=True, **options)(hidden))
+    side, channels = self.image_shape[0] // 4, self.image_shape[-1]
+    inputs = LabelledLatents(self.num_classes)(latents, labels)
+    hidden = norm_lrelu(Dense(16 * self.width, **options)(inputs))
+    shape = (side, side, 2 * self.width)
+    hidden = norm_lrelu(Dense(math.prod(shape), **options)(hidden)).reshape(-1, *shape)
+    hidden = norm_lrelu(Conv(self.width, transpose=True, **options)(hidden))
     images = Conv(channels, transpose=True, **options)(hidden)
     return jax.nn.sigmoid(images.astype(jnp.float32))
 
 
 class Discriminator(nn.Module):
-  """Images -> 64 channels -> 128 channels -> dense 1024 -> logits [B]; `norm` as in NORMS."""
+  """Images -> `width` channels -> 2 `width` -> dense 16 `width` -> logits [B]; `norm` of NORMS."""
 
   norm: str = "batch"
+  width: int = 64
   num_classes: int = 0
   dtype: Any = jnp.float32
   axis_name: Any = ()
@@ -73,9 +77,9 @@ class Discriminator(nn.Module):
 
     options = {"kernel_init": INIT, "dtype": self.dtype}
     options |= {"spectral": int(self.norm == "spectral")}
-    hidden = leaky_relu(Conv(64, **options)(images))
-    hidden = norm_lrelu(Conv(128, **options)(hidden))
-    hidden = norm_lrelu(Dense(1024, **options)(hidden.reshape(hidden.shape[0], -1)))
+    hidden = leaky_relu(Conv(self.width, **options)(images))
+    hidden = norm_lrelu(Conv(2 * self.width, **options)(hidden))
+    hidden = norm_lrelu(Dense(16 * self.width, **options)(hidden.reshape(hidden.shape[0], -1)))
     last = Dense(1, **options)
     logits = last(hidden)[:, 0].astype(jnp.float32)
     if self.num_classes:
@@ -86,13 +90,17 @@ class Discriminator(nn.Module):
 
 
 def build(spec: ModelSpec) -> tuple[Network, Network]:
-  """Returns (generator, discriminator) for images in [0, 1] with sides divisible by 4."""
+  """Returns (generator, discriminator) for images in [0, 1] with sides divisible by 4.
+
+  Args:
+    spec: a `width` of 64, the default, is the source's; all layers are proportional to it.
+  """
   require_images("infogan", spec)
   if spec.image_shape[0] % 4:
     raise UserError(
       f"`model=infogan` cannot make images of {spec.image_shape[0]}x{spec.image_shape[0]}: "
       "the side must be divisible by 4; set `image_size`, or take `model=mlp`, which makes any side"
     )
-  shared = of_spec(spec)
+  shared = of_spec(spec) | {"width": spec.width or 64}
   norm = spec.discriminator_norm or "batch"
   return to_networks(Generator(spec.image_shape, **shared), Discriminator(norm, **shared), spec)

@@ -633,6 +633,18 @@ def test_a_hidden_layer_joins_the_features_to_the_logit():
   assert shapes == [(7 * 7 * 8, 5), (5, 1)]
 
 
+def test_all_layers_of_infogan_follow_the_width():
+  spec = ModelSpec((28, 28, 1), width=4)
+  parts = models.build("infogan", spec, "normal")
+  kernels = [
+    [tensor.shape for tensor in jax.tree.leaves(part.init(jax.random.key(0))[0]) if tensor.ndim > 1]
+    for part in (parts.generator, parts.discriminator)
+  ]
+  dense_and_convolutions = [(64, 64), (64, 7 * 7 * 8), (4, 4, 4, 8), (4, 4, 1, 4)]
+  assert sorted(kernels[0]) == sorted(dense_and_convolutions)
+  assert sorted(kernels[1]) == sorted([(4, 4, 1, 4), (4, 4, 4, 8), (7 * 7 * 8, 64), (64, 1)])
+
+
 @pytest.mark.parametrize(
   ("name", "changes", "says"),
   [
@@ -647,7 +659,6 @@ def test_a_hidden_layer_joins_the_features_to_the_logit():
     ("mlp", {"discriminator_norm": "layer"}, "no `discriminator_norm`"),
     ("goodfellow", {"width": 64}, "no `width`"),
     ("goodfellow", {"discriminator_norm": "layer"}, "no `discriminator_norm`"),
-    ("infogan", {"width": 64}, "no `width`"),
     ("firstgan_dcgan", {"width": 64}, "no `width`"),
     ("firstgan_dcgan", {"discriminator_norm": "none"}, "no `discriminator_norm`"),
     ("tutorial_dcgan", {"width": 64}, "no `width`"),
