@@ -43,7 +43,7 @@ OTHERS = """* [Regularisers](../parts/regularisers.md)
 
 def _uses(head, folder, entries, use) -> str:
   rows = [
-    f"| [`{name}`]({folder}{name}.md) | {words.escaped(use(entry))} |"
+    f"| [`{name}`]({folder}{name}.md) | {parts.advice(use(entry))} |"
     for name, entry in entries.items()
   ]
   return "\n".join([f"| {head} | when to use it |", "| --- | --- |", *rows])

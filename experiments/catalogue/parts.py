@@ -23,6 +23,12 @@ FLAGS_OF_PARTS = {
 }
 
 
+def advice(use: str) -> str:
+  """Returns when a loss or a penalty is chosen, the names of others as links from its folder."""
+  places = {name: f"../losses/{name}.md" for name in LOSSES}
+  return words.advice(use, places | {name: f"../penalties/{name}.md" for name in PENALTIES})
+
+
 def loss_page(name: str, table: Mapping[str, list[list[str]]]) -> str:
   """Returns the page of a loss.
 
@@ -34,12 +40,16 @@ def loss_page(name: str, table: Mapping[str, list[list[str]]]) -> str:
   lines = [f"# {name}", _what(table[name][0])]
   if also := earlier_names(name):
     lines.append(f"Also called {', '.join(f'`{each}`' for each in also)}.")
-  lines += [f"**When to use it:** {words.escaped(about.use)}.", "## What the players minimise"]
+  lines += [f"**When to use it:** {advice(about.use)}.", "## What the players minimise"]
   lines += ["The discriminator:", words.displayed(about.discriminator)]
   lines += ["The generator:", words.displayed(about.generator), _legend(loss)]
   if name in of_logits():
     lines += ["## Slopes", SLOPES_OF_LOSS, figures.loss_figure(name)]
-  lines += ["## Optimum", f"Of D: {words.shown(about.optimum)}.", _divergence(about.divergence)]
+  lines += [
+    "## Optimum",
+    f"The best logit of D: {words.shown(about.optimum)}.",
+    _divergence(about.divergence),
+  ]
   if about.experimental:
     lines.append("It is *experimental*: no closed form of the optimum is known to test against.")
   lines += ["## Use it", _command(f"--loss={name} {_needed(loss)}", name)]
@@ -76,7 +86,7 @@ def _needed(loss: Loss) -> str:
 def penalty_page(name: str) -> str:
   """Returns the page of a penalty of PENALTIES."""
   penalty: Penalty = PENALTIES[name]
-  lines = [f"# {name}", f"**When to use it:** {words.escaped(penalty.use)}."]
+  lines = [f"# {name}", f"**When to use it:** {advice(penalty.use)}."]
   if penalty.function is None:
     return _page([*lines, _command("--loss=hinge --discriminator_norm=spectral", "spectral")], "")
   lines += ["## What is added to D's loss", "Averaged over the batch and weighted:"]

@@ -1,7 +1,7 @@
 """Words of the registries and of the pages in `docs`, as Markdown."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 from experiments.catalogue.formula import NotAFormula, parse, tex
 
@@ -20,6 +20,7 @@ BEFORE = re.compile(
 AFTER = re.compile(r"(?: over .+| is D's optimum| of the generator| for [DG]|)$")
 ARXIV = re.compile(r"arXiv:(\d{4}\.\d{4,5})")
 MARKS = re.compile(r"([\\`*_|<>$\[\]])")
+CODE = re.compile(r"`(\w+)`")
 
 
 def shown(text: str) -> str:
@@ -65,6 +66,21 @@ def _clause(clause: str, as_formula: Callable[[str], str]) -> str:
 def escaped(text: str) -> str:
   """Returns plain text as Markdown that shows it as it is."""
   return MARKS.sub(r"\\\1", text)
+
+
+def advice(text: str, places: Mapping[str, str]) -> str:
+  """Returns plain text as Markdown, the names in its backquotes as links to their pages.
+
+  Args:
+    text: when a part is chosen.
+    places: of pages from the page with the text, by name; others are shown as code.
+  """
+  pieces = CODE.split(text)  # words and names by turns
+  pieces[::2] = map(escaped, pieces[::2])
+  pieces[1::2] = [
+    f"[`{name}`]({places[name]})" if name in places else f"`{name}`" for name in pieces[1::2]
+  ]
+  return "".join(pieces)
 
 
 def linked(source: str) -> str:

@@ -62,22 +62,26 @@ LOSSES: dict[str, Loss] = {
   "ralsgan": RELATIVISTIC_AVERAGE_LEAST_SQUARES,
   "rahinge": RELATIVISTIC_AVERAGE_HINGE,
   "fgan_kl": variational_loss(
-    "kl", "KL(p, q)", "to study a divergence that punishes data without samples: it covers"
+    "kl",
+    "KL(p, q)",
+    "to study KL(p, q), which is large where there are data and no samples: G is to cover "
+    "all modes",
   ),
   "fgan_reverse_kl": variational_loss(
     "reverse_kl",
     "KL(q, p)",
-    "to study a divergence that punishes samples without data: it seeks modes",
+    "to study KL(q, p), which is large where there are samples and no data: G may leave modes out",
   ),
   "fgan_pearson": variational_loss(
     "pearson",
     "Pearson chi2(p, q) = sum (p - q)^2/q",
-    "to study chi-squared; where a logit is below -2 its slope pushes G the wrong way",
+    "to study chi-squared, which is largest of all where there are data and no samples; below a "
+    "logit of -2 its slope pushes G the wrong way",
   ),
   "fgan_neyman": variational_loss(
     "neyman",
     "Neyman chi2(p, q) = sum (p - q)^2/p",
-    "to study the other chi-squared, which punishes samples without data the hardest",
+    "to study the other chi-squared, which is largest of all where there are samples and no data",
   ),
   "fgan_hellinger": variational_loss(
     "hellinger",
@@ -87,20 +91,23 @@ LOSSES: dict[str, Loss] = {
   "fgan_jeffrey": variational_loss(
     "jeffrey",
     "Jeffrey, KL(p, q) + KL(q, p)",
-    "to study KL in both directions at once: symmetric, and not bounded",
+    "to study the sum of KL in both directions: symmetric, and not bounded",
   ),
   "fgan_js": variational_loss(
     "js",
     "2 JSD(p, q)",
-    "the divergence of the minimax game, by a bound that is 0 where D cannot tell",
+    "to read `sat` as a distance: the two differ by a constant, and this one is 0 where D cannot "
+    "tell data from samples",
   ),
   "fgan_gan": variational_loss(
-    "gan", "2 JSD(p, q) - log 4", "to see the game of sat as an f-GAN: the two are the same"
+    "gan",
+    "2 JSD(p, q) - log 4",
+    "to see `sat` as an f-GAN: the two are the same game",
   ),
   "fgan_tv": variational_loss(
     "tv",
     "TV(p, q)",
-    "to study a bounded divergence; its logits run to infinity, so give D a penalty",
+    "to study total variation, which is bounded; D's optimum is infinite, so give it a penalty",
   ),
   "rp_hinge": PAIRED_HINGE,
   "rp_lsgan": PAIRED_LEAST_SQUARES,

@@ -160,7 +160,8 @@ ENERGY = Loss(
     optimum="-L: 0 where p > q, -m where q > p; anything in [-m, 0] where p = q",
     divergence="m Q(q > p), against any D; m (1 - TV(p, q)) is D's optimum",
     source="Zhao et al. 2017, arXiv:1609.03126",
-    use="where D is to say by its error of each pixel what is wrong; with model=autoencoder alone",
+    use="where D should tell G by an error at every pixel what is wrong, and not by one logit; it "
+    "needs the model `autoencoder`",
   ),
   options=("ebgan_margin",),
   needs=("residual",),
@@ -177,7 +178,8 @@ BOUNDARY_EQUILIBRIUM = Loss(
     optimum="no closed form: D is held by its code, and k by its own rule",
     divergence="no closed form; the mean errors are matched, as in a Wasserstein distance of them",
     source="Berthelot et al. 2017, arXiv:1703.10717",
-    use="as ebgan, where the balance of the players is to be kept; it trades variety for sharpness",
+    use="as `ebgan`, with a rule that keeps the players in balance; a lower `began_ratio` makes "
+    "samples less varied",
     experimental=True,
   ),
   options=("began_ratio", "began_rate", "axis_name"),

@@ -135,7 +135,8 @@ SATURATING = Loss(
     optimum=_OPTIMUM,
     divergence="2 JSD(p, q) - log 4",
     source="Goodfellow et al. 2014, Algorithm 1, arXiv:1406.2661",
-    use="to study the minimax game and its vanishing gradient; to train, take nonsat",
+    use="to study the minimax game, and how G's gradient vanishes once D recognises samples; to "
+    "train, take `nonsat`",
   ),
   options=("real_label",),
   zero_sum=True,
@@ -151,7 +152,8 @@ NONSATURATING = Loss(
     optimum=_OPTIMUM,
     divergence="gradient of KL(q, p) - 2 JSD(p, q)",
     source="Goodfellow 2016, section 3.2.3, arXiv:1701.00160",
-    use="the first to try, and what other losses are compared with",
+    use="as the first to try and the baseline of every comparison: DCGAN and, with `r1`, StyleGAN2 "
+    "were trained with it",
   ),
   options=("real_label",),
 )
@@ -166,7 +168,8 @@ MAXIMUM_LIKELIHOOD = Loss(
     optimum=_OPTIMUM,
     divergence="gradient of KL(p, q)",
     source="Goodfellow 2016, section 3.2.4, arXiv:1701.00160",
-    use="to study maximum likelihood; G learns from the few samples that D takes for real",
+    use="to study maximum likelihood as a game; G learns almost only from the few samples that D "
+    "takes for real, so its gradient varies much from batch to batch",
   ),
   options=("real_label",),
 )

@@ -50,6 +50,7 @@ HINGE = Loss(
     optimum="sign(p - q); anything in [-1, 1] where p = q",
     divergence="2 TV(p, q)",
     source="Lim and Ye 2017, arXiv:1705.02894; Miyato et al. 2018, arXiv:1802.05957",
-    use="residual networks under spectral normalisation, such as sngan_cifar10 and biggan_cifar10",
+    use="with spectral normalisation and residual networks: SNGAN, SAGAN and BigGAN were trained "
+    "with it",
   ),
 )

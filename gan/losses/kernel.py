@@ -185,7 +185,8 @@ CRAMER = Loss(
     optimum=_NO_OPTIMUM,
     divergence="the energy distance of features",
     source="Bellemare et al. 2017, arXiv:1705.10743",
-    use="where a distance is to have unbiased gradients in small batches; give D a penalty",
+    use="where G should match a whole batch to a batch of data; for a given D the gradient is "
+    "unbiased at any batch size; give D a penalty",
     experimental=True,
   ),
   options=("axis_name",),
@@ -203,7 +204,8 @@ MAXIMUM_MEAN_DISCREPANCY = Loss(
     optimum=_NO_OPTIMUM,
     divergence="the squared maximum mean discrepancy of features",
     source="Binkowski et al. 2018, arXiv:1801.01401",
-    use="as cramer, by a kernel: samples near each other count, and far ones hardly",
+    use="as `cramer`, by a bounded kernel in the place of the distance itself, so that outliers "
+    "weigh less; give D a penalty",
     experimental=True,
   ),
   options=("axis_name",),

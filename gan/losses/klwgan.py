@@ -76,7 +76,8 @@ KL_WASSERSTEIN = Loss(
     optimum="none known, for the weights move with D",
     divergence="gradient of -log mean exp f",
     source="Song and Ermon 2020, arXiv:1910.09779",
-    use="as hinge, where samples that D takes for real are to count more",
+    use="as `hinge`, where samples that D takes for real should weigh more, as they do in the "
+    "variational form of the KL divergence",
     experimental=True,
   ),
   options=("axis_name",),

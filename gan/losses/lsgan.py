@@ -84,7 +84,8 @@ LEAST_SQUARES = Loss(
     optimum="(b p + a q)/(p + q)",
     divergence="chi2 = Pearson chi2(p + q, 2q): chi2/2 for (-1, 1, 0), 1/4 + chi2/8 for (0, 1, 1)",
     source="Mao et al. 2017, arXiv:1611.04076",
-    use="where the samples that D is surest of are to have the largest gradient",
+    use="where samples that D rejects with confidence should still teach G: the slope grows with "
+    "the distance from the target, and does not vanish",
   ),
   options=("lsgan_targets",),
 )

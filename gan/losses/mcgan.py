@@ -60,7 +60,8 @@ REGRESSION = Loss(
     optimum="sign(p - q); anything in [-1, 1] where p = q",
     divergence="the gradient of (2 TV(p, q))^2",
     source="Xiao et al. 2024, arXiv:2405.17191",
-    use="where G is to stop at the mean logit of the data, and not to climb without end",
+    use="as `hinge`, with a loss of G that has a minimum: the mean logit of samples goes to that of"
+    " the data, and no further",
   ),
   options=("axis_name",),
 )

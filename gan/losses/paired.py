@@ -101,7 +101,8 @@ PAIRED_HINGE = relativistic_loss(
     optimum="no closed form: the solution of a linear program",
     divergence=f"no closed form; {_EXCHANGED}",
     source=_SOURCE,
-    use="as rsgan, where pairs that are apart by a margin are to count no more",
+    use="to compare with `rsgan`: pairs whose logits are more than 1 apart in the right order no "
+    "longer count",
     experimental=True,
   ),
 )
@@ -114,7 +115,7 @@ PAIRED_LEAST_SQUARES = relativistic_loss(
     optimum="2/(2 + S) (p - q)/(p + q) + constant, with S = sum (p - q)^2/(p + q)",
     divergence=f"(2 - S)/(4 + 2S) is D's optimum; {_EXCHANGED}",
     source=_SOURCE,
-    use="as rsgan, where pairs are to be apart by 1 and not further",
+    use="to compare with `rsgan`: D draws the logits of a pair 1 apart, and no further",
   ),
 )
 
@@ -127,7 +128,8 @@ PAIRED_EXPONENTIAL = relativistic_loss(
     divergence=f"(sum sqrt(p q))^2 = (1 - H/2)^2 is D's optimum, H that of fgan_hellinger; "
     f"{_EXCHANGED}",
     source=_SOURCE,
-    use="to study the Hellinger distance among relativistic losses; few pairs are its gradient",
+    use="to study the Hellinger distance between data and samples; the slope is exponential in "
+    "the difference of logits, so a few pairs make most of the gradient",
   ),
 )
 
@@ -139,6 +141,7 @@ PAIRED_TOTAL_VARIATION = relativistic_loss(
     optimum="infinitely apart, in the order of p/q",
     divergence="TV(p x q, q x p)/2, the area under the ROC curve of p/q less 1/2",
     source=f"{_SOURCE}; Nowozin et al. 2016, arXiv:1606.00709",
-    use="to study the total variation of pairs; its logits run apart, so give D a penalty",
+    use="to study the total variation between pairs; D's optimum puts their logits infinitely far "
+    "apart, so give it a penalty",
   ),
 )._replace(zero_sum=True)  # tanh is odd

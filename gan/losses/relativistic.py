@@ -209,7 +209,8 @@ RELATIVISTIC = Loss(
     optimum="log p/q + constant",
     divergence="JSD of the products p x q and q x p is D's optimum; G plays the exchanged loss",
     source=f"{_SOURCE}; Huang et al. 2024, arXiv:2501.05441",
-    use="with penalty=r1r2 the loss of R3GAN; every sample is judged beside an example",
+    use="with the penalty `r1r2`, as in R3GAN: each sample is judged against an example of the "
+    "data, which works against dropped modes",
   ),
 )
 
@@ -224,7 +225,8 @@ RELATIVISTIC_AVERAGE = Loss(
     "A = E_p s(F - a), B = E_q s(a - R)",
     divergence=_AVERAGE,
     source=_SOURCE,
-    use="as rsgan, where one partner in the batch tells too little: each meets their mean",
+    use="as `rsgan`, where a comparison with one example is too noisy: each logit is compared with "
+    "the mean of the other side",
   ),
   options=("axis_name",),
 )
@@ -239,7 +241,8 @@ RELATIVISTIC_AVERAGE_LEAST_SQUARES = Loss(
     optimum="4/(2 + 3S) (p - q)/(p + q) + constant, with S = sum (p - q)^2/(p + q)",
     divergence="(2 - S)/(2 + 3S) is D's optimum; G plays the exchanged loss",
     source=_SOURCE,
-    use="as ragan, with the slope of least squares: it does not vanish far from the target",
+    use="as `ragan`, by least squares: the slope grows with the distance from the target, and does "
+    "not vanish",
   ),
   options=("axis_name",),
 )
@@ -254,7 +257,7 @@ RELATIVISTIC_AVERAGE_HINGE = Loss(
     optimum="no closed form: the solution of a linear program",
     divergence=_AVERAGE,
     source=_SOURCE,
-    use="as ragan, with hinge's margin",
+    use="as `ragan`, by the hinge: what is beyond the margin on the right side no longer counts",
   ),
   options=("axis_name",),
 )

@@ -47,7 +47,8 @@ WASSERSTEIN = Loss(
     optimum="a Kantorovich potential of (p, q); c sign(p - q) if logits are held to [-c, c]",
     divergence="K W1(p, q) over K-Lipschitz critics; 2c TV(p, q) over logits in [-c, c]",
     source="Arjovsky et al. 2017, Algorithm 1, arXiv:1701.07875",
-    use="where D's loss is to follow a distance; bound D, better by penalty=wgan_gp than by clips",
+    use="where D's loss should estimate a distance, so that its course shows progress; D has to be "
+    "bounded, and a penalty such as `wgan_gp` does that better than clipping its weights",
   ),
   zero_sum=True,
   default_clip=0.01,

@@ -72,49 +72,55 @@ PENALTIES: dict[str, Penalty] = {
     "0",
     "",
     options=(),
-    use="where another part bounds D, such as spectral normalisation or clipped weights",
+    use="where something else bounds D, such as spectral normalisation or clipped weights, and as a"
+    " baseline",
   ),
   "wgan_gp": Penalty(
     wgan_gp_penalty,
     10.0,
     "(|grad D(x^)| - 1)^2",
     "Gulrajani et al. 2017, arXiv:1704.00028",
-    use="with loss=wgan, whose critic it keeps near slope 1 between data and samples",
+    use="with the loss `wgan`: it holds the critic's slope near 1 between data and samples",
   ),
   "wgan_lp": Penalty(
     wgan_lp_penalty,
     10.0,
     "max(0, |grad D(x^)| - 1)^2",
     "Petzka et al. 2018, arXiv:1709.08894",
-    use="as wgan_gp, where slopes below 1 are to be free",
+    use="as `wgan_gp`, but only slopes above 1 are penalised, which is all that a Lipschitz bound "
+    "asks",
   ),
   "gp0": Penalty(
     zero_centred_penalty,
     10.0,
     "|grad D(x^)|^2",
     "Thanh-Tung et al. 2019, arXiv:1902.03984",
-    use="as r1, between data and samples: D is to be flat where they meet",
+    use="as `r1`, at points between data and samples; the source proposes it so that D generalises "
+    "beyond the examples it has seen",
   ),
   "r1": Penalty(
     r1_penalty,
     10.0,
     "|grad D(x)|^2/2",
     "Mescheder et al. 2018, arXiv:1801.04406",
-    use="the usual choice with nonsat: the game then converges near its equilibrium",
+    use="as the first to try, with `nonsat` or any other loss: training then converges near the "
+    "equilibrium, where without it the players may circle",
   ),
   "r2": Penalty(
     r2_penalty,
     10.0,
     "|grad D(G(z))|^2/2",
     "Mescheder et al. 2018, arXiv:1801.04406",
-    use="beside r1, or to compare with it: on samples alone it does nothing where there are none",
+    use="beside `r1`, as in `r1r2`, or to compare with it: it flattens D at the samples, and not at"
+    " data that no sample has reached",
   ),
   "r1r2": Penalty(
     r1r2_penalty,
     1.0,  # stacked MNIST; 0.05 on CIFAR-10
     "(|grad D(x)|^2 + |grad D(G(z))|^2)/2",
     "Huang et al. 2024, arXiv:2501.05441",
-    use="with loss=rsgan, as R3GAN: r1 alone does not hold D where only samples are",
+    use="with the loss `rsgan`, as in R3GAN, or where training diverges under `r1`, which leaves D "
+    "steep at samples far from the data",
   ),
   "dragan": Penalty(
     dragan_penalty,
@@ -122,7 +128,7 @@ PENALTIES: dict[str, Penalty] = {
     "(|grad D(x + a n)| - 1)^2, n ~ std(batch) U[0, .5)",
     "Kodali et al. 2017, arXiv:1705.07215",
     keywords=("axis_name",),
-    use="to keep D's slope near 1 around the data alone, with any loss",
+    use="to hold D's slope near 1 around the data, with any loss and without samples",
   ),
   "approx_r1": Penalty(
     approx_r1_penalty,
@@ -130,7 +136,8 @@ PENALTIES: dict[str, Penalty] = {
     "((D(x + s e) - D(x))/s)^2/2, e ~ N(0, I)",
     "Lin et al. 2025, arXiv:2501.08316",
     options=_APPROXIMATED,
-    use="as r1, where a second gradient does not exist or is not fast",
+    use="as `r1`, where D cannot be differentiated twice, or only slowly, as through fused "
+    "attention",
   ),
   "approx_r2": Penalty(
     approx_r2_penalty,
@@ -138,7 +145,8 @@ PENALTIES: dict[str, Penalty] = {
     "((D(G(z) + s e) - D(G(z)))/s)^2/2, e ~ N(0, I)",
     "GAT, 2026, arXiv:2509.24935",
     options=_APPROXIMATED,
-    use="as r2, where a second gradient does not exist or is not fast",
+    use="as `r2`, where D cannot be differentiated twice, or only slowly, as through fused "
+    "attention",
   ),
   "approx_r1r2": Penalty(
     approx_r1r2_penalty,
@@ -146,7 +154,8 @@ PENALTIES: dict[str, Penalty] = {
     "((D(x + s e) - D(x))/s)^2/2 + ((D(G(z) + s e) - D(G(z)))/s)^2/2, e ~ N(0, I)",
     "GAT, 2026, arXiv:2509.24935",
     options=_APPROXIMATED,
-    use="as r1r2, where a second gradient does not exist or is not fast",
+    use="as `r1r2`, where D cannot be differentiated twice, or only slowly, as through fused "
+    "attention",
   ),
   "max_gradient": Penalty(
     max_gradient_penalty,
@@ -154,7 +163,7 @@ PENALTIES: dict[str, Penalty] = {
     "max |grad D(x^)|^2, over the batch",
     "Zhou et al. 2019, arXiv:1902.05687",
     keywords=("axis_name",),
-    use="to bound the steepest place of D, and not its mean",
+    use="to hold down D's slope at the steepest point of a batch, in the place of the mean over it",
   ),
 }
 
