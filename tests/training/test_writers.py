@@ -1,13 +1,13 @@
 """Writers beside the run folder: what they are told, once each, also after a resume."""
 
 import collections
-import struct
 import sys
 import types
 
 import flax.linen as nn
 import numpy as np
 import pytest
+from tensorboard_log import hparams_of, values
 
 import gan
 from experiments import ring, sweep
@@ -163,43 +163,6 @@ def test_writers_are_no_part_of_what_a_run_is():
 
 
 # TensorBoard, by its files.
-
-
-def events(folder):
-  """The events of all sessions in order, as TensorBoard keeps them: a start drops what is later."""
-  event_pb2 = pytest.importorskip("tensorboardX.proto.event_pb2", reason="of the extra tensorboard")
-  record_writer = pytest.importorskip("tensorboardX.record_writer")
-  kept = []
-  for path in sorted((folder / "tensorboard").iterdir()):
-    data = path.read_bytes()
-    while data:
-      (size,) = struct.unpack("<Q", data[:8])
-      body, rest = data[12 : 12 + size], data[12 + size :]
-      assert struct.unpack("<I", rest[:4])[0] == record_writer.masked_crc32c(body)
-      event, data = event_pb2.Event.FromString(body), rest[4:]
-      if event.session_log.status == event_pb2.SessionLog.START:
-        kept = [each for each in kept if each.step < event.step]
-      kept.append(event)
-  return kept
-
-
-def values(folder, name):
-  """{step: values} of a tag."""
-  found = collections.defaultdict(list)
-  for event in events(folder):
-    for value in event.summary.value:
-      if value.tag == name:
-        found[event.step].append(value)
-  return dict(found)
-
-
-def hparams_of(folder):
-  from tensorboardX.proto.plugin_hparams_pb2 import HParamsPluginData
-
-  (value,) = values(folder, "_hparams_/session_start_info")[0][-1:]
-  content = HParamsPluginData.FromString(value.metadata.plugin_data.content)
-  found = content.session_start_info.hparams
-  return {name: getattr(each, each.WhichOneof("kind")) for name, each in found.items()}
 
 
 def test_writers_to_tensorboard_go_on_without_doubled_steps(tmp_path):
