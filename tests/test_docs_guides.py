@@ -11,7 +11,7 @@ from test_documents import COMMAND, PAGES, ROOT, SMALL, arguments, name_of, run,
 # The README has a test of its own, which runs the installed commands.
 GUIDES = [ROOT / "CONTRIBUTING.md", *(page for page in PAGES if page.name != "README.md")]
 HOW_TO = [page for page in GUIDES if page.parent.name == "how_to"]
-NOT_RUN = re.compile(r"^<!-- not run: .+ -->\n```\w*\n.*?^```$", re.S | re.M)
+NOT_RUN = re.compile(r"^<!-- not run: [^\n]+ -->\n```\w*\n.*?^```$", re.S | re.M)
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$|^ {4}(\S[^\n]*)$", re.S | re.M)
 FILE = re.compile(r"# (\w+\.py)\b")
 # Commands that no test runs from its page, and where they are run.
@@ -85,6 +85,11 @@ def commands(page):
         yield variables, module, flags
 
 
+def is_run(page):
+  """Whether a page has a command or Python that is run."""
+  return any(commands(page)) or "python" in dict(blocks(page))
+
+
 def command(line):
   """(variables before it, module, flags) of a line that is a command of ours."""
   found = COMMAND.search(line)
@@ -116,6 +121,13 @@ def test_every_block_is_run_or_says_why_it_is_not(page):
     assert module in SMALLER
 
 
+def test_a_reason_excuses_the_block_below_it_alone(tmp_path):
+  page = tmp_path / "page.md"
+  fence, reason = "```\n{}\n```\n\n", "<!-- not run: why -->\n"
+  page.write_text(f"{reason}{fence}{fence}{reason}{fence}".format(*"abc"))
+  assert list(blocks(page)) == [("", "b\n")]
+
+
 def test_the_page_of_how_to_leads_to_all_of_them():
   index = (ROOT / "docs" / "how_to" / "index.md").read_text()
   assert set(re.findall(r"\]\((\w+\.md)\)", index)) == {page.name for page in HOW_TO} - {"index.md"}
@@ -140,7 +152,7 @@ def run_module(module, flags, here, variables=()):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("page", [page for page in GUIDES if any(blocks(page))], ids=name_of)
+@pytest.mark.parametrize("page", filter(is_run, GUIDES), ids=name_of)
 def test_blocks_of_a_page_run_one_after_the_other(page, here):
   script = []
   for language, block in blocks(page):
