@@ -4,10 +4,9 @@ import importlib
 import pathlib
 import posixpath
 import re
-import sys
 
 import pytest
-from test_documents import ROOT, SMALL, command_of, commands, run, slugs, with_smaller
+from test_documents import ROOT, SMALL, command_of, commands, slugs, with_smaller
 
 from experiments.catalogue import figures, networks, pages, words
 from gan.augment import AUGMENTATIONS
@@ -17,6 +16,7 @@ from gan.models import MODELS
 from gan.penalties import PENALTIES
 from gan.regularizers import REGULARIZERS
 from gan.training.presets import PRESETS
+from gan.training.run_folder import read_summary
 from gan.training.validation import validate
 
 FOLDERS = {"losses": LOSSES, "penalties": PENALTIES, "networks": MODELS, "presets": PRESETS}
@@ -97,13 +97,24 @@ def test_commands_of_generated_pages_are_accepted(made, monkeypatch):
   assert set(known) == {"mnist", "ring", "cifar10", "images"}
 
 
+# Those of networks and presets are run by tests/experiments/test_experiments.py and
+# tests/training/test_modern_presets.py, which have a size for each.
+RUN = [f"{folder}/{name}.md" for folder in ("losses", "penalties") for name in FOLDERS[folder]]
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("place", [f"losses/{name}.md" for name in LOSSES])
-def test_commands_of_losses_run(made, place, tmp_path):
+@pytest.mark.usefixtures("programs_of_the_tests")
+@pytest.mark.parametrize("place", [*RUN, *KINDS])
+def test_commands_of_generated_pages_run(made, place, tmp_path, monkeypatch):
+  monkeypatch.chdir(tmp_path)
   for module, _, flags in commands(made[place]):
-    smaller = [flag for flag in SMALL if not flag.startswith("--model")]
-    module = f"experiments.{module}"
-    run([sys.executable, "-m", module, *with_smaller(flags, smaller)], tmp_path)
+    smaller = ["--width=8", *(flag for flag in SMALL if not flag.startswith("--model"))]
+    if module == "ring":
+      smaller.remove("--dataset=digits")
+    main = importlib.import_module(f"experiments.{module}").main
+    assert main(["command", *with_smaller(flags, smaller)]) == 0, flags
+    (workdir,) = (flag.removeprefix("--workdir=") for flag in flags if "--workdir" in flag)
+    assert read_summary(workdir)["status"] == "finished"
 
 
 def test_figures_are_the_same_each_time_and_take_the_colours_of_the_page():
