@@ -152,7 +152,7 @@ def run_module(module, flags, here, variables=()):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("page", filter(is_run, GUIDES), ids=name_of)
+@pytest.mark.parametrize("page", [*filter(is_run, GUIDES)], ids=name_of)
 def test_blocks_of_a_page_run_one_after_the_other(page, here):
   script = []
   for language, block in blocks(page):
