@@ -1,11 +1,10 @@
-"""Prints the registry of adversarial losses, and draws every one that is a function of logits.
+"""Prints the registry of adversarial losses, and draws those that are functions of logits.
 
   python -m experiments.losses --outdir=docs/figures
 
 The table names for each loss what both players minimise, the optimal logit, what the generator
-minimises against it, and the source. Pictures: <loss>.png for each, its costs and their slopes
-against the logit and against D(G(z)); losses.png, the generators' costs side by side;
-generator_costs.png, figure 16 of Goodfellow's tutorial (arXiv 1701.00160).
+minimises against it, and the source. Pictures: losses.png, the generators' costs and slopes side by
+side; generator_costs.png, figure 16 of Goodfellow's tutorial (arXiv 1701.00160).
 """
 
 import sys
@@ -35,7 +34,6 @@ def _run(outdir) -> int:
   folder = writable_folder(outdir)
   print(table())
   drawn = {"losses": overview(), "generator_costs": generator_costs()}
-  drawn |= {name: loss_page(name) for name in losses.of_logits()}
   for name, figure in drawn.items():
     pictures.save(figure, folder / f"{name}.png")
   print(f"\n{len(drawn)} pictures in {folder}")
@@ -98,27 +96,6 @@ def curves(name: str) -> dict[str, tuple[np.ndarray, np.ndarray]]:
 def _cost_and_slope(function):
   cost, slope = jax.vmap(jax.value_and_grad(function))(jnp.asarray(LOGITS))
   return np.asarray(cost), np.asarray(slope)
-
-
-def loss_page(name: str) -> Figure:
-  """Returns costs and slopes of one loss, against the logit and against the sigmoid of it."""
-  figure = Figure(figsize=(9, 6.5), dpi=90, layout="constrained")
-  axes = figure.subplots(2, 2, sharex="col")
-  probabilities = 1 / (1 + np.exp(-LOGITS))
-  for label, pair in curves(name).items():
-    for row, values in enumerate(pair):
-      axes[row, 0].plot(LOGITS, values, label=label)
-      axes[row, 1].plot(probabilities, values, label=label)
-  for row, ylabel in enumerate(("cost", "slope against the logit")):
-    axes[row, 0].set_ylabel(ylabel)
-    for column in range(2):
-      _limit(axes[row, column])
-  axes[1, 0].set_xlabel("logit")
-  axes[1, 1].set_xlabel("D = sigmoid(logit)")
-  axes[0, 0].legend()
-  about = about_of(losses.LOSSES[name])
-  figure.suptitle(f"{name}\nD: {about.discriminator}\nG: {about.generator}", fontsize=10)
-  return figure
 
 
 def _limit(axes):

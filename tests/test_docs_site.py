@@ -10,7 +10,7 @@ import sys
 
 import pytest
 from conftest import ROOT
-from test_imports import gan_imports, module_of, sources, unit_of
+from test_imports import ROOMS, gan_imports, module_of, sources, unit_of
 
 import gan
 from experiments.docs_site import api, front, rooms, styles
@@ -106,6 +106,28 @@ def test_the_docs_can_be_searched(site):
   assert "rooms" in texts["house.html#rooms"]
 
 
+def test_constants_of_the_api_show_a_short_value_in_the_docs(site):
+  page = (site / "api" / "losses.html").read_text(encoding="utf-8")
+  told = page.split('id="gan.losses.FGAN_GENERATORS"')[1].split("<h3")[0]
+  assert "nonsat" in told and "bound" in told
+  door = (site / "api" / "index.html").read_text(encoding="utf-8")
+  assert "SATURATING" not in door.split('id="gan.LOSSES"')[1].split("<h3")[0]
+
+
+def test_examples_in_docstrings_are_code_in_the_docs(site):
+  pages = [path.read_text(encoding="utf-8") for path in (site / "api").glob("*.html")]
+  assert any("&gt;&gt;&gt;" in page for page in pages)
+  assert not [page for page in pages if re.search(r"<blockquote>\s*<blockquote>", page)]
+
+
+def test_pages_of_the_docs_have_a_description_of_their_own(site):
+  told = {}
+  for page in pages_of(site):
+    found = re.search(r'<meta name="description" content="(.+?)"', page.read_text("utf-8"))
+    told.setdefault(found[1], []).append(page.name)
+  assert len(told) > 0.9 * len(pages_of(site))
+
+
 def test_notebooks_are_pages_of_the_docs_with_their_pictures(site):
   for path in sorted((ROOT / "docs" / "tutorials").glob("*.ipynb")):
     page = site / "tutorials" / f"{path.stem}.html"
@@ -149,6 +171,7 @@ def reached(pairs):
 
 def test_the_drawn_rooms_of_the_docs_are_those_of_the_imports():
   uses = rooms.imports()
+  assert set(uses) == set(ROOMS)
   assert {(room, used) for room, found in uses.items() for used in found} == imported()
   fewer = rooms.reduced(uses)
   pairs = {(room, used) for room, found in fewer.items() for used in found}
@@ -215,3 +238,15 @@ def test_docs_show_docstrings_as_they_stand_in_the_source(hooks):
   arguments = "Args:\n  **options: of [*x]."
   assert hooks[1].as_markdown(arguments).startswith("Args:\n  **options: of &#91;")
   assert "<code>code [*x]</code>" in shown and "<pre><code>code(x, *y)" in shown
+
+
+def test_sessions_in_docstrings_stand_in_the_docs_as_they_are(hooks):
+  session = "  >>> a[0] < b\n  ...   c * d"
+  shown = hooks[1].as_markdown(f"Examples:\n  A term [x]:\n\n{session}")
+  assert shown == f"Examples:\n  A term &#91;x&#93;:\n\n{session}"
+
+
+def test_a_page_of_the_docs_is_described_by_its_first_paragraph(hooks):
+  text = '<h1>A</h1>\n<p>Some <a href="b">words</a>\nof "it".</p><p>More.</p>'
+  assert hooks[0].description(text) == "Some words of &quot;it&quot;."
+  assert hooks[0].description("<h1>A</h1>") is None

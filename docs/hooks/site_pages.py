@@ -2,6 +2,8 @@
 
 import fnmatch
 import pathlib
+import re
+import textwrap
 
 import mathjax
 import nbconvert
@@ -15,8 +17,8 @@ MATHJAX_FILES = {
   "LICENSE": MATHJAX / "LICENSE",
 }
 
-# Pages that GitHub looks for beside the folder of the docs.
-AT_THE_ROOT = ("CONTRIBUTING.md", "CHANGELOG.md")
+LONGEST = 160  # letters of a description that search engines show
+PARAGRAPH = re.compile(r"<p>(.*?)</p>", re.DOTALL)
 
 
 def on_files(files, config):
@@ -24,9 +26,6 @@ def on_files(files, config):
     files.append(File.generated(config, uri, content=text))
   for uri, content in notebooks(pathlib.Path(config.docs_dir)).items():
     files.append(File.generated(config, uri, content=content))
-  for name in AT_THE_ROOT:
-    text = (pathlib.Path(config.docs_dir).parent / name).read_text(encoding="utf-8")
-    files.append(File.generated(config, name.lower(), content=text.replace("](docs/", "](")))
   for name, path in MATHJAX_FILES.items():
     files.append(File.generated(config, f"javascripts/mathjax/{name}", abs_src_path=str(path)))
   config.nav = expanded(config.nav, [file.src_uri for file in files.documentation_pages()])
@@ -36,6 +35,19 @@ def on_files(files, config):
 def on_page_markdown(markdown, **kwargs):
   markdown = markdown.replace(".ipynb)", ".md)")
   return markdown.replace(rooms.MARK, rooms.drawn()) if rooms.MARK in markdown else markdown
+
+
+def on_page_content(html, page, **kwargs):
+  page.meta.setdefault("description", description(html))
+  return html
+
+
+def description(html):
+  """The words with which a page begins; None of a page without a paragraph."""
+  if not (found := PARAGRAPH.search(html)):
+    return None
+  words = " ".join(re.sub("<[^>]+>", "", found[1]).split()).replace('"', "&quot;")
+  return textwrap.shorten(words, LONGEST, placeholder=" ...")
 
 
 def notebooks(docs):

@@ -89,7 +89,8 @@ def _box(room, x, y):
 
 def imports() -> dict[str, set[str]]:
   """Returns the rooms that the files of each room import from, its own left out."""
-  rooms = {path.stem: set() for path in sorted(PACKAGE.iterdir()) if not path.name.startswith("_")}
+  files = [path for path in sorted(PACKAGE.iterdir()) if path.suffix in ("", ".py")]
+  rooms = {path.stem: set() for path in files if not path.name.startswith("_")}
   for path in sorted(PACKAGE.rglob("*.py")):
     own = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
     if own in rooms:
