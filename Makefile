@@ -11,7 +11,7 @@ AS_USERS := JAX_DISABLE_MOST_OPTIMIZATIONS=0
 ARGS ?=
 
 .PHONY: mnist cifar10 families extractor test test-networks test-cluster test-slow test-install test-notebooks \
-  tutorials lint figures theory scaling benchmark docs clean
+  tutorials lint figures theory scaling roofline benchmark docs clean
 .DEFAULT_GOAL := mnist
 
 ifeq ($(TAG)$(wildcard $(VENV)/bin/python)$(filter clean,$(MAKECMDGOALS)),)
@@ -164,6 +164,10 @@ theory: $(VENV)/installed
 
 scaling: $(VENV)/installed
 	$(RUN) -m experiments.scaling --docs=docs/scaling.md $(ARGS)
+
+# Predicts a step of each preset on accelerators that are not here; minutes of one core.
+roofline: $(VENV)/installed
+	$(RUN) -m experiments.roofline --docs=docs/roofline.md $(ARGS)
 
 benchmark: $(VENV)/installed-bench
 	$(RUN) -m experiments.benchmark --peer=torch $(ARGS)

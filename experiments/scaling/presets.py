@@ -33,6 +33,8 @@ DATA = {
   "pacgan2018": DataInfo((2,), 0, 100_000, None),
 }
 CALL = re.compile(r'custom_call @(\w+)|call_target_name = "([^"]+)"')
+TRANSFER = re.compile(r"stablehlo\.(infeed|outfeed|send|recv)\b")
+DONATED = re.compile(r"tf\.aliasing_output|jax\.buffer_donor")
 DILATED = re.compile(r"lhs_dilate = \[(?!1, 1\])")
 BEGIN, END = "<!-- presets on accelerators: begin -->", "<!-- presets on accelerators: end -->"
 TEXT = """Written by `{command}`. The step of each preset and its parts are lowered for CUDA
@@ -110,7 +112,13 @@ def faults(program: str) -> list[str]:
   """Returns what a lowered program holds that has no place on an accelerator, in words."""
   calls = {first or second for first, second in CALL.findall(program)}
   found = [f"a call of {name}" for name in sorted(calls)]
+  found += [f"a transfer, {name}" for name in sorted(set(TRANSFER.findall(program)))]
   return found + (["float64"] if re.search(r"\bf64\b|xf64>", program) else [])
+
+
+def donated(program: str) -> int:
+  """Returns how many arguments of a lowered program give their memory to a result."""
+  return len(DONATED.findall(program))
 
 
 def dilated(program: str) -> int:
@@ -118,27 +126,53 @@ def dilated(program: str) -> int:
   return len(DILATED.findall(program))
 
 
-def peak(jaxpr: core.Jaxpr) -> int:
+def peak(jaxpr: core.Jaxpr, of_products: bool = False) -> int:
   """Returns the most bytes of values alive at once in a program, its inputs left out.
 
   A value is alive from the operation that makes it to the last that reads it; what happens within
   an operation is on top of what is alive around it.
+
+  Args:
+    jaxpr: the program.
+    of_products: whether values count that products and convolutions read or write, and no others.
   """
   last = {one: place for place, one in _reads(jaxpr)}
+  counted = _touched(jaxpr) if of_products else None
   live = most = 0
   alive: dict[int, list[int]] = {}
+
+  def size(one):
+    return tree_bytes(one.aval) if counted is None or one in counted else 0
+
   for place, equation in enumerate(jaxpr.eqns):
-    inner = max((peak(inside) for inside in core.jaxprs_in_params(equation.params)), default=0)
+    parts = core.jaxprs_in_params(equation.params)
+    inner = max((peak(inside, of_products) for inside in parts), default=0)
     made = [one for one in equation.outvars if one in last]
-    results = tree_bytes([one.aval for one in equation.outvars])
+    results = sum(map(size, equation.outvars))
     # The stacked results of a loop lie beside its body; of any other program they are its own last.
     loops = equation.primitive.name in ("scan", "while")
     most = max(most, live + (inner + results if loops else max(inner, results)))
     for one in made:
-      alive.setdefault(last[one], []).append(tree_bytes(one.aval))
-      live += tree_bytes(one.aval)
+      alive.setdefault(last[one], []).append(size(one))
+      live += size(one)
     live -= sum(alive.pop(place, []))
   return most
+
+
+def _touched(jaxpr):
+  """The values that products read or write, in the program or within its operations."""
+  touching = [equation for equation in jaxpr.eqns if _multiplies(equation)]
+  values = (one for equation in touching for one in (*equation.invars, *equation.outvars))
+  return {one for one in values if isinstance(one, core.Var)}
+
+
+def _multiplies(equation):
+  """Whether an operation is a product or a convolution, or holds one."""
+  if equation.primitive.name in ("dot_general", "conv_general_dilated"):
+    return True
+  return any(
+    any(map(_multiplies, inside.eqns)) for inside in core.jaxprs_in_params(equation.params)
+  )
 
 
 def _reads(jaxpr):

@@ -81,6 +81,7 @@ def test_what_has_no_place_is_found():
   with jax.enable_x64(True):
     program = lowered(lambda x: x.astype(jnp.float64) + 1, (3,))
   assert presets.faults(program) == ["float64"]
+  assert presets.faults('"stablehlo.send"(%0) <{is_host_transfer = true}>') == ["a transfer, send"]
   assert presets.faults(lowered(jnp.tanh, (3,))) == []
 
 
