@@ -89,7 +89,7 @@ test-slow: $(VENV)/installed-dev
 test-install: $(VENV)/installed-dev
 	$(RUN) -m pytest -m install $(ARGS)
 
-# Executes the notebooks of docs/tutorials, a minute or two; `tutorials` writes what they print into them.
+# Executes the notebooks of docs/tutorials, two minutes or three; `tutorials` writes what they print into them.
 test-notebooks: $(VENV)/installed-dev
 	$(RUN) -m pytest -m notebooks $(ARGS)
 
