@@ -145,7 +145,8 @@ def preset_page(name: str, docs: pathlib.Path) -> str:
     f"- **State:** {state} GiB, of both players, the average and the optimisers",
     f"- **Network:** [{fields['model']}](../networks/{fields['model']}.md)",
   ]
-  lines = [f"# {name}", f"The system: {words.linked(system)}.", "\n".join(facts)]
+  told = f"`--preset={name}` sets the flags of a published system: {words.linked(system)}."
+  lines = [f"# {name}", told, "\n".join(facts)]
   lines += ["## What differs from it, and what is not verified", _difference(page, name), UNTRAINED]
   lines += ["## Use it", f"```\n{_preset_command(name)}\n```", HINT]
   return "\n\n".join([*lines, "## Its values", _values(fields)]) + "\n"

@@ -37,7 +37,7 @@ def loss_page(name: str, table: Mapping[str, list[list[str]]]) -> str:
     table: rows of the table of losses in `docs/losses.md`, by name.
   """
   loss, about = LOSSES[name], LOSSES[name].about
-  lines = [f"# {name}", _what(table[name][0])]
+  lines = [f"# {name}", _what(name, table[name][0])]
   if also := earlier_names(name):
     lines.append(f"Also called {', '.join(f'`{each}`' for each in also)}.")
   lines += [f"**When to use it:** {advice(about.use)}.", "## What the players minimise"]
@@ -57,10 +57,10 @@ def loss_page(name: str, table: Mapping[str, list[list[str]]]) -> str:
   return _page(lines, about.source)
 
 
-def _what(cells: list[str]) -> str:
+def _what(name: str, cells: list[str]) -> str:
   """The words of a row, and whose they are where it is of several losses."""
   names, text = cells[0], words.from_below(cells[1], "losses.md")
-  return f"One of {names}: {text}." if names.count("`") > 4 else words.sentence(text)
+  return f"`{name}` is one of {names}: {text}." if names.count("`") > 4 else words.sentence(text)
 
 
 SLOPES_OF_LOSS = (
@@ -112,6 +112,9 @@ def _own_first(options: Iterable[str]) -> list[str]:
   return sorted(options, key=lambda option: option in OF_STEP)
 
 
+COMMON = "What holds for all of them is in [losses](../losses.md#{})."
+
+
 def kinds() -> dict[str, str]:
   """Returns a page for each kind of part that has fewer words: place -> Markdown."""
   return {
@@ -128,7 +131,7 @@ def kinds() -> dict[str, str]:
 
 
 def _kind(title: str, anchor: str, flag: str, entries: Mapping[str, Any], own) -> str:
-  lines = [f"# {title}", f"What holds for all of them is in [losses](../losses.md#{anchor})."]
+  lines = [f"# {title}", f"Each of the {title.lower()}, by name. {COMMON.format(anchor)}"]
   for name, entry in entries.items():
     flags, notes = own(name, entry)
     lines += [f"## {name}", words.sentence(words.shown(entry.summary)), *notes]
