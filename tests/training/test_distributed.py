@@ -10,6 +10,7 @@ import time
 import jax
 import numpy as np
 import pytest
+import tensorboard_log
 from conftest import ROOT
 
 from gan.training import distributed, restore
@@ -90,6 +91,16 @@ def assert_same_run(folder, unbroken, rtol=2e-3):
     np.testing.assert_allclose(a, b, rtol=rtol, atol=1e-3)
 
 
+def assert_logged_once(folder, sessions):
+  """Process 0 alone wrote to TensorBoard, a file a session, and each record is there once."""
+  shown = tensorboard_log.values(folder, "train/generator_loss")
+  logged = {step: [value.simple_value for value in each] for step, each in shown.items()}
+  assert logged == {
+    record["step"]: [np.float32(record["generator_loss"])] for record in read_metrics(folder)
+  }
+  assert len(tensorboard_log.files(folder)) == sessions
+
+
 @pytest.mark.parametrize(
   ("way", "place"), [("jit", "device"), ("jit", "host"), ("shard_map", "device"), ("pmap", "host")]
 )
@@ -112,7 +123,7 @@ def test_a_run_goes_on_with_other_numbers_of_devices(unbroken, tmp_path):
 def test_the_loss_of_a_process_is_one_line_and_the_restart_equals_the_unbroken_run(
   victim, unbroken, tmp_path
 ):
-  processes = start_two(tmp_path / "run", 80)
+  processes = start_two(tmp_path / "run", 80, "--log=tensorboard")
   wait_for_checkpoint(tmp_path / "run", 40)
   processes[victim].kill()
   began = time.monotonic()
@@ -122,8 +133,9 @@ def test_the_loss_of_a_process_is_one_line_and_the_restart_equals_the_unbroken_r
   errors = [line for line in output.splitlines() if line.startswith("error:")]
   assert len(errors) == 1 and f"process {1 - victim} ended" in errors[0]
   assert "Traceback" not in output and "Check failure" not in output
-  run(*start_two(tmp_path / "run", 80))
+  run(*start_two(tmp_path / "run", 80, "--log=tensorboard"))
   assert_same_run(tmp_path / "run", unbroken)
+  assert_logged_once(tmp_path / "run", sessions=2)
 
 
 def test_an_interrupt_of_one_stops_both_at_one_step(unbroken, tmp_path):
