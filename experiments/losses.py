@@ -17,11 +17,14 @@ from matplotlib.figure import Figure
 
 from experiments.cli.command import OK, PATH, Command
 from gan import losses
+from gan.report import plots
+from gan.report.line_names import name_lines
 from gan.training import pictures
 from gan.training.aliases import earlier_names
 from gan.training.run_folder import writable_folder
 
 LOGITS = np.linspace(-6, 6, 241, dtype=np.float32)
+WIDTH, DPI = 7.0, 200  # inches, and pixels an inch: text is readable where a page shows 700 pixels
 
 
 def main(argv=None):
@@ -33,9 +36,11 @@ def main(argv=None):
 def _run(outdir) -> int:
   folder = writable_folder(outdir)
   print(table())
-  drawn = {"losses": overview(), "generator_costs": generator_costs()}
-  for name, figure in drawn.items():
-    pictures.save(figure, folder / f"{name}.png")
+  with plots.styled():
+    drawn = {"losses": overview(), "generator_costs": generator_costs()}
+    for name, figure in drawn.items():
+      figure.set_dpi(DPI)
+      pictures.save(figure, folder / f"{name}.png")
   print(f"\n{len(drawn)} pictures in {folder}")
   return OK
 
@@ -102,7 +107,6 @@ def _limit(axes):
   """Keeps a cost that grows as an exponential from flattening the others."""
   low, high = axes.get_ylim()
   axes.set_ylim(max(low, -8), min(high, 8))
-  axes.grid(alpha=0.3)
 
 
 def overview() -> Figure:
@@ -110,18 +114,20 @@ def overview() -> Figure:
   names = losses.of_logits()
   columns = 5
   rows = -(-len(names) // columns)
-  figure = Figure(figsize=(12, 2.2 * rows), dpi=90, layout="constrained")
-  panels = figure.subplots(rows, columns, sharex=True, squeeze=False).ravel()
-  for axes, name in zip(panels, names, strict=False):
-    cost, slope = curves(name)["G"]
-    axes.plot(LOGITS, cost, label="cost of G")
-    axes.plot(LOGITS, slope, "--", label="slope")
-    axes.set_title(name, fontsize=10)
+  figure = Figure(figsize=(WIDTH, 1.35 * rows + 0.6), layout="constrained")
+  panels = figure.subplots(rows, columns, sharex=True, squeeze=False)
+  for axes, name in zip(panels.flat, names, strict=False):
+    for values, line, label in zip(
+      curves(name)["G"], "-:", ("cost of G", "its slope"), strict=True
+    ):
+      axes.plot(LOGITS, values, line, label=label)
+    axes.set_title(name)
     _limit(axes)
-  for axes in panels[len(names) :]:
+  for axes in panels.flat[len(names) :]:
     axes.set_visible(False)
-  panels[0].legend(fontsize=8)
-  figure.supxlabel("logit of a fake (left: recognised as fake, right: taken for real)", fontsize=10)
+  figure.legend(*panels[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
+  figure.supxlabel("logit of a fake (left: recognised as fake, right: taken for real)", fontsize=9)
+  figure.supylabel("cost of G, and its slope against the logit", fontsize=9)
   return figure
 
 
@@ -133,15 +139,14 @@ def generator_costs() -> Figure:
   """
   probabilities = np.linspace(0.002, 0.975, 500)
   logits = jnp.asarray(np.log(probabilities) - np.log1p(-probabilities))
-  figure = Figure(figsize=(7, 5), dpi=100, layout="constrained")
+  figure = Figure(figsize=(WIDTH, 3.6), layout="constrained")
   axes = figure.subplots()
   labels = {"sat": "minimax (sat)", "nonsat": "non-saturating", "ml": "maximum likelihood"}
-  for name, label in labels.items():
+  for (name, label), line in zip(labels.items(), plots.STYLES, strict=True):
     cost = losses.make_loss(name).generator(jnp.zeros_like(logits), logits) / 2
-    axes.plot(probabilities, np.asarray(cost), label=label)
+    axes.plot(probabilities, np.asarray(cost), line, label=label)
   axes.set(xlabel="D(G(z))", ylabel="cost of the generator", xlim=(0, 1), ylim=(-20, 5))
-  axes.grid(alpha=0.3)
-  axes.legend()
+  name_lines(axes)
   return figure
 
 

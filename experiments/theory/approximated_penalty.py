@@ -8,9 +8,12 @@ import jax.numpy as jnp
 import numpy as np
 from matplotlib.figure import Figure
 
+from experiments.theory import style
 from experiments.theory.case import Check, Result, Settings, close, reported
 from experiments.theory.dirac import converged
 from gan.penalties import approx_r1_penalty, r1_penalty
+from gan.report import plots
+from gan.report.line_names import name_lines
 from gan.theory import dirac
 
 EXACT = "moments of a normal direction, by hand"
@@ -149,20 +152,25 @@ def _games(schedule, paths) -> list[Check]:
 
 
 def _figure(found, paths) -> Figure:
-  figure = Figure(figsize=(12, 4.4), dpi=90, layout="constrained")
-  left, right = figure.subplots(1, 2)
-  axis = np.geomspace(SIGMAS[0], SIGMAS[-1], 50)
-  for i, (name, critic) in enumerate(CRITICS.items()):
-    exact = np.array([critic.moments(sigma) for sigma in axis])
-    seen = np.array([found[name, sigma] for sigma in SIGMAS])
-    left.plot(axis, exact[:, 0] / exact[0, 0], f"C{i}", lw=1.3, label=f"{name}, exact")
-    left.plot(SIGMAS, seen[:, 0] / exact[0, 0], f"C{i}o", ms=5, label=f"{name}, drawn")
-  left.set(title="mean over |grad D|^2", xlabel="s", xscale="log", yscale="log")
+  figure, ((left, right),) = style.panels(1, 2, 2.6)
+  _draw_means(left, found)
   for i, (name, path) in enumerate(paths["simultaneous"].items()):
     radius = np.append(2**0.5, np.linalg.norm(path, axis=1))
-    right.semilogy(radius, f"C{i % 2}" + ("-" if i < 2 else "--"), lw=1.2, label=name)
-  right.set(title="Dirac-GAN, simultaneous", xlabel="step", ylabel="distance", ylim=(1e-20, 10))
-  for axes in (left, right):
-    axes.legend(fontsize=8)
-    axes.grid(alpha=0.3)
+    right.semilogy(radius, **style.line_style(i), label=name.replace(" ", ", gamma "))
+  right.set(xlabel="step", ylabel="distance from the equilibrium", ylim=(1e-20, 10))
+  right.set_title("Dirac-GAN, both players at once")
+  name_lines(right)
   return figure
+
+
+def _draw_means(axes, found):
+  axis = np.geomspace(SIGMAS[0], SIGMAS[-1], 50)
+  for i, (name, critic) in enumerate(CRITICS.items()):
+    exact = np.array([critic.moments(sigma)[0] for sigma in axis])
+    seen = np.array([found[name, sigma][0] for sigma in SIGMAS])
+    axes.plot(axis, exact / exact[0], **style.line_style(i), label=name)
+    axes.plot(SIGMAS, seen / exact[0], plots.MARKERS[i], color=plots.COLOURS[i], markersize=5)
+  axes.set(xlabel="length s of the step", ylabel="mean over |grad D|$^2$", xscale="log")
+  axes.set_title("lines: exact; points: drawn")
+  plots.logarithmic(axes.yaxis)
+  name_lines(axes)

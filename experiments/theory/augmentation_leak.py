@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from matplotlib.figure import Figure
 
+from experiments.theory import style
 from experiments.theory.case import Check, Result, Settings, at_most, close, reported
 from experiments.theory.seeds import over_seeds
 from gan.augment import Augmentation
@@ -16,6 +17,7 @@ from gan.augment.ada_geometry import turned
 from gan.losses import LOSSES
 from gan.method.game import Batch
 from gan.networks import Gan, Network
+from gan.report.line_names import name_lines
 from gan.theory import games
 
 PAPER = "Karras et al. 2020, arXiv:2006.06676"
@@ -246,33 +248,37 @@ def _note(found) -> str:
 
 
 def _figure(found, samples) -> Figure:
-  figure = Figure(figsize=(12, 6.4), dpi=90, layout="constrained")
-  top, bottom = figure.subfigures(2, 1, height_ratios=(1.25, 1))
-  exact, *bars = top.subplots(1, 3)
-  for label, q in (("all turned once", np.eye(4)[1]), ("of every turn", np.full(4, 0.25))):
-    exact.plot(EVERY, [divergence(p, q) for p in EVERY], label=f"samples {label}")
-  exact.set(title="divergence that D can see, exact", xlabel="p", ylabel="Jensen-Shannon")
-  exact.legend(fontsize=8)
-  exact.grid(alpha=0.3)
-  for axes, (p, rows) in zip(bars, found.items(), strict=True):
-    _draw_shares(axes, p, rows["shares"])
+  figure = Figure(figsize=(style.WIDTH, 6.6), layout="constrained")
+  top, middle, bottom = figure.subfigures(3, 1, height_ratios=(1.1, 1, 1))
+  _draw_exact(top.subplots())
+  _draw_shares(middle, found)
   for part, p in zip(bottom.subfigures(1, 2), PROBABILITIES, strict=True):
     _draw_samples(part, p, samples[p])
   return figure
 
 
-def _draw_shares(axes, p, shares):
-  start = np.zeros(len(shares))
-  for turn, share in enumerate(shares.T):
-    axes.bar(np.arange(len(shares)), share, bottom=start, color=f"C{turn}", label=f"{90 * turn}°")
-    start += share
-  title = f"turns of samples, p = {p:g}"
-  axes.set(title=title, xlabel="seed", ylabel="share", ylim=(0, 1), xticks=[0, len(shares) - 1])
-  axes.legend(fontsize=8, loc="lower right")
+def _draw_exact(axes) -> None:
+  samples = {"turned once": np.eye(4)[1], "of every turn": np.full(4, 0.25)}
+  for i, (name, q) in enumerate(samples.items()):
+    look = style.line_style(i) | {"label": f"samples {name}"}
+    axes.plot(EVERY, [divergence(p, q) for p in EVERY], **look)
+  axes.set(xlabel="probability p of a turn", ylabel="JSD that D can see, nats", xlim=(0, 1))
+  name_lines(axes)
+
+
+def _draw_shares(part, found) -> None:
+  panels = part.subplots(1, len(found), sharey=True)
+  for axes, (p, rows) in zip(panels, found.items(), strict=True):
+    picture = axes.imshow(rows["shares"].T, cmap="Greys", vmin=0, vmax=1, aspect="auto")
+    axes.set(title=f"trained with p = {p:g}", xlabel="seed")
+    axes.grid(False)
+  panels[0].set_yticks(range(4), [f"{90 * turn}°" for turn in range(4)])
+  panels[0].set_ylabel("turn of samples")
+  part.colorbar(picture, ax=panels, label="share")
 
 
 def _draw_samples(part, p, samples):
-  part.suptitle(f"a sample of each of 8 seeds, p = {p:g}", fontsize=10)
+  part.suptitle(f"a sample of each of 8 seeds, p = {p:g}", fontsize=9)
   for axes, image in zip(part.subplots(2, 4).flat, samples[:8, 0], strict=False):
     axes.imshow(image[..., 0], cmap="gray", vmin=-1, vmax=1)
     axes.set_axis_off()

@@ -1,11 +1,16 @@
 """The bilinear game under every update rule."""
 
+import textwrap
+
 import jax
 import numpy as np
 from matplotlib.figure import Figure
 
+from experiments.theory import style
 from experiments.theory.case import Check, Result, Settings, at_most, close, within
 from gan.method.update_rules import adversarial_rules
+from gan.report import plots
+from gan.report.line_names import name_lines
 from gan.theory import bilinear, dirac
 
 RATE, STEPS = 0.1, 200
@@ -22,10 +27,6 @@ GROWTH = {
     ((1 - RATE**2) ** 2 + RATE**2) ** 1000,
   ),
   "consensus": ("sqrt((1 - eta gamma)^2 + eta^2) a step", 200, (0.9**2 + RATE**2) ** 100),
-}
-STYLES = {
-  "alternating_generator_first": {"ls": ":", "lw": 2.5},  # the same trajectory as simultaneous play
-  "optimistic": {"ls": "--"},  # close to extragradient
 }
 SOURCES = {
   "simultaneous": "Gidel et al. 2019, arXiv:1802.10551",
@@ -87,16 +88,19 @@ def _notes(radii):
 
 
 def _figure(paths, radii) -> Figure:
-  figure = Figure(figsize=(11, 4.6), dpi=90, layout="constrained")
-  plane, trajectory = figure.subplots(1, 2)
-  for i, (name, path) in enumerate(paths.items()):
-    style = {"color": f"C{i}", "lw": 1.2, "label": name} | STYLES.get(name, {})
-    plane.plot(*np.vstack([[1, -1], path]).T, **style)
-    trajectory.semilogy(np.append(1.0, radii[name]), **style)
-  plane.plot(0, 0, "k+", ms=10)
-  plane.set(xlabel="theta", ylabel="psi", aspect="equal", xlim=(-2.2, 2.2), ylim=(-2.2, 2.2))
-  trajectory.set(xlabel="step", ylabel="radius / radius at the start", ylim=(1e-6, 5))
-  for axes in (plane, trajectory):
-    axes.grid(alpha=0.3)
-  trajectory.legend(fontsize=8, loc="lower left")
+  figure = Figure(figsize=(style.WIDTH, 6.4), layout="constrained")
+  planes, below = figure.subfigures(2, 1, height_ratios=(1.6, 1))
+  panels = planes.subplots(-(-len(paths) // 4), 4, sharex=True, sharey=True)
+  for i, (axes, (name, path)) in enumerate(zip(panels.flat, paths.items(), strict=False)):
+    axes.plot(*np.vstack([[1, -1], path]).T, color=style.line_style(i)["color"])
+    axes.plot(0, 0, "+", color=plots.INK, markersize=8)
+    axes.set(aspect="equal", xlim=(-2.2, 2.2), ylim=(-2.2, 2.2))
+    axes.set_title(textwrap.fill(name.replace("_", " "), 16))
+  planes.supxlabel("theta, of G", fontsize=9)
+  planes.supylabel("psi, of D", fontsize=9)
+  axes = below.subplots()
+  for i, (name, radius) in enumerate(radii.items()):
+    axes.semilogy(np.append(1.0, radius), **style.line_style(i), label=name.replace("_", " "))
+  axes.set(xlabel="step", ylabel="radius / radius at the start", ylim=(1e-6, 10))
+  name_lines(axes)
   return figure

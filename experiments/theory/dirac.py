@@ -5,7 +5,10 @@ import jax.numpy as jnp
 import numpy as np
 from matplotlib.figure import Figure
 
+from experiments.theory import style
 from experiments.theory.case import Check, Result, Settings, close, reported, within
+from gan.report import plots
+from gan.report.line_names import name_lines
 from gan.theory import dirac
 
 PAPER = "Mescheder et al. 2018, arXiv:1801.04406"
@@ -176,45 +179,40 @@ def converged(path: np.ndarray) -> bool:
 
 
 def _trajectories_figure(paths) -> Figure:
-  figure = Figure(figsize=(11, 4.4), dpi=90, layout="constrained")
-  panels = figure.subplots(1, 2, sharey=True)
-  for axes, (schedule, found) in zip(panels, paths.items(), strict=True):
-    for i, (name, path) in enumerate(found.items()):
-      radius = np.append(2**0.5, np.linalg.norm(path, axis=1))
-      style = "-" if i < 9 else "--"  # R2 has the trajectory of R1
-      axes.semilogy(radius, style, color=f"C{i % 10}", lw=1.3, label=name)
-    axes.axhline(CONVERGED, color="0.6", lw=0.8, ls=":")
-    axes.set(title=schedule, xlabel="step", ylim=(1e-8, 10))
-    axes.grid(alpha=0.3)
-  panels[0].set_ylabel("distance from the equilibrium")
-  figure.legend(*panels[0].get_legend_handles_labels(), loc="outside right upper", fontsize=8)
+  """A panel for each method, in it a line for each schedule."""
+  figure, panels = style.panels(3, 4, 1.45, sharex=True, sharey=True)
+  for axes, name in zip(panels.flat, dirac.METHODS, strict=True):
+    for i, (schedule, found) in enumerate(paths.items()):
+      radius = np.append(2**0.5, np.linalg.norm(found[name], axis=1))
+      axes.semilogy(radius, **style.line_style(i), label=schedule)
+    axes.axhline(CONVERGED, color=plots.INK, lw=0.8, ls=":")
+    axes.set(title=name, ylim=(1e-8, 30))
+  plots.label(figure, "step", "distance from the equilibrium; dotted: from here on it counts as 0")
+  name_lines(panels[0, -1])
   return figure
 
 
 def _fields_figure(paths) -> Figure:
   """Velocities of simultaneous play, and its trajectory from the start."""
+  figure, panels = style.panels(2, 4, 1.85, sharex=True, sharey=True)
+  for axes, name in zip(panels.flat, DRAWN, strict=False):
+    _draw_field(axes, dirac.METHODS[name])
+    (line,) = axes.plot(*np.vstack([dirac.START, paths["simultaneous"][name]]).T, lw=1)
+    (start,) = axes.plot(*dirac.START, "o", color=plots.COLOURS[1], markersize=5)
+    axes.set(title=name, aspect="equal", xlim=(-2.2, 2.2), ylim=(-2.2, 2.2))
+    axes.grid(False)
+  for axes in panels.flat[len(DRAWN) :]:
+    axes.set_axis_off()
+    axes.legend([start, line], ["start", "500 steps"], loc="center")
+  plots.label(figure, "theta, of G", "psi, of D")
+  return figure
+
+
+def _draw_field(axes, method) -> None:
   axis = np.linspace(-2, 2, 15)
   points = jnp.stack([side.ravel() for side in jnp.meshgrid(axis, axis)], axis=1)
-  figure = Figure(figsize=(12, 6.4), dpi=90, layout="constrained")
-  panels = figure.subplots(2, 4, sharex=True, sharey=True).ravel()
-  for axes, name in zip(panels, DRAWN, strict=False):
-    velocity = dirac.field(dirac.METHODS[name], points)
-    size = np.linalg.norm(velocity, axis=1, keepdims=True)
-    arrows = velocity / np.maximum(size, 1e-12)
-    axes.quiver(
-      *points.T,
-      *arrows.T,
-      np.sqrt(size[:, 0]),
-      cmap="Greys",
-      clim=(-0.5, 1.5),
-      scale=22,
-      pivot="mid",
-    )
-    axes.plot(*np.vstack([dirac.START, paths["simultaneous"][name]]).T, color="C0", lw=1)
-    axes.plot(*dirac.START, "o", color="C3", ms=4)
-    axes.set(title=name, aspect="equal", xlim=(-2.2, 2.2), ylim=(-2.2, 2.2))
-  for axes in panels[len(DRAWN) :]:
-    axes.set_visible(False)
-  figure.supxlabel("theta (generator)")
-  figure.supylabel("psi (discriminator)")
-  return figure
+  velocity = dirac.field(method, points)
+  size = np.linalg.norm(velocity, axis=1, keepdims=True)
+  arrows = velocity / np.maximum(size, 1e-12)
+  grey = {"cmap": "Greys", "clim": (-0.5, 1.5)}
+  axes.quiver(*points.T, *arrows.T, np.sqrt(size[:, 0]), **grey, scale=22, pivot="mid")

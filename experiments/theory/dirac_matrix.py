@@ -1,22 +1,49 @@
 """The Dirac-GAN under every loss, penalty and update rule."""
 
+import textwrap
+from typing import Any, NamedTuple
+
 import jax
 import numpy as np
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
+from experiments.theory import style
 from experiments.theory.case import Result, Settings, reported
 from experiments.theory.dirac import converged
 from gan.losses import of_logits
 from gan.method.update_rules import adversarial_rules
 from gan.penalties import PENALTIES
+from gan.report import plots
 from gan.theory import dirac
 
 STEPS, PENALTY_WEIGHT, CONSENSUS_WEIGHT = 500, 1.0, 1.0
 CHOICES = {"unrolled_steps": 1, "lookahead_steps": 5}
 QUICK = ("simultaneous", "alternating", "optimistic", "lookahead")
 OUTCOMES = ("converges", "within twice its start", "farther out")
+
+
+class Look(NamedTuple):
+  """How an outcome is drawn: a symbol on a field of a colour."""
+
+  field: str
+  marker: str
+  fillstyle: str = "full"
+
+  def symbol(self) -> dict[str, Any]:
+    return {
+      "marker": self.marker,
+      "fillstyle": self.fillstyle,
+      "linestyle": "",
+      "color": plots.INK,
+      "markersize": 3.5,
+      "markeredgewidth": 0.8,
+    }
+
+
+LOOKS = (Look("#b3d9f2", "."), Look("#f0f1f3", "o", "none"), Look("#f2b48c", "x"))
 
 
 def run(settings: Settings) -> Result:
@@ -72,15 +99,21 @@ def _count(rule, cells):
 def _figure(found) -> Figure:
   columns = min(4, len(found))
   rows = -(-len(found) // columns)
-  figure = Figure(figsize=(3 * columns + 1, 4.6 * rows + 0.5), dpi=90, layout="constrained")
-  panels = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).ravel()
-  colours = ListedColormap(["#2a7f62", "#e9c46a", "#c1440e"])
-  for axes, (rule, cells) in zip(panels, found.items(), strict=False):
-    axes.pcolormesh(cells, cmap=colours, vmin=-0.5, vmax=2.5, edgecolors="white", lw=0.5)
-    axes.set_title(rule, fontsize=10)
-    axes.set_xticks(np.arange(len(PENALTIES)) + 0.5, list(PENALTIES), rotation=90, fontsize=8)
-    axes.set_yticks(np.arange(len(cells)) + 0.5, of_logits(), fontsize=8)
-  panels[0].invert_yaxis()
-  handles = [Patch(color=colours(i), label=label) for i, label in enumerate(OUTCOMES)]
-  figure.legend(handles=handles, loc="outside lower center", ncols=3, fontsize=9)
+  figure, panels = style.panels(rows, columns, 3.3, sharex=True, sharey=True)
+  for axes, (rule, cells) in zip(panels.flat, found.items(), strict=False):
+    _draw_outcomes(axes, cells)
+    axes.set_title(textwrap.fill(rule.replace("_", " "), 16))
+    axes.set_xticks(np.arange(len(PENALTIES)), list(PENALTIES), rotation=90, fontsize=7)
+    axes.set_yticks(np.arange(len(cells)), of_logits(), fontsize=7)
+  plots.label(figure, "penalty", "loss")
+  handles = [(Patch(color=look.field), Line2D([], [], **look.symbol())) for look in LOOKS]
+  figure.legend(handles, OUTCOMES, loc="outside lower center", ncols=len(OUTCOMES))
   return figure
+
+
+def _draw_outcomes(axes, cells) -> None:
+  axes.imshow(cells, cmap=ListedColormap([look.field for look in LOOKS]), vmin=-0.5, vmax=2.5)
+  axes.set_aspect("auto")
+  axes.grid(False)
+  for place, look in enumerate(LOOKS):
+    axes.plot(*np.argwhere(cells == place)[:, ::-1].T, **look.symbol())

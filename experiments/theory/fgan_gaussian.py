@@ -7,10 +7,12 @@ import jax.numpy as jnp
 import numpy as np
 from matplotlib.figure import Figure
 
+from experiments.theory import style
 from experiments.theory.case import Check, Result, Settings, close, within
 from gan.losses import make_loss
 from gan.method.game import Batch
 from gan.networks import Gan
+from gan.report import plots
 from gan.theory import densities, divergences, games
 
 PAPER = "Nowozin et al. 2016, arXiv:1606.00709, fit of a univariate mixture"
@@ -184,20 +186,21 @@ def _diagonal(name, crossed) -> Check:
 
 def _figure(found, best) -> Figure:
   p, (points, _) = data()
-  figure = Figure(figsize=(12, 4.4), dpi=90, layout="constrained")
-  left, right = figure.subplots(1, 2)
+  figure, ((left, right),) = style.panels(1, 2, 3.0)
   left.fill_between(points[:, 0], densities.density(p, points), color="0.85", label="the data")
   for i, name in enumerate(TABLE):
     mu, sigma, _ = found[name]
     for seed, pair in enumerate(zip(mu, sigma, strict=True)):
-      label = None if seed else name
-      left.plot(points[:, 0], gaussian(*pair, points), color=f"C{i}", lw=1, label=label)
-    right.plot(mu, sigma, "o", color=f"C{i}", ms=4, label=f"{name}, trained")
-    right.plot(*best[name][1:], "x", color=f"C{i}", ms=10, mew=2)
-    right.plot(TABLE[name][3], TABLE[name][5], "^", color=f"C{i}", ms=6, mfc="none")
-  left.set(xlim=(-6, 9), xlabel="x", ylabel="density", title="trained Gaussians")
-  right.set(xlabel="mu", ylabel="sigma", title="dots: ours; crosses: optimum; triangles: published")
-  for axes in (left, right):
-    axes.grid(alpha=0.3)
-    axes.legend(fontsize=8)
+      look = style.line_style(i) | {"lw": 1, "label": None if seed else name}
+      left.plot(points[:, 0], gaussian(*pair, points), **look)
+    color = plots.COLOURS[i]
+    right.plot(mu, sigma, "o", color=color, markersize=4)
+    right.plot(*best[name][1:], "x", color=color, markersize=10, markeredgewidth=2)
+    right.plot(TABLE[name][3], TABLE[name][5], "^", color=color, markersize=6, mfc="none")
+    right.annotate(name, best[name][1:], (0, 9), textcoords="offset points", ha="center")
+  left.set(xlim=(-6, 9), xlabel="x", ylabel="density of the trained Gaussian")
+  right.set(xlabel="mean mu", ylabel="standard deviation sigma")
+  right.set_title("points: ours; crosses: optimum; triangles: published")
+  right.margins(0.12)
+  figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=6)
   return figure

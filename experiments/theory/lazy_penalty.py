@@ -1,11 +1,11 @@
 """R1 and R2 at every sixteenth step against every step, corrected as in StyleGAN2 and not."""
 
-import numpy as np
 from matplotlib.figure import Figure
 
-from experiments.theory import r3gan_toy
+from experiments.theory import r3gan_toy, style
 from experiments.theory.case import Check, Result, Settings, decided, inconclusive, reported
 from experiments.theory.r3gan_toy import Kind
+from gan.report import plots
 
 PAPER = "Huang et al. 2024, arXiv:2501.05441: lazy regularisation fails on 25 modes"
 OWN = "our criterion, set before the run"
@@ -77,17 +77,13 @@ def _reports(found) -> list[Check]:
 
 
 def _figure(found, steps) -> Figure:
-  figure = Figure(figsize=(12, 4.6), dpi=90, layout="constrained")
-  left, right = figure.subplots(1, 2)
-  times = steps // r3gan_toy.SNAPSHOTS * np.arange(1, r3gan_toy.SNAPSHOTS + 1)
-  for i, (kind, rows) in enumerate(found.items()):
-    for seed in range(len(rows["modes"])):
-      label = None if seed else kind.title
-      left.plot(times, rows["modes"][seed], f"C{i}", lw=1, alpha=0.8, label=label)
-      right.semilogy(times, rows["norm"][seed], f"C{i}", lw=1, alpha=0.8)
-  left.set(title="modes of 25", xlabel="step", ylim=(-0.5, 25.5))
-  right.set(title="mean norm of D's slope on samples", xlabel="step")
-  left.legend(fontsize=8)
-  for axes in (left, right):
-    axes.grid(alpha=0.3)
+  """A column for each kind, behind it in grey the game with its penalty at every step."""
+  figure, panels = style.panels(2, len(found), 1.7, sharex=True, sharey="row")
+  for column, (kind, rows) in zip(panels.T, found.items(), strict=True):
+    if kind != ALWAYS:
+      r3gan_toy.draw_runs(column, found[ALWAYS], steps, color=plots.COLOURS[-1])
+    r3gan_toy.draw_runs(column, rows, steps, color=plots.COLOURS[0])
+    title = kind.title.removeprefix(ALWAYS.title).strip(", ") or "every step,\ngrey in the others"
+    column[0].set_title(title.replace(", ", ",\n"))
+  r3gan_toy.finish(panels)
   return figure

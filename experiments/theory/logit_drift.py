@@ -8,13 +8,15 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
 
-from experiments.theory import trajectory
+from experiments.theory import style, trajectory
 from experiments.theory.case import Check, Result, Settings, at_most, close, decided, reported
 from experiments.theory.seeds import over_seeds
 from gan.losses import LOSSES
 from gan.method.game import Game
 from gan.networks import Gan
 from gan.regularizers import REGULARIZERS
+from gan.report import plots
+from gan.report.line_names import name_lines
 from gan.theory import games
 
 FREE = ("wgan", "rsgan", "ragan", "ralsgan", "rahinge", "rp_hinge", "rp_lsgan")
@@ -315,30 +317,32 @@ def _of_players(found) -> list[Check]:
 
 
 def _figure(tables, slow, trained, steps) -> Figure:
-  figure = Figure(figsize=(12, 4), dpi=90, layout="constrained")
-  left, middle, right = figure.subplots(1, 3)
-  _draw_offsets(left, tables, steps, "a table of logits, Adam, b2 = 0.9")
-  _draw_offsets(right, trained, steps, "both players, networks")
-  times = steps // SNAPSHOTS * np.arange(1, SNAPSHOTS + 1)
-  for color, (kind, rows) in enumerate(tables.items()):
-    middle.loglog(times, rows["offset"].std(axis=0), f"C{color}o-", ms=3, label=kind.title)
-  middle.loglog(times, slow["offset"].std(axis=0), "C0s--", ms=3, label="without, b2 = 0.999")
+  figure = Figure(figsize=(style.WIDTH, 5.8), layout="constrained")
+  upper, lower = figure.subfigures(2, 1, height_ratios=(1.6, 1))
+  _draw_offsets(upper.subplots(2, len(KINDS), sharex=True, sharey="row"), (tables, trained), steps)
+  axes, times = lower.subplots(), steps // SNAPSHOTS * np.arange(1, SNAPSHOTS + 1)
+  for i, (kind, rows) in enumerate(tables.items()):
+    axes.loglog(times, rows["offset"].std(axis=0), **style.line_style(i), label=kind.title)
+  name = "without, b2 = 0.999"
+  axes.loglog(times, slow["offset"].std(axis=0), **style.line_style(len(tables)), label=name)
   end = tables[KINDS[0]]["offset"].std(axis=0)[-1]
-  middle.loglog(times, end * (times / times[-1]) ** 0.5, "k:", lw=1, label="square root of time")
-  middle.set_title("spread of the table's constant over seeds", fontsize=9)
-  middle.set(xlabel="step")
-  middle.legend(fontsize=8)
-  middle.xaxis.set_minor_formatter(NullFormatter())  # they would lie on each other
-  middle.grid(alpha=0.3, which="both")
+  root = end * (times / times[-1]) ** 0.5
+  axes.loglog(times, root, ":", color=plots.INK, lw=1, label="as the root of time")
+  axes.set(xlabel="step", ylabel="spread of the\ntable's constant")
+  axes.xaxis.set_minor_formatter(NullFormatter())  # they would lie on each other
+  name_lines(axes)
   return figure
 
 
-def _draw_offsets(axes, found, steps, title) -> None:
+def _draw_offsets(panels, games, steps) -> None:
+  """A row for each game, a column for each kind, in it a line for each seed."""
   times = steps // SNAPSHOTS * np.arange(1, SNAPSHOTS + 1)
-  for color, (kind, rows) in enumerate(found.items()):
-    for seed, line in enumerate(rows["offset"][:12]):
-      axes.plot(times, line, f"C{color}", lw=0.8, alpha=0.7, label=None if seed else kind.title)
-  axes.set_title(f"the constant, by seed: {title}", fontsize=9)
-  axes.set(xlabel="step")
-  axes.legend(fontsize=8)
-  axes.grid(alpha=0.3)
+  for row, found in zip(panels, games, strict=True):
+    for i, (axes, (kind, rows)) in enumerate(zip(row, found.items(), strict=True)):
+      axes.plot(times, rows["offset"][:12].T, color=plots.COLOURS[i], lw=0.8, alpha=0.7)
+      axes.set_title(kind.title)
+      plots.count_axis(axes)
+  for axes in panels[-1]:
+    axes.set_xlabel("step")
+  panels[0, 0].set_ylabel("constant of a table,\nb2 = 0.9")
+  panels[1, 0].set_ylabel("constant of D,\nboth players")

@@ -7,12 +7,13 @@ import jax.numpy as jnp
 import numpy as np
 from matplotlib.figure import Figure
 
-from experiments.theory import trajectory
+from experiments.theory import style, trajectory
 from experiments.theory.case import Check, Result, Settings, reported, span
 from experiments.theory.seeds import over_seeds
 from gan import losses
 from gan.datasets import grid, ring
 from gan.metrics.modes import expected_mixture_modes, mixture_modes
+from gan.report import plots
 from gan.training.build import build
 from gan.training.config import Config
 from gan.training.presets import PRESETS
@@ -77,7 +78,7 @@ def run(settings: Settings) -> Result:
   is of the histogram of such samples against the uniform one. The paper's numbers are means of 10
   runs of 400,000 steps. Here the pair that the criterion is laid on has 5 seeds of 100,000 steps,
   every packing and every loss (as defined; wgan clips at 0.01; no penalties) 2 seeds of 20,000. A
-  quick run has the pair alone, 2 seeds of 300 steps, and no criterion.
+  quick run has the pair alone, 2 seeds of 300 steps, no criterion and, of so few, no pictures.
   """
   checks, figures, records, films = [], {}, [], {}
   for plan in QUICK if settings.quick else FULL:
@@ -85,12 +86,13 @@ def run(settings: Settings) -> Result:
     found = {condition: measure(condition, plan) for condition in plan.conditions}
     if plan.name == "pair":
       checks += _pair_checks(found, quick=settings.quick)
-      films = {f"packing_{of.packing}": _film(of, rows, plan) for of, rows in found.items()}
+      if not settings.quick:
+        films = {f"packing_{of.packing}": _film(of, rows, plan) for of, rows in found.items()}
     for condition, rows in found.items():
       checks.append(_row(condition, rows, plan))
       records += _records(condition, rows)
-    figures[f"{plan.name}_samples"] = _clouds(found)
-    figures[f"{plan.name}_modes"] = _trajectories(found, plan.steps)
+    if not settings.quick:
+      figures |= {f"{plan.name}_samples": _clouds(found), f"{plan.name}_modes": _ends(found)}
   return Result(checks, figures, records, [], films)
 
 
@@ -189,32 +191,30 @@ def _records(condition, rows) -> list[dict[str, Any]]:
 
 def _clouds(found) -> Figure:
   columns = min(4, len(found))
-  lines = -(-len(found) // columns)
-  figure = Figure(figsize=(3 * columns, 3.2 * lines), dpi=90, layout="constrained")
-  panels = figure.subplots(lines, columns, squeeze=False).ravel()
-  for axes in panels[len(found) :]:
-    axes.remove()
-  for axes, (condition, rows) in zip(panels, found.items(), strict=False):
-    limit = reach(condition)
-    axes.plot(*DATA[condition.data].centres().T, "k+", ms=6)
-    axes.plot(*rows["samples"][0, -1].T, "C0.", ms=1.5, alpha=0.4)
-    axes.set(aspect="equal", xlim=(-limit, limit), ylim=(-limit, limit))
-    axes.set_title(condition.title, fontsize=9)
+  figure, panels = style.panels(-(-len(found) // columns), columns, 7.0 / columns)
+  for axes in panels.flat[len(found) :]:
+    axes.set_visible(False)
+  for axes, (condition, rows) in zip(panels.flat, found.items(), strict=False):
+    means = DATA[condition.data].centres()
+    style.cloud(axes, rows["samples"][0, -1], means, reach(condition))
+    axes.set_title(condition.title)
+  plots.label(figure, "x", "y")
   return figure
 
 
-def _trajectories(found, steps) -> Figure:
-  figure = Figure(figsize=(9, 4.6), dpi=90, layout="constrained")
-  axes = figure.subplots()
-  times = steps // SNAPSHOTS * np.arange(1, SNAPSHOTS + 1)
-  for i, (condition, rows) in enumerate(found.items()):
-    style = ("-", "--", ":")[i // 10]
-    for seed, modes in enumerate(rows["modes"]):
-      label = None if seed else condition.title
-      axes.plot(times, modes, f"C{i % 10}{style}", lw=1, label=label)
-  axes.set(title="modes that are hit, each seed", xlabel="step", ylim=(-0.5, 25.5))
-  axes.legend(fontsize=7, ncols=2)
-  axes.grid(alpha=0.3)
+def _ends(found) -> Figure:
+  """The modes at the end: a row for each condition, in it a point for each seed."""
+  figure, ((axes,),) = style.panels(1, 1, 0.6 + 0.2 * len(found))
+  for row, (condition, rows) in enumerate(found.items()):
+    modes = rows["modes"][:, -1]
+    axes.plot(modes, np.full(len(modes), row), "o", color=plots.COLOURS[0], alpha=0.6)
+    if condition.loss == "nonsat":
+      published = PUBLISHED[condition.data, condition.packing][0]
+      axes.plot(published, row, "|", color=plots.INK, markersize=12)
+  axes.set_yticks(range(len(found)), [condition.title for condition in found])
+  axes.invert_yaxis()
+  axes.set_xlim(left=0)
+  axes.set(xlabel="modes that are hit at the end", title="points: seeds; bars: the paper's mean")
   return figure
 
 

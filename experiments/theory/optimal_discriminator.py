@@ -8,9 +8,12 @@ import jax.numpy as jnp
 import numpy as np
 from matplotlib.figure import Figure
 
+from experiments.theory import style
 from experiments.theory.case import Check, Result, Settings, at_most, within
 from gan.losses import make_loss
 from gan.networks import Gan
+from gan.report import plots
+from gan.report.line_names import name_lines
 from gan.theory import densities, divergences, games
 
 PAPER = "Goodfellow et al. 2014, arXiv:1406.2661"
@@ -170,49 +173,55 @@ def _shift_checks(shifted) -> list[Check]:
 
 
 def _line_figure(result, shifted) -> Figure:
+  figure, ((left, right),) = style.panels(1, 2, 3.0, sharey=True)
   x = result["pair"].points[:, 0]
   real, fake = _densities(result["pair"])
-  figure = Figure(figsize=(11, 4.2), dpi=90, layout="constrained")
-  left, right = figure.subplots(1, 2, sharey=True)
-  left.fill_between(x, real, color="C0", alpha=0.25, lw=0, label="p, the data")
-  left.fill_between(x, fake, color="C1", alpha=0.25, lw=0, label="q, the generator")
-  left.plot(x, divergences.optimal_discriminator(real, fake), "k", lw=2, label="D* = p/(p + q)")
+  for i, (density, name) in enumerate(((real, "p, the data"), (fake, "q, the generator"))):
+    left.fill_between(x, density, color=plots.COLOURS[i], alpha=0.3, lw=0, label=name)
+  best = divergences.optimal_discriminator(real, fake)
+  left.plot(x, best, color=plots.INK, lw=2, label="D* = p/(p + q)")
   for i, logits in enumerate(result["logits"]):
-    left.plot(x, jax.nn.sigmoid(logits), "C3--", lw=1, label=None if i else "D, trained, each seed")
+    look = {"color": plots.COLOURS[1], "lw": 1, "label": None if i else "D, each seed"}
+    left.plot(x, jax.nn.sigmoid(logits), "--", **look)
   dense = np.asarray(densities.bulk(real + fake, BULK))
-  left.axvspan(*x[dense][jnp.array([0, -1])], color="0.95", zorder=0)
-  left.set(title="Trained D over the optimal one", xlabel="x", xlim=(-6, 6))
+  edges = x[dense][jnp.array([0, -1])]
+  left.axvspan(*edges, color=plots.LINES, alpha=0.4, lw=0, zorder=0, label="where D is judged")
+  left.set(xlabel="x", ylabel="D(x), and densities", xlim=(-6, 6))
+  _draw_shifted(right, x, shifted)
+  figure.legend(*left.get_legend_handles_labels(), loc="outside lower left", ncols=3)
+  return figure
+
+
+def _draw_shifted(axes, x, shifted) -> None:
   for i, (shift, logits) in enumerate(zip(SHIFTS, shifted["logits"], strict=True)):
     real, fake = _densities(shifted["pair"], shift)
-    best = divergences.optimal_discriminator(real, fake)
     inside = densities.bulk(real + fake, BULK)
-    right.plot(x, jnp.where(inside, best, jnp.nan), "k", lw=2)
+    best = jnp.where(inside, divergences.optimal_discriminator(real, fake), jnp.nan)
     shown = jnp.where(inside, jax.nn.sigmoid(logits), jnp.nan)
-    right.plot(x, shown, "--", color=f"C{i}", lw=1.3, label=f"moved by {shift:g}")
-  right.set(title="q -> p: D goes to 1/2", xlabel="x", xlim=(-6, 6))
-  for axes in (left, right):
-    axes.grid(alpha=0.3)
-    axes.legend(fontsize=8)
-  return figure
+    axes.plot(x, best, color=plots.INK, lw=2)
+    axes.plot(x, shown, "--", color=plots.COLOURS[i], label=f"moved by {shift:g}")
+  axes.set(xlabel="x", title="black: D*; dashed: D, q = p moved", xlim=(-6, 6))
+  name_lines(axes)
 
 
 def _plane_figure(found) -> Figure:
   result = found["two dimensions"]
   real, fake = _densities(result["pair"])
-  side = math.isqrt(len(real))
   best = divergences.optimal_discriminator(real, fake)
   learned = jax.nn.sigmoid(result["logits"][0])
   dense = densities.bulk(real + fake, BULK)
-  figure = Figure(figsize=(12, 4.2), dpi=90, layout="constrained")
-  panels = figure.subplots(1, 3, sharey=True)
-  extent = (-7, 7, -7, 7)
+  figure, (panels,) = style.panels(1, 3, 2.7, sharey=True)
   shown = {"D* = p/(p + q)": best, "D, trained (seed 0)": learned, "D - D*": learned - best}
-  for axes, (title, values) in zip(panels, shown.items(), strict=True):
-    limits = (0, 1) if axes is not panels[2] else (-0.05, 0.05)
+  side, drawn = math.isqrt(len(real)), []
+  for axes, (title, values), limits in zip(
+    panels, shown.items(), ((0, 1), (0, 1), (-0.05, 0.05)), strict=True
+  ):
     cells = jnp.where(dense, values, jnp.nan).reshape(side, side)
-    picture = axes.imshow(
-      cells, origin="lower", extent=extent, cmap="PuOr_r", vmin=limits[0], vmax=limits[1]
-    )
-    axes.set(title=title, xlim=(-4.5, 4.5), ylim=(-4.5, 4.5))
-    figure.colorbar(picture, ax=axes, shrink=0.8)
+    look = {"cmap": "PuOr_r", "vmin": limits[0], "vmax": limits[1], "extent": (-7, 7, -7, 7)}
+    drawn.append(axes.imshow(cells, origin="lower", **look))
+    axes.set(title=title, xlabel="x", xlim=(-4.5, 4.5), ylim=(-4.5, 4.5))
+    axes.grid(False)
+  panels[0].set_ylabel("y")
+  figure.colorbar(drawn[0], ax=panels[:2], location="bottom", shrink=0.6, label="D")
+  figure.colorbar(drawn[2], ax=panels[2], location="bottom", shrink=0.9, label="D - D*")
   return figure

@@ -203,7 +203,8 @@ runs/theory; cases can be run there one at a time, so each tells when, on what m
 of its cores and at which commit it ran, and with which flags beside --case. `all` runs as many
 cases at once as there are cores. Where other work ran beside a case, the seconds on the clock are
 more than it takes alone; the processor time says how much. `make theory` makes quick runs of the
-two cases of hours first, and then runs the command.
+two cases of hours first, and then runs the command. A case that is not in runs/theory keeps what
+the page had of it.
 
 Each case begins with what it shows, then its figures, then its numbers in three digits (its
 result.json has six), and last what was done. A row without a criterion is reported. Where our run
@@ -212,7 +213,9 @@ does not show what a paper says, the row says FAIL and our numbers stand beside 
 
 
 def write_docs(folder: pathlib.Path, names: list[str], page: pathlib.Path) -> None:
-  """Writes the Markdown page of every case in the folder, its pictures in figures/theory beside it.
+  """Writes the Markdown page, the pictures of its cases in figures/theory beside it.
+
+  A case that the folder does not hold keeps what the page had of it.
 
   Args:
     folder: where the cases are.
@@ -220,21 +223,33 @@ def write_docs(folder: pathlib.Path, names: list[str], page: pathlib.Path) -> No
     page: the file; its folder is made.
   """
   figures = writable_folder(page.parent / "figures" / "theory")
-  outcomes = [outcome | _counts(outcome) for outcome in read_outcomes(folder, names)]
-  parts = [DOCS_HEAD, _summary(outcomes)]
-  for outcome in outcomes:
+  told = _told(page)
+  for outcome in read_outcomes(folder, names):
     for name in outcome["figures"]:
       shutil.copyfile(folder / outcome["case"] / name, figures / f"{outcome['case']}_{name}")
-    parts.append(_section(outcome))
-  page.write_text("\n".join(parts), encoding="utf-8")
+    case = outcome | _counts(outcome)
+    told[case["case"]] = (_row(case), _section(case))
+  rows, sections = zip(*(told[name] for name in names if name in told), strict=True)
+  table = "\n".join(["| case | criteria met | time |", "| --- | --- | --- |", *rows])
+  page.write_text("\n".join([DOCS_HEAD, f"{table}\n", *sections]), encoding="utf-8")
 
 
-def _summary(outcomes):
-  rows = ["| case | criteria met | time |", "| --- | --- | --- |"]
-  for case in outcomes:
-    title = f"[`{case['case']}`](#{case['case']}): {_cell(case['title'])}"
-    rows.append(f"| {title} | {_verdict(case)} | {case['duration']} |")
-  return "\n".join(rows) + "\n"
+def _told(page: pathlib.Path) -> dict[str, tuple[str, str]]:
+  """{case: (its row of the first table, its section)} of a page that was written before."""
+  text = page.read_text(encoding="utf-8") if page.exists() else ""
+  _, *sections = re.split("^## ", text, flags=re.MULTILINE)
+  rows = dict(re.findall(r"^\| \[`(\w+)`\](.*)$", text, flags=re.MULTILINE))
+  split = ((section.split("\n", 1)[0], section.rstrip()) for section in sections)
+  return {
+    name: (f"| [`{name}`]{rows[name]}", f"## {section}\n")
+    for name, section in split
+    if name in rows
+  }
+
+
+def _row(case):
+  title = f"[`{case['case']}`](#{case['case']}): {_cell(case['title'])}"
+  return f"| {title} | {_verdict(case)} | {case['duration']} |"
 
 
 def _verdict(case):

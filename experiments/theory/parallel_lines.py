@@ -7,10 +7,13 @@ import jax.numpy as jnp
 import numpy as np
 from matplotlib.figure import Figure
 
+from experiments.theory import style
 from experiments.theory.case import Check, Result, Settings, at_most, within
 from gan.method.game import Examples
 from gan.method.updates import generator_update
 from gan.networks import Gan
+from gan.report import plots
+from gan.report.line_names import name_lines
 from gan.theory import games
 
 PAPER = "Arjovsky et al. 2017, arXiv:1701.07875, example 1"
@@ -112,24 +115,22 @@ def _separator(rows, i, theta) -> list[Check]:
 
 
 def _figure(critic, separator) -> Figure:
-  figure = Figure(figsize=(10, 4), dpi=90, layout="constrained")
-  left, right = figure.subplots(1, 2)
+  figure, ((left, right),) = style.panels(1, 2, 2.7)
   fine = np.linspace(-1.1, 1.1, 201)
-  left.plot(fine, np.abs(fine), "k", lw=1, label="|theta|")
-  left.plot(fine, np.full_like(fine, math.log(2)), "k:", lw=1, label="log 2")
   divergence = (separator["value"] + math.log(4)) / 2
-  for column in range(critic["slope"].shape[1]):
-    first = column == 0
-    left.plot(
-      THETAS, critic["difference"][:, column], "C0o", label="W1 by critic" if first else None
-    )
-    left.plot(THETAS, divergence[:, column], "C1s", label="JSD by cross-entropy" if first else None)
-    right.plot(THETAS, critic["slope"][:, column], "C0o", label="wgan" if first else None)
-    right.plot(THETAS, separator["slope"][:, column], "C1s", label="sat" if first else None)
-  right.plot(fine, np.sign(fine), "k", lw=1)
-  left.set(xlabel="theta", title="distance of the lines")
-  right.set(xlabel="theta", title="slope of the generator's loss")
+  _draw(left, 0, fine, np.abs(fine), critic["difference"], "W1 = |theta|")
+  _draw(left, 1, fine, np.full_like(fine, math.log(2)), divergence, "JSD = log 2")
+  _draw(right, 0, fine, np.sign(fine), critic["slope"], "wgan")
+  _draw(right, 1, fine, np.zeros_like(fine), separator["slope"], "sat")
+  left.set(ylabel="distance of the lines", title="lines: exact; points: trained")
+  right.set(ylabel="slope of the generator's loss", title="lines: exact; points: trained")
   for axes in (left, right):
-    axes.grid(alpha=0.3)
-    axes.legend(fontsize=9)
+    axes.set(xlabel="theta, where G's line is", xlim=(-1.1, 1.1))
+    name_lines(axes)
   return figure
+
+
+def _draw(axes, i, fine, exact, trained, name) -> None:
+  """Draws what is known at `fine` as a line, and what was trained at THETAS as points."""
+  axes.plot(fine, exact, **style.line_style(i), label=name)
+  axes.plot(THETAS, trained, plots.MARKERS[i], color=plots.COLOURS[i])

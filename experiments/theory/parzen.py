@@ -8,10 +8,12 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from experiments.cli import common
+from experiments.theory import style
 from experiments.theory.case import Check, Result, Settings, close, reported, text
 from gan import datasets
 from gan.errors import UserError
 from gan.metrics.parzen import BANDWIDTHS, ParzenLikelihood, parzen_log_likelihood
+from gan.report import plots
 from gan.training import loop, restore, sampling
 from gan.training.config import Config
 from gan.training.presets import PRESETS
@@ -162,23 +164,25 @@ def _criterion(scores) -> Check:
 
 
 def _bars(rows) -> Figure:
-  figure = Figure(figsize=(9, 4), dpi=90, layout="constrained")
-  axes = figure.subplots()
+  figure, ((axes,),) = style.panels(1, 1, 0.6 + 0.3 * (len(rows) + len(PUBLISHED)))
   published = {f"{name}, 2014": value for name, value in PUBLISHED.items()}
-  axes.barh(list(published), list(published.values()), color="0.7")
+  bars = axes.barh(list(published), list(published.values()), color="0.75")
+  axes.bar_label(bars, padding=4)
   for name, found in rows.items():
-    axes.barh(name, found.mean, xerr=found.standard_error, color="C0")
-  axes.set(xlabel="mean log-likelihood of MNIST's test images, nats")
-  axes.grid(alpha=0.3, axis="x")
+    bars = axes.barh(name, found.mean, xerr=found.standard_error, color=plots.COLOURS[5])
+    axes.bar_label(bars, fmt="%.0f", padding=4)
+  axes.set(
+    xlabel="mean log-likelihood of MNIST's test images, nats", title="blue: ours; grey: papers"
+  )
+  axes.grid(False, axis="y")
   return figure
 
 
 def _samples(scored) -> Figure:
-  figure = Figure(figsize=(4 * len(scored), 4.3), dpi=90, layout="constrained")
-  panels = figure.subplots(1, len(scored), squeeze=False)[0]
+  figure, (panels,) = style.panels(1, len(scored), style.WIDTH / len(scored))
   for axes, (name, (_, samples)) in zip(panels, scored.items(), strict=True):
     rows = samples[:100].reshape(10, 10, 28, 28)
     axes.imshow(rows.transpose(0, 2, 1, 3).reshape(280, 280), cmap="gray", vmin=0, vmax=1)
-    axes.set_title(name, fontsize=9)
-    axes.axis("off")
+    axes.set_title(name)
+    axes.set_axis_off()
   return figure

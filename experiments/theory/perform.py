@@ -13,6 +13,7 @@ from typing import Any
 
 from experiments.cli import children
 from experiments.cli.common import prepare
+from experiments.losses import DPI
 from experiments.theory.case import Settings
 from experiments.theory.registry import CASES, HEAVY
 from gan.errors import UserError, failure
@@ -122,7 +123,7 @@ def _save(result, folder) -> dict[str, Any]:
   figures = {f"{name}.png": figure for name, figure in result.figures.items()}
   films = {f"{name}.gif": frames for name, frames in result.films.items() if frames}
   for name, figure in figures.items():
-    plots.legends_below(figure)
+    figure.set_dpi(DPI)
     pictures.save(figure, folder / name)
   for name, frames in films.items():
     animation.write_gif(frames, folder / name)

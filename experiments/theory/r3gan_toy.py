@@ -8,13 +8,15 @@ import jax.numpy as jnp
 import numpy as np
 from matplotlib.figure import Figure
 
-from experiments.theory import trajectory
+from experiments.theory import style, trajectory
 from experiments.theory.case import Check, Result, Settings, reported
 from experiments.theory.seeds import over_seeds
 from gan.datasets import grid
 from gan.metrics.modes import expected_mixture_modes, mixture_modes
 from gan.networks import Gan
 from gan.penalties import gradient_norm
+from gan.report import plots
+from gan.report.line_names import name_lines
 from gan.theory import densities, games
 
 PAPER = "Huang et al. 2024, arXiv:2501.05441, table 1"
@@ -189,37 +191,44 @@ def _pair(title, values, field, ends, quantity) -> str:
 
 
 def _trajectories(found, steps) -> Figure:
-  figure = Figure(figsize=(12, 4.6), dpi=90, layout="constrained")
-  left, right = figure.subplots(1, 2)
-  times = steps // SNAPSHOTS * np.arange(1, SNAPSHOTS + 1)
+  pairs = list(dict.fromkeys(kind[:2] for kind in found))
+  figure, panels = style.panels(2, len(pairs), 1.7, sharex=True, sharey="row")
   for kind, rows in found.items():
-    color, line = f"C{_color(kind)}", "--" if kind.every > 1 else "-"
-    for seed in range(len(rows["modes"])):
-      label = None if seed else kind.title
-      left.plot(times, rows["modes"][seed], f"{color}{line}", lw=1, label=label)
-      right.semilogy(times, rows["norm"][seed], f"{color}{line}", lw=1)
-  left.set(title="modes of 25", xlabel="step", ylim=(-0.5, 25.5))
-  right.set(title="mean norm of D's slope on samples", xlabel="step")
-  left.legend(fontsize=8)
-  for axes in (left, right):
-    axes.grid(alpha=0.3)
+    column = panels[:, pairs.index(kind[:2])]
+    column[0].set_title(" + ".join(kind[:2]))
+    name = f"every {kind.every} steps" if kind.every > 1 else "every step"
+    draw_runs(column, rows, steps, **style.line_style(kind.every > 1), label=name)
+  finish(panels)
+  for axes in panels[:, -1]:
+    name_lines(axes)
   return figure
 
 
-def _color(kind):
-  return 2 * ("rsgan", "nonsat").index(kind.loss) + ("r1r2", "r1").index(kind.penalty)
+def draw_runs(column, rows, steps, **look) -> None:
+  """Draws the modes of runs into the upper panel of a column, and D's slope into the lower."""
+  times = steps // SNAPSHOTS * np.arange(1, SNAPSHOTS + 1)
+  for axes, values in zip(column, (rows["modes"], rows["norm"]), strict=True):
+    style.seeds(axes, times, values, **look)
+
+
+def finish(panels) -> None:
+  """Names the axes of such columns [2, columns]."""
+  panels[0, 0].set(ylabel="modes of 25", ylim=(-0.5, 25.5), yticks=range(0, 26, 5))
+  panels[1, 0].set(ylabel="mean |grad D|\non samples", yscale="log")
+  for axes in panels[1]:
+    axes.set_xlabel("step")
+    plots.count_axis(axes)
 
 
 def _clouds(found) -> Figure:
-  figure = Figure(figsize=(12, 6.4), dpi=90, layout="constrained")
-  panels = figure.subplots(2, -(-len(found) // 2), sharex=True, sharey=True).T.ravel()
+  figure, panels = style.panels(2, -(-len(found) // 2), 1.9, sharex=True, sharey=True)
+  panels = panels.T.ravel()
   for axes in panels[len(found) :]:
-    axes.remove()
+    axes.set_visible(False)
   for axes, (kind, rows) in zip(panels, found.items(), strict=False):
-    axes.plot(*grid.centres().T / SPREAD, "k+", ms=6)
-    axes.plot(*rows["last"][0].T, "C0.", ms=1.5, alpha=0.4)
-    axes.set(aspect="equal", xlim=(-LIMIT, LIMIT), ylim=(-LIMIT, LIMIT))
-    axes.set_title(kind.title, fontsize=9)
+    style.cloud(axes, rows["last"][0], grid.centres() / SPREAD, LIMIT)
+    axes.set_title(kind.title.replace(", ", ",\n"))
+  plots.label(figure, "x", "y")
   return figure
 
 

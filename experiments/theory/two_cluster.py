@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from matplotlib.figure import Figure
 
+from experiments.theory import style
 from experiments.theory.case import Check, Result, Settings, reported
 from gan.method.game import Examples
 from gan.method.updates import (
@@ -17,12 +18,14 @@ from gan.method.updates import (
   generator_update,
 )
 from gan.networks import Gan, Network
+from gan.report import plots
 from gan.theory import games
 
 PAPER = "Sun et al. 2020, arXiv:2011.04926, and GAN2_2Cluster.py of its code, AilsaF/RS-GAN"
 POINTS, UPDATES, EPOCHS = 100, 10, 5000
 RATE, MOMENTUM = 0.01, 0.9
 LONG = 200  # epochs in the band that count as stuck
+WINDOW = 50  # epochs, of which the figure has the median
 
 
 class Kind(NamedTuple):
@@ -152,16 +155,18 @@ def _checks(collapsed, losses) -> list[Check]:
 
 
 def _figure(losses) -> Figure:
-  figure = Figure(figsize=(11, 4.2), dpi=90, layout="constrained")
-  for axes, (name, loss) in zip(figure.subplots(1, 2, sharey=True), losses.items(), strict=True):
+  """Of windows of epochs the median, or the noise of seeds that go on would hide the others."""
+  figure, (panels,) = style.panels(1, 2, 2.9, sharey=True)
+  for axes, (name, loss) in zip(panels, losses.items(), strict=True):
     stuck, (label, _, band) = epochs_collapsed(name, loss) >= LONG, LOSSES[name]
-    for seed, trajectory in enumerate(loss):
-      style = {"color": "C3", "lw": 1.2} if stuck[seed] else {"color": "0.5", "lw": 0.5}
-      axes.plot(np.arange(1, len(trajectory) + 1), trajectory, **style, alpha=0.8)
-    axes.axhspan(*band, color="C1", alpha=0.2, lw=0)
-    title = f"{label}: {stuck.sum()} of {len(loss)} seeds stuck, {band[0]:g} to {band[1]:g}"
-    axes.set(title=title, xlabel="epoch")
-    axes.set(ylim=(0.25, 0.9))
-    axes.grid(alpha=0.3)
-  figure.axes[0].set_ylabel("loss of D at its last update")
+    whole = loss[:, : loss.shape[1] // WINDOW * WINDOW].reshape(len(loss), -1, WINDOW)
+    for seed, medians in enumerate(np.median(whole, axis=2)):
+      look = {"color": plots.COLOURS[1] if stuck[seed] else "0.6", "zorder": 2 + stuck[seed]}
+      axes.plot(WINDOW * np.arange(1, len(medians) + 1), medians, lw=0.8, **look)
+    axes.axhspan(*band, color=plots.COLOURS[5], alpha=0.3, lw=0)
+    axes.text(1, band[0], "counts as collapsed ", transform=axes.get_yaxis_transform(), ha="right")
+    axes.set_title(f"{label}: {stuck.sum()} of {len(loss)} seeds stuck (orange)")
+    axes.set(xlabel="epoch", ylim=(0.25, 0.9))
+    plots.count_axis(axes)
+  panels[0].set_ylabel(f"loss of D, median of {WINDOW} epochs")
   return figure

@@ -5,7 +5,10 @@ import math
 import jax
 from matplotlib.figure import Figure
 
+from experiments.theory import style
 from experiments.theory.case import Check, Result, Settings, close
+from gan.report import plots
+from gan.report.line_names import name_lines
 from gan.theory import two_point
 
 SOURCE = "Sun et al. 2020, arXiv:2011.04926, two-point case"
@@ -66,21 +69,14 @@ def _count(points) -> Check:
 
 
 def _figure(records) -> Figure:
-  figure = Figure(figsize=(7, 4), dpi=90, layout="constrained")
-  axes = figure.subplots()
+  figure, ((axes,),) = style.panels(1, 1, 3.0)
   path = ["none", "collapsed", "matched", "both"]
-  for name, (label, _, _) in LOSSES.items():
+  for i, (name, (label, _, _)) in enumerate(LOSSES.items()):
     value = {row["state"]: row["ours"] for row in records if row["loss"] == name}
-    heights = [value[state] for state in path]
-    axes.plot(
-      range(len(path)), heights, "o-" if name == "sat" else "s--", label=f"{label} ({name})"
-    )
-  axes.set_xticks(
-    range(len(path)), ["neither", "both on one\n(collapsed)", "one on a point", "one on each"]
-  )
-  axes.set(
-    ylabel="value at the optimal D (G descends)", title="Where two samples lie on two points"
-  )
-  axes.grid(alpha=0.3)
-  axes.legend()
+    look = style.line_style(i) | {"marker": plots.MARKERS[i], "label": f"{label} ({name})"}
+    axes.plot(range(len(path)), [value[state] for state in path], **look)
+  where = ["neither\non a point", "both on one\n(collapsed)", "one on a point", "one on each"]
+  axes.set_xticks(range(len(path)), where)
+  axes.set(ylabel="value at the optimal D (G descends)", xlabel="where the two samples lie")
+  name_lines(axes)
   return figure

@@ -5,12 +5,13 @@ import jax.numpy as jnp
 import numpy as np
 from matplotlib.figure import Figure
 
-from experiments.theory import trajectory
+from experiments.theory import style, trajectory
 from experiments.theory.case import Check, Result, Settings, reported
 from experiments.theory.seeds import over_seeds
 from gan.datasets import ring
 from gan.metrics.modes import REACH, mixture_modes
 from gan.networks import Gan
+from gan.report import plots
 from gan.theory import densities, games
 
 PAPER = "Metz et al. 2017, arXiv:1611.02163"
@@ -44,7 +45,7 @@ def run(settings: Settings) -> Result:
     for seed in range(seeds)
   ]
   checks = _checks(found, quick=settings.quick)
-  figures = {"modes": _modes(found, steps), "samples": _clouds(shown)}
+  figures = {"modes": _modes(found, steps), "samples": _clouds(shown, steps)}
   films = {f"foresees_{look}": _film(look, rows, steps) for look, rows in shown.items()}
   return Result(checks, figures, records, _notes(found), films)
 
@@ -157,27 +158,27 @@ def _notes(found) -> list[str]:
 
 
 def _modes(found, steps) -> Figure:
-  figure = Figure(figsize=(10, 3.8), dpi=90, layout="constrained")
+  figure, (panels,) = style.panels(1, 2, 2.6, sharey=True)
   times = steps // SNAPSHOTS * np.arange(1, SNAPSHOTS + 1)
-  for axes, (look, rows) in zip(figure.subplots(1, 2, sharey=True), found.items(), strict=True):
+  for axes, (look, rows) in zip(panels, found.items(), strict=True):
     for seed, modes in enumerate(rows["modes"]):
       # A little apart, or whole numbers would hide each other.
-      axes.plot(times, modes + 0.06 * (seed - len(rows["modes"]) / 2), "o-", ms=3, lw=1)
-    axes.set(title=f"K = {look}, each seed", xlabel="step", ylim=(-0.4, 8.4), ylabel="modes of 8")
-    axes.grid(alpha=0.3)
+      apart = modes + 0.06 * (seed - len(rows["modes"]) / 2)
+      axes.plot(times, apart, marker=plots.MARKERS[seed % len(plots.MARKERS)], markersize=3, lw=1)
+    axes.set(title=f"K = {look}, each seed", xlabel="step", ylim=(-0.4, 8.4))
+    plots.count_axis(axes)
+  panels[0].set_ylabel("modes of 8, seeds a little apart")
   return figure
 
 
-def _clouds(shown) -> Figure:
-  figure = Figure(figsize=(11, 4.8), dpi=90, layout="constrained")
+def _clouds(shown, steps) -> Figure:
   places = np.linspace(0, SNAPSHOTS - 1, 5).astype(int)
-  grid = figure.subplots(len(LOOKS), len(places), sharex=True, sharey=True)
+  figure, grid = style.panels(len(LOOKS), len(places), 1.6, sharex=True, sharey=True)
   for row, (look, rows) in zip(grid, shown.items(), strict=True):
     for axes, at in zip(row, places, strict=True):
-      axes.plot(*ring.centres().T, "k+", ms=10)
-      axes.plot(*rows["samples"][0, at].T, "C0.", ms=2, alpha=0.3)
-      axes.set(aspect="equal", xlim=(-LIMIT, LIMIT), ylim=(-LIMIT, LIMIT))
-      axes.set_title(f"K = {look}, snapshot {at + 1} of {SNAPSHOTS}", fontsize=9)
+      style.cloud(axes, rows["samples"][0, at], ring.centres(), LIMIT)
+      axes.set_title(f"K = {look},\nstep {steps // SNAPSHOTS * (at + 1):,}")
+  plots.label(figure, "x", "y")
   return figure
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from experiments.cli import common
+from experiments.theory import style
 from experiments.theory.case import Check, Result, Settings, reported, text, within
 from experiments.theory.fresh_discriminator import EVERY, FIRST, Lab, fresh
 from gan import datasets
@@ -20,6 +21,8 @@ from gan.method.play import to_range
 from gan.models import mlp
 from gan.models.spec import ModelSpec, to_networks
 from gan.networks import Gan, latent_sampler
+from gan.report import plots
+from gan.report.line_names import name_lines
 from gan.theory import games
 from gan.training import restore
 from gan.training.build import build_game, hyperparameters
@@ -274,18 +277,17 @@ def _reports(summaries) -> list[Check]:
 
 def _figure(curves) -> Figure:
   costs = [cost for cost in next(iter(curves.values())) if cost not in OTHERS]
-  figure = Figure(figsize=(4.6 * (len(costs) + 1), 4.2), dpi=90, layout="constrained")
-  panels = figure.subplots(1, len(costs) + 1)
+  figure, (panels,) = style.panels(1, len(costs) + 1, 2.8)
   for axes, quantity in zip(panels, [*costs, "loss"], strict=True):
-    for color, (name, rows) in enumerate(curves.items()):
-      for seed, values in enumerate(rows[quantity]):
-        axes.plot(times(rows), values, f"C{color}", lw=0.8, label=None if seed else name)
-    title = f"norm of G's slope, {quantity}: {TITLES.get(quantity, 'its own cost')}"
-    axes.set(title="D's loss" if quantity == "loss" else title, xlabel="updates of the new D")
+    for i, (name, rows) in enumerate(curves.items()):
+      look = style.line_style(i) | {"label": f"G of {name}"}
+      style.seeds(axes, times(rows), rows[quantity], **look)
+    cost = f"{quantity}:\n{TITLES.get(quantity, 'its own cost')}"
+    axes.set(title="D's loss" if quantity == "loss" else cost, xlabel="updates of D")
     # The loss of a critic has either sign.
-    axes.set_yscale(
-      "log" if all((rows[quantity] > 0).all() for rows in curves.values()) else "linear"
-    )
-    axes.grid(alpha=0.3)
-    axes.legend(fontsize=8, title="G frozen after")
+    positive = all((rows[quantity] > 0).all() for rows in curves.values())
+    axes.set_yscale("log" if positive else "linear")
+    plots.count_axis(axes)
+  panels[0].set_ylabel("norm of G's slope")
+  name_lines(panels[-1])
   return figure

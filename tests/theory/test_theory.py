@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import shutil
 
 import jax
 import jax.numpy as jnp
@@ -12,11 +13,12 @@ from conftest import ROOT
 from PIL import Image
 
 from experiments.theory import __main__ as command
-from experiments.theory import case, page, perform, registry
+from experiments.theory import case, page, perform, registry, style
 from experiments.theory.insights import INSIGHTS
 from gan.errors import UserError
 from gan.losses import make_loss, of_logits
 from gan.penalties import PENALTIES
+from gan.report import plots
 from gan.theory import densities, divergences, games, two_point
 
 
@@ -271,6 +273,20 @@ def test_docs_hold_every_case_of_the_folder_and_copies_of_the_pictures(lab, tmp_
   assert "jax" in text and text.count("\n## ") == 3
 
 
+def test_docs_keep_what_they_had_of_a_case_that_the_folder_does_not_hold(lab, tmp_path):
+  run, folder = lab
+  page = tmp_path / "docs" / "theory.md"
+  assert run("--case=counts,fails", f"--docs={page}") == 1
+  before = page.read_text()
+  shutil.rmtree(folder / "counts")
+  assert run("--case=fails", "--seeds=1", f"--docs={page}") == 1
+  after = page.read_text()
+  own = [line for line in before.splitlines() if "fails" not in line and "time" not in line]
+  assert [line for line in own if line not in after.splitlines()] == []
+  assert "--seeds=1" not in before and "Run with `--seeds=1`" in after.partition("## fails")[2]
+  assert after.count("\n## ") == 2 and after.count("[`counts`]") == 1
+
+
 # Each case, as quick as it gets.
 
 
@@ -283,9 +299,31 @@ def assert_met(result):
   assert not missed, missed
 
 
+def assert_readable(figure):
+  """Of the width of a page, its axes named on both sides, no legend over what is drawn."""
+  assert figure.get_figwidth() == style.WIDTH
+  panels = [axes for axes in figure.axes if axes.get_visible() and axes.axison]
+  parts = [figure, *figure.subfigs]
+  for side in ("x", "y"):
+    named = [getattr(axes, f"get_{side}label")() for axes in panels]
+    named += [getattr(part, f"get_sup{side}label")() for part in parts]
+    assert any(named), side
+  assert not any(axes.get_legend() for axes in panels)
+  figure.draw_without_rendering()
+  frame = figure.bbox.padded(1)  # rounding
+  for axes in panels:
+    for text in axes.texts:
+      box = text.get_window_extent()
+      assert frame.x0 <= box.x0 and box.x1 <= frame.x1, text.get_text()
+
+
 @pytest.mark.parametrize("name", ["generator_costs", "dirac", "bilinear"])
-def test_exact_case_meets_its_criteria(name):
-  assert_met(outcome(name))
+def test_exact_case_meets_its_criteria_and_draws_figures_that_can_be_read(name):
+  with plots.styled():
+    result = outcome(name)
+  assert_met(result)
+  for figure in result.figures.values():
+    assert_readable(figure)
 
 
 def test_every_case_has_a_heading_of_one_line_and_an_explanation():
