@@ -1,6 +1,6 @@
 """Prints the registry of adversarial losses, and draws those that are functions of logits.
 
-  python -m experiments.losses --outdir=docs/figures
+  python -m experiments.losses --outdir=runs/losses
 
 The table names for each loss what both players minimise, the optimal logit, what the generator
 minimises against it, and the source. Pictures: losses.png, the generators' costs and slopes side by

@@ -187,7 +187,7 @@ def _trajectories_figure(paths) -> Figure:
       axes.semilogy(radius, **style.line_style(i), label=schedule)
     axes.axhline(CONVERGED, color=plots.INK, lw=0.8, ls=":")
     axes.set(title=name, ylim=(1e-8, 30))
-  plots.label(figure, "step", "distance from the equilibrium; dotted: from here on it counts as 0")
+  plots.label(figure, "step", "distance from the equilibrium (dotted: converged)")
   name_lines(panels[0, -1])
   return figure
 

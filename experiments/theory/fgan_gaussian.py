@@ -200,7 +200,7 @@ def _figure(found, best) -> Figure:
     right.annotate(name, best[name][1:], (0, 9), textcoords="offset points", ha="center")
   left.set(xlim=(-6, 9), xlabel="x", ylabel="density of the trained Gaussian")
   right.set(xlabel="mean mu", ylabel="standard deviation sigma")
-  right.set_title("points: ours; crosses: optimum; triangles: published")
+  right.set_title("points: ours; crosses: optimum;\ntriangles: published")
   right.margins(0.12)
   figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=6)
   return figure

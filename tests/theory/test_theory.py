@@ -312,7 +312,7 @@ def assert_readable(figure):
   figure.draw_without_rendering()
   frame = figure.bbox.padded(1)  # rounding
   for axes in panels:
-    for text in axes.texts:
+    for text in (axes.title, *axes.texts):
       box = text.get_window_extent()
       assert frame.x0 <= box.x0 and box.x1 <= frame.x1, text.get_text()
 
