@@ -106,8 +106,7 @@ STUDY := --losses=sat,nonsat,lsgan,hinge,wgan,rsgan --seeds=3
 SHOWN := metric_by_step last_and_best gradient_norms samples
 figures: $(VENV)/installed
 	rm -rf runs/figures
-	$(RUN) -m experiments.losses --outdir=runs/figures/losses
-	cp runs/figures/losses/losses.png runs/figures/losses/generator_costs.png docs/figures
+	$(RUN) -m experiments.losses --outdir=docs/figures
 	$(RUN) -m experiments.sweep --experiment=ring $(STUDY) --workdir=runs/figures/ring
 	$(RUN) -m experiments.sweep --experiment=mnist $(STUDY) --steps=1000 --eval_every=125 \
 	  --workdir=runs/figures/mnist

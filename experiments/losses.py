@@ -125,7 +125,7 @@ def overview() -> Figure:
     _limit(axes)
   for axes in panels.flat[len(names) :]:
     axes.set_visible(False)
-  figure.legend(*panels[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
+  figure.legend(*panels[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=2)
   figure.supxlabel("logit of a fake (left: recognised as fake, right: taken for real)", fontsize=9)
   figure.supylabel("cost of G, and its slope against the logit", fontsize=9)
   return figure
