@@ -6,7 +6,7 @@ import re
 import pytest
 from notebooks import TUTORIALS, executed, without_data
 
-NAMES = ("first_gan", "saturating", "your_own")
+NAMES = ("first_gan", "saturating", "your_own", "study")
 MOST_BYTES = 1_500_000  # of all, with their pictures
 
 
