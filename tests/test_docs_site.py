@@ -104,6 +104,8 @@ def test_the_docs_can_be_searched(site):
   texts = {entry["location"]: entry["text"] for entry in index["docs"]}
   assert "generator" in texts["api/index.html#gan.Game"]
   assert "rooms" in texts["house.html#rooms"]
+  words = re.split(index["config"]["separator"], "wgan_gp (0.25): 1e5, -3 of `cifar10`.")
+  assert words == ["wgan_gp", "of", "cifar10", ""]
 
 
 def test_constants_of_the_api_show_a_short_value_in_the_docs(site):
