@@ -41,6 +41,7 @@ SMALLER = {
 }
 # The same, where a command has the flag.
 WHERE_GIVEN = ["--count=50"]
+HALVED = ["--halving=2", "--eval_every=1"]  # of two steps
 OF_STUDIES = ["--losses=nonsat,hinge", "--grid=penalty=none,r1"]
 # What a page of reference leaves to its reader: before its Python, and after it.
 OWN_GAME = """
@@ -107,9 +108,12 @@ def smaller(page, module, flags):
   if module in ("sweep", "study"):
     experiment = [flag.split("=")[1] for flag in flags if flag.startswith("--experiment=")]
     small += SMALLER[(experiment or ["mnist"])[0]]
+    small += ["--losses=nonsat,hinge"] * ("--losses" not in given)
   own = [flag for flag in flags if flag.startswith("--model=")]
   small = [flag for flag in small if not (own and flag.startswith("--model="))]
   small += ["--width=8"] * bool(own and own != ["--model=mlp"])
+  if "--halving" in given:
+    small = with_smaller(small, HALVED)
   less = WHERE_GIVEN + OF_STUDIES * page.name.startswith("study_")
   return with_smaller(flags, small + [flag for flag in less if flag.partition("=")[0] in given])
 
