@@ -46,15 +46,19 @@ def render(analysis: Analysis, shown: Sequence[Drawing], name: str, command: str
     command: that writes the page.
   """
   commands, facts = "\n".join(analysis.study.commands), _facts(analysis)
+  lead = [drawing for drawing in shown if drawing.name == "samples"]
   blocks = [
     f"# {page.title(analysis)}",
     f"Written by `{command}` from the records of:",
     f"```\n{commands}\n```",
+    *(_figure(drawing, name) for drawing in lead),
+    *_values(analysis),
+    "## What is shown",
     "\n".join(f"* {line}" for line in words.findings(analysis)),
     *(f"Note: {line}" for line in words.notes(analysis)),
+    *_differences(analysis),
     *_settings(analysis),
-    *_values(analysis),
-    *(_figure(drawing, name) for drawing in shown),
+    *(_figure(drawing, name) for drawing in shown if drawing not in lead),
     "## What it is from",
     "\n".join(f"* {heading}: {'; '.join(lines)}" for heading, lines in facts),
   ]
@@ -67,6 +71,19 @@ def _facts(analysis):
     (heading, [PLACE.sub("", line) for line in lines])
     for heading, lines in words.facts(analysis)
     if heading != "Commands"
+  ]
+
+
+def _differences(analysis) -> list[str]:
+  """Those that survive, of which there are few beside all pairs of many losses."""
+  survivors = [found for found in analysis.comparisons if found.survives]
+  if not survivors:
+    return []
+  found = page.comparison_table(survivors)
+  return [
+    "## Differences that survive the correction",
+    _table(found["head"], _cells(found["rows"])),
+    words.method(analysis),
   ]
 
 
