@@ -101,21 +101,9 @@ lint: $(VENV)/installed-dev
 	$(RUN) -m ruff format --check .
 	$(RUN) -m mypy
 
-# Every figure of the README, from scratch: six losses with three seeds, on MNIST where it can be had.
-STUDY := --losses=sat,nonsat,lsgan,hinge,wgan,rsgan --seeds=3
-SHOWN := metric_by_step last_and_best gradient_norms samples
+# The figures of docs/losses.md.
 figures: $(VENV)/installed
-	rm -rf runs/figures
-	$(RUN) -m experiments.losses --outdir=docs/figures
-	$(RUN) -m experiments.sweep --experiment=ring $(STUDY) --workdir=runs/figures/ring
-	$(RUN) -m experiments.sweep --experiment=mnist $(STUDY) --steps=1000 --eval_every=125 \
-	  --workdir=runs/figures/mnist
-	for name in ring mnist; do \
-	  $(RUN) -m experiments.compare --workdir=runs/figures/$$name && mkdir -p docs/figures/$$name && \
-	  for figure in $(SHOWN); do \
-	    cp runs/figures/$$name/figures/$$figure.png docs/figures/$$name/ || exit 1; \
-	  done || exit 1; \
-	done
+	$(RUN) -m experiments.losses --outdir=docs/figures $(ARGS)
 
 # The studies of docs/sweeps.md, each at most two hours on two cores that are idle. What was
 # interrupted goes on; a study that has ended writes its page of the documentation from its records.

@@ -273,6 +273,7 @@ SMALLER = {
   "sweep": [*SMALL, "--losses=nonsat,hinge", "--seeds=1"],
   "compare": [],
   "study": [*SMALL, "--losses=nonsat,hinge", "--samples=2", "--seeds=1"],
+  "best": [],
   "theory": ["--case=generator_costs"],
 }
 

@@ -22,8 +22,8 @@ PICTURES = "figures/families"
 NO_PICTURE = "There is no picture of it here."
 # Pictures that are not of the short runs on CIFAR-10: file in `docs`, and what it shows.
 OTHER_PICTURES = {
-  "dcgan": ("figures/mnist/samples.png", "Six losses on MNIST, 1,000 steps of 64 images"),
-  "points": ("figures/ring/samples.png", "Six losses on eight Gaussians"),
+  "dcgan": ("figures/study_mnist/samples.png", "Eight losses on MNIST, 1,000 steps of 64, width 16"),
+  "points": ("figures/study_ring/samples.png", "25 losses on eight Gaussians, width 32"),
 }
 # The experiment whose data a preset is of, by what its name ends with; else mnist.
 EXPERIMENTS = {
