@@ -279,7 +279,8 @@ def _of_settings(analysis) -> list[Drawing]:
     return []
   text = (
     "Points: last values of single runs, over all values of the other hyper-parameters; crosses: "
-    "runs that diverged. Lines and bars: medians of runs that did not."
+    "runs that diverged. Lines and bars: medians of runs that did not. Where values are numbers, "
+    "runs without one are left out."
   )
   return [
     Drawing(

@@ -130,17 +130,23 @@ def _draw_strip(axes, analysis, row, kind, place):
 
 
 def sensitivity(analysis: Analysis, field: str, size: Size) -> Figure:
-  """Returns the last values of the headline metric against one hyper-parameter."""
+  """Returns the last values of the headline metric against one hyper-parameter.
+
+  Where its values are numbers, runs without one have no place: those of a loss that does not read
+  it, and those with the default of their penalty or loss.
+  """
   values = {run.value(field) for run in analysis.study.runs}
-  values = sorted(values, key=sortable)
-  numeric = all(number(value) is not None for value in values)
+  numeric = all(number(value) is not None for value in values - {None})
+  values = sorted(values - {None} if numeric else values, key=sortable)
+  losses = {run.loss for run in analysis.study.runs if run.value(field) in values}
   places = {value: value if numeric else place for place, value in enumerate(values)}
 
   def draw(axes, loss, faint):
     if not faint:
       _draw_sensitivity(axes, analysis, loss, field, places, beside=not numeric)
 
-  figure = plots.shared_or_panels(analysis.study.losses, size, draw)
+  shown = [loss for loss in analysis.study.losses if loss in losses]
+  figure = plots.shared_or_panels(shown, size, draw)
   _mark_real_in(figure, analysis, analysis.metric)
   plots.finish(figure, field, axis_label(analysis.metric))
   for axes in figure.axes:
@@ -158,7 +164,7 @@ def _draw_sensitivity(axes, analysis, loss, field, places, beside):
   colour, found = plots.colours(analysis.palette)[loss], []
   for run in (run for run in analysis.study.runs if run.loss == loss):
     last = outcome(run, analysis.metric, analysis.headline[0].step).last
-    if last and math.isfinite(last[1]):
+    if last and math.isfinite(last[1]) and run.value(field) in places:
       found.append((places[run.value(field)], last[1], run.status == "diverged"))
   losses = analysis.study.losses
   shift = (losses.index(loss) - (len(losses) - 1) / 2) * 0.6 / len(losses) if beside else 0

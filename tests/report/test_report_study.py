@@ -479,6 +479,17 @@ def test_a_hyper_parameter_over_decades_has_a_logarithmic_axis_and_words_have_ti
   assert [label.get_text() for label in norms.get_xticklabels()] == ["none", "batch"]
 
 
+def test_numbers_keep_their_axis_beside_runs_that_have_none(tmp_path):
+  for loss, weight in (("wgan", 0.1), ("wgan", 10.0), ("wgan", None), ("nonsat", None)):
+    write_run(tmp_path / f"{loss}{weight}", loss, **one([1.0]), penalty_weight=weight)
+  found = analyse(load(tmp_path))
+  figure = plots.render(lambda: metric_figures.sensitivity(found, "penalty_weight", plots.WIDE))
+  (axes,) = figure.axes
+  assert axes.get_xscale() == "log"
+  lines = {line.get_label(): [*line.get_xdata()] for line in axes.lines}
+  assert lines["wgan"] == [0.1, 10.0] and "nonsat" not in lines
+
+
 @pytest.mark.parametrize("seeds, joined", [(1, 0), (2, 8)])
 def test_values_that_were_tried_once_are_not_joined(tmp_path, seeds, joined):
   for place in range(8):
