@@ -134,9 +134,10 @@ def test_notebooks_are_pages_of_the_docs_with_their_pictures(site):
   for path in sorted((ROOT / "docs" / "tutorials").glob("*.ipynb")):
     page = site / "tutorials" / f"{path.stem}.html"
     cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
-    drawn = str([cell.get("outputs", []) for cell in cells]).count("'image/png'")
+    outputs = [output for cell in cells for output in cell.get("outputs", [])]
+    drawn = ["image/png" in output.get("data", {}) for output in outputs]
     shown = [one for one in Loads(page).loads if one.startswith(f"{path.stem}_files/")]
-    assert len(shown) == drawn, path
+    assert len(shown) == sum(drawn) > 0, path
     assert not re.search(r'href="[^"]*\.ipynb"', page.read_text(encoding="utf-8"))
 
 
