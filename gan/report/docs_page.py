@@ -108,7 +108,8 @@ def _values(analysis) -> list[str]:
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
   lines = [head, ["---"] * len(head), *rows]
-  return "\n".join(f"| {' | '.join(map(str, line))} |" for line in lines)
+  text = "\n".join(f"| {' | '.join(map(str, line))} |" for line in lines)
+  return text.replace(" to ", "\N{NO-BREAK SPACE}to\N{NO-BREAK SPACE}")  # intervals stay on a line
 
 
 def _figure(drawing: Drawing, name: str) -> str:

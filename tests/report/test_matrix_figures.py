@@ -89,7 +89,7 @@ def test_a_page_of_documentation_has_the_numbers_of_the_study_and_its_pictures(c
   for drawing in figures.drawings(crossed):
     (tmp_path / "drawn" / f"{drawing.name}.png").write_bytes(drawing.name.encode())
   docs_page.write(crossed, tmp_path / "drawn", tmp_path / "study_fake.md", "the command")
-  text = (tmp_path / "study_fake.md").read_text()
+  text = (tmp_path / "study_fake.md").read_text().replace("\N{NO-BREAK SPACE}", " ")
   assert text.startswith("# 2 losses on digits\n\nWritten by `the command`")
   # wgan without a penalty: 8, 8.8 and 9.6, whose mean is their IQM.
   assert "| wgan | none | 3 | 0 of 3 | 8.8 | 8 to 9.6 | 8.8 | 8 to 9.6 |" in text
