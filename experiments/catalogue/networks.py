@@ -22,7 +22,7 @@ PICTURES = "figures/families"
 NO_PICTURE = "There is no picture of it here."
 # Pictures that are not of the short runs on CIFAR-10: file in `docs`, and what it shows.
 OTHER_PICTURES = {
-  "dcgan": ("figures/study_mnist/samples.png", "Eight losses on MNIST, 1,000 steps of 64, width 16"),
+  "dcgan": ("figures/study_mnist/samples.png", "Eight losses on MNIST, 1,000 steps, width 16"),
   "points": ("figures/study_ring/samples.png", "25 losses on eight Gaussians, width 32"),
 }
 # The experiment whose data a preset is of, by what its name ends with; else mnist.

@@ -270,7 +270,8 @@ def _draw_shares(part, found) -> None:
   panels = part.subplots(1, len(found), sharey=True)
   for axes, (p, rows) in zip(panels, found.items(), strict=True):
     picture = axes.imshow(rows["shares"].T, cmap="Greys", vmin=0, vmax=1, aspect="auto")
-    axes.set(title=f"trained with p = {p:g}", xlabel="seed")
+    seeds = range(0, len(rows["shares"]), 5)
+    axes.set(title=f"trained with p = {p:g}", xlabel="seed", xticks=seeds)
     axes.grid(False)
   panels[0].set_yticks(range(4), [f"{90 * turn}°" for turn in range(4)])
   panels[0].set_ylabel("turn of samples")
