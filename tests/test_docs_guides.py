@@ -173,3 +173,5 @@ def test_blocks_of_a_page_run_one_after_the_other(page, here):
   before, after = GIVEN.get(name_of(page), ("", ""))
   (here / "script.py").write_text("\n".join([before, *script, after]))
   run([sys.executable, "script.py"], here)
+  if page in HOW_TO or page.stem == "start":
+    assert list((here / "runs").iterdir())
