@@ -79,23 +79,19 @@ def _differences(analysis) -> list[str]:
   survivors = [found for found in analysis.comparisons if found.survives]
   if not survivors:
     return []
-  found = page.comparison_table(survivors)
-  return [
-    "## Differences that survive the correction",
-    _table(found["head"], _cells(found["rows"])),
-    words.method(analysis),
-  ]
+  survived = _table_of(page.comparison_table(survivors))
+  return ["## Differences that survive the correction", survived, words.method(analysis)]
 
 
 def _settings(analysis) -> list[str]:
   if analysis.search is None:
     return []
-  found = confirmation.settings(analysis)
-  return ["## The setting of each loss", _table(found["head"], _cells(found["rows"]))]
+  return ["## The setting of each loss", _table_of(confirmation.settings(analysis))]
 
 
-def _cells(rows: Iterable[dict[str, Any]]) -> list[list[Any]]:
-  return [row["cells"] for row in rows]
+def _table_of(found: dict[str, Any]) -> str:
+  """A table of report.html, in Markdown."""
+  return _table(found["head"], [row["cells"] for row in found["rows"]])
 
 
 def _values(analysis) -> list[str]:

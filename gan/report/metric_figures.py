@@ -138,14 +138,14 @@ def sensitivity(analysis: Analysis, field: str, size: Size) -> Figure:
   values = {run.value(field) for run in analysis.study.runs}
   numeric = all(number(value) is not None for value in values - {None})
   values = sorted(values - {None} if numeric else values, key=sortable)
-  losses = {run.loss for run in analysis.study.runs if run.value(field) in values}
   places = {value: value if numeric else place for place, value in enumerate(values)}
 
   def draw(axes, loss, faint):
     if not faint:
       _draw_sensitivity(axes, analysis, loss, field, places, beside=not numeric)
 
-  shown = [loss for loss in analysis.study.losses if loss in losses]
+  placed = {run.loss for run in analysis.study.runs if run.value(field) in places}
+  shown = [loss for loss in analysis.study.losses if loss in placed]
   figure = plots.shared_or_panels(shown, size, draw)
   _mark_real_in(figure, analysis, analysis.metric)
   plots.finish(figure, field, axis_label(analysis.metric))
