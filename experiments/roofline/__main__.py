@@ -4,7 +4,7 @@
 
 Lowers the step of every preset at full size for CUDA, counts its FLOPs, the bytes that it moves and
 its memory, and sets them beside published peaks. Nothing is run, and no data are needed; it takes
-half an hour.
+minutes.
 """
 
 import pathlib

@@ -39,7 +39,8 @@ def _tpu(bfloat16: float) -> dict[str, float]:
 _H100 = "https://glennklockwood.com/garden/processors/h100"
 _A100 = "https://glennklockwood.com/garden/processors/A100"
 _V5E = "https://docs.cloud.google.com/tpu/docs/v5e"
-_HOPPER = (
+_HOPPER = _gpu(989.4e12, 494.7e12, 66.9e12)  # the H200 is the H100 with more memory
+_HOPPER_SOURCE = (
   "peaks",
   "989.4 TFLOP/s bf16, 494.7 TF32, dense; 66.9 float32 without tensor cores",
   _H100,
@@ -52,14 +53,14 @@ CHIPS = (
     "H100 SXM",
     80e9,
     3.35e12,
-    _gpu(989.4e12, 494.7e12, 66.9e12),
-    (_HOPPER, ("memory", "80 GB, 3.35 TB/s", _H100)),
+    _HOPPER,
+    (_HOPPER_SOURCE, ("memory", "80 GB, 3.35 TB/s", _H100)),
   ),
   Chip(
     "H200 SXM",
     141e9,
     4.8e12,
-    _gpu(989.4e12, 494.7e12, 66.9e12),
+    _HOPPER,
     (
       ("peaks", "those of the H100", _H100),
       ("memory", "141 GB", MLPERF),
